@@ -1,0 +1,147 @@
+//! A share as the proxy hands it to the ledger, and how the proxy learns that it is
+//! durable.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::{fmt, sync::Arc};
+
+use bitcoin::BlockHash;
+use futures::task::AtomicWaker;
+use serde::{Deserialize, Serialize};
+
+use crate::{MinerId, Work, WorkerName};
+
+/// A session's number, never used twice by one ledger: the ledger counts its own
+/// starts and the proxy counts within a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SessionId(u64);
+
+impl SessionId {
+    /// The session `number` of the ledger's start `boot`.
+    pub const fn new(boot: u32, number: u32) -> Self {
+        SessionId(((boot as u64) << 32) | number as u64)
+    }
+
+    /// As one integer, for the store.
+    pub const fn to_u64(self) -> u64 {
+        self.0
+    }
+
+    /// From the integer that [`Self::to_u64`] gave.
+    pub const fn from_u64(raw: u64) -> Self {
+        SessionId(raw)
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
+}
+
+/// A share's id: made once, by the proxy, and safe to deliver again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShareId {
+    /// The session that submitted it.
+    pub session: SessionId,
+    /// Counts the session's accepted shares from 1.
+    pub sequence: u64,
+}
+
+/// Who is credited: the miner, and which of their devices did it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The paid party.
+    pub miner: MinerId,
+    /// The device.
+    pub worker: WorkerName,
+}
+
+/// A submission that met its assigned target and is to be credited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShareRecord {
+    /// Its id.
+    pub id: ShareId,
+    /// Who is credited.
+    pub who: Arc<Identity>,
+    /// What is credited: the work of the assigned target.
+    pub work: Work,
+    /// The block hash that was found.
+    pub hash: BlockHash,
+    /// The work of the upstream's target for the same job: `work / upstream_work` is
+    /// the chance that this share earns upstream, see withholding in facts-ocean.
+    pub upstream_work: Work,
+    /// The hash also meets the upstream's target, and was forwarded.
+    pub meets_upstream: bool,
+    /// The hash also meets the network's target: a block found.
+    pub meets_network: bool,
+    /// When it was checked, milliseconds since 1970.
+    pub time_ms: u64,
+}
+
+/// What the upstream said to a forwarded share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamResult {
+    /// Whose share it was.
+    pub miner: MinerId,
+    /// The work of the upstream's target for its job.
+    pub upstream_work: Work,
+    /// True when the upstream took it.
+    pub accepted: bool,
+}
+
+/// Where a session learns which of its shares are durable. The writer decides a
+/// session's shares in the order of their sequence.
+#[derive(Debug, Default)]
+pub struct ShareAck {
+    /// Every sequence up to this one is decided.
+    decided: AtomicU64,
+    /// The decided ones that were NOT stored; empty but for a failing disk.
+    refused: Mutex<Vec<u64>>,
+    waker: AtomicWaker,
+}
+
+impl ShareAck {
+    /// The highest sequence that is decided.
+    pub fn decided(&self) -> u64 {
+        self.decided.load(Ordering::Acquire)
+    }
+
+    /// True when the share `sequence`, already decided, was not stored and must not be
+    /// answered with `true`. It answers once for each refused share.
+    pub fn take_refused(&self, sequence: u64) -> bool {
+        let mut refused = self.refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match refused.iter().position(|&number| number == sequence) {
+            Some(at) => {
+                refused.swap_remove(at);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Ready as soon as something above `seen` is decided; gives the highest.
+    pub fn poll_decided(&self, cx: &mut Context<'_>, seen: u64) -> Poll<u64> {
+        let decided = self.decided();
+        if decided > seen {
+            return Poll::Ready(decided);
+        }
+        self.waker.register(cx.waker());
+        // Decided between the look and the registration: nobody would wake us.
+        let decided = self.decided();
+        if decided > seen { Poll::Ready(decided) } else { Poll::Pending }
+    }
+
+    /// The writer's side: everything up to `sequence` is on disk.
+    pub fn stored(&self, sequence: u64) {
+        self.decided.fetch_max(sequence, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// The writer's side: `sequence` is not on disk and will not be.
+    pub fn refuse(&self, sequence: u64) {
+        self.refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(sequence);
+        self.stored(sequence);
+    }
+}

@@ -1,0 +1,145 @@
+//! What the proxy is told by whoever runs it. Plain values: reading and checking a
+//! config file is the binary's.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::Difficulty;
+
+/// The pool's side.
+#[derive(Clone, Debug)]
+pub struct UpstreamConfig {
+    /// In order of preference. The next is used when the one before is unhealthy, and
+    /// left again when it is healthy.
+    pub urls: Vec<UpstreamUrl>,
+    /// The username at the upstream: `<address>.<worker>` for OCEAN. The only one that
+    /// is ever sent.
+    pub username: String,
+    /// The password at the upstream; pools ignore it, `x` by custom.
+    pub password: String,
+    /// The user agent at the upstream. Neutral: DATUM picks its coinbase's size by it.
+    pub user_agent: String,
+    /// The difficulty suggested to the upstream, if any.
+    pub suggest_difficulty: Option<Difficulty>,
+    /// Whether `client.reconnect` may name another host.
+    pub allow_reconnect_elsewhere: bool,
+    /// How long a job lives without clean_jobs (DATUM: 120 s and its work interval).
+    pub job_max_age: Duration,
+    /// Reconnect when no job has come for so long.
+    pub no_job_timeout: Duration,
+    /// How long a connection may take until its first job.
+    pub connect_timeout: Duration,
+    /// The first wait before a reconnect; doubled, with jitter, up to `backoff_max`.
+    pub backoff_min: Duration,
+    /// The longest wait before a reconnect.
+    pub backoff_max: Duration,
+    /// How often a preferred URL is tried while a later one is in use.
+    pub failback_interval: Duration,
+    /// How many upstream connections there may be: each has room for as many miners as
+    /// its extranonce2 has prefixes.
+    pub max_lanes: usize,
+}
+
+/// Where an upstream is: `stratum+tcp://host:port`, or `stratum+ssl://host:port` (also
+/// `stratum+tls`) with TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamUrl {
+    /// A host name or an address.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+    /// TLS, checked against the system's certificate authorities.
+    pub tls: bool,
+}
+
+/// The miners' side.
+#[derive(Clone, Debug)]
+pub struct DownstreamConfig {
+    /// The plain listeners' addresses; port 0 takes a free one.
+    pub listen: Vec<SocketAddr>,
+    /// TLS listeners and their certificate, if any.
+    pub tls: Option<TlsConfig>,
+    /// Peers that begin with a PROXY protocol header (v1 or v2), by address or
+    /// network; nobody else may.
+    pub proxy_protocol_from: Vec<IpNetwork>,
+    /// The least difficulty that is assigned, except where the upstream's is lower.
+    pub min_difficulty: Difficulty,
+    /// The difficulty of a session that suggests none.
+    pub start_difficulty: Difficulty,
+    /// What vardiff steers to.
+    pub target_shares_per_minute: f64,
+    /// Bounds on what strangers can take.
+    pub limits: Limits,
+    /// How long miners are kept while no upstream has work.
+    pub upstream_grace: Duration,
+}
+
+/// TLS of the miners' side.
+#[derive(Clone, Debug)]
+pub struct TlsConfig {
+    /// The listeners' addresses.
+    pub listen: Vec<SocketAddr>,
+    /// The certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+/// An address with a prefix length, `10.0.0.0/8`; a plain address is its own network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IpNetwork {
+    /// Its address.
+    pub address: IpAddr,
+    /// How many leading bits must agree.
+    pub prefix_len: u8,
+}
+
+/// Bounds with defaults for households, Tor and carrier-grade NAT.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections in all. A full server closes sessions without an accepted share first.
+    pub max_connections: usize,
+    /// Connections of one IPv4 address or IPv6 /64.
+    pub max_connections_per_address: usize,
+    /// New connections a second of one address, sustained.
+    pub new_per_second_per_address: u32,
+    /// New connections of one address at once.
+    pub new_burst_per_address: u32,
+    /// How long a connection may take to authorize.
+    pub authorize_timeout: Duration,
+    /// How long replies before `mining.authorize` are held back, so that a bad username
+    /// in the same breath can be met with silence.
+    pub handshake_hold: Duration,
+    /// Bytes in a line.
+    pub max_line_bytes: usize,
+    /// Messages a second of one connection, sustained; a burst of ten seconds' worth.
+    pub messages_per_second: u32,
+    /// A session that sends nothing for so long is closed.
+    pub idle_timeout: Duration,
+    /// So many rejected shares in a row, none accepted between, close the session.
+    pub max_rejects_in_a_row: u32,
+    /// Bytes that may wait for a peer that does not read.
+    pub max_unsent_bytes: usize,
+    /// Shares of one session that may wait for the disk.
+    pub max_pending_shares: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            max_connections: 10_000,
+            max_connections_per_address: 256,
+            new_per_second_per_address: 20,
+            new_burst_per_address: 100,
+            authorize_timeout: Duration::from_secs(10),
+            handshake_hold: Duration::from_millis(200),
+            max_line_bytes: 4096,
+            messages_per_second: 50,
+            idle_timeout: Duration::from_secs(600),
+            max_rejects_in_a_row: 200,
+            max_unsent_bytes: 32 * 1024,
+            max_pending_shares: 64,
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! The Stratum V1 proxy: many miners downstream, one miner upstream.
+
