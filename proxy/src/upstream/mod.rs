@@ -5,7 +5,35 @@
 //! lane, holds the session's prefix until it is dropped, and is the way to forward a
 //! share. What the lane knows is a [`LaneView`], replaced as a whole for every job.
 
+mod age;
+mod backlog;
+mod board;
+mod client;
+mod clock;
+mod configure;
+mod connect;
+mod connector;
+mod failover;
+mod failure;
+mod lane;
+mod lease;
+mod link;
+mod metrics;
+mod render;
+mod seen_book;
+mod shared;
+mod status;
+mod supervisor;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
+
+pub use clock::monotonic_ms;
+pub use lease::{LaneClosed, Lease, Unavailable};
+pub use metrics::UpstreamMetrics;
+pub use status::UpstreamStatus;
+pub use supervisor::Upstream;
 
 use crate::job::UpstreamJob;
 
@@ -30,6 +58,19 @@ pub struct LaneView {
 }
 
 impl LaneView {
+    /// The view of a lane that has had no job yet.
+    pub(crate) fn down() -> Self {
+        LaneView {
+            up: false,
+            generation: 0,
+            extranonce1: Box::default(),
+            extranonce2_size: 0,
+            prefix_size: 0,
+            version_mask: 0,
+            jobs: Arc::default(),
+        }
+    }
+
     /// The job to mine on.
     pub fn current(&self) -> Option<&Arc<UpstreamJob>> {
         self.jobs.last().filter(|_| self.up)

@@ -1,0 +1,25 @@
+//! The results on their way to the ledger.
+
+use ledger::{ShareSender, UpstreamResult};
+use tokio::sync::mpsc;
+
+/// Shares forwarded whose result the ledger does not have yet. A share takes its place
+/// here before it is sent, so that a result never waits for room; when the ledger
+/// stalls and it is full, forwarding waits (but for a found block) and jobs go on.
+const RESULTS_CAPACITY: usize = 4096;
+
+pub(super) type Slot = mpsc::OwnedPermit<UpstreamResult>;
+
+pub(super) fn channel() -> (mpsc::Sender<UpstreamResult>, mpsc::Receiver<UpstreamResult>) {
+    mpsc::channel(RESULTS_CAPACITY)
+}
+
+/// Hands results to the ledger until the ledger or the last sender is gone.
+pub(super) async fn drain(mut results: mpsc::Receiver<UpstreamResult>, ledger: ShareSender) {
+    while let Some(result) = results.recv().await {
+        if ledger.upstream_result(result).await.is_err() {
+            tracing::debug!("the ledger is closed; upstream results go no further");
+            return;
+        }
+    }
+}

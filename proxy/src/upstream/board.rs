@@ -1,0 +1,198 @@
+//! The living jobs of a lane, and what it shows to its sessions. Pure.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use bitcoin::CompactTarget;
+use ruint::aliases::U256;
+
+use super::LaneView;
+use super::age::AgeLimit;
+use super::client::NewJob;
+use super::render::notify_middle;
+use super::seen_book::SeenBook;
+use crate::job::{Assigned, UpstreamJob};
+
+/// More living jobs than this are not kept: a pool that sends a job a second, never
+/// clean, would fill the memory with the hashes seen for each.
+const MAX_LIVING_JOBS: usize = 64;
+
+/// The jobs of one lane over all its upstream sessions.
+#[derive(Debug)]
+pub(super) struct Board {
+    generation: u64,
+    sequence: u64,
+    /// The extranonce1 and extranonce2 size of the generation; `None` when the next job
+    /// begins a new one whatever it says.
+    session: Option<(Box<[u8]>, usize)>,
+    /// Jobs of this generation and later ones are of the current connection.
+    first_of_connection: u64,
+    version_mask: u32,
+    prefix_size: usize,
+    jobs: Vec<Arc<UpstreamJob>>,
+    max_age_ms: u64,
+    age: AgeLimit,
+}
+
+impl Board {
+    /// An empty board. `max_age_ms` is the age limit of replaced jobs.
+    pub(super) fn new(max_age_ms: u64) -> Self {
+        Board {
+            generation: 0,
+            sequence: 0,
+            session: None,
+            first_of_connection: 1,
+            version_mask: 0,
+            prefix_size: 0,
+            jobs: Vec::new(),
+            max_age_ms,
+            age: AgeLimit::new(max_age_ms),
+        }
+    }
+
+    /// The number of the current generation.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The sequence of the oldest living job; with none, that of the next.
+    pub(super) fn oldest_sequence(&self) -> u64 {
+        self.jobs.first().map_or(self.sequence + 1, |job| job.sequence)
+    }
+
+    /// True when the upstream session that gave `job` is the current one: only there
+    /// can a share of it be submitted.
+    pub(super) fn is_of_connection(&self, job: &UpstreamJob) -> bool {
+        job.generation >= self.first_of_connection
+    }
+
+    /// A new connection: the jobs of the one before are dead, and the next job begins
+    /// a new generation even if it says the same.
+    pub(super) fn begin_connection(&mut self) {
+        self.kill_all();
+        self.session = None;
+        self.first_of_connection = self.generation + 1;
+        self.age = AgeLimit::new(self.max_age_ms);
+    }
+
+    /// Puts a job on top. True when it begins a new generation: its prefixes are new.
+    pub(super) fn add(
+        &mut self,
+        new: NewJob,
+        prefix_size: usize,
+        seen: &mut SeenBook,
+        now_ms: u64,
+    ) -> bool {
+        let session = (new.extranonce1.clone(), new.extranonce2_size);
+        let new_generation = self.session.as_ref() != Some(&session);
+        if new_generation {
+            self.generation += 1;
+            self.session = Some(session);
+            self.prefix_size = prefix_size;
+        }
+        if new.clean_jobs {
+            self.kill_all();
+        }
+        self.version_mask = new.version_mask;
+        self.sequence += 1;
+        let job = self.make_job(new, seen, now_ms);
+        self.jobs.push(Arc::new(job));
+        if self.jobs.len() > MAX_LIVING_JOBS {
+            self.jobs.remove(0).kill();
+        }
+        new_generation
+    }
+
+    fn make_job(&self, new: NewJob, seen: &mut SeenBook, now_ms: u64) -> UpstreamJob {
+        UpstreamJob {
+            sequence: self.sequence,
+            generation: self.generation,
+            seen: seen.of(&new, now_ms),
+            notify_middle: notify_middle(&new).into(),
+            upstream: Assigned::of(new.difficulty),
+            network_target: network_target(new.nbits),
+            upstream_id: new.job_id,
+            extranonce1: new.extranonce1,
+            extranonce2_size: new.extranonce2_size,
+            prev_hash: new.prev_hash,
+            coinb1: new.coinb1,
+            coinb2: new.coinb2,
+            merkle_branch: new.merkle_branch,
+            version: new.version,
+            nbits: new.nbits,
+            ntime: new.ntime,
+            clean_jobs: new.clean_jobs,
+            version_mask: new.version_mask,
+            received_ms: now_ms,
+            dead: AtomicBool::new(false),
+        }
+    }
+
+    /// The upstream changed the version mask; it holds for jobs from now on.
+    pub(super) fn set_version_mask(&mut self, version_mask: u32) {
+        self.version_mask = version_mask;
+    }
+
+    /// Ends replaced jobs that are past the age limit. True when there were any. The
+    /// newest lives on: that the upstream gives no newer one is for the no-job timeout.
+    pub(super) fn expire(&mut self, now_ms: u64) -> bool {
+        let mut any = false;
+        while self.next_expiry_ms().is_some_and(|at_ms| at_ms <= now_ms) {
+            self.jobs.remove(0).kill();
+            any = true;
+        }
+        any
+    }
+
+    /// When the oldest replaced job is past the age limit.
+    pub(super) fn next_expiry_ms(&self) -> Option<u64> {
+        let replaced = self.jobs.len() > 1;
+        let oldest = self.jobs.first().filter(|_| replaced)?;
+        Some(oldest.received_ms.saturating_add(self.age.limit_ms()))
+    }
+
+    /// Learns from a share of `job`, sent at `sent_ms`, that was taken.
+    pub(super) fn taken(&mut self, job: &UpstreamJob, sent_ms: u64) {
+        if self.is_of_connection(job) {
+            self.age.taken_at(sent_ms.saturating_sub(job.received_ms));
+        }
+    }
+
+    /// Learns from a share of `job`, sent at `sent_ms`, that was refused as too old. It
+    /// tells of the age only when nothing else can be the cause: a clean_jobs that
+    /// crossed the share on the wire was read before the answer, and killed the job.
+    pub(super) fn refused_as_too_old(&mut self, job: &UpstreamJob, sent_ms: u64) {
+        let newest = self.jobs.last().is_none_or(|last| last.sequence == job.sequence);
+        if job.is_alive() && !newest && self.is_of_connection(job) {
+            self.age.refused_at(sent_ms.saturating_sub(job.received_ms));
+        }
+    }
+
+    /// The upstream is lost: no share of any job counts any more.
+    pub(super) fn kill_all(&mut self) {
+        for job in self.jobs.drain(..) {
+            job.kill();
+        }
+    }
+
+    /// What the sessions see. Up while there is a job.
+    pub(super) fn view(&self) -> Arc<LaneView> {
+        let (extranonce1, extranonce2_size) = self.session.clone().unwrap_or_default();
+        Arc::new(LaneView {
+            up: !self.jobs.is_empty(),
+            generation: self.generation,
+            extranonce1,
+            extranonce2_size,
+            prefix_size: self.prefix_size,
+            version_mask: self.version_mask,
+            jobs: self.jobs.as_slice().into(),
+        })
+    }
+}
+
+/// The network's threshold from a header's compact form. A negative or overflowing
+/// form is met by nothing, as in consensus.
+fn network_target(nbits: u32) -> U256 {
+    let target = bitcoin::Target::from_compact(CompactTarget::from_consensus(nbits));
+    U256::from_be_bytes(target.to_be_bytes())
+}

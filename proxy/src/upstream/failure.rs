@@ -1,0 +1,84 @@
+//! How a connection to the pool ends.
+
+use std::io;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::config::UpstreamUrl;
+
+/// Why a connection could not be made, or ended.
+#[derive(Debug, Error)]
+pub(super) enum Failure {
+    #[error("cannot connect: {0}")]
+    Connect(#[source] io::Error),
+    #[error("no TLS with {host}: {error}")]
+    Tls { host: String, error: io::Error },
+    #[error("{0:?} is not a host name that a certificate could be for")]
+    ServerName(String),
+    #[error("no certificate authorities were found on this system, so stratum+ssl cannot be used")]
+    NoAuthorities,
+    #[error("no job within {0:?} of connecting")]
+    FirstJobTimeout(Duration),
+    #[error(
+        "the upstream refuses the username {username:?}: {reason}; it is the pool's own, made of \
+         [upstream] address and worker in the config: check the address"
+    )]
+    Unauthorized { username: String, reason: String },
+    #[error(
+        "the upstream gives an extranonce2 of {given} bytes; at least {least} are needed to \
+         share it among miners: use another upstream"
+    )]
+    Extranonce2TooSmall { given: usize, least: usize },
+    #[error("the upstream refuses to be subscribed to: {0}")]
+    SubscribeRefused(String),
+    #[error("the upstream closed the connection{}", if *.answered { "" } else { " without a word" })]
+    Closed { answered: bool },
+    #[error("the connection broke: {0}")]
+    Io(#[source] io::Error),
+    #[error("a line of the upstream is longer than {0} bytes")]
+    LineTooLong(usize),
+    #[error("no job for {0:?}")]
+    Stalled(Duration),
+    #[error("the upstream does not take what is written to it")]
+    WriteStuck,
+    #[error("the upstream asked to reconnect in {wait:?}")]
+    Reconnect { to: Option<UpstreamUrl>, wait: Duration },
+    #[error("another URL is in use now")]
+    UrlChanged,
+    #[error("the proxy is stopping")]
+    Stopping,
+}
+
+impl Failure {
+    /// The metric's label.
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Failure::Connect(_) => "connect",
+            Failure::Tls { .. } | Failure::ServerName(_) | Failure::NoAuthorities => "tls",
+            Failure::FirstJobTimeout(_) => "first_job_timeout",
+            Failure::Unauthorized { .. } => "unauthorized",
+            Failure::Extranonce2TooSmall { .. } => "extranonce2_too_small",
+            Failure::SubscribeRefused(_) => "subscribe_refused",
+            Failure::Closed { .. } => "closed",
+            Failure::Io(_) => "io",
+            Failure::LineTooLong(_) => "line_too_long",
+            Failure::Stalled(_) => "stalled",
+            Failure::WriteStuck => "write_stuck",
+            Failure::Reconnect { .. } => "asked",
+            Failure::UrlChanged => "url_changed",
+            Failure::Stopping => "stopping",
+        }
+    }
+
+    /// True when it can never work as it is configured.
+    pub(super) fn is_fatal(&self) -> bool {
+        matches!(
+            self,
+            Failure::Unauthorized { .. }
+                | Failure::Extranonce2TooSmall { .. }
+                | Failure::ServerName(_)
+                | Failure::NoAuthorities
+        )
+    }
+}

@@ -1,0 +1,248 @@
+//! What the upstream side counts.
+
+use std::time::{Duration, SystemTime};
+
+use ledger::Work;
+use prometheus::{
+    Counter, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry,
+};
+
+use crate::Difficulty;
+use crate::config::UpstreamUrl;
+
+/// The metrics `axepool_upstream_*`. Labels come from closed sets, or from the
+/// operator's own list of URLs: nothing that a pool sends becomes a label.
+#[derive(Debug)]
+pub struct UpstreamMetrics {
+    connected: IntGaugeVec,
+    jobs: IntCounterVec,
+    disconnects: IntCounterVec,
+    submits: IntCounter,
+    accepted: IntCounter,
+    rejected: IntCounterVec,
+    unanswered: IntCounter,
+    not_sent: IntCounter,
+    unrecorded: IntCounter,
+    ignored: IntCounter,
+    work_accepted: Counter,
+    work_refused: Counter,
+    work_refused_ratio: Gauge,
+    blocks: IntCounterVec,
+    last_job: Gauge,
+    difficulty: Gauge,
+    round_trip: Histogram,
+    lanes: IntGauge,
+    lanes_up: IntGauge,
+    prefixes_in_use: IntGauge,
+    prefixes_free: IntGauge,
+}
+
+impl UpstreamMetrics {
+    /// Makes them and registers them.
+    ///
+    /// # Errors
+    /// A name is already taken in `registry`: they are registered once.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let name = Make { registry };
+        Ok(UpstreamMetrics {
+            connected: name.gauges(
+                "connected",
+                "1 while the first upstream connection to this URL has a job",
+                &["url", "host"],
+            )?,
+            jobs: name.counters("jobs_total", "Jobs received", &["clean"])?,
+            disconnects: name.counters(
+                "disconnects_total",
+                "Connections that ended or could not be made",
+                &["reason"],
+            )?,
+            submits: name.counter("submits_total", "Shares sent upstream")?,
+            accepted: name.counter("accepted_total", "Shares that the upstream took")?,
+            rejected: name.counters(
+                "rejected_total",
+                "Shares that the upstream refused",
+                &["reason"],
+            )?,
+            unanswered: name.counter(
+                "unanswered_total",
+                "Shares sent whose answer did not come in time or before the connection's end",
+            )?,
+            not_sent: name.counter(
+                "not_sent_total",
+                "Shares for the upstream whose connection was lost before they were sent",
+            )?,
+            unrecorded: name.counter(
+                "results_unrecorded_total",
+                "Found blocks whose upstream result the stalled ledger could not take",
+            )?,
+            ignored: name.counter("ignored_messages_total", "Lines that made no sense")?,
+            work_accepted: name.float_counter(
+                "work_accepted_hashes_total",
+                "Credited work at the upstream's difficulty that the upstream took, expected hashes",
+            )?,
+            work_refused: name.float_counter(
+                "work_refused_hashes_total",
+                "Credited work at the upstream's difficulty that the upstream refused or never answered, expected hashes",
+            )?,
+            work_refused_ratio: name.float_gauge(
+                "work_refused_ratio",
+                "Refused part of the credited work at the upstream's difficulty since the start, 0 to 1",
+            )?,
+            blocks: name.counters(
+                "blocks_found_total",
+                "Shares that met the network's target, by the upstream's answer",
+                &["result"],
+            )?,
+            last_job: name.float_gauge(
+                "last_job_timestamp_seconds",
+                "When the last job came, seconds since 1970",
+            )?,
+            difficulty: name.float_gauge("difficulty", "What the upstream asks of a share")?,
+            round_trip: name.histogram(
+                "share_round_trip_seconds",
+                "From sending a share to its answer",
+            )?,
+            lanes: name.gauge("lanes", "Upstream connections wanted")?,
+            lanes_up: name.gauge("lanes_up", "Upstream connections that have a job")?,
+            prefixes_in_use: name.gauge("prefixes_in_use", "Extranonce prefixes held by sessions")?,
+            prefixes_free: name.gauge("prefixes_free", "Extranonce prefixes that are free")?,
+        })
+    }
+
+    pub(super) fn set_connected(&self, index: usize, url: &UpstreamUrl, up: bool) {
+        let host = format!("{}:{}", url.host, url.port);
+        self.connected.with_label_values(&[&index.to_string(), &host]).set(i64::from(up));
+    }
+
+    pub(super) fn job(&self, clean: bool, difficulty: Difficulty) {
+        self.jobs.with_label_values(&[if clean { "true" } else { "false" }]).inc();
+        self.difficulty.set(difficulty.get());
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.last_job.set(now.as_secs_f64());
+    }
+
+    pub(super) fn disconnected(&self, reason: &'static str) {
+        self.disconnects.with_label_values(&[reason]).inc();
+    }
+
+    pub(super) fn submitted(&self) {
+        self.submits.inc();
+    }
+
+    pub(super) fn not_sent(&self) {
+        self.not_sent.inc();
+    }
+
+    pub(super) fn unrecorded(&self) {
+        self.unrecorded.inc();
+    }
+
+    pub(super) fn ignored(&self) {
+        self.ignored.inc();
+    }
+
+    pub(super) fn taken(&self, work: Work, round_trip: Duration) {
+        self.accepted.inc();
+        self.round_trip.observe(round_trip.as_secs_f64());
+        self.work_accepted.inc_by(approximate(work));
+        self.update_ratio();
+    }
+
+    pub(super) fn refused(&self, reason: &'static str, work: Work, round_trip: Duration) {
+        self.rejected.with_label_values(&[reason]).inc();
+        self.round_trip.observe(round_trip.as_secs_f64());
+        self.work_refused.inc_by(approximate(work));
+        self.update_ratio();
+    }
+
+    pub(super) fn unanswered(&self, work: Work) {
+        self.unanswered.inc();
+        self.work_refused.inc_by(approximate(work));
+        self.update_ratio();
+    }
+
+    pub(super) fn block(&self, result: &'static str) {
+        self.blocks.with_label_values(&[result]).inc();
+    }
+
+    pub(super) fn lanes(&self, lanes: usize, up: usize, in_use: usize, free: usize) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.lanes.set(number(lanes));
+        self.lanes_up.set(number(up));
+        self.prefixes_in_use.set(number(in_use));
+        self.prefixes_free.set(number(free));
+    }
+
+    fn update_ratio(&self) {
+        let refused = self.work_refused.get();
+        let answered = refused + self.work_accepted.get();
+        if answered > 0.0 {
+            self.work_refused_ratio.set(refused / answered);
+        }
+    }
+}
+
+/// Work for a graph, where 53 bits of it are enough.
+fn approximate(work: Work) -> f64 {
+    work.hashes() as f64
+}
+
+/// Makes metrics under the common prefix and registers them.
+struct Make<'a> {
+    registry: &'a Registry,
+}
+
+impl Make<'_> {
+    fn opts(name: &str, help: &str) -> Opts {
+        Opts::new(format!("axepool_upstream_{name}"), help)
+    }
+
+    fn register<M: prometheus::core::Collector + Clone + 'static>(
+        &self,
+        metric: M,
+    ) -> Result<M, prometheus::Error> {
+        self.registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        self.register(IntCounter::with_opts(Self::opts(name, help))?)
+    }
+
+    fn float_counter(&self, name: &str, help: &str) -> Result<Counter, prometheus::Error> {
+        self.register(Counter::with_opts(Self::opts(name, help))?)
+    }
+
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntCounterVec, prometheus::Error> {
+        self.register(IntCounterVec::new(Self::opts(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        self.register(IntGauge::with_opts(Self::opts(name, help))?)
+    }
+
+    fn float_gauge(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
+        self.register(Gauge::with_opts(Self::opts(name, help))?)
+    }
+
+    fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntGaugeVec, prometheus::Error> {
+        self.register(IntGaugeVec::new(Self::opts(name, help), labels)?)
+    }
+
+    fn histogram(&self, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {
+        let options = HistogramOpts::new(format!("axepool_upstream_{name}"), help)
+            .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]);
+        self.register(Histogram::with_opts(options)?)
+    }
+}

@@ -1,0 +1,84 @@
+//! Which hashes were credited, by what they commit to: two jobs that differ in nothing
+//! but id and ntime can give the same hash, also over reconnects. Pure.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::client::NewJob;
+use crate::seen::SeenHashes;
+
+/// How long a fingerprint without a living job is remembered. After a reconnect a pool
+/// gives the same work again within seconds; a new block or a new template ends it.
+const KEEP_MS: u64 = 15 * 60 * 1000;
+
+/// So many fingerprints are kept without a living job; the longest unused goes first.
+/// Jobs come every half minute or so, which makes 30 in [`KEEP_MS`], for each lane.
+const MAX_IDLE: usize = 256;
+
+/// The credited hashes by fingerprint, over all lanes and reconnects.
+#[derive(Debug, Default)]
+pub(super) struct SeenBook {
+    entries: HashMap<[u8; 32], Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    seen: Arc<SeenHashes>,
+    used_ms: u64,
+}
+
+impl SeenBook {
+    /// The hashes credited so far for whatever commits to the same as `job`.
+    pub(super) fn of(&mut self, job: &NewJob, now_ms: u64) -> Arc<SeenHashes> {
+        self.forget_idle(now_ms);
+        let entry = self
+            .entries
+            .entry(fingerprint(job))
+            .or_insert_with(|| Entry { seen: Arc::new(SeenHashes::default()), used_ms: now_ms });
+        entry.used_ms = now_ms;
+        Arc::clone(&entry.seen)
+    }
+
+    /// Forgets what has been idle for long, and the longest idle when there are too many.
+    /// What a job still holds stays.
+    fn forget_idle(&mut self, now_ms: u64) {
+        for entry in self.entries.values_mut() {
+            if Arc::strong_count(&entry.seen) > 1 {
+                entry.used_ms = now_ms;
+            }
+        }
+        self.entries.retain(|_, entry| now_ms.saturating_sub(entry.used_ms) <= KEEP_MS);
+        let idle = |entry: &Entry| Arc::strong_count(&entry.seen) == 1;
+        if self.entries.values().filter(|entry| idle(entry)).count() <= MAX_IDLE {
+            return;
+        }
+        let oldest = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| idle(entry))
+            .min_by_key(|(_, entry)| entry.used_ms)
+            .map(|(fingerprint, _)| *fingerprint);
+        if let Some(fingerprint) = oldest {
+            self.entries.remove(&fingerprint);
+        }
+    }
+}
+
+/// All that a hash commits to and that the miner does not choose. Each part goes in
+/// with its length, so that no two jobs' parts run together to the same bytes.
+fn fingerprint(job: &NewJob) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(job.version.to_le_bytes());
+    hash.update(job.nbits.to_le_bytes());
+    for part in [&job.prev_hash[..], &job.extranonce1, &job.coinb1, &job.coinb2] {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.update((job.extranonce2_size as u64).to_le_bytes());
+    for branch in &job.merkle_branch {
+        hash.update(branch);
+    }
+    hash.finalize().into()
+}

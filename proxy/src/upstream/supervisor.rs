@@ -1,0 +1,174 @@
+//! The lanes: how many there are, and who may have a place on one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledger::ShareSender;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::backlog;
+use super::connector::Connector;
+use super::lane::{Course, Lane};
+use super::lease::{Lease, Unavailable};
+use super::shared::{LaneShared, Shared};
+use super::{UpstreamMetrics, UpstreamStatus};
+use crate::config::UpstreamConfig;
+
+/// How often the gauges are brought up to date and idle lanes are looked for.
+const TICK: Duration = Duration::from_secs(1);
+
+/// A lane that no session has been on for so long is closed, unless it is the first.
+const LANE_IDLE_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// The pool's side of the proxy. A handle: clones are the same upstream.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    shared: Arc<Shared>,
+}
+
+impl Upstream {
+    /// Begins to connect, on tasks of `tracker`, until `cancel`: then shares at hand are
+    /// still sent and their answers awaited for a moment. `results` is told what the
+    /// upstream says to each forwarded share.
+    ///
+    /// It cannot fail: an upstream that is not there is tried again, and
+    /// [`Self::status`] and the log tell why. With no URLs in `config` it stays without
+    /// work for ever. To be called within a tokio runtime.
+    pub fn start(
+        config: UpstreamConfig,
+        results: ShareSender,
+        metrics: &Arc<UpstreamMetrics>,
+        cancel: CancellationToken,
+        tracker: &TaskTracker,
+    ) -> Upstream {
+        let (results_sender, results_receiver) = backlog::channel();
+        let status = UpstreamStatus::starting(config.urls.first().cloned());
+        let shared = Shared::new(results_sender, Arc::clone(metrics), status);
+        tracker.spawn(backlog::drain(results_receiver, results));
+        let upstream = Upstream { shared: Arc::clone(&shared) };
+        if config.urls.is_empty() {
+            tracing::error!("no upstream URL is configured: there will be no work");
+            return upstream;
+        }
+        let max_lanes = config.max_lanes.max(1);
+        let connector = Arc::new(Connector::new(config));
+        let (url_in_use, _) = watch::channel(0);
+        let lanes = Lanes {
+            shared,
+            connector,
+            max_lanes,
+            url_in_use,
+            cancel,
+            tracker: tracker.clone(),
+            idle_since: HashMap::new(),
+        };
+        lanes.start_lane(0);
+        tracker.spawn(lanes.run());
+        upstream
+    }
+
+    /// A place on a lane, with a prefix of its extranonce2. Never waits.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: no lane has work, or all prefixes are taken. In the latter case
+    /// another lane is started if there may be one.
+    pub fn lease(&self) -> Result<Lease, Unavailable> {
+        self.shared.lease()
+    }
+
+    /// What there is to tell about the upstream, and its changes.
+    pub fn status(&self) -> watch::Receiver<UpstreamStatus> {
+        self.shared.status().subscribe()
+    }
+}
+
+/// Starts lanes when they are wanted and closes those that are not.
+struct Lanes {
+    shared: Arc<Shared>,
+    connector: Arc<Connector>,
+    max_lanes: usize,
+    /// The index of the URL that all lanes use; the first lane decides.
+    url_in_use: watch::Sender<usize>,
+    cancel: CancellationToken,
+    tracker: TaskTracker,
+    idle_since: HashMap<usize, Instant>,
+}
+
+impl Lanes {
+    async fn run(mut self) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let cancel = self.cancel.clone();
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = self.shared.lane_wanted() => self.add_lane(),
+                now = tick.tick() => self.close_idle(now),
+            }
+            self.update_gauges();
+        }
+    }
+
+    /// One more, unless there are enough or one is on its way: a pool that gives us no
+    /// second connection must not be met with a third.
+    fn add_lane(&self) {
+        let lanes = self.shared.lanes();
+        if lanes.len() >= self.max_lanes || lanes.iter().any(|lane| !lane.is_up()) {
+            return;
+        }
+        let index = (0..).find(|index| lanes.iter().all(|lane| lane.index != *index));
+        if let Some(index) = index {
+            tracing::info!(lane = index, "all extranonce prefixes are taken: another upstream connection");
+            self.start_lane(index);
+        }
+    }
+
+    fn start_lane(&self, index: usize) {
+        let (lane, queue) = LaneShared::new(index, self.cancel.child_token());
+        self.shared.add_lane(Arc::clone(&lane));
+        let course = if index == 0 {
+            Course::lead(self.connector.config(), self.url_in_use.clone())
+        } else {
+            Course::follow(self.connector.config(), self.url_in_use.subscribe())
+        };
+        let lane = Lane::new(Arc::clone(&self.shared), lane, queue, Arc::clone(&self.connector), course);
+        self.tracker.spawn(lane.run());
+    }
+
+    fn close_idle(&mut self, now: Instant) {
+        for lane in self.shared.lanes() {
+            if lane.index == 0 || lane.leases() > 0 {
+                self.idle_since.remove(&lane.index);
+                continue;
+            }
+            let since = *self.idle_since.entry(lane.index).or_insert(now);
+            if now.duration_since(since) < LANE_IDLE_TIMEOUT {
+                continue;
+            }
+            if let Some(lane) = self.shared.remove_unused_lane(lane.index) {
+                tracing::info!(lane = lane.index, "no miner needs this upstream connection: closing it");
+                lane.cancel.cancel();
+                self.idle_since.remove(&lane.index);
+            }
+        }
+    }
+
+    fn update_gauges(&self) {
+        let lanes = self.shared.lanes();
+        let up = lanes.iter().filter(|lane| lane.is_up()).count();
+        let in_use = lanes.iter().map(|lane| lane.leases()).sum();
+        let free = lanes.iter().map(|lane| lane.prefixes_free()).sum();
+        self.shared.metrics().lanes(lanes.len(), up, in_use, free);
+        self.shared.status().send_if_modified(|status| {
+            let now = (lanes.len(), up, in_use, free);
+            let before =
+                (status.lanes, status.lanes_up, status.prefixes_in_use, status.prefixes_free);
+            (status.lanes, status.lanes_up, status.prefixes_in_use, status.prefixes_free) = now;
+            now != before
+        });
+    }
+}
