@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Installs what a make target needs and this machine lacks; does nothing when all is
+# there. It begins from a Debian machine with nothing but Rust by rustup.
+#
+#   scripts/setup.sh build          the compiler's own needs
+#   scripts/setup.sh build test     and the test runner
+#   scripts/setup.sh build lint     and the dependency check
+#   scripts/setup.sh build fuzz     and the fuzzer with its nightly toolchain
+. "$(dirname "$0")/lib.sh"
+
+# Used only when the tool is missing: whatever version is there already is fine.
+readonly NEXTEST_VERSION=0.9.151
+readonly DENY_VERSION=0.20.2
+readonly FUZZ_VERSION=0.13.1
+
+apt_update_done=
+apt_install() {
+    local why=$1; shift
+    have apt-get || die "missing: $* ($why). This is no Debian: install them by hand, then run the same command again"
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        have sudo || die "missing: $* ($why). Neither root nor sudo: ask an administrator for 'apt-get install $*'"
+        as_root=(sudo)
+    fi
+    say "installing $* with apt-get: $why"
+    if [ -z "$apt_update_done" ]; then
+        "${as_root[@]}" apt-get update -qq
+        apt_update_done=yes
+    fi
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >&2
+}
+
+cargo_install() {
+    local command=$1 version=$2 why=$3; shift 3
+    have "$command" && return
+    say "installing $command $version (some minutes, once): $why"
+    cargo install --quiet --locked "$command" --version "$version" "$@"
+}
+
+need_build() {
+    have cargo || die "cargo is missing: install Rust with rustup (see rustup.rs), then run the same command again"
+    # rust-toolchain.toml names the compiler; rustup fetches it at its first use.
+    if ! cargo --version >/dev/null 2>&1; then
+        say "installing the compiler that rust-toolchain.toml names"
+        rustup toolchain install || die "rustup could not install the compiler of rust-toolchain.toml"
+    fi
+    local missing=()
+    have cc || missing+=(build-essential)
+    have pkg-config || missing+=(pkg-config)
+    [ ${#missing[@]} -eq 0 ] || apt_install "the linker and the C parts of secp256k1 and ring" "${missing[@]}"
+    # Only rooms whose build scripts compile protocol buffers need it.
+    if grep -q '^name = "prost-build"' Cargo.lock && ! have protoc; then
+        apt_install "build scripts in Cargo.lock compile protocol buffers" protobuf-compiler
+    fi
+}
+
+need_test() {
+    cargo_install cargo-nextest "$NEXTEST_VERSION" "it runs the tests in parallel, each in its own process" \
+        --no-default-features --features default-no-update
+}
+
+need_lint() {
+    cargo_install cargo-deny "$DENY_VERSION" "it checks the licences and the origin of every dependency"
+}
+
+need_fuzz() {
+    cargo_install cargo-fuzz "$FUZZ_VERSION" "it drives the fuzz targets"
+    if ! cargo +nightly --version >/dev/null 2>&1; then
+        say "installing the nightly compiler: the fuzzer's instrumentation is not in stable"
+        rustup toolchain install nightly --profile minimal
+    fi
+    have c++ || apt_install "libFuzzer is C++" build-essential
+}
+
+[ $# -gt 0 ] || set -- build
+for part in "$@"; do
+    case "$part" in
+        build | test | lint | fuzz) "need_$part" ;;
+        *) die "unknown part '$part': build, test, lint or fuzz" ;;
+    esac
+done

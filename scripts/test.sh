@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# All tests. The runner's summary is the last thing that it prints.
+#   AXEPOOL_NIGHTLY=1   also the long ones
+. "$(dirname "$0")/lib.sh"
+
+say "documentation examples"
+cargo test --quiet --locked --workspace --doc
+
+say "tests${AXEPOOL_NIGHTLY:+, the long ones too}"
+exec cargo nextest run --locked --workspace "$@"
