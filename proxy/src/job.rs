@@ -8,16 +8,51 @@ use ledger::Work;
 use ruint::aliases::U256;
 
 use crate::seen::SeenHashes;
+use crate::wire::upstream::Notify;
+use crate::{Difficulty, InvalidNbits, hex, network_target};
 
 /// The target of one difficulty, with the work it is credited with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Assigned {
     /// As `mining.set_difficulty` tells it. May be below 1.
-    pub difficulty: crate::Difficulty,
+    pub difficulty: Difficulty,
     /// The threshold that a hash must not exceed.
     pub target: U256,
     /// The expected hashes for the target.
     pub work: Work,
+}
+
+impl Assigned {
+    /// The exact target of a difficulty, and the work of that target.
+    pub fn of(difficulty: Difficulty) -> Self {
+        let target = difficulty.target();
+        Assigned {
+            difficulty,
+            target,
+            work: Work::from_target_floor(target),
+        }
+    }
+}
+
+/// What a job takes from its upstream session, beside its `mining.notify`.
+#[derive(Clone, Debug)]
+pub struct JobContext<'a> {
+    /// See [`UpstreamJob::sequence`].
+    pub sequence: u64,
+    /// See [`UpstreamJob::generation`].
+    pub generation: u64,
+    /// The upstream's extranonce1.
+    pub extranonce1: &'a [u8],
+    /// The size of the upstream's extranonce2.
+    pub extranonce2_size: usize,
+    /// The mask that the upstream granted, 0 when none.
+    pub version_mask: u32,
+    /// What the upstream asks of a share now.
+    pub upstream: Assigned,
+    /// The hashes credited for jobs with the same headers, or a new set.
+    pub seen: Arc<SeenHashes>,
+    /// When it was received, milliseconds of the proxy's monotonic clock.
+    pub received_ms: u64,
 }
 
 /// One job of one upstream session. Shared by all downstream sessions that were told
@@ -68,6 +103,45 @@ pub struct UpstreamJob {
 }
 
 impl UpstreamJob {
+    /// The job of a `mining.notify`; an error when its nbits are no target.
+    pub fn new(context: JobContext<'_>, notify: Notify) -> Result<Self, InvalidNbits> {
+        Ok(UpstreamJob {
+            sequence: context.sequence,
+            generation: context.generation,
+            extranonce1: context.extranonce1.into(),
+            extranonce2_size: context.extranonce2_size,
+            version_mask: context.version_mask,
+            upstream: context.upstream,
+            seen: context.seen,
+            received_ms: context.received_ms,
+            network_target: network_target(notify.nbits)?,
+            notify_middle: notify_middle(&notify),
+            upstream_id: notify.job_id,
+            prev_hash: notify.prev_hash,
+            coinb1: notify.coinb1,
+            coinb2: notify.coinb2,
+            merkle_branch: notify.merkle_branch,
+            version: notify.version,
+            nbits: notify.nbits,
+            ntime: notify.ntime,
+            clean_jobs: notify.clean_jobs,
+            dead: AtomicBool::new(false),
+        })
+    }
+
+    /// True when a share of `notify` could have the same header as one of this job: they
+    /// differ at most in name, time and clean_jobs. Such jobs share [`Self::seen`], so
+    /// that no hash is credited for both.
+    pub fn makes_headers_of(&self, extranonce1: &[u8], notify: &Notify) -> bool {
+        *self.extranonce1 == *extranonce1
+            && self.version == notify.version
+            && self.nbits == notify.nbits
+            && self.prev_hash == notify.prev_hash
+            && self.merkle_branch == notify.merkle_branch
+            && self.coinb1 == notify.coinb1
+            && self.coinb2 == notify.coinb2
+    }
+
     /// True while shares of it can be accepted.
     pub fn is_alive(&self) -> bool {
         !self.dead.load(Ordering::Relaxed)
@@ -77,4 +151,38 @@ impl UpstreamJob {
     pub fn kill(&self) {
         self.dead.store(true, Ordering::Relaxed);
     }
+}
+
+/// The params of a downstream `mining.notify` from prevhash up to and with nbits, as
+/// JSON without the outer brackets: the same for every session, rendered once per job.
+pub fn notify_middle(notify: &Notify) -> Box<str> {
+    let coinbase_bytes = notify.coinb1.len().saturating_add(notify.coinb2.len());
+    let bytes = coinbase_bytes
+        .saturating_mul(2)
+        .saturating_add(notify.merkle_branch.len().saturating_mul(67));
+    let mut out = Vec::with_capacity(bytes.saturating_add(128));
+    out.push(b'"');
+    for word in notify.prev_hash.as_chunks::<4>().0 {
+        let mut word = *word;
+        word.reverse();
+        hex::push(&mut out, &word);
+    }
+    out.extend_from_slice(b"\",\"");
+    hex::push(&mut out, &notify.coinb1);
+    out.extend_from_slice(b"\",\"");
+    hex::push(&mut out, &notify.coinb2);
+    out.extend_from_slice(b"\",[");
+    for (index, branch) in notify.merkle_branch.iter().enumerate() {
+        out.extend_from_slice(if index == 0 { b"\"" } else { b",\"" });
+        hex::push(&mut out, branch);
+        out.push(b'"');
+    }
+    out.extend_from_slice(b"],\"");
+    hex::push_u32(&mut out, notify.version);
+    out.extend_from_slice(b"\",\"");
+    hex::push_u32(&mut out, notify.nbits);
+    out.push(b'"');
+    String::from_utf8(out)
+        .expect("hex and punctuation")
+        .into_boxed_str()
 }

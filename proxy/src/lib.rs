@@ -1,2 +1,19 @@
 //! The Stratum V1 proxy: many miners downstream, one miner upstream.
+//!
+//! The pure cores (no socket, clock, random source or disk: they are handed in) are
+//! [`wire`], [`check`], [`seen`], [`job`], [`extranonce`], [`username`], [`vardiff`] and
+//! [`Difficulty`]; `upstream` and `downstream` are the shells around them.
 
+pub mod check;
+pub mod config;
+mod difficulty;
+pub mod extranonce;
+pub mod hex;
+pub mod job;
+pub mod seen;
+pub mod upstream;
+pub mod username;
+pub mod vardiff;
+pub mod wire;
+
+pub use difficulty::{Difficulty, InvalidDifficulty, InvalidNbits, network_target};

@@ -1,0 +1,130 @@
+//! Lines out of segments.
+#![deny(
+    clippy::float_arithmetic,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing
+)]
+
+use thiserror::Error;
+
+/// A peer sent more bytes without an end of line than it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("line longer than {limit} bytes")]
+pub struct LineTooLong {
+    /// The most bytes of a line, its end not counted.
+    pub limit: usize,
+}
+
+/// Cuts what a socket gives into lines.
+///
+/// A line that lies in one segment is borrowed from it. Only the beginning of a line
+/// whose end has not come is kept, and an idle decoder holds no memory.
+#[derive(Debug)]
+pub struct LineDecoder {
+    partial: Vec<u8>,
+    limit: u32,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// `partial` is the beginning of a line, or nothing.
+    Collecting,
+    /// `partial` is a line that was handed out by the last call.
+    HandedOut,
+    /// In a line that is too long, up to its end.
+    Skipping,
+}
+
+impl LineDecoder {
+    /// A decoder for lines of up to `limit` bytes, the newline not counted.
+    pub fn new(limit: usize) -> Self {
+        LineDecoder {
+            partial: Vec::new(),
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
+            state: State::Collecting,
+        }
+    }
+
+    /// Takes the next line from the front of `segment`; `None` when no whole line is
+    /// left, and all of the segment is taken then. Call it until it gives `None`.
+    ///
+    /// Ends with `\n` or `\r\n`; empty lines are passed over. A line beyond the limit
+    /// is an error once, as soon as it is known to be, and is skipped to its end: a
+    /// caller may go on after it.
+    pub fn next_line<'a, 's: 'a>(
+        &'a mut self,
+        segment: &mut &'s [u8],
+    ) -> Result<Option<&'a [u8]>, LineTooLong> {
+        if self.state == State::HandedOut {
+            self.partial = Vec::new();
+            self.state = State::Collecting;
+        }
+        loop {
+            let Some((head, rest)) = split_line(segment) else {
+                let tail = std::mem::take(segment);
+                return self.keep(tail).map(|()| None);
+            };
+            *segment = rest;
+            if self.state == State::Skipping {
+                self.state = State::Collecting;
+                continue;
+            }
+            if self.partial.len().saturating_add(head.len()) > self.limit() {
+                self.partial = Vec::new();
+                return Err(self.too_long());
+            }
+            if self.partial.is_empty() {
+                match trim(head) {
+                    [] => continue,
+                    line => return Ok(Some(line)),
+                }
+            }
+            self.partial.extend_from_slice(head);
+            if trim(&self.partial).is_empty() {
+                self.partial = Vec::new();
+                continue;
+            }
+            self.state = State::HandedOut;
+            return Ok(Some(trim(&self.partial)));
+        }
+    }
+
+    /// True while the beginning of a line is kept.
+    pub fn has_partial(&self) -> bool {
+        self.state == State::Collecting && !self.partial.is_empty()
+    }
+
+    fn keep(&mut self, tail: &[u8]) -> Result<(), LineTooLong> {
+        if self.state == State::Skipping || tail.is_empty() {
+            return Ok(());
+        }
+        if self.partial.len().saturating_add(tail.len()) > self.limit() {
+            self.partial = Vec::new();
+            self.state = State::Skipping;
+            return Err(self.too_long());
+        }
+        self.partial.extend_from_slice(tail);
+        Ok(())
+    }
+
+    fn limit(&self) -> usize {
+        usize::try_from(self.limit).unwrap_or(usize::MAX)
+    }
+
+    fn too_long(&self) -> LineTooLong {
+        LineTooLong {
+            limit: self.limit(),
+        }
+    }
+}
+
+fn split_line(segment: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = memchr::memchr(b'\n', segment)?;
+    let (line, rest) = segment.split_at_checked(at)?;
+    Some((line, rest.split_first()?.1))
+}
+
+fn trim(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
