@@ -1,11 +1,43 @@
 //! The accounting of the pool.
+//!
+//! [`Ledger`] is the one durable store of who did how much work in which epoch. Shares
+//! go in through a [`ShareSender`] and are answered when they are on disk; one writer
+//! gives everything one order. [`Reader`] looks at it. What other rooms have to do
+//! waits in the outbox.
 
+#![deny(clippy::float_arithmetic)]
+
+mod codec;
+mod entry;
+mod epoch;
+mod handle;
+mod hash_text;
+mod ids;
+mod metrics;
 mod miner;
 mod money;
+mod odds;
+mod reader;
+mod rows;
 mod share;
+mod state;
+mod store;
+mod suspects;
+#[cfg(test)]
+mod testing;
 mod work;
+mod writer;
 
+pub use codec::BadRow;
+pub use epoch::{CloseCause, Epoch, EpochState, EpochTerms, EpochTotals, QuotePer, Split};
+pub use handle::{Health, Ledger, LedgerClosed, LedgerOptions, SharePermit, ShareSender};
+pub use ids::{EpochId, Incarnation, IncarnationError, OutboxId};
 pub use miner::{MinerId, MinerKeyError, WorkerName};
 pub use money::{MSAT_PER_SAT, Msat, Sat};
+pub use odds::UpstreamOdds;
+pub use reader::{LedgerError, Reader};
+pub use rows::{BlockFound, Bucket, OutboxKind, OutboxRow, Resolution, Tally, Worker};
 pub use share::{Identity, SessionId, ShareAck, ShareId, ShareRecord, UpstreamResult};
+pub use store::{OpenError, StoreError};
+pub use suspects::Suspect;
 pub use work::Work;

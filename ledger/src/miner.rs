@@ -42,7 +42,15 @@ impl MinerId {
 
     /// The miner of an x-only key; `None` when no point has this x coordinate.
     pub fn from_x_only_bytes(bytes: [u8; 32]) -> Option<Self> {
-        XOnlyPublicKey::from_slice(&bytes).ok().map(|_| MinerId(bytes))
+        XOnlyPublicKey::from_slice(&bytes)
+            .ok()
+            .map(|_| MinerId(bytes))
+    }
+
+    /// From the ledger's own store or journal: checked when it was typed, and the
+    /// check costs a square root.
+    pub(crate) const fn from_stored(bytes: [u8; 32]) -> Self {
+        MinerId(bytes)
     }
 
     /// The x coordinate, big endian.
@@ -72,7 +80,11 @@ impl MinerId {
         let bytes = <[u8; 32]>::try_from(data.as_slice()).map_err(|_| MinerKeyError::Format)?;
         // NIP-19 is bech32; the same letters with a bech32m checksum are a typing error.
         let miner = Self::from_x_only_bytes(bytes).ok_or(MinerKeyError::NotOnCurve)?;
-        if miner.npub().eq_ignore_ascii_case(text) { Ok(miner) } else { Err(MinerKeyError::Checksum) }
+        if miner.npub().eq_ignore_ascii_case(text) {
+            Ok(miner)
+        } else {
+            Err(MinerKeyError::Checksum)
+        }
     }
 }
 
@@ -82,7 +94,8 @@ impl FromStr for MinerId {
 
     fn from_str(text: &str) -> Result<Self, MinerKeyError> {
         let begins = |prefix: &str| {
-            text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+            text.get(..prefix.len())
+                .is_some_and(|head| head.eq_ignore_ascii_case(prefix))
         };
         let hex = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if begins("nsec") || (hex && text.len() == 64) {
@@ -144,9 +157,19 @@ impl WorkerName {
         let name: String = raw
             .chars()
             .take(Self::MAX_CHARS)
-            .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || c == '-' {
+                    c
+                } else {
+                    '_'
+                }
+            })
             .collect();
-        WorkerName(if name.is_empty() { Self::UNNAMED.into() } else { name.into() })
+        WorkerName(if name.is_empty() {
+            Self::UNNAMED.into()
+        } else {
+            name.into()
+        })
     }
 
     /// The name.
@@ -195,22 +218,41 @@ mod tests {
     #[test]
     fn what_cannot_be_paid_is_refused() {
         refused("", MinerKeyError::Format);
-        refused("bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq", MinerKeyError::Format);
+        refused(
+            "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq",
+            MinerKeyError::Format,
+        );
         refused(&HEX[2..], MinerKeyError::MaybeSecret);
-        refused("nsec1vl029mgpspedva04g90vltkh6fvh240zqtv9k0t9af8935ke9laqsnlfe5", MinerKeyError::MaybeSecret);
+        refused(
+            "nsec1vl029mgpspedva04g90vltkh6fvh240zqtv9k0t9af8935ke9laqsnlfe5",
+            MinerKeyError::MaybeSecret,
+        );
         refused(&HEX.replacen("02", "04", 1), MinerKeyError::Format);
         refused(&format!("02{}", "f".repeat(64)), MinerKeyError::NotOnCurve);
         refused("npub1é", MinerKeyError::Format);
         let mut mistyped = npub().into_bytes();
         mistyped[20] = if mistyped[20] == b'q' { b'p' } else { b'q' };
-        refused(std::str::from_utf8(&mistyped).expect("ascii"), MinerKeyError::Checksum);
+        refused(
+            std::str::from_utf8(&mistyped).expect("ascii"),
+            MinerKeyError::Checksum,
+        );
     }
 
     #[test]
     fn worker_names_are_cleaned() {
-        for (raw, clean) in [("", "default"), ("garage-1", "garage-1"), ("a b\u{7}<é", "a_b____")] {
-            assert_eq!(WorkerName::clean(raw).as_str().trim_end_matches('_'), clean.trim_end_matches('_'));
+        for (raw, clean) in [
+            ("", "default"),
+            ("garage-1", "garage-1"),
+            ("a b\u{7}<é", "a_b____"),
+        ] {
+            assert_eq!(
+                WorkerName::clean(raw).as_str().trim_end_matches('_'),
+                clean.trim_end_matches('_')
+            );
         }
-        assert_eq!(WorkerName::clean(&"x".repeat(99)).as_str().len(), WorkerName::MAX_CHARS);
+        assert_eq!(
+            WorkerName::clean(&"x".repeat(99)).as_str().len(),
+            WorkerName::MAX_CHARS
+        );
     }
 }

@@ -181,7 +181,10 @@ mod tests {
         assert_eq!(Sat::new(1).checked_sub(Sat::new(2)), None);
         assert_eq!(Sat::new(u64::MAX).to_msat(), None);
         assert_eq!(Msat::checked_sum([Msat::new(u64::MAX), Msat::new(1)]), None);
-        assert_eq!(Msat::checked_sum([Msat::new(2), Msat::new(3)]), Some(Msat::new(5)));
+        assert_eq!(
+            Msat::checked_sum([Msat::new(2), Msat::new(3)]),
+            Some(Msat::new(5))
+        );
     }
 
     #[test]
@@ -190,6 +193,9 @@ mod tests {
         assert_eq!("42".parse(), Ok(Sat::new(42)));
         assert!("-1".parse::<Sat>().is_err());
         assert_eq!(serde_json::to_string(&Sat::new(7)).expect("a number"), "7");
-        assert_eq!(serde_json::from_str::<Msat>("7").expect("a number"), Msat::new(7));
+        assert_eq!(
+            serde_json::from_str::<Msat>("7").expect("a number"),
+            Msat::new(7)
+        );
     }
 }

@@ -111,7 +111,10 @@ impl ShareAck {
     /// True when the share `sequence`, already decided, was not stored and must not be
     /// answered with `true`. It answers once for each refused share.
     pub fn take_refused(&self, sequence: u64) -> bool {
-        let mut refused = self.refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut refused = self
+            .refused
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         match refused.iter().position(|&number| number == sequence) {
             Some(at) => {
                 refused.swap_remove(at);
@@ -130,7 +133,11 @@ impl ShareAck {
         self.waker.register(cx.waker());
         // Decided between the look and the registration: nobody would wake us.
         let decided = self.decided();
-        if decided > seen { Poll::Ready(decided) } else { Poll::Pending }
+        if decided > seen {
+            Poll::Ready(decided)
+        } else {
+            Poll::Pending
+        }
     }
 
     /// The writer's side: everything up to `sequence` is on disk.
@@ -141,7 +148,10 @@ impl ShareAck {
 
     /// The writer's side: `sequence` is not on disk and will not be.
     pub fn refuse(&self, sequence: u64) {
-        self.refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(sequence);
+        self.refused
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push(sequence);
         self.stored(sequence);
     }
 }

@@ -1,0 +1,246 @@
+//! The ledger as the other rooms hold it: a handle to one writer.
+
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use prometheus::Registry;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::entry::Entry;
+use crate::metrics::Metrics;
+use crate::reader::{LedgerError, Reader};
+use crate::store::{FileOpener, OpenError, Opener};
+use crate::writer::{Message, Reply, Writer};
+use crate::{CloseCause, Epoch, EpochTerms, OutboxId, ShareAck, ShareRecord, UpstreamResult};
+
+/// How a ledger is run. [`LedgerOptions::new`] has what suits a household and a pool.
+#[derive(Clone, Debug)]
+pub struct LedgerOptions {
+    /// The store's file. Its directory must be there.
+    pub path: PathBuf,
+    /// For epochs opened from now on; the open one keeps its own.
+    pub terms: EpochTerms,
+    /// The time, milliseconds since 1970: when the first epoch of a new ledger opens.
+    pub now_ms: u64,
+    /// How many entries may wait for the writer. When so many do, [`ShareSender::reserve`]
+    /// waits: the socket is not read, and nothing is dropped.
+    pub channel_capacity: usize,
+    /// How long a batch gathers, at least. It gathers longer where the disk is slow.
+    pub window: Duration,
+    /// How long a batch gathers, at most.
+    pub max_window: Duration,
+    /// How many entries a batch has, at most.
+    pub max_batch: usize,
+    /// How long what is in the journal stays there alone, at most: a start replays it.
+    pub checkpoint_interval: Duration,
+    /// Past so many changed rows a checkpoint comes early, so that the memory that
+    /// they take is bounded whatever keys strangers make up.
+    pub checkpoint_rows: usize,
+    /// Memory for pages of the store.
+    pub cache_bytes: usize,
+}
+
+impl LedgerOptions {
+    /// The defaults.
+    pub fn new(path: PathBuf, terms: EpochTerms, now_ms: u64) -> Self {
+        LedgerOptions {
+            path,
+            terms,
+            now_ms,
+            channel_capacity: 8192,
+            window: Duration::from_millis(20),
+            max_window: Duration::from_millis(500),
+            max_batch: 4096,
+            checkpoint_interval: Duration::from_secs(30),
+            checkpoint_rows: 50_000,
+            cache_bytes: 32 << 20,
+        }
+    }
+}
+
+/// Whether shares can be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// They can.
+    Ok,
+    /// They are refused, and the ledger keeps trying to write.
+    Failing {
+        /// What the disk says.
+        reason: String,
+    },
+}
+
+/// The ledger takes no more entries: it is closed, or its thread is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the ledger is closed")]
+pub struct LedgerClosed;
+
+/// The accounting of the pool. Cheap to clone. What can be looked at is in [`Reader`],
+/// to which this dereferences.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    reader: Reader,
+    sender: mpsc::Sender<Message>,
+    health: watch::Receiver<Health>,
+    terms: EpochTerms,
+    stop: Arc<AtomicBool>,
+}
+
+impl Ledger {
+    /// Opens the ledger, or makes it, replays its journal and starts its writer.
+    pub fn open(options: LedgerOptions, registry: &Registry) -> Result<Self, OpenError> {
+        let (path, cache_bytes) = (options.path.clone(), options.cache_bytes);
+        Self::open_with(
+            Arc::new(FileOpener { path, cache_bytes }),
+            options,
+            registry,
+        )
+    }
+
+    pub(crate) fn open_with(
+        opener: Arc<dyn Opener>,
+        options: LedgerOptions,
+        registry: &Registry,
+    ) -> Result<Self, OpenError> {
+        let metrics = Metrics::register(registry)?;
+        let terms = options.terms;
+        let (sender, inbox) = mpsc::channel(options.channel_capacity.max(1));
+        let (health_sender, health) = watch::channel(Health::Ok);
+        let stop = Arc::new(AtomicBool::new(false));
+        let writer = Writer::open(opener, options, metrics, health_sender, stop.clone())?;
+        let reader = Reader(writer.shared().clone());
+        std::thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || writer.run(inbox))
+            .map_err(OpenError::Thread)?;
+        Ok(Ledger {
+            reader,
+            sender,
+            health,
+            terms,
+            stop,
+        })
+    }
+
+    /// For looking only.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Counts the starts of this ledger from 1: the first half of every session's id.
+    pub fn boot(&self) -> u32 {
+        self.reader.0.boot
+    }
+
+    /// Where shares go in.
+    pub fn shares(&self) -> ShareSender {
+        ShareSender(self.sender.clone())
+    }
+
+    /// Whether shares can be stored. The sender is dropped when the ledger is closed.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.health.clone()
+    }
+
+    /// Closes the open epoch and opens the next on the terms that the ledger was
+    /// opened with. Shares sent before are in the one, shares sent after in the other.
+    /// Gives the closed epoch, when that is on disk. The same block closes once: again
+    /// it gives the epoch that it closed then.
+    ///
+    /// # Errors
+    /// [`LedgerError::Failing`]: nothing is closed. [`LedgerError::Closed`]: the ledger
+    /// ended; whether the epoch is closed is for the next start to see.
+    pub async fn close_epoch(&self, cause: CloseCause, now_ms: u64) -> Result<Epoch, LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        let entry = Entry::Close {
+            cause,
+            at_ms: now_ms,
+            next: self.terms,
+        };
+        self.command(entry, Reply::Closed(reply)).await?;
+        answer.await.map_err(|_| LedgerError::Closed)?
+    }
+
+    /// Takes rows out of the outbox, when what they ask for is done and durable there.
+    /// Unknown and done ones do no harm.
+    pub async fn outbox_done(&self, ids: Vec<OutboxId>) -> Result<(), LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        self.command(Entry::OutboxDone(ids), Reply::Done(reply))
+            .await?;
+        answer.await.map_err(|_| LedgerError::Closed)?
+    }
+
+    /// Decides everything that was sent, writes a checkpoint and lets go of the file.
+    /// Other handles are told that it is closed.
+    pub async fn close(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // Already closed is as good.
+        let _ = self.sender.send(Message::Stop).await;
+        let mut health = self.health.clone();
+        // The writer drops its end when the file is let go.
+        while health.changed().await.is_ok() {}
+    }
+
+    async fn command(&self, entry: Entry, reply: Reply) -> Result<(), LedgerError> {
+        let message = Message::Append { entry, reply };
+        self.sender
+            .send(message)
+            .await
+            .map_err(|_| LedgerError::Closed)
+    }
+}
+
+impl Deref for Ledger {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        &self.reader
+    }
+}
+
+/// Where shares go in. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ShareSender(mpsc::Sender<Message>);
+
+impl ShareSender {
+    /// A place for one share; waits while the ledger has no room. Reserve when the
+    /// share is at hand, not before: a place held is one less for the others.
+    pub async fn reserve(&self) -> Result<SharePermit, LedgerClosed> {
+        let permit = self
+            .0
+            .clone()
+            .reserve_owned()
+            .await
+            .map_err(|_| LedgerClosed)?;
+        Ok(SharePermit(permit))
+    }
+
+    /// Tells what the upstream said to a share; waits while the ledger has no room.
+    pub async fn upstream_result(&self, result: UpstreamResult) -> Result<(), LedgerClosed> {
+        let message = Message::Append {
+            entry: Entry::Upstream(result),
+            reply: Reply::None,
+        };
+        self.0.send(message).await.map_err(|_| LedgerClosed)
+    }
+}
+
+/// A place for one share.
+#[derive(Debug)]
+pub struct SharePermit(mpsc::OwnedPermit<Message>);
+
+impl SharePermit {
+    /// Hands the share over. `ack` is told when it is decided; of one session always
+    /// the same `ack`, and the shares in the order of their sequence.
+    pub fn send(self, record: ShareRecord, ack: Arc<ShareAck>) {
+        let message = Message::Append {
+            entry: Entry::Share(record),
+            reply: Reply::Share(ack),
+        };
+        self.0.send(message);
+    }
+}

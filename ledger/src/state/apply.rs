@@ -1,0 +1,203 @@
+//! Entries in: first every row that a batch touches is read, which may fail, then the
+//! batch is applied, which cannot.
+
+use hashbrown::hash_map;
+
+use crate::entry::Entry;
+use crate::state::State;
+use crate::state::base::Base;
+use crate::state::miner::MinerRows;
+use crate::{
+    BlockFound, CloseCause, Epoch, EpochId, EpochState, EpochTerms, OutboxId, OutboxKind,
+    OutboxRow, ShareRecord, Tally, UpstreamResult,
+};
+
+/// The rows that a miner's first share since the checkpoint makes dirty: a tally and
+/// two buckets.
+const ROWS_OF_A_MINER: usize = 3;
+
+/// What an entry came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is in the sums.
+    Applied,
+    /// A share that was there already: it changed nothing.
+    Duplicate,
+    /// This epoch is closed by it, or was before by the same block.
+    Closed(EpochId),
+}
+
+impl State {
+    /// Reads the rows that the entries touch. A close must be the last of them: the
+    /// shares after it are another epoch's.
+    pub(crate) fn prepare<B: Base>(
+        &mut self,
+        entries: &[Entry],
+        base: &mut B,
+    ) -> Result<(), B::Error> {
+        for entry in entries {
+            if let Entry::Share(share) = entry {
+                self.prepare_share(share, base)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies the batch `number`, which was prepared; tells what each entry came to.
+    pub(crate) fn apply(
+        &mut self,
+        number: u64,
+        entries: &[Entry],
+        mut outcome: impl FnMut(Outcome),
+    ) {
+        self.batch = number;
+        for entry in entries {
+            outcome(match entry {
+                Entry::Share(share) => self.share(share),
+                Entry::Upstream(result) => self.upstream(result),
+                Entry::Close { cause, at_ms, next } => self.close(*cause, *at_ms, *next),
+                Entry::OutboxDone(ids) => self.outbox_done(ids),
+            });
+        }
+    }
+
+    fn prepare_share<B: Base>(
+        &mut self,
+        share: &ShareRecord,
+        base: &mut B,
+    ) -> Result<(), B::Error> {
+        let session = share.id.session;
+        if !self.sessions.contains_key(&session) {
+            let row = base.session(session)?.unwrap_or_default();
+            self.sessions.insert(session, row);
+        }
+        let (miner, epoch) = (share.who.miner, self.open.id);
+        let rows = match self.miners.entry(miner) {
+            hash_map::Entry::Occupied(rows) => rows.into_mut(),
+            hash_map::Entry::Vacant(place) => place.insert(MinerRows::load(epoch, &miner, base)?),
+        };
+        if rows.epoch != epoch {
+            let last = std::mem::replace(&mut rows.tally, base.tally(epoch, &miner)?);
+            if let Some(tally) = last.filter(|_| rows.dirty) {
+                self.older.insert((rows.epoch, miner), tally);
+            }
+            rows.epoch = epoch;
+        }
+        rows.buckets.prepare(Some(miner), share.time_ms, base)?;
+        self.pool.prepare(None, share.time_ms, base)
+    }
+
+    fn share(&mut self, share: &ShareRecord) -> Outcome {
+        let session = self.sessions.entry(share.id.session).or_default();
+        if share.id.sequence <= session.sequence {
+            return Outcome::Duplicate;
+        }
+        session.sequence = share.id.sequence;
+        session.last_ms = share.time_ms;
+        let mut dirty = usize::from(!std::mem::replace(&mut session.dirty, true));
+        self.now_ms = share.time_ms;
+
+        let miner = share.who.miner;
+        let rows = self
+            .miners
+            .get_mut(&miner)
+            .expect("prepare read the rows of every miner");
+        if !std::mem::replace(&mut rows.dirty, true) {
+            dirty = dirty.saturating_add(ROWS_OF_A_MINER);
+        }
+        dirty = dirty.saturating_add(rows.add_to_worker(share).into());
+        rows.buckets.add(share.time_ms, share.work);
+        self.pool.add(share.time_ms, share.work);
+        let tally = match &mut rows.tally {
+            Some(tally) => {
+                tally.add(share);
+                tally
+            }
+            none => {
+                self.open.totals.miners = self.open.totals.miners.saturating_add(1);
+                none.insert(Tally::first(share))
+            }
+        };
+        if !tally.quote_requested && tally.work >= self.open.terms.quote_min_work {
+            tally.quote_requested = true;
+            let kind = OutboxKind::CreateQuote {
+                miner,
+                epoch: self.open.id,
+            };
+            let row = OutboxRow {
+                id: self.next_outbox,
+                kind,
+            };
+            self.outbox.insert(row.id, Some(row));
+            self.next_outbox = OutboxId::new(row.id.get().saturating_add(1));
+            dirty = dirty.saturating_add(1);
+        }
+        self.dirty = self.dirty.saturating_add(dirty);
+        self.add_to_totals(share);
+        Outcome::Applied
+    }
+
+    fn add_to_totals(&mut self, share: &ShareRecord) {
+        let totals = &mut self.open.totals;
+        totals.work = totals.work.saturating_add(share.work);
+        totals.shares = totals.shares.saturating_add(1);
+        totals.upstream_found = totals
+            .upstream_found
+            .saturating_add(share.meets_upstream.into());
+        if share.meets_network {
+            totals.blocks = totals.blocks.saturating_add(1);
+            self.blocks.push(BlockFound {
+                hash: share.hash,
+                miner: share.who.miner,
+                worker: share.who.worker.clone(),
+                epoch: self.open.id,
+                time_ms: share.time_ms,
+            });
+            self.dirty = self.dirty.saturating_add(1);
+        }
+    }
+
+    fn upstream(&mut self, result: &UpstreamResult) -> Outcome {
+        let totals = &mut self.open.totals;
+        let (count, work) = if result.accepted {
+            (
+                &mut totals.upstream_accepted,
+                &mut totals.upstream_accepted_work,
+            )
+        } else {
+            (
+                &mut totals.upstream_refused,
+                &mut totals.upstream_refused_work,
+            )
+        };
+        *count = count.saturating_add(1);
+        *work = work.saturating_add(result.upstream_work);
+        // The open epoch's row: without this a checkpoint may see nothing to do.
+        self.dirty = self.dirty.max(1);
+        Outcome::Applied
+    }
+
+    fn close(&mut self, cause: CloseCause, at_ms: u64, next: EpochTerms) -> Outcome {
+        let id = self.open.id;
+        if let CloseCause::OceanBlock { hash, .. } = cause {
+            if let Some(before) = self.closed_by(&hash) {
+                return Outcome::Closed(before);
+            }
+            self.closed_by.insert(hash, id);
+        }
+        let mut closed = std::mem::replace(&mut self.open, Epoch::open(id.next(), at_ms, next));
+        closed.state = EpochState::Closed { at_ms, cause };
+        self.closed.push(closed);
+        self.dirty = self.dirty.saturating_add(2);
+        Outcome::Closed(id)
+    }
+
+    fn outbox_done(&mut self, ids: &[OutboxId]) -> Outcome {
+        // Only rows that were made: an id from the future must not swallow the row
+        // that will have it.
+        let made = ids.iter().filter(|id| **id < self.next_outbox);
+        self.outbox.extend(made.map(|id| (*id, None)));
+        self.dirty = self.dirty.saturating_add(ids.len());
+        Outcome::Applied
+    }
+}

@@ -1,0 +1,136 @@
+//! What a checkpoint writes, and what becomes of the state after it.
+
+use std::collections::BTreeMap;
+
+use crate::state::base::{BucketKey, SessionRow};
+use crate::state::{KEPT_ROWS, State, slot};
+use crate::{
+    BlockFound, Epoch, EpochId, MinerId, OutboxId, OutboxRow, Resolution, SessionId, Tally, Work,
+    Worker,
+};
+
+/// A session that was silent for so long (by the time of the shares) is forgotten: a
+/// share of it delivered again only then would count twice. A proxy delivers again
+/// within seconds.
+const SESSION_KEPT_MS: u64 = 24 * 3600 * 1000;
+
+/// The rows that the base does not have, as whole rows: writing one twice does no harm.
+/// Each list is in the order of its keys.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Checkpoint {
+    /// Every batch up to this one is in it.
+    pub(crate) batch: u64,
+    pub(crate) next_outbox: OutboxId,
+    pub(crate) now_ms: u64,
+    pub(crate) epochs: Vec<Epoch>,
+    pub(crate) tallies: BTreeMap<(EpochId, MinerId), Tally>,
+    pub(crate) workers: Vec<(MinerId, Worker)>,
+    pub(crate) buckets: BTreeMap<BucketKey, Work>,
+    pub(crate) sessions: Vec<(SessionId, SessionRow)>,
+    pub(crate) outbox: Vec<(OutboxId, Option<OutboxRow>)>,
+    pub(crate) blocks: Vec<BlockFound>,
+    pub(crate) prune: Option<Prune>,
+}
+
+/// What is too old to keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Prune {
+    /// By the time of the last share.
+    now_ms: u64,
+}
+
+impl Prune {
+    /// The first slot that is kept.
+    pub(crate) fn first_slot(&self, resolution: Resolution) -> u64 {
+        slot(resolution, self.now_ms).saturating_sub(resolution.kept())
+    }
+
+    /// The first slot that lies ahead, from when a clock was wrong.
+    pub(crate) fn end_slot(&self, resolution: Resolution) -> u64 {
+        slot(resolution, self.now_ms).saturating_add(2)
+    }
+
+    /// Whether a session with its last share then can go.
+    pub(crate) fn session(&self, last_ms: u64) -> bool {
+        last_ms.saturating_add(SESSION_KEPT_MS) < self.now_ms
+    }
+
+    /// Whether a worker with its last share then can go.
+    pub(crate) fn worker(&self, last_ms: u64) -> bool {
+        last_ms.saturating_add(Worker::FORGOTTEN_AFTER_MS) < self.now_ms
+    }
+}
+
+impl State {
+    /// What is to be written. Pruning is part of it once per ten minutes of shares.
+    pub(crate) fn checkpoint(&self) -> Checkpoint {
+        let mut checkpoint = Checkpoint {
+            batch: self.batch,
+            next_outbox: self.next_outbox,
+            now_ms: self.now_ms,
+            epochs: self.epochs(),
+            tallies: self.older.clone(),
+            outbox: self.outbox.iter().map(|(id, row)| (*id, *row)).collect(),
+            blocks: self.blocks.clone(),
+            prune: self.prune(),
+            ..Checkpoint::default()
+        };
+        let buckets = self.pool.iter().filter(|filling| filling.dirty);
+        checkpoint
+            .buckets
+            .extend(buckets.map(|filling| filling.row(None)));
+        for (miner, rows) in self.miners.iter().filter(|(_, rows)| rows.dirty) {
+            checkpoint
+                .tallies
+                .extend(rows.tally.map(|tally| ((rows.epoch, *miner), tally)));
+            let buckets = rows.buckets.iter().filter(|filling| filling.dirty);
+            checkpoint
+                .buckets
+                .extend(buckets.map(|filling| filling.row(Some(*miner))));
+            let workers = rows.workers.iter().filter(|row| row.dirty);
+            checkpoint
+                .workers
+                .extend(workers.map(|row| (*miner, row.worker.clone())));
+        }
+        let sessions = self.sessions.iter().filter(|(_, row)| row.dirty);
+        checkpoint.sessions = sessions.map(|(session, row)| (*session, *row)).collect();
+        checkpoint
+            .sessions
+            .sort_unstable_by_key(|(session, _)| *session);
+        checkpoint.workers.sort_unstable_by_key(|(miner, _)| *miner);
+        checkpoint
+    }
+
+    /// The checkpoint is in the base.
+    pub(crate) fn checkpointed(&mut self, checkpoint: &Checkpoint) {
+        self.closed.clear();
+        self.older.clear();
+        self.outbox.clear();
+        self.blocks.clear();
+        self.dirty = 0;
+        // With the pruned rows still in memory we would go on from other rows than a
+        // replay does.
+        let pruned = checkpoint.prune.is_some();
+        if pruned || self.miners.len().saturating_add(self.sessions.len()) > KEPT_ROWS {
+            self.miners = Default::default();
+            self.sessions = Default::default();
+            self.pool = Default::default();
+            self.pruned_slot = slot(Resolution::TenMinutes, self.now_ms);
+            return;
+        }
+        self.pool.keep_latest();
+        for rows in self.miners.values_mut() {
+            rows.dirty = false;
+            rows.buckets.keep_latest();
+            rows.workers.iter_mut().for_each(|row| row.dirty = false);
+        }
+        self.sessions.values_mut().for_each(|row| row.dirty = false);
+    }
+
+    fn prune(&self) -> Option<Prune> {
+        let due = slot(Resolution::TenMinutes, self.now_ms) != self.pruned_slot;
+        due.then_some(Prune {
+            now_ms: self.now_ms,
+        })
+    }
+}

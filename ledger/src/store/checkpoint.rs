@@ -1,0 +1,152 @@
+//! The two things that are written: a batch into the journal, and a checkpoint.
+
+use redb::{Database, Durability, WriteTransaction};
+use serde::Serialize;
+
+use crate::Resolution;
+use crate::codec;
+use crate::state::{Checkpoint, Prune};
+use crate::store::tables::{
+    BLOCKS, BUCKETS, EPOCHS, JOURNAL, META, OUTBOX, SESSIONS, TALLIES, WORKERS, bucket_key, meta,
+    tally_key, worker_key,
+};
+use crate::store::{StoreError, caught};
+use bitcoin::hashes::Hash;
+
+/// Puts a batch into the journal; back only when it is on disk. After an error it may
+/// be there all the same: the store must be reopened and asked.
+pub(crate) fn write_journal(
+    database: &Database,
+    number: u64,
+    batch: &[u8],
+) -> Result<(), StoreError> {
+    caught(|| {
+        let write = begin(database)?;
+        write.open_table(JOURNAL)?.insert(number, batch)?;
+        Ok(write.commit()?)
+    })
+}
+
+/// Puts the rows in their tables and takes the batches that are in them out of the
+/// journal, all or nothing. `boot` is given at a start.
+pub(crate) fn write_checkpoint(
+    database: &Database,
+    checkpoint: &Checkpoint,
+    boot: Option<u32>,
+) -> Result<(), StoreError> {
+    caught(|| {
+        let write = begin(database)?;
+        put_meta(&write, checkpoint, boot)?;
+        put_rows(&write, checkpoint)?;
+        put_json_rows(&write, checkpoint)?;
+        if let Some(prune) = &checkpoint.prune {
+            prune_rows(&write, prune)?;
+        }
+        write
+            .open_table(JOURNAL)?
+            .retain_in(..=checkpoint.batch, |_, _| false)?;
+        Ok(write.commit()?)
+    })
+}
+
+fn begin(database: &Database) -> Result<WriteTransaction, StoreError> {
+    let mut write = database.begin_write()?;
+    write.set_durability(Durability::Immediate)?;
+    Ok(write)
+}
+
+fn put_meta(
+    write: &WriteTransaction,
+    checkpoint: &Checkpoint,
+    boot: Option<u32>,
+) -> Result<(), StoreError> {
+    let mut table = write.open_table(META)?;
+    let mut put = |name: &str, number: u64| {
+        table
+            .insert(name, number.to_be_bytes().as_slice())
+            .map(drop)
+    };
+    put(meta::BATCH, checkpoint.batch)?;
+    put(meta::NEXT_OUTBOX, checkpoint.next_outbox.get())?;
+    put(meta::NOW_MS, checkpoint.now_ms)?;
+    if let Some(open) = checkpoint.epochs.last() {
+        put(meta::OPEN_EPOCH, open.id.get())?;
+    }
+    boot.map_or(Ok(()), |boot| put(meta::BOOT, boot.into()))?;
+    Ok(())
+}
+
+fn put_rows(write: &WriteTransaction, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+    let mut row = Vec::new();
+    let mut table = write.open_table(TALLIES)?;
+    for ((epoch, miner), tally) in &checkpoint.tallies {
+        row.clear();
+        codec::put_tally(&mut row, tally);
+        table.insert(&tally_key(*epoch, miner.x_only_bytes()), row.as_slice())?;
+    }
+    let mut table = write.open_table(WORKERS)?;
+    for (miner, worker) in &checkpoint.workers {
+        row.clear();
+        codec::put_worker(&mut row, worker);
+        table.insert(worker_key(miner, &worker.name).as_slice(), row.as_slice())?;
+    }
+    let mut table = write.open_table(BUCKETS)?;
+    for (key, work) in &checkpoint.buckets {
+        table.insert(&bucket_key(key), work.hashes())?;
+    }
+    let mut table = write.open_table(SESSIONS)?;
+    for (session, row) in &checkpoint.sessions {
+        table.insert(session.to_u64(), (row.sequence, row.last_ms))?;
+    }
+    Ok(())
+}
+
+fn put_json_rows(write: &WriteTransaction, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+    let mut table = write.open_table(EPOCHS)?;
+    for epoch in &checkpoint.epochs {
+        table.insert(epoch.id.get(), json("epochs", epoch)?.as_slice())?;
+    }
+    let mut table = write.open_table(OUTBOX)?;
+    for (id, row) in &checkpoint.outbox {
+        match row {
+            Some(row) => table.insert(id.get(), json("outbox", &row.kind)?.as_slice())?,
+            None => table.remove(id.get())?,
+        };
+    }
+    let mut table = write.open_table(BLOCKS)?;
+    for block in &checkpoint.blocks {
+        table.insert(
+            block.hash.as_byte_array(),
+            json("blocks", block)?.as_slice(),
+        )?;
+    }
+    Ok(())
+}
+
+fn prune_rows(write: &WriteTransaction, prune: &Prune) -> Result<(), StoreError> {
+    let mut table = write.open_table(BUCKETS)?;
+    for resolution in Resolution::ALL {
+        let key = |slot| {
+            bucket_key(&crate::state::BucketKey {
+                resolution,
+                slot,
+                who: None,
+            })
+        };
+        let (zero, first) = (key(0), key(prune.first_slot(resolution)));
+        let (end, last) = (key(prune.end_slot(resolution)), key(u64::MAX));
+        table.retain_in::<&[u8; 41], _>(&zero..&first, |_, _| false)?;
+        table.retain_in::<&[u8; 41], _>(&end..&last, |_, _| false)?;
+    }
+    let mut table = write.open_table(SESSIONS)?;
+    table.retain(|_, (_, last_ms)| !prune.session(last_ms))?;
+    let mut table = write.open_table(WORKERS)?;
+    // A row that does not read back is kept: this is no place to lose one.
+    table
+        .retain(|_, row| codec::worker_last_ms(row).is_none_or(|last_ms| !prune.worker(last_ms)))?;
+    Ok(())
+}
+
+fn json<T: Serialize>(table: &'static str, row: &T) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(row).map_err(|source| StoreError::Json { table, source })
+}

@@ -1,0 +1,71 @@
+//! The store: one redb file. What is in which table, and how a file becomes a ledger.
+
+mod checkpoint;
+mod open;
+mod snapshot;
+mod tables;
+
+pub(crate) use checkpoint::{write_checkpoint, write_journal};
+pub use open::OpenError;
+pub(crate) use open::{FileOpener, Opener, identity, open_store};
+pub(crate) use snapshot::Snapshot;
+
+use thiserror::Error;
+
+use crate::codec::BadRow;
+
+/// The store did not do what it was asked.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The disk, or the file on it.
+    #[error("{0}")]
+    Database(Box<redb::Error>),
+    /// A row of the file does not read back.
+    #[error(transparent)]
+    Row(#[from] BadRow),
+    /// A JSON row of the file does not read back.
+    #[error("a row of {table} does not read back: {source}")]
+    Json {
+        /// The table.
+        table: &'static str,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A row that every ledger has is not there.
+    #[error("the store has no {0}")]
+    Missing(&'static str),
+    /// The database panicked, which it does for files that were cut or overwritten.
+    #[error("the database gave up: {0}")]
+    Panic(String),
+}
+
+macro_rules! from_redb {
+    ($($error:ty),*) => {$(
+        impl From<$error> for StoreError {
+            fn from(error: $error) -> Self {
+                StoreError::Database(Box::new(error.into()))
+            }
+        }
+    )*};
+}
+
+from_redb!(
+    redb::StorageError,
+    redb::TableError,
+    redb::TransactionError,
+    redb::CommitError,
+    redb::DatabaseError,
+    redb::SetDurabilityError
+);
+
+/// Runs something of redb's. It asserts where a file is not what it left, and a panic
+/// must neither end the writer nor be taken for a success.
+pub(crate) fn caught<T>(run: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(StoreError::Panic(text.unwrap_or("no reason").to_owned()))
+    })
+}

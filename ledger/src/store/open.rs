@@ -1,0 +1,269 @@
+//! A file becomes a ledger: made new, or checked, read and replayed.
+
+use std::fmt::Debug;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use redb::{Database, DatabaseError, ReadableDatabase};
+use thiserror::Error;
+
+use crate::entry;
+use crate::state::{Start, State};
+use crate::store::tables::{
+    BLOCKS, BUCKETS, EPOCHS, JOURNAL, META, OUTBOX, SCHEMA, SESSIONS, TALLIES, WORKERS, meta,
+};
+use crate::store::{Snapshot, StoreError, caught};
+use crate::{CloseCause, Epoch, EpochId, EpochState, EpochTerms, Incarnation, OutboxId};
+
+/// Why there is no ledger.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Another process has the store: the pool itself, when a command asks.
+    #[error("another process has the ledger open: {}", .0.display())]
+    LockedByAnother(PathBuf),
+    /// A newer program wrote the store.
+    #[error(
+        "the ledger was written by a newer version of this program: its schema is {found}, \
+         the newest known here is {supported}"
+    )]
+    NewerSchema {
+        /// The store's.
+        found: u64,
+        /// The newest that this program knows.
+        supported: u64,
+    },
+    /// There is no store to read.
+    #[error("there is no ledger at {}", .0.display())]
+    NoLedger(PathBuf),
+    /// The file cannot be made or opened.
+    #[error("cannot open {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is there and cannot be read or written as a ledger.
+    #[error("the ledger cannot be read: {0}")]
+    Store(#[from] StoreError),
+    /// A fee above all of it.
+    #[error("a fee of {given} basis points is more than all of it ({limit})")]
+    Fee {
+        /// What was given.
+        given: u16,
+        /// [`EpochTerms::MAX_FEE_BPS`].
+        limit: u16,
+    },
+    /// The ledger has been started 2^32 times.
+    #[error("the ledger has been started {0} times, as often as it can")]
+    TooManyBoots(u32),
+    /// Its metrics are in the registry already.
+    #[error("cannot register the ledger's metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The writer's thread cannot be started.
+    #[error("cannot start the ledger's thread: {0}")]
+    Thread(io::Error),
+}
+
+/// Opens the database, again if need be. The one seam under the store: the tests put
+/// failing disks here.
+pub(crate) trait Opener: Debug + Send + Sync {
+    /// Opens it, and makes it new when `create` and there is none.
+    fn open(&self, create: bool) -> Result<Database, OpenError>;
+}
+
+/// The file of a real ledger.
+#[derive(Debug)]
+pub(crate) struct FileOpener {
+    pub(crate) path: PathBuf,
+    pub(crate) cache_bytes: usize,
+}
+
+impl Opener for FileOpener {
+    fn open(&self, create: bool) -> Result<Database, OpenError> {
+        let path = &self.path;
+        let io = |source| OpenError::Io {
+            path: path.clone(),
+            source,
+        };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        let (file, made) = match options.open(path) {
+            Ok(file) => (file, false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && create => (
+                private(&mut options)
+                    .create_new(true)
+                    .open(path)
+                    .map_err(io)?,
+                true,
+            ),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(OpenError::NoLedger(path.clone()));
+            }
+            Err(error) => return Err(io(error)),
+        };
+        // An empty file would be made a new database whatever we say.
+        if !create && file.metadata().map_err(io)?.len() == 0 {
+            return Err(OpenError::NoLedger(path.clone()));
+        }
+        let cache_bytes = self.cache_bytes;
+        let opened = caught(|| {
+            Ok(Database::builder()
+                .set_cache_size(cache_bytes)
+                .set_repair_callback(|repair| {
+                    let progress = repair.progress();
+                    tracing::warn!(progress, "the ledger was not closed: checking it");
+                })
+                .create_file(file))
+        })?;
+        let database = opened.map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen => OpenError::LockedByAnother(path.clone()),
+            other => OpenError::Store(other.into()),
+        })?;
+        if made {
+            // Else the loss of power might take the name of the file away.
+            sync_directory(path).map_err(io)?;
+        }
+        Ok(database)
+    }
+}
+
+#[cfg(unix)]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    options.mode(0o600)
+}
+
+#[cfg(not(unix))]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// A ledger as it was left.
+pub(crate) struct Opened {
+    pub(crate) incarnation: Incarnation,
+    /// How often it was started before.
+    pub(crate) boot: u32,
+    /// With the journal replayed.
+    pub(crate) state: State,
+}
+
+/// Reads a ledger; with `first` given, makes it where there is none.
+pub(crate) fn open_store(
+    database: &Database,
+    first: Option<(EpochTerms, u64)>,
+) -> Result<Opened, OpenError> {
+    if let Some(found) = schema(database)? {
+        if found > SCHEMA {
+            return Err(OpenError::NewerSchema {
+                found,
+                supported: SCHEMA,
+            });
+        }
+    } else if let Some((terms, now_ms)) = first {
+        caught(|| initialise(database, terms, now_ms))?;
+    }
+    Ok(caught(|| read(database))?)
+}
+
+/// Which ledger this is: asked after a reopen, lest we go on in another file.
+pub(crate) fn identity(database: &Database) -> Result<Incarnation, StoreError> {
+    caught(|| {
+        let bytes = Snapshot::begin(database)?.meta(meta::INCARNATION)?;
+        let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+        bytes
+            .map(Incarnation::from_bytes)
+            .ok_or(StoreError::Missing(meta::INCARNATION))
+    })
+}
+
+fn schema(database: &Database) -> Result<Option<u64>, StoreError> {
+    let read = database.begin_read()?;
+    let table = match read.open_table(META) {
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+        table => table?,
+    };
+    let row = table.get(meta::SCHEMA)?;
+    let row = row.and_then(|row| row.value().try_into().ok());
+    Ok(Some(u64::from_be_bytes(
+        row.ok_or(StoreError::Missing(meta::SCHEMA))?,
+    )))
+}
+
+fn initialise(database: &Database, terms: EpochTerms, now_ms: u64) -> Result<(), StoreError> {
+    let mut write = database.begin_write()?;
+    write.set_durability(redb::Durability::Immediate)?;
+    {
+        let mut table = write.open_table(META)?;
+        let incarnation: [u8; 16] = rand::random();
+        table.insert(meta::SCHEMA, SCHEMA.to_be_bytes().as_slice())?;
+        table.insert(meta::INCARNATION, incarnation.as_slice())?;
+        for (name, number) in [
+            (meta::BOOT, 0),
+            (meta::BATCH, 0),
+            (meta::NEXT_OUTBOX, 1),
+            (meta::NOW_MS, 0),
+            (meta::OPEN_EPOCH, EpochId::FIRST.get()),
+        ] {
+            table.insert(name, number.to_be_bytes().as_slice())?;
+        }
+        let epoch = Epoch::open(EpochId::FIRST, now_ms, terms);
+        let row = serde_json::to_vec(&epoch).map_err(|source| StoreError::Json {
+            table: "epochs",
+            source,
+        })?;
+        write
+            .open_table(EPOCHS)?
+            .insert(epoch.id.get(), row.as_slice())?;
+        // All of them, so that no reader meets a missing one.
+        write.open_table(JOURNAL)?;
+        write.open_table(TALLIES)?;
+        write.open_table(WORKERS)?;
+        write.open_table(BUCKETS)?;
+        write.open_table(SESSIONS)?;
+        write.open_table(OUTBOX)?;
+        write.open_table(BLOCKS)?;
+    }
+    Ok(write.commit()?)
+}
+
+fn read(database: &Database) -> Result<Opened, StoreError> {
+    let mut snapshot = Snapshot::begin(database)?;
+    let epochs = snapshot.epochs(EpochId::new(0), usize::MAX)?;
+    let open = EpochId::new(snapshot.number(meta::OPEN_EPOCH)?);
+    let open = epochs.iter().find(|epoch| epoch.id == open);
+    let closed_by = epochs.iter().filter_map(|epoch| match epoch.state {
+        EpochState::Closed {
+            cause: CloseCause::OceanBlock { hash, .. },
+            ..
+        } => Some((hash, epoch.id)),
+        _ => None,
+    });
+    let mut state = State::new(Start {
+        batch: snapshot.number(meta::BATCH)?,
+        next_outbox: OutboxId::new(snapshot.number(meta::NEXT_OUTBOX)?),
+        now_ms: snapshot.number(meta::NOW_MS)?,
+        open: *open.ok_or(StoreError::Missing("open epoch"))?,
+        closed_by: closed_by.collect(),
+    });
+    for row in snapshot.journal_after(state.batch())? {
+        let (number, row) = row?;
+        let entries = entry::batch(row.value())?;
+        state.prepare(&entries, &mut snapshot)?;
+        state.apply(number.value(), &entries, |_| ());
+    }
+    let boot = u32::try_from(snapshot.number(meta::BOOT)?).unwrap_or(u32::MAX);
+    Ok(Opened {
+        incarnation: identity(database)?,
+        boot,
+        state,
+    })
+}

@@ -1,0 +1,81 @@
+//! The tables. Rows that are few are JSON, rows that are many are fixed-width binary.
+
+use redb::TableDefinition;
+
+use crate::codec::{BadRow, Fields};
+use crate::state::BucketKey;
+use crate::{EpochId, MinerId, WorkerName};
+
+/// The shape of all that follows. A program meets an older one with a migration, and
+/// refuses a newer one.
+pub(super) const SCHEMA: u64 = 1;
+
+/// Single values by name, see [`meta`].
+pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+/// Batches since the checkpoint: number -> entries, one after the other.
+pub(super) const JOURNAL: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("journal");
+/// Epoch number -> [`crate::Epoch`], JSON.
+pub(super) const EPOCHS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("epochs");
+/// Epoch and miner -> [`crate::Tally`].
+pub(super) const TALLIES: TableDefinition<'_, &[u8; TALLY_KEY], &[u8]> =
+    TableDefinition::new("tallies");
+/// Miner and worker's name -> [`crate::Worker`].
+pub(super) const WORKERS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("workers");
+/// Resolution, slot and miner (zeros: the pool) -> work.
+pub(super) const BUCKETS: TableDefinition<'_, &[u8; BUCKET_KEY], u128> =
+    TableDefinition::new("buckets");
+/// Session -> highest sequence applied, time of its last share.
+pub(super) const SESSIONS: TableDefinition<'_, u64, (u64, u64)> = TableDefinition::new("sessions");
+/// Outbox number -> [`crate::OutboxKind`], JSON.
+pub(super) const OUTBOX: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("outbox");
+/// Block hash -> [`crate::BlockFound`], JSON.
+pub(super) const BLOCKS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("blocks");
+
+/// The names in [`META`]; numbers are 8 bytes, big endian.
+pub(super) mod meta {
+    pub(in crate::store) const SCHEMA: &str = "schema";
+    pub(in crate::store) const INCARNATION: &str = "incarnation";
+    pub(in crate::store) const BOOT: &str = "boot";
+    pub(in crate::store) const BATCH: &str = "batch";
+    pub(in crate::store) const NEXT_OUTBOX: &str = "next outbox";
+    pub(in crate::store) const NOW_MS: &str = "time of the last share";
+    pub(in crate::store) const OPEN_EPOCH: &str = "open epoch";
+}
+
+const TALLY_KEY: usize = 8 + 32;
+const BUCKET_KEY: usize = 1 + 8 + 32;
+
+pub(super) fn tally_key(epoch: EpochId, miner: [u8; 32]) -> [u8; TALLY_KEY] {
+    let mut key = [0; TALLY_KEY];
+    key[..8].copy_from_slice(&epoch.get().to_be_bytes());
+    key[8..].copy_from_slice(&miner);
+    key
+}
+
+pub(super) fn read_tally_key(key: &[u8; TALLY_KEY]) -> Result<(EpochId, MinerId), BadRow> {
+    let mut fields = Fields::of("a tally's key", key);
+    let epoch = EpochId::new(fields.u64()?);
+    Ok((epoch, MinerId::from_stored(fields.array()?)))
+}
+
+pub(super) fn worker_key(miner: &MinerId, name: &WorkerName) -> Vec<u8> {
+    [&miner.x_only_bytes(), name.as_str().as_bytes()].concat()
+}
+
+pub(super) fn read_worker_key(key: &[u8]) -> Result<(MinerId, WorkerName), BadRow> {
+    let mut fields = Fields::of("a worker's key", key);
+    let miner = MinerId::from_stored(fields.array()?);
+    let name = key
+        .get(32..)
+        .and_then(|name| std::str::from_utf8(name).ok());
+    Ok((miner, WorkerName::clean(name.ok_or(fields.bad())?)))
+}
+
+/// No miner's key is zero: that x coordinate is on no point.
+pub(super) fn bucket_key(key: &BucketKey) -> [u8; BUCKET_KEY] {
+    let mut bytes = [0; BUCKET_KEY];
+    bytes[0] = key.resolution as u8;
+    bytes[1..9].copy_from_slice(&key.slot.to_be_bytes());
+    bytes[9..].copy_from_slice(&key.who.map_or([0; 32], |miner| miner.x_only_bytes()));
+    bytes
+}

@@ -1,0 +1,117 @@
+//! The one writer: entries in, in one order; each is answered when it is on disk.
+
+mod batch;
+mod failing;
+mod lazy;
+mod pace;
+mod run;
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{oneshot, watch};
+
+use crate::entry::Entry;
+use crate::handle::{Health, LedgerOptions};
+use crate::metrics::Metrics;
+use crate::reader::{LedgerError, Shared};
+use crate::store::{OpenError, Opener, open_store, write_checkpoint};
+use crate::{Epoch, EpochTerms, ShareAck, UpstreamResult};
+use failing::Failing;
+use pace::Pace;
+
+/// What comes through the channel.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// Something that happened, and who waits for it to be on disk.
+    Append { entry: Entry, reply: Reply },
+    /// Nothing more comes.
+    Stop,
+}
+
+/// Who waits.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    None,
+    Share(Arc<ShareAck>),
+    Closed(oneshot::Sender<Result<Epoch, LedgerError>>),
+    Done(oneshot::Sender<Result<(), LedgerError>>),
+}
+
+/// The writer. All that it does is done by [`Writer::append`], [`Writer::checkpoint`]
+/// and [`Writer::probe`]; the thread around it only waits for entries.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    opener: Arc<dyn Opener>,
+    metrics: Metrics,
+    health: watch::Sender<Health>,
+    /// Set when the ledger is to be closed: an outcome that cannot be learnt is not
+    /// waited for any more.
+    stop: Arc<AtomicBool>,
+    pace: Pace,
+    /// The row of the batch at hand, kept for its memory.
+    row: Vec<u8>,
+    failing: Option<Failing>,
+    /// Answers of the upstream that came while the disk failed.
+    held: Vec<UpstreamResult>,
+    max_batch: usize,
+    checkpoint_interval: Duration,
+    checkpoint_rows: usize,
+    /// When the oldest change came that no checkpoint has.
+    dirty_since: Option<Instant>,
+}
+
+impl Writer {
+    /// Opens the store, replays the journal and writes a checkpoint that counts this
+    /// start.
+    pub(crate) fn open(
+        opener: Arc<dyn Opener>,
+        options: LedgerOptions,
+        metrics: Metrics,
+        health: watch::Sender<Health>,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, OpenError> {
+        let (given, limit) = (options.terms.fee_bps, EpochTerms::MAX_FEE_BPS);
+        if given > limit {
+            return Err(OpenError::Fee { given, limit });
+        }
+        let database = opener.open(true)?;
+        let mut opened = open_store(&database, Some((options.terms, options.now_ms)))?;
+        let boot = opened
+            .boot
+            .checked_add(1)
+            .ok_or(OpenError::TooManyBoots(opened.boot))?;
+        let checkpoint = opened.state.checkpoint();
+        write_checkpoint(&database, &checkpoint, Some(boot))?;
+        opened.state.checkpointed(&checkpoint);
+        metrics.healthy.set(1);
+        metrics.show_epoch(opened.state.open_epoch());
+        Ok(Writer {
+            shared: Arc::new(Shared {
+                database: RwLock::new(Some(database)),
+                state: Mutex::new(opened.state),
+                incarnation: opened.incarnation,
+                boot,
+            }),
+            opener,
+            metrics,
+            health,
+            stop,
+            pace: Pace::new(options.window, options.max_window),
+            row: Vec::new(),
+            failing: None,
+            held: Vec::new(),
+            max_batch: options.max_batch.max(1),
+            checkpoint_interval: options.checkpoint_interval,
+            checkpoint_rows: options.checkpoint_rows,
+            dirty_since: None,
+        })
+    }
+
+    /// What readers look at.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}

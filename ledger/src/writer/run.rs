@@ -1,0 +1,146 @@
+//! The thread: waits for entries, gathers them, and has them stored.
+
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::entry::Entry;
+use crate::writer::{Message, Reply, Writer};
+
+/// With nothing to do the thread looks up so often.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// After the stop: how long one who holds a place may take to use it.
+const LAST_ENTRIES: Duration = Duration::from_secs(2);
+
+/// The entries of a batch and who waits for them, side by side.
+#[derive(Default)]
+struct Inbox {
+    messages: Vec<Message>,
+    entries: Vec<Entry>,
+    replies: Vec<Reply>,
+    stopped: bool,
+}
+
+impl Inbox {
+    fn sort(&mut self) {
+        for message in self.messages.drain(..) {
+            match message {
+                Message::Append { entry, reply } => {
+                    self.entries.push(entry);
+                    self.replies.push(reply);
+                }
+                Message::Stop => self.stopped = true,
+            }
+        }
+    }
+}
+
+impl Writer {
+    /// Runs until it is told to stop, or nobody is left to tell it anything.
+    pub(crate) fn run(mut self, mut channel: mpsc::Receiver<Message>) {
+        // For its timer: a blocking receive knows no deadline.
+        let runtime = match Builder::new_current_thread().enable_time().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tracing::error!(%error, "the ledger's thread cannot run");
+                return;
+            }
+        };
+        let mut inbox = Inbox::default();
+        while !inbox.stopped && self.turn(&runtime, &mut channel, &mut inbox) {}
+        channel.close();
+        while self.receive(&runtime, &mut channel, &mut inbox, LAST_ENTRIES) == Received::Entries {
+            inbox.sort();
+            self.append(&mut inbox.entries, &mut inbox.replies);
+        }
+        if self.failing.is_none() {
+            self.checkpoint();
+        }
+        // The file is let go of before the health's sender: who waits for that may
+        // open the file at once.
+        let mut database = self
+            .shared
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(database.take());
+    }
+
+    /// Waits for entries or for something that is due. False when nobody is left.
+    fn turn(
+        &mut self,
+        runtime: &Runtime,
+        channel: &mut mpsc::Receiver<Message>,
+        inbox: &mut Inbox,
+    ) -> bool {
+        match self.receive(runtime, channel, inbox, self.due_in()) {
+            Received::Entries => (),
+            Received::Nothing => {
+                self.due();
+                return true;
+            }
+            Received::Closed => return false,
+        }
+        // Asleep for the window rather than receiving: else each share of a thousand
+        // miners would wake this thread.
+        std::thread::sleep(self.pace.window());
+        let room = self.max_batch.saturating_sub(inbox.messages.len());
+        if room > 0 && !channel.is_empty() {
+            runtime.block_on(channel.recv_many(&mut inbox.messages, room));
+        }
+        self.metrics
+            .queue_depth
+            .set(i64::try_from(channel.len()).unwrap_or(i64::MAX));
+        inbox.sort();
+        self.due();
+        self.append(&mut inbox.entries, &mut inbox.replies);
+        true
+    }
+
+    fn receive(
+        &self,
+        runtime: &Runtime,
+        channel: &mut mpsc::Receiver<Message>,
+        inbox: &mut Inbox,
+        wait: Duration,
+    ) -> Received {
+        let messages = &mut inbox.messages;
+        match runtime
+            .block_on(async { timeout(wait, channel.recv_many(messages, self.max_batch)).await })
+        {
+            Ok(0) => Received::Closed,
+            Ok(_) => Received::Entries,
+            Err(_) => Received::Nothing,
+        }
+    }
+
+    /// How long nothing is due.
+    fn due_in(&self) -> Duration {
+        let checkpoint = self
+            .dirty_since
+            .map(|since| since + self.checkpoint_interval);
+        let due = self.retry_at().or(checkpoint);
+        due.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()))
+    }
+
+    /// Does what is due.
+    fn due(&mut self) {
+        match self.retry_at() {
+            Some(at) if at <= Instant::now() => self.probe(),
+            Some(_) => (),
+            None if self.checkpoint_is_due() => self.checkpoint(),
+            None => (),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Received {
+    Entries,
+    Nothing,
+    Closed,
+}
