@@ -1,9 +1,13 @@
 //! What the proxy is told by whoever runs it. Plain values: reading and checking a
 //! config file is the binary's.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
+
+use thiserror::Error;
 
 use crate::Difficulty;
 
@@ -51,6 +55,62 @@ pub struct UpstreamUrl {
     pub port: u16,
     /// TLS, checked against the system's certificate authorities.
     pub tls: bool,
+}
+
+/// A text that names no upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum UpstreamUrlError {
+    /// Another scheme, or none.
+    #[error("{0:?} does not begin with stratum+tcp:// or stratum+ssl://")]
+    Scheme(String),
+    /// No host, or one with characters that no host has.
+    #[error("{0:?} has no valid host")]
+    Host(String),
+    /// No port, or one that is not from 1 to 65535.
+    #[error("{0:?} has no valid port: write one after the host, as in :3334")]
+    Port(String),
+}
+
+/// Reads `stratum+tcp://host:port`; an IPv6 address stands in brackets. Nothing comes
+/// after the port but perhaps one slash.
+impl FromStr for UpstreamUrl {
+    type Err = UpstreamUrlError;
+
+    fn from_str(text: &str) -> Result<Self, UpstreamUrlError> {
+        let given = || text.to_owned();
+        let (scheme, rest) = text.trim().split_once("://").ok_or_else(|| UpstreamUrlError::Scheme(given()))?;
+        let tls = match scheme.to_ascii_lowercase().as_str() {
+            "stratum+tcp" => false,
+            "stratum+ssl" | "stratum+tls" => true,
+            _ => return Err(UpstreamUrlError::Scheme(given())),
+        };
+        let (host, port) = rest.rsplit_once(':').ok_or_else(|| UpstreamUrlError::Port(given()))?;
+        let port = port.strip_suffix('/').unwrap_or(port);
+        let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        let port = port.parse().ok().filter(|&port| port != 0 && digits);
+        let port = port.ok_or_else(|| UpstreamUrlError::Port(given()))?;
+        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let valid = match bracketed {
+            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)),
+        };
+        if !valid {
+            return Err(UpstreamUrlError::Host(given()));
+        }
+        Ok(UpstreamUrl { host: bracketed.unwrap_or(host).to_owned(), port, tls })
+    }
+}
+
+/// As [`FromStr`] reads it.
+impl fmt::Display for UpstreamUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "stratum+ssl" } else { "stratum+tcp" };
+        if self.host.contains(':') {
+            write!(f, "{scheme}://[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{scheme}://{}:{}", self.host, self.port)
+        }
+    }
 }
 
 /// The miners' side.
@@ -140,6 +200,43 @@ impl Default for Limits {
             max_rejects_in_a_row: 200,
             max_unsent_bytes: 32 * 1024,
             max_pending_shares: 64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn reads(text: &str, host: &str, port: u16, tls: bool) {
+        let url = UpstreamUrl { host: host.to_owned(), port, tls };
+        assert_eq!(text.parse(), Ok(url.clone()));
+        assert_eq!(url.to_string().parse(), Ok(url));
+    }
+
+    #[test]
+    fn upstream_urls_are_read_and_written() {
+        reads("stratum+tcp://mine.ocean.xyz:3334", "mine.ocean.xyz", 3334, false);
+        reads(" Stratum+SSL://pool:1/ ", "pool", 1, true);
+        reads("stratum+tls://[::1]:65535", "::1", 65535, true);
+    }
+
+    #[test]
+    fn what_names_no_upstream_is_refused() {
+        type E = UpstreamUrlError;
+        let cases: [(&str, fn(String) -> E); 8] = [
+            ("mine.ocean.xyz:3334", E::Scheme),
+            ("http://pool:1", E::Scheme),
+            ("stratum+tcp://pool", E::Port),
+            ("stratum+tcp://pool:0", E::Port),
+            ("stratum+tcp://pool:+1", E::Port),
+            ("stratum+tcp://:3334", E::Host),
+            ("stratum+tcp://user@pool:1", E::Host),
+            ("stratum+tcp://::1:3334", E::Host),
+        ];
+        for (text, error) in cases {
+            assert_eq!(text.parse::<UpstreamUrl>(), Err(error(text.to_owned())));
         }
     }
 }

@@ -5,6 +5,7 @@
 //! [`Difficulty`]; `upstream` and `downstream` are the shells around them.
 
 pub mod check;
+mod clock;
 pub mod config;
 mod difficulty;
 pub mod extranonce;

@@ -2,6 +2,7 @@
 
 use ledger::{ShareSender, UpstreamResult};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// Shares forwarded whose result the ledger does not have yet. A share takes its place
 /// here before it is sent, so that a result never waits for room; when the ledger
@@ -14,9 +15,22 @@ pub(super) fn channel() -> (mpsc::Sender<UpstreamResult>, mpsc::Receiver<Upstrea
     mpsc::channel(RESULTS_CAPACITY)
 }
 
-/// Hands results to the ledger until the ledger or the last sender is gone.
-pub(super) async fn drain(mut results: mpsc::Receiver<UpstreamResult>, ledger: ShareSender) {
-    while let Some(result) = results.recv().await {
+/// Hands results to the ledger. After `cancel` it takes no new shares' results, and ends
+/// when those under way are decided.
+pub(super) async fn drain(
+    mut results: mpsc::Receiver<UpstreamResult>,
+    ledger: ShareSender,
+    cancel: CancellationToken,
+) {
+    loop {
+        let result = tokio::select! {
+            result = results.recv() => result,
+            () = cancel.cancelled(), if !results.is_closed() => {
+                results.close();
+                continue;
+            }
+        };
+        let Some(result) = result else { return };
         if ledger.upstream_result(result).await.is_err() {
             tracing::debug!("the ledger is closed; upstream results go no further");
             return;

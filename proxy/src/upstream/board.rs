@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use bitcoin::CompactTarget;
 use ruint::aliases::U256;
 
 use super::LaneView;
@@ -12,6 +11,7 @@ use super::client::NewJob;
 use super::render::notify_middle;
 use super::seen_book::SeenBook;
 use crate::job::{Assigned, UpstreamJob};
+use crate::network_target;
 
 /// More living jobs than this are not kept: a pool that sends a job a second, never
 /// clean, would fill the memory with the hashes seen for each.
@@ -55,9 +55,9 @@ impl Board {
         self.generation
     }
 
-    /// The sequence of the oldest living job; with none, that of the next.
-    pub(super) fn oldest_sequence(&self) -> u64 {
-        self.jobs.first().map_or(self.sequence + 1, |job| job.sequence)
+    /// The sequence of the newest job ever made, 0 before the first.
+    pub(super) fn newest_sequence(&self) -> u64 {
+        self.sequence
     }
 
     /// True when the upstream session that gave `job` is the current one: only there
@@ -90,7 +90,7 @@ impl Board {
             self.session = Some(session);
             self.prefix_size = prefix_size;
         }
-        if new.clean_jobs {
+        if new.notify.clean_jobs {
             self.kill_all();
         }
         self.version_mask = new.version_mask;
@@ -104,24 +104,27 @@ impl Board {
     }
 
     fn make_job(&self, new: NewJob, seen: &mut SeenBook, now_ms: u64) -> UpstreamJob {
+        let seen = seen.of(&new, now_ms);
+        let notify = *new.notify;
         UpstreamJob {
             sequence: self.sequence,
             generation: self.generation,
-            seen: seen.of(&new, now_ms),
-            notify_middle: notify_middle(&new).into(),
+            seen,
+            notify_middle: notify_middle(&notify).into(),
             upstream: Assigned::of(new.difficulty),
-            network_target: network_target(new.nbits),
-            upstream_id: new.job_id,
+            // Checked when it came in; were it not, nothing would meet zero.
+            network_target: network_target(notify.nbits).unwrap_or(U256::ZERO),
+            upstream_id: notify.job_id,
             extranonce1: new.extranonce1,
             extranonce2_size: new.extranonce2_size,
-            prev_hash: new.prev_hash,
-            coinb1: new.coinb1,
-            coinb2: new.coinb2,
-            merkle_branch: new.merkle_branch,
-            version: new.version,
-            nbits: new.nbits,
-            ntime: new.ntime,
-            clean_jobs: new.clean_jobs,
+            prev_hash: notify.prev_hash,
+            coinb1: notify.coinb1,
+            coinb2: notify.coinb2,
+            merkle_branch: notify.merkle_branch,
+            version: notify.version,
+            nbits: notify.nbits,
+            ntime: notify.ntime,
+            clean_jobs: notify.clean_jobs,
             version_mask: new.version_mask,
             received_ms: now_ms,
             dead: AtomicBool::new(false),
@@ -188,11 +191,4 @@ impl Board {
             jobs: self.jobs.as_slice().into(),
         })
     }
-}
-
-/// The network's threshold from a header's compact form. A negative or overflowing
-/// form is met by nothing, as in consensus.
-fn network_target(nbits: u32) -> U256 {
-    let target = bitcoin::Target::from_compact(CompactTarget::from_consensus(nbits));
-    U256::from_be_bytes(target.to_be_bytes())
 }

@@ -26,10 +26,10 @@ pub(super) enum Failure {
     )]
     Unauthorized { username: String, reason: String },
     #[error(
-        "the upstream gives an extranonce2 of {given} bytes; at least {least} are needed to \
-         share it among miners: use another upstream"
+        "the upstream's extranonces, of {extranonce1} and {extranonce2} bytes, leave no room to \
+         tell miners apart: use another upstream"
     )]
-    Extranonce2TooSmall { given: usize, least: usize },
+    BadExtranonce { extranonce1: usize, extranonce2: usize },
     #[error("the upstream refuses to be subscribed to: {0}")]
     SubscribeRefused(String),
     #[error("the upstream closed the connection{}", if *.answered { "" } else { " without a word" })]
@@ -43,7 +43,7 @@ pub(super) enum Failure {
     #[error("the upstream does not take what is written to it")]
     WriteStuck,
     #[error("the upstream asked to reconnect in {wait:?}")]
-    Reconnect { to: Option<UpstreamUrl>, wait: Duration },
+    Reconnect { to: UpstreamUrl, wait: Duration },
     #[error("another URL is in use now")]
     UrlChanged,
     #[error("the proxy is stopping")]
@@ -58,7 +58,7 @@ impl Failure {
             Failure::Tls { .. } | Failure::ServerName(_) | Failure::NoAuthorities => "tls",
             Failure::FirstJobTimeout(_) => "first_job_timeout",
             Failure::Unauthorized { .. } => "unauthorized",
-            Failure::Extranonce2TooSmall { .. } => "extranonce2_too_small",
+            Failure::BadExtranonce { .. } => "bad_extranonce",
             Failure::SubscribeRefused(_) => "subscribe_refused",
             Failure::Closed { .. } => "closed",
             Failure::Io(_) => "io",
@@ -76,7 +76,7 @@ impl Failure {
         matches!(
             self,
             Failure::Unauthorized { .. }
-                | Failure::Extranonce2TooSmall { .. }
+                | Failure::BadExtranonce { .. }
                 | Failure::ServerName(_)
                 | Failure::NoAuthorities
         )

@@ -83,7 +83,7 @@ impl UpstreamMetrics {
             )?,
             work_refused: name.float_counter(
                 "work_refused_hashes_total",
-                "Credited work at the upstream's difficulty that the upstream refused or never answered, expected hashes",
+                "Credited work at the upstream's difficulty that the upstream refused, never answered or never got, expected hashes",
             )?,
             work_refused_ratio: name.float_gauge(
                 "work_refused_ratio",
@@ -130,8 +130,9 @@ impl UpstreamMetrics {
         self.submits.inc();
     }
 
-    pub(super) fn not_sent(&self) {
+    pub(super) fn not_sent(&self, work: Work) {
         self.not_sent.inc();
+        self.lose(work);
     }
 
     pub(super) fn unrecorded(&self) {
@@ -152,14 +153,12 @@ impl UpstreamMetrics {
     pub(super) fn refused(&self, reason: &'static str, work: Work, round_trip: Duration) {
         self.rejected.with_label_values(&[reason]).inc();
         self.round_trip.observe(round_trip.as_secs_f64());
-        self.work_refused.inc_by(approximate(work));
-        self.update_ratio();
+        self.lose(work);
     }
 
     pub(super) fn unanswered(&self, work: Work) {
         self.unanswered.inc();
-        self.work_refused.inc_by(approximate(work));
-        self.update_ratio();
+        self.lose(work);
     }
 
     pub(super) fn block(&self, result: &'static str) {
@@ -174,6 +173,11 @@ impl UpstreamMetrics {
         self.prefixes_free.set(number(free));
     }
 
+    fn lose(&self, work: Work) {
+        self.work_refused.inc_by(approximate(work));
+        self.update_ratio();
+    }
+
     fn update_ratio(&self) {
         let refused = self.work_refused.get();
         let answered = refused + self.work_accepted.get();
@@ -184,6 +188,7 @@ impl UpstreamMetrics {
 }
 
 /// Work for a graph, where 53 bits of it are enough.
+#[expect(clippy::cast_precision_loss, reason = "a metric is a double")]
 fn approximate(work: Work) -> f64 {
     work.hashes() as f64
 }

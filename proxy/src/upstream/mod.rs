@@ -9,7 +9,6 @@ mod age;
 mod backlog;
 mod board;
 mod client;
-mod clock;
 mod configure;
 mod connect;
 mod connector;
@@ -19,6 +18,7 @@ mod lane;
 mod lease;
 mod link;
 mod metrics;
+mod redirect;
 mod render;
 mod seen_book;
 mod shared;
@@ -29,7 +29,7 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use clock::monotonic_ms;
+pub use crate::clock::monotonic_ms;
 pub use lease::{LaneClosed, Lease, Unavailable};
 pub use metrics::UpstreamMetrics;
 pub use status::UpstreamStatus;

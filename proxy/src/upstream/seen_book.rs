@@ -70,14 +70,15 @@ impl SeenBook {
 /// with its length, so that no two jobs' parts run together to the same bytes.
 fn fingerprint(job: &NewJob) -> [u8; 32] {
     let mut hash = Sha256::new();
-    hash.update(job.version.to_le_bytes());
-    hash.update(job.nbits.to_le_bytes());
-    for part in [&job.prev_hash[..], &job.extranonce1, &job.coinb1, &job.coinb2] {
+    let notify = &job.notify;
+    hash.update(notify.version.to_le_bytes());
+    hash.update(notify.nbits.to_le_bytes());
+    for part in [&notify.prev_hash[..], &job.extranonce1, &notify.coinb1, &notify.coinb2] {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
     hash.update((job.extranonce2_size as u64).to_le_bytes());
-    for branch in &job.merkle_branch {
+    for branch in &notify.merkle_branch {
         hash.update(branch);
     }
     hash.finalize().into()

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backlog::Slot;
 use super::lease::{Held, Lease, Unavailable};
+use super::seen_book::SeenBook;
 use super::{LaneView, UpstreamMetrics, UpstreamStatus, UpstreamSubmit};
 use crate::extranonce::Prefixes;
 
@@ -28,6 +29,7 @@ pub(super) struct Forward {
 pub(super) struct Shared {
     lanes: Mutex<Vec<Arc<LaneShared>>>,
     lane_wanted: Notify,
+    seen: Mutex<SeenBook>,
     results: mpsc::Sender<UpstreamResult>,
     metrics: Arc<UpstreamMetrics>,
     status: watch::Sender<UpstreamStatus>,
@@ -42,6 +44,7 @@ impl Shared {
         Arc::new(Shared {
             lanes: Mutex::default(),
             lane_wanted: Notify::new(),
+            seen: Mutex::default(),
             results,
             metrics,
             status: watch::Sender::new(status),
@@ -50,6 +53,11 @@ impl Shared {
 
     pub(super) fn metrics(&self) -> &UpstreamMetrics {
         &self.metrics
+    }
+
+    /// The hashes credited so far, for the board of a lane that makes a job.
+    pub(super) fn seen(&self) -> MutexGuard<'_, SeenBook> {
+        lock(&self.seen)
     }
 
     pub(super) fn results(&self) -> &mpsc::Sender<UpstreamResult> {

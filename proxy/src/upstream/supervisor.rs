@@ -48,7 +48,7 @@ impl Upstream {
         let (results_sender, results_receiver) = backlog::channel();
         let status = UpstreamStatus::starting(config.urls.first().cloned());
         let shared = Shared::new(results_sender, Arc::clone(metrics), status);
-        tracker.spawn(backlog::drain(results_receiver, results));
+        tracker.spawn(backlog::drain(results_receiver, results, cancel.clone()));
         let upstream = Upstream { shared: Arc::clone(&shared) };
         if config.urls.is_empty() {
             tracing::error!("no upstream URL is configured: there will be no work");

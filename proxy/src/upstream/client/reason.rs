@@ -30,7 +30,7 @@ impl Reason {
     /// (20 other, 21 job not found, 22 duplicate, 23 low difficulty, 24 unauthorized);
     /// DATUM says 20 for unknown work, 21 for stale work and a bad time, 23 for a high
     /// hash and bad version bits: so the words come first.
-    pub(crate) fn of(code: i64, message: &str) -> Self {
+    pub(crate) fn of(code: Option<u64>, message: &str) -> Self {
         let message = message.to_ascii_lowercase();
         let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
         if says(&["version"]) {
@@ -54,12 +54,12 @@ impl Reason {
         }
     }
 
-    fn of_code(code: i64) -> Self {
+    fn of_code(code: Option<u64>) -> Self {
         match code {
-            21 => Reason::JobNotFound,
-            22 => Reason::Duplicate,
-            23 => Reason::LowDifficulty,
-            24 | 25 => Reason::Unauthorized,
+            Some(21) => Reason::JobNotFound,
+            Some(22) => Reason::Duplicate,
+            Some(23) => Reason::LowDifficulty,
+            Some(24 | 25) => Reason::Unauthorized,
             _ => Reason::Other,
         }
     }
@@ -90,8 +90,8 @@ mod tests {
     use super::Reason;
 
     #[track_caller]
-    fn case(code: i64, message: &str, reason: Reason) {
-        assert_eq!(Reason::of(code, message), reason);
+    fn case(code: u64, message: &str, reason: Reason) {
+        assert_eq!(Reason::of(Some(code), message), reason);
     }
 
     #[test]
@@ -108,7 +108,7 @@ mod tests {
         case(23, "", Reason::LowDifficulty);
         case(24, "Unauthorized worker", Reason::Unauthorized);
         case(20, "Invalid extranonce2 size", Reason::BadExtranonce2Size);
-        case(-1, "boo", Reason::Other);
+        assert_eq!(Reason::of(None, "refused"), Reason::Other);
         case(0, "", Reason::Other);
     }
 }

@@ -32,6 +32,10 @@ impl<T> Submits<T> {
         self.pending.len() >= MAX_PENDING
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
     pub(super) fn sent(&mut self, id: u64, token: T, now_ms: u64) {
         self.pending.insert(id, Sent { token, at_ms: now_ms });
     }

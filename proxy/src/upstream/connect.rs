@@ -1,0 +1,85 @@
+//! A socket to the pool, with or without TLS.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+use tokio_rustls::TlsConnector;
+
+use super::failure::Failure;
+use crate::config::UpstreamUrl;
+
+/// What dies silently between us and a pool (routers that forget, sleeping modems) is
+/// found out in about a minute and a half, long before the pool's next block.
+const KEEPALIVE_TIME: Duration = Duration::from_secs(30);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEPALIVE_RETRIES: u32 = 3;
+
+/// A byte stream, whatever is below it.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// Makes connections. The system's certificate authorities are read when the first
+/// TLS connection is made.
+#[derive(Default)]
+pub(super) struct Dialer {
+    tls: OnceCell<TlsConnector>,
+}
+
+impl Dialer {
+    /// Connects. There is no timeout here: the caller's covers the way to the first job.
+    pub(super) async fn dial(&self, url: &UpstreamUrl) -> Result<Box<dyn Stream>, Failure> {
+        let tcp = TcpStream::connect((url.host.as_str(), url.port)).await.map_err(Failure::Connect)?;
+        tune(&tcp).map_err(Failure::Connect)?;
+        if !url.tls {
+            return Ok(Box::new(tcp));
+        }
+        let name = ServerName::try_from(url.host.clone())
+            .map_err(|_| Failure::ServerName(url.host.clone()))?;
+        let connector = self.tls.get_or_try_init(load_authorities).await?;
+        let stream = connector
+            .connect(name, tcp)
+            .await
+            .map_err(|error| Failure::Tls { host: url.host.clone(), error })?;
+        Ok(Box::new(stream))
+    }
+}
+
+fn tune(tcp: &TcpStream) -> io::Result<()> {
+    // A share is one small write that must not wait for the next.
+    tcp.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_TIME)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_RETRIES);
+    SockRef::from(tcp).set_tcp_keepalive(&keepalive)
+}
+
+async fn load_authorities() -> Result<TlsConnector, Failure> {
+    let found = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs)
+        .await
+        .map_err(|_| Failure::NoAuthorities)?;
+    for error in &found.errors {
+        tracing::warn!(%error, "cannot read some of the system's certificate authorities");
+    }
+    let mut roots = RootCertStore::empty();
+    let (added, ignored) = roots.add_parsable_certificates(found.certs);
+    tracing::debug!(added, ignored, "read the system's certificate authorities");
+    if roots.is_empty() {
+        return Err(Failure::NoAuthorities);
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring knows the cipher suites of TLS 1.2 and 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}

@@ -1,0 +1,200 @@
+//! What a lane makes of its connection's events, and whom it tells.
+
+use std::time::{Duration, Instant};
+
+use ledger::UpstreamResult;
+
+use super::Lane;
+use crate::extranonce::Prefixes;
+use crate::upstream::client::{Event, NewJob, Outcome, Reason};
+use crate::clock::monotonic_ms;
+use crate::upstream::connector::Destination;
+use crate::upstream::failure::Failure;
+use crate::upstream::link::{Link, Sent};
+use crate::upstream::shared::Forward;
+
+impl Lane {
+    /// Takes all that happened on the connection. The sessions see the result once, as a
+    /// whole: a segment with a set_difficulty, a set_extranonce and a job is one change.
+    pub(super) fn take_events(&mut self, link: &mut Link, to: &Destination) {
+        let mut changed = false;
+        for event in link.take_events() {
+            match event {
+                Event::Job(job) => {
+                    self.job(*job);
+                    changed = true;
+                }
+                Event::MaskChanged(mask) => {
+                    self.board.set_version_mask(mask);
+                    changed = true;
+                }
+                Event::Answered { token, outcome, round_trip } => self.answered(token, &outcome, round_trip),
+                Event::Unanswered(sent) => self.unanswered(sent),
+                Event::Message(text) => tracing::info!(url = %to.url, ?text, "the upstream says"),
+                Event::Ignored(why) => {
+                    self.shared.metrics().ignored();
+                    tracing::debug!(url = %to.url, why, "a line of the upstream is ignored");
+                }
+                // The link ends by these, or has done all there is to do about them.
+                Event::Reconnect { .. }
+                | Event::Unauthorized(_)
+                | Event::SubscribeRefused(_)
+                | Event::BadExtranonce { .. }
+                | Event::NoFirstJob
+                | Event::Stalled => {}
+            }
+        }
+        if changed {
+            self.publish();
+            self.update_status();
+        }
+    }
+
+    fn job(&mut self, job: NewJob) {
+        let (clean, difficulty) = (job.notify.clean_jobs, job.difficulty);
+        let prefixes = match Prefixes::new(job.extranonce2_size) {
+            Ok(prefixes) => prefixes,
+            Err(error) => {
+                // The client refuses such sessions.
+                tracing::error!(%error, "a job without room for miners is dropped");
+                return;
+            }
+        };
+        let prefix_size = prefixes.split().prefix_size;
+        if self.board.add(job, prefix_size, &mut self.shared.seen(), monotonic_ms()) {
+            self.lane.begin_generation(self.board.generation(), prefixes);
+        }
+        self.shared.metrics().job(clean, difficulty);
+        tracing::trace!(lane = self.lane.index, clean, %difficulty, "job");
+    }
+
+    fn answered(&mut self, sent: Sent, outcome: &Outcome, round_trip: Duration) {
+        let submit = &sent.forward.submit;
+        let (job, work) = (&submit.job, submit.job.upstream.work);
+        let accepted = *outcome == Outcome::Taken;
+        match outcome {
+            Outcome::Taken => {
+                self.board.taken(job, sent.sent_ms);
+                self.shared.metrics().taken(work, round_trip);
+                tracing::debug!(job = %job.upstream_id, "share accepted by the upstream");
+            }
+            Outcome::Refused { reason, message } => {
+                if reason.says_too_old() {
+                    self.board.refused_as_too_old(job, sent.sent_ms);
+                }
+                self.shared.metrics().refused(reason.label(), work, round_trip);
+                tell_refusal(&sent, *reason, message);
+            }
+        }
+        if submit.meets_network {
+            let block = if accepted { "accepted" } else { "refused" };
+            self.shared.metrics().block(block);
+            if accepted {
+                tracing::info!(job = %job.upstream_id, miner = %submit.miner, "BLOCK FOUND, and accepted by the upstream");
+            } else {
+                tracing::error!(job = %job.upstream_id, miner = %submit.miner, ?outcome, "block found, but refused by the upstream");
+            }
+        }
+        let result = UpstreamResult { miner: submit.miner, upstream_work: work, accepted };
+        if let Some(slot) = sent.forward.slot {
+            slot.send(result);
+        }
+    }
+
+    /// Nobody will ever know what became of it: the ledger is told nothing.
+    pub(super) fn unanswered(&self, sent: Sent) {
+        let submit = &sent.forward.submit;
+        self.shared.metrics().unanswered(submit.job.upstream.work);
+        self.block_lost(&sent.forward, "unanswered");
+    }
+
+    /// Its connection was lost before it could be sent.
+    pub(super) fn not_sent(&self, forward: Forward) {
+        self.shared.metrics().not_sent(forward.submit.job.upstream.work);
+        tracing::debug!(job = %forward.submit.job.upstream_id, "share for the upstream not sent: its connection is gone");
+        self.block_lost(&forward, "not_sent");
+    }
+
+    fn block_lost(&self, forward: &Forward, result: &'static str) {
+        let submit = &forward.submit;
+        if submit.meets_network {
+            self.shared.metrics().block(result);
+            tracing::error!(
+                job = %submit.job.upstream_id, miner = %submit.miner, result,
+                "block found, but the upstream's answer never came: look whether it has the block",
+            );
+        }
+    }
+
+    /// Tells that a connection has work.
+    pub(super) fn tell_connected(&self, to: &Destination) {
+        let view = self.board.view();
+        tracing::info!(
+            lane = self.lane.index, url = %to.url,
+            extranonce1_bytes = view.extranonce1.len(), extranonce2_bytes = view.extranonce2_size,
+            version_mask = format_args!("{:08x}", view.version_mask),
+            difficulty = view.current().map(|job| job.upstream.difficulty.get()),
+            "upstream connected",
+        );
+        if !self.course.is_lead() {
+            return;
+        }
+        self.shared.metrics().set_connected(to.index, &to.url, true);
+        self.shared.status().send_modify(|status| {
+            status.up = true;
+            status.since = Instant::now();
+            status.url_index = to.index;
+            status.url = Some(to.url.clone());
+        });
+    }
+
+    fn update_status(&self) {
+        if !self.course.is_lead() {
+            return;
+        }
+        let view = self.board.view();
+        self.shared.status().send_modify(|status| {
+            status.version_mask = view.version_mask;
+            if let Some(job) = view.current() {
+                status.difficulty = Some(job.upstream.difficulty);
+                status.last_job = Some(Instant::now());
+            }
+        });
+    }
+
+    /// Tells that a connection ended or could not be made.
+    pub(super) fn tell_end(&self, to: &Destination, failure: &Failure) {
+        self.shared.metrics().disconnected(failure.label());
+        let lane = self.lane.index;
+        match failure {
+            Failure::Stopping | Failure::UrlChanged | Failure::Reconnect { .. } => {
+                tracing::info!(lane, url = %to.url, %failure, "upstream disconnected");
+            }
+            _ if failure.is_fatal() => tracing::error!(lane, url = %to.url, %failure, "upstream unusable"),
+            _ => tracing::warn!(lane, url = %to.url, %failure, "no upstream"),
+        }
+        if !self.course.is_lead() {
+            return;
+        }
+        self.shared.status().send_modify(|status| {
+            if status.up {
+                status.up = false;
+                status.since = Instant::now();
+            }
+            status.url_index = to.index;
+            status.url = Some(to.url.clone());
+            status.last_error = Some(failure.to_string());
+        });
+    }
+}
+
+/// What races with a new job is nothing to look at; the rest is.
+fn tell_refusal(sent: &Sent, reason: Reason, message: &str) {
+    let submit = &sent.forward.submit;
+    let (job, reason_label) = (&submit.job.upstream_id, reason.label());
+    if reason.says_too_old() {
+        tracing::debug!(%job, reason = reason_label, message, "share refused by the upstream");
+    } else {
+        tracing::warn!(%job, reason = reason_label, message, miner = %submit.miner, "share refused by the upstream");
+    }
+}

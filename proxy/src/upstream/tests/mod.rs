@@ -1,0 +1,1 @@
+//! The upstream against pools that are scripted, on real sockets.
