@@ -1,0 +1,315 @@
+//! Token claims: what a key can mint, as a token that only the key can spend.
+//!
+//! The mint makes secrets and signatures itself and locks them to the miner's key
+//! (NUT-11), so the token can be handed to whoever asks for it. It is stored in the
+//! transaction that marks the quotes as issued: after a crash there are both or
+//! neither.
+
+use cdk_common::database::Error as StoreError;
+use cdk_common::mint::MintQuote;
+use cdk_common::quote_id::QuoteId;
+use ledger::{EpochId, MinerId, Sat};
+use thiserror::Error;
+
+use crate::index;
+use crate::issue::{Taken, issue, plan};
+use crate::mint::Mint;
+use crate::signed::{Purpose, Signed, SignedError, check_order};
+use crate::token::{Token, TokenState};
+
+/// How long an unspent token is what an unsigned claim gets, milliseconds.
+const TOKEN_DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Quotes that one token may be issued on; those of later epochs wait for the next.
+const MAX_QUOTES: usize = 1000;
+
+/// How often a claim that meets another one for the same key starts over.
+const MAX_ROUNDS: usize = 4;
+
+/// What a claim gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// A new token.
+    New {
+        /// The token.
+        token: Token,
+        /// What could be claimed and is not in it.
+        waiting: Sat,
+    },
+    /// The one from before, still unspent.
+    Earlier {
+        /// The token.
+        token: Token,
+        /// What could be claimed and is not in it.
+        waiting: Sat,
+    },
+    /// There is nothing to claim.
+    Nothing,
+}
+
+/// Why a claim gets no answer.
+#[derive(Debug, Error)]
+pub enum ClaimError {
+    /// The key's holder wants no tokens.
+    #[error("the key {miner} is sweep-only: its holder asked for no tokens")]
+    SweepOnly {
+        /// The key.
+        miner: MinerId,
+    },
+    /// A signed request that is not taken.
+    #[error(transparent)]
+    Signed(#[from] SignedError),
+    /// Others claim for the same key all the time.
+    #[error("other claims for the key {miner} came in between: try again")]
+    Busy {
+        /// The key.
+        miner: MinerId,
+    },
+    /// The mint failed; nothing was issued.
+    #[error(transparent)]
+    Mint(#[from] cdk::Error),
+}
+
+impl From<StoreError> for ClaimError {
+    fn from(error: StoreError) -> Self {
+        ClaimError::Mint(error.into())
+    }
+}
+
+/// What can be minted for a key.
+struct Mintable {
+    quotes: Vec<QuoteId>,
+    total: Sat,
+}
+
+impl Mint {
+    /// A token for what the key can mint. Without a signature the unspent token of
+    /// less than a day ago is given again and new money waits; a request signed for
+    /// [`Purpose::Claim`] gets a new one at once.
+    pub async fn claim(
+        &self,
+        miner: &MinerId,
+        signed: Option<&Signed>,
+        now_ms: u64,
+    ) -> Result<Claim, ClaimError> {
+        if let Some(signed) = signed {
+            signed.check(Purpose::Claim, self.key(), miner, now_ms)?;
+        }
+        for _ in 0..MAX_ROUNDS {
+            if let Some(claim) = self.claim_round(miner, signed, now_ms).await? {
+                return Ok(claim);
+            }
+        }
+        Err(ClaimError::Busy { miner: *miner })
+    }
+
+    /// One try; `None` when another claim for the key came in between.
+    async fn claim_round(
+        &self,
+        miner: &MinerId,
+        signed: Option<&Signed>,
+        now_ms: u64,
+    ) -> Result<Option<Claim>, ClaimError> {
+        if self.sweep_only(miner).await? {
+            return Err(ClaimError::SweepOnly { miner: *miner });
+        }
+        let numbers = self.token_numbers(miner).await?;
+        let unspent = self.newest_unspent(miner, &numbers, now_ms).await?;
+        let mintable = self.mintable(miner).await?;
+        if signed.is_none()
+            && let Some((token, fresh)) = unspent
+            && (fresh || mintable.total.is_zero())
+        {
+            return Ok(Some(Claim::Earlier {
+                token,
+                waiting: mintable.total,
+            }));
+        }
+        if signed.is_none() && mintable.total.is_zero() {
+            return Ok(Some(Claim::Nothing));
+        }
+        self.issue_token(miner, signed, &numbers, &mintable, now_ms)
+            .await
+    }
+
+    async fn issue_token(
+        &self,
+        miner: &MinerId,
+        signed: Option<&Signed>,
+        numbers: &[u64],
+        mintable: &Mintable,
+        now_ms: u64,
+    ) -> Result<Option<Claim>, ClaimError> {
+        let key = index::miner_key(miner);
+        let mut tx = self.store().begin_transaction().await?;
+        // What was looked at before may have changed since: here nothing changes any
+        // more.
+        let numbers_now = tx.kv_list(index::TOKENS, &key).await?;
+        if tx
+            .kv_read(index::AXEPOOL, index::SWEEP_ONLY, &key)
+            .await?
+            .is_some()
+            || numbers_now.len() != numbers.len()
+        {
+            tx.rollback().await?;
+            return Ok(None);
+        }
+        if let Some(signed) = signed {
+            record_signed(tx.as_mut(), &key, signed.time_ms).await?;
+        }
+        let quotes = match mintable.quotes.as_slice() {
+            [] => Vec::new(),
+            ids => tx.get_mint_quotes_by_ids(ids).await?,
+        };
+        let mut quotes: Vec<_> = quotes.into_iter().flatten().collect();
+        let taken: Taken = plan(quotes.iter().map(|quote| quote.amount_mintable().value()));
+        if taken.total.is_zero() {
+            tx.commit().await?;
+            return Ok(Some(Claim::Nothing));
+        }
+        let number = numbers.last().copied().unwrap_or(0).saturating_add(1);
+        let token = issue(
+            self,
+            tx.as_mut(),
+            miner,
+            &mut quotes,
+            &taken,
+            number,
+            now_ms,
+        )
+        .await?;
+        let name = index::number_key(number);
+        index::write_json(tx.as_mut(), index::TOKENS, &key, &name, &token).await?;
+        tx.commit().await?;
+
+        let listeners = self.cdk().pubsub_manager();
+        for quote in &quotes {
+            listeners.mint_quote_issue(quote, quote.amount_issued());
+        }
+        self.metrics().tokens.inc();
+        self.metrics().token_sat.inc_by(token.amount.get());
+        let waiting = mintable
+            .total
+            .checked_sub(token.amount)
+            .unwrap_or(Sat::ZERO);
+        Ok(Some(Claim::New { token, waiting }))
+    }
+
+    /// The newest unspent token, and whether it is of less than a day ago.
+    async fn newest_unspent(
+        &self,
+        miner: &MinerId,
+        numbers: &[u64],
+        now_ms: u64,
+    ) -> Result<Option<(Token, bool)>, StoreError> {
+        // A key with many unspent tokens claims with signatures; the newest say enough.
+        for &number in numbers.iter().rev().take(16) {
+            if let Some((token, TokenState::Unspent)) = self.token(miner, number).await? {
+                let fresh = now_ms.saturating_sub(token.issued_ms) < TOKEN_DAY_MS;
+                return Ok(Some((token, fresh)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The quotes of a key that something can be minted on, the oldest epochs first,
+    /// at most [`MAX_QUOTES`], and the sum of all.
+    async fn mintable(&self, miner: &MinerId) -> Result<Mintable, StoreError> {
+        let mut mintable = Mintable {
+            quotes: Vec::new(),
+            total: Sat::ZERO,
+        };
+        for (_, quote) in self.stored_quotes(miner).await? {
+            let sat = quote.amount_mintable().value();
+            if sat > 0 {
+                mintable.total = mintable
+                    .total
+                    .checked_add(Sat::new(sat))
+                    .ok_or(StoreError::AmountOverflow)?;
+                if mintable.quotes.len() < MAX_QUOTES {
+                    mintable.quotes.push(quote.id);
+                }
+            }
+        }
+        Ok(mintable)
+    }
+
+    /// All quotes of a key, by epoch.
+    pub(crate) async fn stored_quotes(
+        &self,
+        miner: &MinerId,
+    ) -> Result<Vec<(EpochId, MintQuote)>, StoreError> {
+        let entries = index::quotes_of(self.store(), miner).await?;
+        let mut quotes = Vec::with_capacity(entries.len());
+        for page in entries.chunks(MAX_QUOTES) {
+            let ids: Vec<QuoteId> = page.iter().map(|(_, id)| id.clone()).collect();
+            let stored = self.store().get_mint_quotes_by_ids(&ids).await?;
+            let epochs = page.iter().map(|(epoch, _)| *epoch);
+            quotes.extend(
+                epochs
+                    .zip(stored)
+                    .filter_map(|(epoch, quote)| Some((epoch, quote?))),
+            );
+        }
+        Ok(quotes)
+    }
+
+    /// Whether the key's holder asked for no tokens.
+    pub async fn sweep_only(&self, miner: &MinerId) -> Result<bool, StoreError> {
+        let key = index::miner_key(miner);
+        Ok(self
+            .store()
+            .kv_read(index::AXEPOOL, index::SWEEP_ONLY, &key)
+            .await?
+            .is_some())
+    }
+
+    /// Makes a key sweep-only, or takes that back, as its holder signed
+    /// ([`Purpose::SweepOnly`], [`Purpose::AllowTokens`]).
+    pub async fn set_sweep_only(
+        &self,
+        miner: &MinerId,
+        sweep_only: bool,
+        signed: &Signed,
+        now_ms: u64,
+    ) -> Result<(), ClaimError> {
+        let purpose = if sweep_only {
+            Purpose::SweepOnly
+        } else {
+            Purpose::AllowTokens
+        };
+        signed.check(purpose, self.key(), miner, now_ms)?;
+        let key = index::miner_key(miner);
+        let mut tx = self.store().begin_transaction().await?;
+        record_signed(tx.as_mut(), &key, signed.time_ms).await?;
+        if sweep_only {
+            let since = now_ms.to_string();
+            tx.kv_write(index::AXEPOOL, index::SWEEP_ONLY, &key, since.as_bytes())
+                .await?;
+        } else {
+            tx.kv_remove(index::AXEPOOL, index::SWEEP_ONLY, &key)
+                .await?;
+        }
+        Ok(tx.commit().await?)
+    }
+}
+
+/// Takes a signed request, once.
+async fn record_signed(tx: index::Tx<'_>, key: &str, time_ms: u64) -> Result<(), ClaimError> {
+    let last = tx.kv_read(index::AXEPOOL, index::SIGNED, key).await?;
+    let last = last.as_deref().map(read_time).transpose()?;
+    check_order(time_ms, last)?;
+    let time = time_ms.to_string();
+    Ok(tx
+        .kv_write(index::AXEPOOL, index::SIGNED, key, time.as_bytes())
+        .await?)
+}
+
+fn read_time(bytes: &[u8]) -> Result<u64, StoreError> {
+    std::str::from_utf8(bytes)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| {
+            StoreError::Internal("the time of the last signed request is no number".into())
+        })
+}

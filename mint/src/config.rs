@@ -1,0 +1,51 @@
+//! What the mint is told at start.
+
+use std::path::PathBuf;
+
+use ledger::Incarnation;
+
+/// The mint's settings, given once at start.
+#[derive(Clone, Debug)]
+pub struct MintConfig {
+    /// Where the mint's store lives: `mint.sqlite` in it.
+    pub dir: PathBuf,
+    /// The file with the mnemonic; made on first start.
+    pub mnemonic_file: PathBuf,
+    /// The ledger whose quotes these are.
+    pub incarnation: Incarnation,
+    /// The URL that wallets reach this mint under. It is written into every token.
+    pub public_url: String,
+    /// The mint's name, as wallets show it.
+    pub name: String,
+    /// One line about it.
+    pub description: String,
+    /// A message that wallets shall show to their users, if any.
+    pub motd: Option<String>,
+    /// Quotes in one batch request (NUT-29). cashu-ts sends at most 100.
+    pub max_batch: u64,
+    /// Proofs in one request.
+    pub max_inputs: usize,
+    /// Blinded messages in one request.
+    pub max_outputs: usize,
+    /// Requests worked on at once; more are told to come back (503).
+    pub max_requests: usize,
+}
+
+impl MintConfig {
+    /// The settings with everything that has a default at its default.
+    pub fn new(dir: PathBuf, incarnation: Incarnation, public_url: String) -> Self {
+        MintConfig {
+            mnemonic_file: dir.join("mint.mnemonic"),
+            dir,
+            incarnation,
+            public_url,
+            name: "Axepool".to_owned(),
+            description: "The mint of a Bitaxe pool: work becomes ecash".to_owned(),
+            motd: None,
+            max_batch: 100,
+            max_inputs: 500,
+            max_outputs: 500,
+            max_requests: 128,
+        }
+    }
+}

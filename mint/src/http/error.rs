@@ -1,0 +1,76 @@
+//! Errors over HTTP, in the shape of NUT-00: `{"code", "detail"}`.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use cdk_common::error::{ErrorCode, ErrorResponse};
+
+use crate::claim::ClaimError;
+use crate::lookup::LookupRefusal;
+
+/// The code of what the NUTs have no code for, as cdk uses it.
+const OTHER: ErrorCode = ErrorCode::Unknown(50000);
+
+/// An error to be answered.
+pub(super) struct HttpError(StatusCode, ErrorResponse);
+
+impl HttpError {
+    pub(super) fn bad_request(detail: impl ToString) -> Self {
+        HttpError(
+            StatusCode::BAD_REQUEST,
+            ErrorResponse::new(OTHER, detail.to_string()),
+        )
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        (self.0, Json(self.1)).into_response()
+    }
+}
+
+/// An answer with a status and a text.
+pub(super) fn body(status: StatusCode, detail: &str) -> impl IntoResponse + use<> {
+    HttpError(status, ErrorResponse::new(OTHER, detail.to_owned()))
+}
+
+impl From<LookupRefusal> for HttpError {
+    fn from(refusal: LookupRefusal) -> Self {
+        let code = match refusal {
+            LookupRefusal::Signature(_) => ErrorCode::WitnessMissingOrInvalid,
+            LookupRefusal::Keys(_) | LookupRefusal::Lengths { .. } | LookupRefusal::Key(_) => OTHER,
+        };
+        HttpError(
+            StatusCode::BAD_REQUEST,
+            ErrorResponse::new(code, refusal.to_string()),
+        )
+    }
+}
+
+impl From<ClaimError> for HttpError {
+    fn from(error: ClaimError) -> Self {
+        let (status, code) = match &error {
+            ClaimError::SweepOnly { .. } => (StatusCode::FORBIDDEN, OTHER),
+            ClaimError::Signed(_) => (StatusCode::BAD_REQUEST, ErrorCode::WitnessMissingOrInvalid),
+            ClaimError::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, OTHER),
+            ClaimError::Mint(_) => return internal(&error),
+        };
+        HttpError(status, ErrorResponse::new(code, error.to_string()))
+    }
+}
+
+impl From<cdk_common::database::Error> for HttpError {
+    fn from(error: cdk_common::database::Error) -> Self {
+        internal(&error)
+    }
+}
+
+/// What went wrong inside is for the log.
+fn internal(error: &dyn std::error::Error) -> HttpError {
+    tracing::error!(%error, "a request failed");
+    let detail = "the mint failed; nothing was issued. Try again later".to_owned();
+    HttpError(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorResponse::new(OTHER, detail),
+    )
+}

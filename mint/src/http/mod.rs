@@ -1,0 +1,104 @@
+//! The mint over HTTP: cdk's routes under `/v1`, ours beside them.
+
+mod error;
+mod lookup;
+mod token;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tokio::sync::Semaphore;
+use tower_http::cors::{Any, CorsLayer};
+use tower_http::timeout::TimeoutLayer;
+
+use crate::mint::Mint;
+use crate::quote::METHOD;
+
+/// A body's bytes at most: 500 inputs with locks and witnesses are about 400,000.
+const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// cdk lets a melt wait a minute for its payment.
+const TIMEOUT: Duration = Duration::from_secs(75);
+
+/// The routes could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the mint's routes: {0}")]
+pub struct RouterError(String);
+
+#[derive(Clone)]
+struct Places {
+    free: Arc<Semaphore>,
+    mint: Mint,
+}
+
+impl Mint {
+    /// All routes of the mint, to be merged with the pool's pages:
+    ///
+    /// - `/v1/*` as the NUTs say, and `POST /v1/mint/quote/axepool/pubkey`
+    /// - `POST /api/miners/{key}/token`, `GET /api/miners/{key}/tokens`,
+    ///   `POST /api/miners/{key}/sweep-only`
+    ///
+    /// All of them answer web wallets of any origin (CORS): nothing here trusts a
+    /// cookie or an address.
+    pub async fn router(&self) -> Result<Router, RouterError> {
+        let mut methods = vec![METHOD.to_owned()];
+        if self.has_lightning() {
+            methods.extend(["bolt11", "bolt12"].map(str::to_owned));
+        }
+        let nuts = cdk_axum::create_mint_router(Arc::clone(self.cdk()), methods)
+            .await
+            .map_err(|error| RouterError(error.to_string()))?;
+        let ours = Router::new()
+            .route("/v1/mint/quote/{method}/pubkey", post(lookup::post))
+            .route("/api/miners/{key}/token", post(token::claim))
+            .route("/api/miners/{key}/tokens", get(token::list))
+            .route("/api/miners/{key}/sweep-only", post(token::sweep_only))
+            .layer(
+                CorsLayer::new()
+                    .allow_origin(Any)
+                    .allow_methods(Any)
+                    .allow_headers(Any),
+            )
+            .with_state(self.clone());
+        let free = Arc::new(Semaphore::new(self.config().max_requests));
+        let places = Places {
+            free,
+            mint: self.clone(),
+        };
+        Ok(nuts
+            .merge(ours)
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .layer(TimeoutLayer::with_status_code(
+                StatusCode::REQUEST_TIMEOUT,
+                TIMEOUT,
+            ))
+            .layer(from_fn_with_state(places, one_place)))
+    }
+}
+
+/// Works on so many requests at once and no more: the rest is told at once to come
+/// back, instead of waiting in memory.
+async fn one_place(State(places): State<Places>, request: Request, next: Next) -> Response {
+    let Ok(_place) = places.free.try_acquire() else {
+        places.mint.metrics().requests_refused.inc();
+        let mut response = error::body(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the mint is busy: try again",
+        )
+        .into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_ORIGIN,
+            HeaderValue::from_static("*"),
+        );
+        return response;
+    };
+    next.run(request).await
+}

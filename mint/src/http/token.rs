@@ -1,0 +1,136 @@
+//! `POST /api/miners/{key}/token` and what belongs to it.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use ledger::{MinerId, Sat};
+use serde::{Deserialize, Serialize};
+
+use super::error::HttpError;
+use crate::claim::Claim;
+use crate::mint::{Mint, now_ms};
+use crate::signed::Signed;
+use crate::token::{Token, TokenState};
+
+/// Tokens in one list, the newest.
+const MAX_LIST: usize = 100;
+
+/// What a claim answers. Amounts are in satoshis, times in milliseconds since 1970.
+#[derive(Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub(super) enum ClaimAnswer {
+    /// A token; `new` is false when it is the unspent one from before.
+    Token {
+        new: bool,
+        number: u64,
+        amount: Sat,
+        issued_ms: u64,
+        token: String,
+        /// What could be claimed and is not in it.
+        waiting: Sat,
+    },
+    /// Nothing to claim: no error, there will be.
+    Nothing { detail: &'static str },
+}
+
+impl From<Claim> for ClaimAnswer {
+    fn from(claim: Claim) -> Self {
+        let of = |new, token: Token, waiting| ClaimAnswer::Token {
+            new,
+            number: token.number,
+            amount: token.amount,
+            issued_ms: token.issued_ms,
+            token: token.token,
+            waiting,
+        };
+        match claim {
+            Claim::New { token, waiting } => of(true, token, waiting),
+            Claim::Earlier { token, waiting } => of(false, token, waiting),
+            Claim::Nothing => ClaimAnswer::Nothing {
+                detail: "nothing to claim yet: quotes are paid after the pool is paid for a block",
+            },
+        }
+    }
+}
+
+/// The body is empty, `{}`, or `{"time_ms", "signature"}`.
+pub(super) async fn claim(
+    State(mint): State<Mint>,
+    Path(key): Path<String>,
+    body: Bytes,
+) -> Result<Json<ClaimAnswer>, HttpError> {
+    #[derive(Default, Deserialize)]
+    struct Body {
+        #[serde(flatten)]
+        signed: Option<Signed>,
+    }
+    let miner: MinerId = key.parse().map_err(HttpError::bad_request)?;
+    let body: Body = if body.is_empty() {
+        Body::default()
+    } else {
+        serde_json::from_slice(&body).map_err(HttpError::bad_request)?
+    };
+    let claim = mint.claim(&miner, body.signed.as_ref(), now_ms()).await?;
+    Ok(Json(claim.into()))
+}
+
+/// The body is `{"sweep_only": bool, "time_ms", "signature"}`.
+pub(super) async fn sweep_only(
+    State(mint): State<Mint>,
+    Path(key): Path<String>,
+    body: Bytes,
+) -> Result<Json<SweepOnly>, HttpError> {
+    #[derive(Deserialize)]
+    struct Body {
+        sweep_only: bool,
+        #[serde(flatten)]
+        signed: Signed,
+    }
+    let miner: MinerId = key.parse().map_err(HttpError::bad_request)?;
+    let body: Body = serde_json::from_slice(&body).map_err(HttpError::bad_request)?;
+    mint.set_sweep_only(&miner, body.sweep_only, &body.signed, now_ms())
+        .await?;
+    Ok(Json(SweepOnly {
+        sweep_only: body.sweep_only,
+    }))
+}
+
+#[derive(Serialize)]
+pub(super) struct SweepOnly {
+    sweep_only: bool,
+}
+
+/// A token in the list of earlier ones. Those that are spent are shown without it.
+#[derive(Serialize)]
+pub(super) struct Listed {
+    number: u64,
+    amount: Sat,
+    issued_ms: u64,
+    state: TokenState,
+    token: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct List {
+    sweep_only: bool,
+    tokens: Vec<Listed>,
+}
+
+pub(super) async fn list(
+    State(mint): State<Mint>,
+    Path(key): Path<String>,
+) -> Result<Json<List>, HttpError> {
+    let miner: MinerId = key.parse().map_err(HttpError::bad_request)?;
+    let tokens = mint.tokens(&miner, MAX_LIST).await?;
+    let tokens = tokens.into_iter().map(|(token, state)| Listed {
+        number: token.number,
+        amount: token.amount,
+        issued_ms: token.issued_ms,
+        state,
+        token: (state != TokenState::Spent).then_some(token.token),
+    });
+    Ok(Json(List {
+        sweep_only: mint.sweep_only(&miner).await?,
+        tokens: tokens.collect(),
+    }))
+}

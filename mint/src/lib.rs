@@ -1,0 +1,50 @@
+//! The embedded Cashu mint: quotes for work, ecash for wallets.
+//!
+//! The ledger decides what is owed; this room makes it mintable. Rows of the ledger's
+//! [`Outbox`] become mint quotes of the method [`METHOD`], locked to the miner's key
+//! (NUT-20), and payments on them. The owner gets at the ecash with any wallet: by
+//! look-up and NUT-29, or as a token locked to the same key (NUT-11).
+//!
+//! Nobody but the outbox makes or pays a quote, so a quote is paid only with money
+//! that has arrived. The store is cdk's SQLite; our own records live in it, see
+//! `index`. Melts need a [`Lightning`], which the binary provides.
+
+mod apply;
+mod backoff;
+mod books;
+mod claim;
+mod config;
+mod decide;
+mod http;
+mod index;
+mod info;
+mod issue;
+mod lightning;
+mod lookup;
+mod method;
+mod metrics;
+mod mint;
+mod outbox;
+mod quote;
+mod seed;
+mod signed;
+mod store;
+mod token;
+mod worker;
+
+pub use apply::{EpochMark, Parked};
+pub use books::Liabilities;
+pub use cdk::Error as CdkError;
+pub use cdk_common::database::Error as StoreError;
+pub use claim::{Claim, ClaimError};
+pub use config::MintConfig;
+pub use decide::Refusal;
+pub use http::RouterError;
+pub use lightning::{Lightning, LightningError, PayId, PayQuote, PayRequest, PayState};
+pub use lookup::QuoteView;
+pub use mint::{Mint, OpenError};
+pub use outbox::{Expected, Order, Outbox, OutboxError, PayoutId, PayoutIdError, Row};
+pub use quote::{METHOD, QuoteKey, QuoteKeyError};
+pub use seed::SeedError;
+pub use signed::{MAX_SKEW_MS, Purpose, Signed, SignedError, message};
+pub use token::{Token, TokenState};

@@ -1,0 +1,141 @@
+//! What the ledger asks of the mint: rows with their own ids, safe to deliver again.
+
+use std::fmt;
+use std::str::FromStr;
+
+use async_trait::async_trait;
+use ledger::{EpochId, OutboxId, Sat};
+use serde::{Deserialize, Deserializer, Serialize};
+use thiserror::Error;
+
+use crate::quote::QuoteKey;
+
+/// One thing to be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub enum Order {
+    /// Make the quote, unpaid.
+    CreateQuote {
+        /// Which.
+        quote: QuoteKey,
+    },
+    /// Pay the quote, once per payout; make it if it is not there.
+    PayQuote {
+        /// Which.
+        quote: QuoteKey,
+        /// The payout that the money came with.
+        payout: PayoutId,
+        /// Whole satoshis, at least one.
+        amount: Sat,
+    },
+    /// The epoch is settled: its quotes that were paid nothing will not be, what was
+    /// earned is in carry.
+    SettleEpoch {
+        /// Which.
+        epoch: EpochId,
+    },
+    /// The epoch's block was orphaned: its work counts in another one.
+    MergeEpoch {
+        /// Which.
+        epoch: EpochId,
+        /// Where its work went.
+        into: EpochId,
+    },
+}
+
+impl Order {
+    /// The quote that it is about, if it is about one.
+    pub const fn quote(&self) -> Option<&QuoteKey> {
+        match self {
+            Order::CreateQuote { quote } | Order::PayQuote { quote, .. } => Some(quote),
+            Order::SettleEpoch { .. } | Order::MergeEpoch { .. } => None,
+        }
+    }
+}
+
+/// A row of the outbox, as the mint reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Its number; a later row has a higher one.
+    pub id: OutboxId,
+    /// What is to be done.
+    #[serde(flatten)]
+    pub order: Order,
+}
+
+/// A payout's idempotency key as text: a payment hash, or `txid:vout`. At most 100
+/// printable ASCII characters without a space.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct PayoutId(Box<str>);
+
+/// The text is no payout's id.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0:?} is no payout: 1 to 100 printable ASCII characters")]
+pub struct PayoutIdError(String);
+
+impl PayoutId {
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for PayoutId {
+    type Err = PayoutIdError;
+
+    fn from_str(text: &str) -> Result<Self, PayoutIdError> {
+        if (1..=100).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(PayoutId(text.into()))
+        } else {
+            Err(PayoutIdError(text.chars().take(120).collect()))
+        }
+    }
+}
+
+impl fmt::Display for PayoutId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for PayoutId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// All that the mint should know of one quote, by the ledger's books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The quote.
+    pub quote: QuoteKey,
+    /// What it was paid, each payout once.
+    pub payments: Vec<(PayoutId, Sat)>,
+}
+
+/// The ledger did not answer.
+#[derive(Debug, Error)]
+#[error("the ledger's outbox: {0}")]
+pub struct OutboxError(pub Box<dyn std::error::Error + Send + Sync>);
+
+/// The ledger's side, as the mint's worker needs it. The binary adapts the ledger's
+/// handle to it.
+#[async_trait]
+pub trait Outbox: Send + Sync + 'static {
+    /// Rows that are not done, with an id above `after`, in order, at most `limit`.
+    async fn pending(&self, after: OutboxId, limit: usize) -> Result<Vec<Row>, OutboxError>;
+
+    /// Marks rows as done, durably. Marking one twice is harmless.
+    async fn done(&self, ids: Vec<OutboxId>) -> Result<(), OutboxError>;
+
+    /// What the mint should know, in the order of the keys and from the first above
+    /// `after` on, at most `limit`. Read when the mint starts, so that a mint store
+    /// that is older than the ledger is repaired.
+    async fn expected(
+        &self,
+        after: Option<QuoteKey>,
+        limit: usize,
+    ) -> Result<Vec<Expected>, OutboxError>;
+}

@@ -1,0 +1,208 @@
+//! The mint's mnemonic: all its keys come from it, so it is made once, kept readable
+//! by its owner alone, and never made anew for a store that has keys already.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use bip39::Mnemonic;
+use bitcoin::hashes::{Hash, HashEngine, Hmac, HmacEngine, sha256};
+use thiserror::Error;
+
+/// What the file may hold at most: 24 words of 8 letters are 215 bytes.
+const MAX_FILE_BYTES: u64 = 1024;
+
+/// Why there is no seed.
+#[derive(Debug, Error)]
+pub enum SeedError {
+    /// The file cannot be read or made.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Others can read it.
+    #[error("{} has mode {mode:o}: others can read the mint's keys; chmod 600 it", path.display())]
+    Readable {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It holds no mnemonic. The words themselves are never part of an error.
+    #[error("{} holds no BIP39 mnemonic: {error}", path.display())]
+    Words {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: bip39::Error,
+    },
+    /// There are keys, and their mnemonic is gone.
+    #[error(
+        "{} is missing, but the mint's store exists: restore the file from its backup; \
+         a new mnemonic could not redeem the ecash that is out there",
+        path.display()
+    )]
+    Lost {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// The secret that all of the mint's keys come from.
+pub(crate) struct Seed([u8; 64]);
+
+impl Seed {
+    /// The seed's bytes, for cdk's signatory.
+    pub(crate) const fn bytes(&self) -> &[u8; 64] {
+        &self.0
+    }
+
+    /// A secret of its own for `purpose`.
+    pub(crate) fn secret(&self, purpose: &str) -> [u8; 32] {
+        let mut mac = HmacEngine::<sha256::Hash>::new(&self.0);
+        mac.input(b"Axepool_Seed_v1/");
+        mac.input(purpose.as_bytes());
+        Hmac::<sha256::Hash>::from_engine(mac).to_byte_array()
+    }
+}
+
+/// Reads the mnemonic, or makes one of 24 words if `store_exists` is false and the
+/// file is not there. `entropy` is only drawn from then.
+pub(crate) fn open(
+    path: &Path,
+    store_exists: bool,
+    entropy: impl FnOnce() -> [u8; 32],
+) -> Result<Seed, SeedError> {
+    let failed = |error| SeedError::Io {
+        path: path.to_owned(),
+        error,
+    };
+    let mnemonic = match File::open(path) {
+        Ok(file) => read(path, file)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && store_exists => {
+            return Err(SeedError::Lost {
+                path: path.to_owned(),
+            });
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let mnemonic =
+                Mnemonic::from_entropy(&entropy()).map_err(|error| SeedError::Words {
+                    path: path.to_owned(),
+                    error,
+                })?;
+            create(path, &mnemonic).map_err(failed)?;
+            tracing::warn!(
+                path = %path.display(),
+                "made the mint's mnemonic: back this file up now, whoever holds ecash depends on it"
+            );
+            mnemonic
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    Ok(Seed(mnemonic.to_seed_normalized("")))
+}
+
+fn read(path: &Path, file: File) -> Result<Mnemonic, SeedError> {
+    let failed = |error| SeedError::Io {
+        path: path.to_owned(),
+        error,
+    };
+    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(SeedError::Readable {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    let mut words = String::new();
+    file.take(MAX_FILE_BYTES)
+        .read_to_string(&mut words)
+        .map_err(failed)?;
+    Mnemonic::parse_normalized(words.trim()).map_err(|error| SeedError::Words {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// Written beside, synced and renamed: a crash leaves either no mnemonic or all of it.
+fn create(path: &Path, mnemonic: &Mnemonic) -> io::Result<()> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or_else(|| Path::new("."));
+    std::fs::create_dir_all(parent)?;
+    let unfinished = path.with_extension("new");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished)?;
+    // An earlier crash may have left the file with another mode.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    writeln!(file, "{mnemonic}")?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, path)?;
+    File::open(parent)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_made_once_and_read_ever_after() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("deep/mint.mnemonic");
+        let made = open(&path, false, || [7; 32]).expect("makes");
+        let mode = std::fs::metadata(&path)
+            .expect("there")
+            .permissions()
+            .mode()
+            & 0o777;
+        assert_eq!(mode, 0o600);
+        let again = open(&path, true, || unreachable!("it exists")).expect("reads");
+        assert_eq!(made.bytes(), again.bytes());
+        assert_ne!(made.secret("a"), made.secret("b"));
+    }
+
+    #[test]
+    fn what_others_can_read_is_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("words");
+        open(&path, false, || [7; 32]).expect("makes");
+        for mode in [0o640, 0o604, 0o644] {
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).expect("chmod");
+            assert!(
+                matches!(open(&path, true, || [0; 32]), Err(SeedError::Readable { mode: seen, .. }) if seen == mode)
+            );
+        }
+    }
+
+    #[test]
+    fn a_store_without_its_mnemonic_stays_closed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("words");
+        assert!(matches!(
+            open(&path, true, || [0; 32]),
+            Err(SeedError::Lost { .. })
+        ));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn other_words_are_refused_and_not_repeated() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("words");
+        open(&path, false, || [7; 32]).expect("makes");
+        std::fs::write(&path, "zebra zebra swordfish").expect("writes");
+        let Err(error) = open(&path, true, || [0; 32]) else {
+            panic!("no mnemonic at all")
+        };
+        assert!(!error.to_string().contains("swordfish"), "{error}");
+    }
+}

@@ -1,0 +1,227 @@
+//! Requests that a miner signs: what is signed, and why it cannot be played again.
+//!
+//! The message is the SHA256 of the UTF-8 text
+//!
+//! ```text
+//! tag || mint public key || miner || time_ms
+//! ```
+//!
+//! with nothing between the parts: the tag of [`Purpose`], the two keys as 66
+//! lower-case hex digits each (compressed; the miner's with the prefix `02`), the time
+//! in milliseconds since 1970 as a decimal number. The signature is BIP340 by the
+//! miner's key, 128 hex digits. The tag keeps it from being any other message's, the
+//! mint's key from being another mint's; the time has to be within ten minutes of the
+//! pool's clock and later than that of the last request of this miner that was taken.
+
+use bitcoin::secp256k1::schnorr::Signature;
+use cdk_common::nuts::PublicKey;
+use ledger::MinerId;
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::quote::locking_key;
+
+/// How far a request's time may be from the pool's, in milliseconds.
+pub const MAX_SKEW_MS: u64 = 10 * 60 * 1000;
+
+/// What a signed request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A new token now, for all that can be claimed.
+    Claim,
+    /// No tokens for this key from now on: only its holder mints its quotes.
+    SweepOnly,
+    /// Tokens again.
+    AllowTokens,
+}
+
+impl Purpose {
+    /// The text that the signed message begins with.
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Purpose::Claim => "Axepool_TokenClaim_v1",
+            Purpose::SweepOnly => "Axepool_SweepOnly_v1",
+            Purpose::AllowTokens => "Axepool_AllowTokens_v1",
+        }
+    }
+}
+
+/// The part of a request that makes it a signed one.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Signed {
+    /// When it was signed, milliseconds since 1970.
+    pub time_ms: u64,
+    /// 128 hex digits.
+    pub signature: String,
+}
+
+/// Why a signed request is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SignedError {
+    /// Not a signature of this by that key.
+    #[error("the signature is not one of this request by the key {miner}")]
+    Signature {
+        /// Whose it should be.
+        miner: MinerId,
+    },
+    /// Signed too long ago, or in the future.
+    #[error(
+        "signed at {time_ms}, the pool's time is {now_ms} (ms since 1970): more than ten minutes apart"
+    )]
+    Clock {
+        /// The request's time.
+        time_ms: u64,
+        /// The pool's.
+        now_ms: u64,
+    },
+    /// A later one was taken before.
+    #[error("signed at {time_ms}, but a request signed at {last_ms} was taken already")]
+    Replay {
+        /// The request's time.
+        time_ms: u64,
+        /// That of the last one taken.
+        last_ms: u64,
+    },
+}
+
+/// The text whose SHA256 is signed.
+pub fn message(
+    purpose: Purpose,
+    mint: &bitcoin::secp256k1::PublicKey,
+    miner: &MinerId,
+    time_ms: u64,
+) -> String {
+    format!("{}{mint}{miner}{time_ms}", purpose.tag())
+}
+
+impl Signed {
+    /// Checks signature and clock. That it is no replay is checked where it is
+    /// recorded, see [`check_order`].
+    pub(crate) fn check(
+        &self,
+        purpose: Purpose,
+        mint: &PublicKey,
+        miner: &MinerId,
+        now_ms: u64,
+    ) -> Result<(), SignedError> {
+        let text = message(purpose, mint, miner, self.time_ms);
+        let valid = self.signature.parse::<Signature>().is_ok_and(|signature| {
+            locking_key(miner)
+                .verify(text.as_bytes(), &signature)
+                .is_ok()
+        });
+        if !valid {
+            return Err(SignedError::Signature { miner: *miner });
+        }
+        if self.time_ms.abs_diff(now_ms) > MAX_SKEW_MS {
+            return Err(SignedError::Clock {
+                time_ms: self.time_ms,
+                now_ms,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A request has to be later than the last one taken of the same miner.
+pub(crate) fn check_order(time_ms: u64, last_ms: Option<u64>) -> Result<(), SignedError> {
+    match last_ms {
+        Some(last_ms) if time_ms <= last_ms => Err(SignedError::Replay { time_ms, last_ms }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cdk_common::nuts::SecretKey;
+
+    use super::*;
+
+    const NOW: u64 = 1_795_000_000_000;
+
+    fn key(byte: u8) -> SecretKey {
+        SecretKey::from_slice(&[byte; 32]).expect("a secret")
+    }
+
+    fn miner(secret: &SecretKey) -> MinerId {
+        MinerId::from_public_key(&secret.public_key())
+    }
+
+    fn sign(secret: &SecretKey, mint: &PublicKey, purpose: Purpose, time_ms: u64) -> Signed {
+        let text = message(purpose, mint, &miner(secret), time_ms);
+        Signed {
+            time_ms,
+            signature: secret.sign(text.as_bytes()).expect("signs").to_string(),
+        }
+    }
+
+    #[test]
+    fn a_signature_is_good_for_one_thing() {
+        let (owner, other) = (key(1), key(2));
+        let (mint, other_mint) = (key(3).public_key(), key(4).public_key());
+        let check = |signed: &Signed, purpose, mint: &PublicKey, secret: &SecretKey, now| {
+            signed.check(purpose, mint, &miner(secret), now)
+        };
+        let signed = sign(&owner, &mint, Purpose::Claim, NOW);
+        assert_eq!(check(&signed, Purpose::Claim, &mint, &owner, NOW), Ok(()));
+        let wrong = |secret| {
+            Err(SignedError::Signature {
+                miner: miner(secret),
+            })
+        };
+        assert_eq!(
+            check(&signed, Purpose::SweepOnly, &mint, &owner, NOW),
+            wrong(&owner)
+        );
+        assert_eq!(
+            check(&signed, Purpose::Claim, &other_mint, &owner, NOW),
+            wrong(&owner)
+        );
+        assert_eq!(
+            check(&signed, Purpose::Claim, &mint, &other, NOW),
+            wrong(&other)
+        );
+        let later = Signed {
+            time_ms: NOW + 1,
+            ..signed.clone()
+        };
+        assert_eq!(
+            check(&later, Purpose::Claim, &mint, &owner, NOW),
+            wrong(&owner)
+        );
+        for text in ["", "zz", &"0".repeat(128)] {
+            let bad = Signed {
+                signature: text.to_owned(),
+                ..signed.clone()
+            };
+            assert_eq!(
+                check(&bad, Purpose::Claim, &mint, &owner, NOW),
+                wrong(&owner),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_request_is_of_now_and_taken_once() {
+        let (owner, mint) = (key(1), key(3).public_key());
+        let signed = sign(&owner, &mint, Purpose::Claim, NOW);
+        for (now_ms, good) in [
+            (NOW + MAX_SKEW_MS, true),
+            (NOW + MAX_SKEW_MS + 1, false),
+            (NOW - MAX_SKEW_MS - 1, false),
+        ] {
+            let result = signed.check(Purpose::Claim, &mint, &miner(&owner), now_ms);
+            assert_eq!(result.is_ok(), good, "{now_ms}");
+        }
+        assert_eq!(check_order(2, None), Ok(()));
+        assert_eq!(check_order(2, Some(1)), Ok(()));
+        for last_ms in [2, 3] {
+            let replay = Err(SignedError::Replay {
+                time_ms: 2,
+                last_ms,
+            });
+            assert_eq!(check_order(2, Some(last_ms)), replay);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The mint's database as this room uses it: one writer at a time, with running totals
+//! kept in the same transactions as what they count.
+//!
+//! Two properties of cdk's SQLite store ask for this layer. `BEGIN IMMEDIATE` waits
+//! for SQLite's write lock by blocking its thread: a few writers at once stall the
+//! whole runtime, and on one thread they wait for a lock whose holder cannot run. Here
+//! they queue as tasks instead. And no query sums what quotes were paid and issued
+//! without reading every row: the totals are counted where the rows are written.
+
+mod reads;
+mod totals;
+mod writes;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cdk_common::database::mint::{Database, Transaction};
+use cdk_common::database::{DynMintDatabase, Error};
+use tokio::sync::Semaphore;
+
+pub(crate) use totals::{Totals, read_totals};
+use writes::Write;
+
+/// Told of each write before it is made, and may refuse it. The mint's own counts
+/// them for its metrics.
+pub(crate) trait WriteGuard: Send + Sync + 'static {
+    /// `operation` is the store's name for the write; an error is the write's error.
+    /// A commit is announced twice: `commit` before it, `committed` after it, when it
+    /// is durable but its caller does not know yet.
+    fn before(&self, operation: &'static str) -> Result<(), Error>;
+}
+
+/// The mint's database behind a queue of one writer.
+pub(crate) struct Store {
+    inner: DynMintDatabase,
+    writer: Arc<Semaphore>,
+    guard: Arc<dyn WriteGuard>,
+}
+
+impl Store {
+    /// The store over `inner`, which must not be written to in any other way.
+    pub(crate) fn new(inner: DynMintDatabase, guard: Arc<dyn WriteGuard>) -> Self {
+        Store {
+            inner,
+            writer: Arc::new(Semaphore::new(1)),
+            guard,
+        }
+    }
+}
+
+#[async_trait]
+impl Database<Error> for Store {
+    async fn begin_transaction(&self) -> Result<Box<dyn Transaction<Error> + Send + Sync>, Error> {
+        let turn = Arc::clone(&self.writer)
+            .acquire_owned()
+            .await
+            .map_err(|_| Error::Internal("the store is closed".into()))?;
+        self.guard.before("begin")?;
+        let inner = self.inner.begin_transaction().await?;
+        Ok(Box::new(Write::new(inner, turn, Arc::clone(&self.guard))))
+    }
+}

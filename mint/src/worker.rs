@@ -1,0 +1,218 @@
+//! Drains the ledger's outbox into the mint, and repairs what the mint lost.
+//!
+//! The mint is never ahead of the ledger, since it does only what rows say; it may be
+//! behind. A row is marked done after the mint's commit: a crash in between delivers
+//! it again, and every row is harmless twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cdk_common::database::Error as StoreError;
+use ledger::OutboxId;
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+use crate::mint::Mint;
+use crate::outbox::{Expected, Order, Outbox, OutboxError, Row};
+use crate::quote::QuoteKey;
+
+/// Rows in one transaction: fast enough (about 20,000 a second), and the store's write
+/// lock is free again within a tenth of a second.
+const BATCH: usize = 1000;
+
+/// How often an empty outbox is looked at.
+const POLL: Duration = Duration::from_millis(500);
+
+/// One step failed, and is to be tried again.
+#[derive(Debug, Error)]
+pub(crate) enum StepError {
+    #[error("the mint's store: {0}")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+}
+
+/// What a failed transaction calls for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AfterFailure {
+    /// The store is in trouble: the same again, later.
+    Retry,
+    /// One of several rows is at fault: each on its own.
+    Split,
+    /// This one row is at fault, for good.
+    Park,
+}
+
+/// Only a broken rule of the store is a row's own fault; everything else (a full disk,
+/// a lock, a bug) may pass, and money is never set aside for it.
+pub(crate) fn after_failure(error: &StoreError, rows: usize) -> AfterFailure {
+    match error {
+        StoreError::Duplicate if rows > 1 => AfterFailure::Split,
+        StoreError::Duplicate => AfterFailure::Park,
+        _ => AfterFailure::Retry,
+    }
+}
+
+/// The worker: where it is in the outbox, and in the repair that follows each start.
+pub(crate) struct Worker {
+    mint: Mint,
+    outbox: Arc<dyn Outbox>,
+    after: OutboxId,
+    repair: Repair,
+}
+
+/// The pass over everything that the ledger says the mint should know.
+enum Repair {
+    From(Option<QuoteKey>),
+    Finished,
+}
+
+impl Worker {
+    pub(crate) fn new(mint: Mint, outbox: Arc<dyn Outbox>) -> Self {
+        Worker {
+            mint,
+            outbox,
+            after: OutboxId::START,
+            repair: Repair::From(None),
+        }
+    }
+
+    /// Works until cancelled.
+    pub(crate) async fn run(mut self, cancel: CancellationToken) {
+        let mut backoff = Backoff::default();
+        loop {
+            let wait = match self.step().await {
+                Ok(progress) => {
+                    backoff.reset();
+                    if progress { Duration::ZERO } else { POLL }
+                }
+                Err(error) => {
+                    self.mint.metrics().worker_failures.inc();
+                    let wait = backoff.next(rand::random());
+                    tracing::warn!(%error, ?wait, failures = backoff.failures(), "the outbox waits");
+                    wait
+                }
+            };
+            self.mint
+                .metrics()
+                .worker_failing
+                .set(i64::from(backoff.failures()));
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// One batch of rows and one page of the repair; false when both had nothing.
+    pub(crate) async fn step(&mut self) -> Result<bool, StepError> {
+        let drained = self.drain().await?;
+        let repaired = self.repair().await?;
+        Ok(drained || repaired)
+    }
+
+    async fn drain(&mut self) -> Result<bool, StepError> {
+        let rows = self.outbox.pending(self.after, BATCH).await?;
+        let Some(last) = rows.last().map(|row| row.id) else {
+            self.mint.metrics().caught_up();
+            return Ok(false);
+        };
+        self.mint.metrics().behind(rows.len());
+        self.apply(&rows).await?;
+        self.outbox
+            .done(rows.iter().map(|row| row.id).collect())
+            .await?;
+        self.after = last;
+        Ok(true)
+    }
+
+    async fn apply(&self, rows: &[Row]) -> Result<(), StoreError> {
+        let Err(error) = self.mint.apply_counted(rows).await else {
+            return Ok(());
+        };
+        if after_failure(&error, rows.len()) == AfterFailure::Retry {
+            return Err(error);
+        }
+        for row in rows {
+            match self.mint.apply_counted(std::slice::from_ref(row)).await {
+                Ok(()) => {}
+                Err(error) if after_failure(&error, 1) == AfterFailure::Park => {
+                    self.mint.park_counted(row, error.to_string()).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn repair(&mut self) -> Result<bool, StepError> {
+        let Repair::From(after) = self.repair else {
+            return Ok(false);
+        };
+        let page = self.outbox.expected(after, BATCH).await?;
+        let Some(last) = page.last().map(|expected| expected.quote) else {
+            self.repair = Repair::Finished;
+            tracing::info!("the mint knows all that the ledger says it should");
+            return Ok(false);
+        };
+        let missing = self.mint.missing(&page).await?;
+        if !missing.is_empty() {
+            tracing::warn!(
+                quotes = missing.len(),
+                "the mint's store is behind the ledger: repairing"
+            );
+            for rows in as_rows(&missing).chunks(BATCH) {
+                self.apply(rows).await?;
+            }
+        }
+        self.repair = Repair::From(Some(last));
+        Ok(true)
+    }
+}
+
+/// Rows that bring the mint up to what is expected. They are nobody's rows in the
+/// outbox: their id is that of no row, and none is marked done.
+fn as_rows(missing: &[Expected]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for expected in missing {
+        let quote = expected.quote;
+        rows.push(Order::CreateQuote { quote });
+        rows.extend(
+            expected
+                .payments
+                .iter()
+                .map(|(payout, amount)| Order::PayQuote {
+                    quote,
+                    payout: payout.clone(),
+                    amount: *amount,
+                }),
+        );
+    }
+    rows.into_iter()
+        .map(|order| Row {
+            id: OutboxId::START,
+            order,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_broken_rule_parks_a_row() {
+        let full = || StoreError::Database("database or disk is full".into());
+        for (error, rows, then) in [
+            (StoreError::Duplicate, 2, AfterFailure::Split),
+            (StoreError::Duplicate, 1, AfterFailure::Park),
+            (full(), 1, AfterFailure::Retry),
+            (full(), 1000, AfterFailure::Retry),
+            (StoreError::Internal("a bug".into()), 1, AfterFailure::Retry),
+            (StoreError::Locked, 1, AfterFailure::Retry),
+        ] {
+            assert_eq!(after_failure(&error, rows), then, "{error} with {rows}");
+        }
+    }
+}
