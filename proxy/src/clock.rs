@@ -18,8 +18,13 @@ pub(crate) struct Now {
 impl Now {
     /// This moment.
     pub(crate) fn read() -> Self {
-        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Now { us: whole(START.elapsed().as_micros()), unix_ms: whole(unix.as_millis()) }
+        let unix = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        Now {
+            us: whole(START.elapsed().as_micros()),
+            unix_ms: whole(unix.as_millis()),
+        }
     }
 
     /// Milliseconds of the proxy's monotonic clock.

@@ -8,9 +8,11 @@ pub mod check;
 mod clock;
 pub mod config;
 mod difficulty;
+mod downstream;
 pub mod extranonce;
 pub mod hex;
 pub mod job;
+mod proxy;
 pub mod seen;
 pub mod upstream;
 pub mod username;
@@ -18,3 +20,5 @@ pub mod vardiff;
 pub mod wire;
 
 pub use difficulty::{Difficulty, InvalidDifficulty, InvalidNbits, network_target};
+pub use downstream::{CertificateError, DownstreamStatus, SessionStatus};
+pub use proxy::{Proxy, ProxyListeners, ProxyStatus, StartError};

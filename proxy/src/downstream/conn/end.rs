@@ -1,0 +1,66 @@
+//! The end of a connection: nothing that was promised is dropped with it.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::{Conn, deliver};
+use crate::downstream::close::CloseReason;
+
+/// How long the last words may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What a peer still sends after our last words is read up to here: closing a socket
+/// with unread bytes would make the peer's system throw the last words away.
+const LINGER_BYTES: u64 = 64 * 1024;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
+    /// Ends it.
+    pub(super) async fn end(mut self, reason: CloseReason) {
+        self.shared.metrics.closed(reason);
+        tracing::debug!(
+            connection = self.entered.connection().number(),
+            reason = reason.label(),
+            "connection closed"
+        );
+        // Checked shares are credited although nobody waits for the answer.
+        while !self.outgoing.is_empty() {
+            let done = deliver(
+                &mut self.outgoing,
+                &self.session,
+                self.lease.as_ref(),
+                &self.shared,
+            )
+            .await;
+            if done.is_err() {
+                tracing::warn!(
+                    shares = self.outgoing.len(),
+                    "shares were lost: the ledger is closed"
+                );
+                break;
+            }
+        }
+        if !matches!(reason, CloseReason::Peer | CloseReason::Io) {
+            // A peer that is gone by now needs no words.
+            let _ = timeout(LAST_WORDS, self.last_words()).await;
+        }
+    }
+
+    async fn last_words(&mut self) -> std::io::Result<()> {
+        let rest = self.unsent.take();
+        self.stream.write_all(&rest).await?;
+        self.stream.shutdown().await?;
+        let mut late = (&mut self.stream).take(LINGER_BYTES);
+        let mut sink = [0; 512];
+        while late.read(&mut sink).await? > 0 {}
+        Ok(())
+    }
+}
+
+impl<S> Drop for Conn<S> {
+    fn drop(&mut self) {
+        let unanswered = i64::try_from(self.session.pending()).unwrap_or(i64::MAX);
+        self.shared.metrics.pending.sub(unanswered);
+    }
+}

@@ -1,0 +1,33 @@
+//! The miners' side: listeners, the limits at the door, and one task per connection
+//! around a [`session`] that knows neither sockets nor clocks.
+
+mod address;
+mod admission;
+mod close;
+mod conn;
+mod listener;
+mod method;
+mod metrics;
+mod proxy_header;
+mod rate;
+mod registry;
+mod scratch;
+mod seats;
+mod session;
+mod shared;
+mod state;
+mod status;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+pub use status::{DownstreamStatus, SessionStatus};
+pub use tls::CertificateError;
+
+pub(crate) use admission::Admission;
+pub(crate) use listener::run as listen;
+pub(crate) use metrics::Metrics;
+pub(crate) use registry::Registry;
+pub(crate) use session::Rules;
+pub(crate) use shared::Shared;
+pub(crate) use tls::Certificate;

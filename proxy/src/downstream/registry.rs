@@ -1,0 +1,341 @@
+//! The connections that there are: their number, who must leave when the server is
+//! full, and what a status page tells of them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+
+use futures::task::AtomicWaker;
+use ledger::Identity;
+
+use super::close::CloseReason;
+
+/// All connections.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    max_connections: usize,
+    next_session: AtomicU32,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    next: u64,
+    by_number: HashMap<u64, Arc<Connection>>,
+    /// Those without an accepted share, oldest first: they leave a full server.
+    unproven: BTreeSet<u64>,
+    /// Asked to leave for room, not gone yet.
+    leaving: usize,
+}
+
+/// What others see of a connection, and their way to end it. Its task owns the rest.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    number: u64,
+    /// When it was accepted, milliseconds since 1970.
+    pub(crate) since_unix_ms: u64,
+    asked: AtomicU8,
+    waker: AtomicWaker,
+    /// Counted in `leaving`. Written and read under the registry's lock.
+    evicted: AtomicBool,
+    /// Set once it is authorized.
+    pub(crate) who: OnceLock<Arc<Identity>>,
+    /// The device's name for itself, cleaned.
+    pub(crate) user_agent: OnceLock<Box<str>>,
+    /// True when it came over TLS.
+    pub(crate) tls: bool,
+    proven: AtomicBool,
+    accepted: AtomicU64,
+    last_share_unix_ms: AtomicU64,
+    difficulty: AtomicU64,
+    hashrate: AtomicU64,
+}
+
+const ASKED_NOTHING: u8 = 0;
+const ASKED_EVICT: u8 = 1;
+const ASKED_STOP: u8 = 2;
+
+impl Registry {
+    /// With nobody connected.
+    pub(crate) fn new(max_connections: usize) -> Arc<Self> {
+        Arc::new(Registry {
+            max_connections,
+            next_session: AtomicU32::new(1),
+            inner: Mutex::default(),
+        })
+    }
+
+    /// Enters a connection. A full server asks its oldest connection without an
+    /// accepted share to leave; `None` when there is none.
+    pub(crate) fn enter(self: &Arc<Self>, tls: bool, unix_ms: u64) -> Option<Entered> {
+        let mut inner = self.lock();
+        let staying = inner.by_number.len().saturating_sub(inner.leaving);
+        if staying >= self.max_connections && !inner.evict_one() {
+            return None;
+        }
+        let number = inner.next;
+        inner.next += 1;
+        let connection = Arc::new(Connection::new(number, tls, unix_ms));
+        inner.by_number.insert(number, connection.clone());
+        inner.unproven.insert(number);
+        Some(Entered {
+            registry: self.clone(),
+            connection,
+        })
+    }
+
+    /// Asks the oldest connection without an accepted share to leave; false when there
+    /// is none.
+    pub(crate) fn evict_one(&self) -> bool {
+        self.lock().evict_one()
+    }
+
+    /// A number for a session, never given twice; `None` after 2^32 of them.
+    pub(crate) fn next_session(&self) -> Option<u32> {
+        self.next_session
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |number| {
+                number.checked_add(1)
+            })
+            .ok()
+    }
+
+    /// Asks every connection to answer what waits for the disk, and to leave.
+    pub(crate) fn stop_all(&self) {
+        for connection in self.lock().by_number.values() {
+            connection.ask(ASKED_STOP);
+        }
+    }
+
+    /// The number of connections.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().by_number.len()
+    }
+
+    /// Up to `limit` authorized connections, the oldest first, and how many connections
+    /// have an accepted share.
+    pub(crate) fn sessions(&self, limit: usize) -> (Vec<Arc<Connection>>, usize) {
+        let inner = self.lock();
+        let mut authorized: Vec<_> = inner
+            .by_number
+            .values()
+            .filter(|one| one.who.get().is_some())
+            .cloned()
+            .collect();
+        let proven = authorized.iter().filter(|one| one.is_proven()).count();
+        drop(inner);
+        authorized.sort_unstable_by_key(|one| one.number);
+        authorized.truncate(limit);
+        (authorized, proven)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn evict_one(&mut self) -> bool {
+        let Some(oldest) = self.unproven.pop_first() else {
+            return false;
+        };
+        if let Some(connection) = self.by_number.get(&oldest) {
+            connection.evicted.store(true, Ordering::Relaxed);
+            connection.ask(ASKED_EVICT);
+            self.leaving += 1;
+        }
+        true
+    }
+}
+
+impl Connection {
+    fn new(number: u64, tls: bool, unix_ms: u64) -> Self {
+        Connection {
+            number,
+            since_unix_ms: unix_ms,
+            asked: AtomicU8::new(ASKED_NOTHING),
+            waker: AtomicWaker::new(),
+            evicted: AtomicBool::new(false),
+            who: OnceLock::new(),
+            user_agent: OnceLock::new(),
+            tls,
+            proven: AtomicBool::new(false),
+            accepted: AtomicU64::new(0),
+            last_share_unix_ms: AtomicU64::new(0),
+            difficulty: AtomicU64::new(0),
+            hashrate: AtomicU64::new(0),
+        }
+    }
+
+    fn ask(&self, what: u8) {
+        self.asked.fetch_max(what, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Ready when somebody asked the connection to leave.
+    pub(crate) fn poll_asked(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        if let Some(reason) = self.asked() {
+            return Poll::Ready(reason);
+        }
+        self.waker.register(cx.waker());
+        // Asked between the look and the registration: nobody would wake us.
+        self.asked().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Why the connection shall leave, if it shall.
+    pub(crate) fn asked(&self) -> Option<CloseReason> {
+        match self.asked.load(Ordering::Acquire) {
+            ASKED_NOTHING => None,
+            ASKED_EVICT => Some(CloseReason::Evicted),
+            _ => Some(CloseReason::Stopping),
+        }
+    }
+
+    /// Its number, for logs.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// True once it had an accepted share.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proven.load(Ordering::Relaxed)
+    }
+
+    /// Counts an accepted share.
+    pub(crate) fn share_accepted(&self, unix_ms: u64, hashrate: f64) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+        self.last_share_unix_ms.store(unix_ms, Ordering::Relaxed);
+        self.set_hashrate(hashrate);
+    }
+
+    /// The estimate of the session's hashes a second.
+    pub(crate) fn set_hashrate(&self, hashrate: f64) {
+        self.hashrate.store(hashrate.to_bits(), Ordering::Relaxed);
+    }
+
+    /// What the session was told last.
+    pub(crate) fn set_difficulty(&self, difficulty: f64) {
+        self.difficulty
+            .store(difficulty.to_bits(), Ordering::Relaxed);
+    }
+
+    /// For the status page; `None` before it is authorized.
+    pub(crate) fn describe(&self) -> Option<super::status::SessionStatus> {
+        let last_share_unix_ms = self.last_share_unix_ms.load(Ordering::Relaxed);
+        Some(super::status::SessionStatus {
+            who: self.who.get()?.clone(),
+            user_agent: self.user_agent.get().cloned().unwrap_or_default(),
+            tls: self.tls,
+            since_unix_ms: self.since_unix_ms,
+            accepted: self.accepted.load(Ordering::Relaxed),
+            last_share_unix_ms: (last_share_unix_ms > 0).then_some(last_share_unix_ms),
+            difficulty: f64::from_bits(self.difficulty.load(Ordering::Relaxed)),
+            hashrate: f64::from_bits(self.hashrate.load(Ordering::Relaxed)),
+        })
+    }
+}
+
+/// A connection's entry; dropping it removes it.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    registry: Arc<Registry>,
+    connection: Arc<Connection>,
+}
+
+impl Entered {
+    /// What others see of it.
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    /// As [`Registry::next_session`].
+    pub(crate) fn next_session(&self) -> Option<u32> {
+        self.registry.next_session()
+    }
+
+    /// It had its first accepted share: a full server no longer drops it.
+    pub(crate) fn prove(&self) {
+        if !self.connection.proven.swap(true, Ordering::Relaxed) {
+            self.registry
+                .lock()
+                .unproven
+                .remove(&self.connection.number);
+        }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let mut inner = self.registry.lock();
+        let number = self.connection.number;
+        inner.unproven.remove(&number);
+        inner.by_number.remove(&number);
+        if self.connection.evicted.load(Ordering::Relaxed) {
+            inner.leaving = inner.leaving.saturating_sub(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_server_asks_the_oldest_without_a_share_to_leave() {
+        let registry = Registry::new(3);
+        let worker = registry.enter(false, 0).unwrap();
+        worker.prove();
+        let old = registry.enter(false, 0).unwrap();
+        let young = registry.enter(false, 0).unwrap();
+        let newest = registry.enter(false, 0).unwrap();
+        assert_eq!(worker.connection().asked(), None);
+        assert_eq!(old.connection().asked(), Some(CloseReason::Evicted));
+        assert_eq!(young.connection().asked(), None);
+        // The one that leaves is not counted, so nobody else has to.
+        drop(old);
+        assert_eq!(registry.len(), 3);
+        drop(newest);
+        let _next = registry.enter(false, 0).unwrap();
+        assert_eq!(young.connection().asked(), None);
+    }
+
+    #[test]
+    fn a_server_full_of_workers_takes_nobody() {
+        let registry = Registry::new(2);
+        let workers: Vec<_> = (0..2).map(|_| registry.enter(false, 0).unwrap()).collect();
+        workers.iter().for_each(Entered::prove);
+        assert!(registry.enter(false, 0).is_none());
+        drop(workers);
+        assert!(registry.enter(false, 0).is_some());
+    }
+
+    #[test]
+    fn a_share_on_the_way_out_does_not_confuse_the_count() {
+        let registry = Registry::new(1);
+        let evicted = registry.enter(false, 0).unwrap();
+        let other = registry.enter(false, 0).unwrap();
+        evicted.prove();
+        drop(evicted);
+        drop(other);
+        assert_eq!(registry.lock().leaving, 0);
+        let _one = registry.enter(false, 0).unwrap();
+        assert_eq!(registry.len(), 1);
+    }
+
+    #[test]
+    fn stopping_outranks_making_room() {
+        let registry = Registry::new(1);
+        let evicted = registry.enter(false, 0).unwrap();
+        let _other = registry.enter(false, 0).unwrap();
+        registry.stop_all();
+        assert_eq!(evicted.connection().asked(), Some(CloseReason::Stopping));
+    }
+
+    #[test]
+    fn session_numbers_run_out_instead_of_repeating() {
+        let registry = Registry::new(1);
+        assert_eq!(registry.next_session(), Some(1));
+        registry.next_session.store(u32::MAX, Ordering::Relaxed);
+        assert_eq!(registry.next_session(), None);
+    }
+}

@@ -1,0 +1,138 @@
+//! The jobs that a session was told of, each with the one target that belongs to it.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use crate::job::{Assigned, UpstreamJob};
+use crate::wire::JobId;
+
+/// A device keeps 16 jobs at most; twice that covers every one that it may still solve.
+/// The oldest is forgotten when there are more, and its shares are stale.
+const MAX_JOBS: usize = 32;
+
+/// What a session was told in one `mining.notify`.
+#[derive(Debug)]
+pub(crate) struct ToldJob {
+    /// The upstream job behind it.
+    pub(crate) job: Arc<UpstreamJob>,
+    renotify: Option<NonZeroU16>,
+    /// The header's time as it was told.
+    pub(crate) ntime: u32,
+    /// `None` where it is the upstream's own: most memory of an idle session is here.
+    assigned: Option<Arc<Assigned>>,
+}
+
+impl ToldJob {
+    /// The target that its shares are measured against and credited with. Fixed when
+    /// the notify was written, whatever the difficulty became since.
+    pub(crate) fn assigned(&self) -> &Assigned {
+        self.assigned.as_deref().unwrap_or(&self.job.upstream)
+    }
+
+    /// Its name.
+    pub(crate) fn id(&self) -> JobId {
+        JobId {
+            sequence: self.job.sequence,
+            renotify: self.renotify,
+        }
+    }
+}
+
+/// What a submitted job id leads to.
+#[derive(Debug)]
+pub(crate) enum Lookup<'a> {
+    /// A job whose shares count.
+    Alive(&'a ToldJob),
+    /// A job that is over.
+    Stale,
+    /// A job that the session was never told of.
+    Unknown,
+}
+
+/// The jobs of a session, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct JobTable {
+    told: VecDeque<ToldJob>,
+    newest_sequence: u64,
+}
+
+impl JobTable {
+    /// The last job told.
+    pub(crate) fn last(&self) -> Option<&ToldJob> {
+        self.told.back()
+    }
+
+    /// Enters `job` under a name that is new to the session; `None` when it was told
+    /// 65,535 times already.
+    ///
+    /// Told again, it must give the device a fresh search space: its header's time is
+    /// ahead of every time told before for the same headers, and of where a device that
+    /// rolls the time by the clock can be after `age_secs`.
+    pub(crate) fn tell(
+        &mut self,
+        job: Arc<UpstreamJob>,
+        assigned: Option<Arc<Assigned>>,
+        age_secs: u32,
+    ) -> Option<&ToldJob> {
+        let again = self
+            .told
+            .iter()
+            .rev()
+            .find(|told| told.job.sequence == job.sequence);
+        let renotify = match again {
+            Some(told) => Some(
+                told.renotify
+                    .map_or(Some(NonZeroU16::MIN), |n| n.checked_add(1))?,
+            ),
+            None => None,
+        };
+        let same_headers = self
+            .told
+            .iter()
+            .filter(|told| Arc::ptr_eq(&told.job.seen, &job.seen));
+        let latest = same_headers.map(|told| told.ntime).max();
+        let ntime = match (latest, renotify) {
+            (None, _) => job.ntime,
+            (Some(latest), None) if latest < job.ntime => job.ntime,
+            (Some(latest), None) => latest.saturating_add(1),
+            (Some(latest), Some(_)) => latest
+                .saturating_add(1)
+                .max(job.ntime.saturating_add(age_secs).saturating_add(1)),
+        };
+        self.told.retain(|told| told.job.is_alive());
+        if self.told.len() >= MAX_JOBS {
+            self.told.pop_front();
+        }
+        self.newest_sequence = self.newest_sequence.max(job.sequence);
+        self.told.push_back(ToldJob {
+            job,
+            renotify,
+            ntime,
+            assigned,
+        });
+        self.told.back()
+    }
+
+    /// Finds what `id` names.
+    pub(crate) fn find(&self, id: JobId) -> Lookup<'_> {
+        match self.told.iter().rev().find(|told| told.id() == id) {
+            Some(told) if told.job.is_alive() => Lookup::Alive(told),
+            Some(_) => Lookup::Stale,
+            None if (1..=self.newest_sequence).contains(&id.sequence) => Lookup::Stale,
+            None => Lookup::Unknown,
+        }
+    }
+
+    /// Lets go of what is over.
+    pub(crate) fn prune(&mut self) {
+        self.told.retain(|told| told.job.is_alive());
+        self.told.shrink_to(4);
+    }
+
+    /// How many are kept.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.told.len()
+    }
+}

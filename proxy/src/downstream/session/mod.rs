@@ -1,0 +1,322 @@
+//! A downstream connection as a pure state machine: lines, lane changes, decided shares
+//! and the passing of time go in; bytes for the device, shares for others and the wish
+//! to close come out. Clock, places and buffers are handed in with each [`Turn`].
+
+mod control;
+mod handshake;
+mod jobs;
+mod lane;
+mod pending;
+mod rules;
+mod seat;
+mod submit;
+mod telling;
+mod turn;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use ledger::{Identity, SessionId, ShareAck};
+
+pub(crate) use control::Control;
+pub(crate) use handshake::Handshake;
+pub(crate) use rules::Rules;
+pub(crate) use seat::{Grant, Seat, Seats};
+pub(crate) use turn::{Outgoing, Turn};
+
+use jobs::JobTable;
+use pending::PendingShares;
+
+use super::close::CloseReason;
+use super::method;
+use super::rate::MessageRate;
+use crate::upstream::Unavailable;
+use crate::wire::{self, Id, LineTooLong, WireError, reply};
+
+/// One downstream connection.
+#[derive(Debug)]
+pub(crate) struct Session {
+    stage: Stage,
+    seat: Option<Seat>,
+    pub(crate) subscribed: bool,
+    /// The device can be given another extranonce1 while connected.
+    pub(crate) takes_extranonce: bool,
+    /// The version bits that the device asked for; `None` when it did not.
+    pub(crate) asked_mask: Option<u32>,
+    told_mask: u32,
+    pub(crate) control: Control,
+    jobs: JobTable,
+    pending: PendingShares,
+    /// The number of the last accepted share.
+    sequence: u64,
+    rejects_in_a_row: u32,
+    rate: MessageRate,
+    connected_ms: u64,
+    received_ms: u64,
+    down_since_ms: Option<u64>,
+    /// A difficulty waits to be pushed, not before `push_after_ms`.
+    push_wanted: bool,
+    push_after_ms: u64,
+}
+
+/// How far a connection is.
+#[derive(Debug)]
+enum Stage {
+    /// Before authorize.
+    Handshake(Handshake),
+    /// Authorized: a session.
+    Authorized(Authorized),
+}
+
+/// Who is credited, and how the ledger tells what is durable.
+#[derive(Debug)]
+pub(crate) struct Authorized {
+    pub(crate) who: Arc<Identity>,
+    pub(crate) session: SessionId,
+    pub(crate) ack: Arc<ShareAck>,
+}
+
+impl Session {
+    /// A connection that has said nothing yet.
+    pub(crate) fn new(rules: &Rules, now_ms: u64) -> Self {
+        Session {
+            stage: Stage::Handshake(Handshake::default()),
+            seat: None,
+            subscribed: false,
+            takes_extranonce: false,
+            asked_mask: None,
+            told_mask: 0,
+            control: Control::new(rules, now_ms),
+            jobs: JobTable::default(),
+            pending: PendingShares::default(),
+            sequence: 0,
+            rejects_in_a_row: 0,
+            rate: MessageRate::new(rules.limits.messages_per_second, now_ms),
+            connected_ms: now_ms,
+            received_ms: now_ms,
+            down_since_ms: None,
+            push_wanted: false,
+            push_after_ms: 0,
+        }
+    }
+
+    /// A line came.
+    pub(crate) fn on_line(&mut self, line: &[u8], turn: &mut Turn<'_>) -> Result<(), CloseReason> {
+        let now_ms = turn.now.ms();
+        self.received_ms = now_ms;
+        if !self
+            .rate
+            .take(turn.rules.limits.messages_per_second, now_ms)
+        {
+            return Err(CloseReason::Flood);
+        }
+        match wire::parse(line) {
+            Ok(request) => method::handle(self, request, turn)?,
+            Err(error) => self.on_malformed(&error, turn)?,
+        }
+        if let Stage::Handshake(handshake) = &mut self.stage {
+            handshake.after_line(now_ms, turn.rules.handshake_hold_ms, turn.out);
+        }
+        Ok(())
+    }
+
+    /// A line without an end came. It was thrown away.
+    pub(crate) fn on_too_long(&mut self, error: LineTooLong, turn: &mut Turn<'_>) -> CloseReason {
+        reply::error(self.replies(turn.out), Id::NULL, WireError::CODE, error);
+        self.release(turn.out);
+        CloseReason::LineTooLong
+    }
+
+    fn on_malformed(
+        &mut self,
+        error: &WireError<'_>,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), CloseReason> {
+        turn.metrics.message("malformed");
+        reply::error(self.replies(turn.out), error.id, WireError::CODE, error);
+        if let Stage::Handshake(_) = self.stage
+            && error.id == Id::NULL
+        {
+            // A browser, a scanner, another protocol.
+            self.release(turn.out);
+            return Err(CloseReason::Malformed);
+        }
+        self.count_reject(error.malformed.label(), turn)
+    }
+
+    /// The ledger decided every share up to `decided`. `why` says why it stored none,
+    /// should that be so.
+    pub(crate) fn on_decided(&mut self, decided: u64, why: &str, turn: &mut Turn<'_>) {
+        let Stage::Authorized(authorized) = &self.stage else {
+            return;
+        };
+        while let Some(share) = self.pending.pop_decided(decided) {
+            turn.metrics.pending.dec();
+            if authorized.ack.take_refused(share.sequence) {
+                // Neither paid nor remembered: the device may send it again.
+                share.job.seen.forget(&share.hash);
+                turn.metrics.not_stored.inc();
+                let text = format_args!("share not stored: {why}");
+                reply::error(turn.out, share.id.as_id(), WireError::CODE, text);
+                continue;
+            }
+            reply::accepted(turn.out, share.id.as_id());
+            turn.entered.prove();
+            turn.entered
+                .connection()
+                .share_accepted(turn.now.unix_ms, self.control.hashrate());
+            turn.metrics.accepted.inc();
+            turn.metrics.accepted_work.inc_by(approximate(share.work));
+            let waited_us = turn.now.us.saturating_sub(share.received_us);
+            turn.metrics.answer_seconds.observe(seconds(waited_us));
+        }
+    }
+
+    /// Time passed.
+    pub(crate) fn on_tick(&mut self, turn: &mut Turn<'_>) -> Result<(), CloseReason> {
+        let now_ms = turn.now.ms();
+        if let Stage::Handshake(handshake) = &mut self.stage {
+            handshake.tick(now_ms, turn.out);
+            if now_ms
+                >= self
+                    .connected_ms
+                    .saturating_add(turn.rules.authorize_timeout_ms)
+            {
+                return Err(CloseReason::AuthorizeTimeout);
+            }
+        }
+        if now_ms >= self.idle_at_ms(turn.rules) {
+            return Err(CloseReason::Idle);
+        }
+        if self.lost_at_ms(turn.rules).is_some_and(|at| at <= now_ms) {
+            return Err(CloseReason::UpstreamLost);
+        }
+        self.jobs.prune();
+        self.steer(turn);
+        Ok(())
+    }
+
+    /// When [`Self::on_tick`] has something to do, milliseconds of the monotonic clock.
+    pub(crate) fn next_tick_ms(&self, rules: &Rules) -> u64 {
+        let stage = match &self.stage {
+            Stage::Handshake(handshake) => {
+                let timeout = self.connected_ms.saturating_add(rules.authorize_timeout_ms);
+                handshake.due_ms().map_or(timeout, |due| due.min(timeout))
+            }
+            Stage::Authorized(_) => self.steer_at_ms(),
+        };
+        let lost = self.lost_at_ms(rules).unwrap_or(u64::MAX);
+        stage.min(lost).min(self.idle_at_ms(rules))
+    }
+
+    fn idle_at_ms(&self, rules: &Rules) -> u64 {
+        self.received_ms.saturating_add(rules.idle_timeout_ms)
+    }
+
+    /// Where replies go now.
+    pub(crate) fn replies<'a>(&'a mut self, out: &'a mut Vec<u8>) -> &'a mut Vec<u8> {
+        match &mut self.stage {
+            Stage::Handshake(handshake) => handshake.replies(out),
+            Stage::Authorized(_) => out,
+        }
+    }
+
+    fn release(&mut self, out: &mut Vec<u8>) {
+        if let Stage::Handshake(handshake) = &mut self.stage {
+            handshake.release(out);
+        }
+    }
+
+    /// Refuses a request that leaves nothing to do here: without a word where none was
+    /// said yet, else with the reason; then the connection ends.
+    pub(crate) fn refuse(
+        &mut self,
+        id: Id<'_>,
+        code: u8,
+        text: impl Display,
+        reason: CloseReason,
+        turn: &mut Turn<'_>,
+    ) -> CloseReason {
+        let silent = matches!(&self.stage, Stage::Handshake(handshake) if handshake.is_silent());
+        if !silent {
+            reply::error(turn.out, id, code, text);
+        }
+        reason
+    }
+
+    /// The session's place at the upstream, taken when it is first needed.
+    pub(crate) fn seat(
+        &mut self,
+        id: Id<'_>,
+        turn: &mut Turn<'_>,
+    ) -> Result<&mut Seat, CloseReason> {
+        if self.seat.is_none() {
+            let grant = match turn.seats.take() {
+                Ok(grant) => grant,
+                Err(unavailable) => return Err(self.no_work(id, unavailable, turn)),
+            };
+            self.seat = Some(Seat::new(grant));
+        }
+        self.seat.as_mut().ok_or(CloseReason::NoWork)
+    }
+
+    fn no_work(&mut self, id: Id<'_>, why: Unavailable, turn: &mut Turn<'_>) -> CloseReason {
+        self.refuse(id, WireError::CODE, why, CloseReason::NoWork, turn)
+    }
+
+    /// Makes it a session: what was held back goes out.
+    pub(crate) fn authorize(
+        &mut self,
+        who: Arc<Identity>,
+        session: SessionId,
+        turn: &mut Turn<'_>,
+    ) {
+        self.release(turn.out);
+        self.stage = Stage::Authorized(Authorized {
+            who,
+            session,
+            ack: Arc::default(),
+        });
+    }
+
+    /// Who is credited, once authorized.
+    pub(crate) fn authorized(&self) -> Option<&Authorized> {
+        match &self.stage {
+            Stage::Handshake(_) => None,
+            Stage::Authorized(authorized) => Some(authorized),
+        }
+    }
+
+    /// How many shares wait for the disk.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Counts something that the device did wrong, in a row with the rejects before.
+    pub(crate) fn count_reject(
+        &mut self,
+        label: &'static str,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), CloseReason> {
+        turn.metrics.rejected(label);
+        self.rejects_in_a_row = self.rejects_in_a_row.saturating_add(1);
+        match self.rejects_in_a_row >= turn.rules.limits.max_rejects_in_a_row {
+            true => Err(CloseReason::RejectStorm),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Work for a graph, where 53 bits of it are enough.
+#[expect(clippy::cast_precision_loss, reason = "a graph")]
+fn approximate(work: ledger::Work) -> f64 {
+    work.hashes() as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a histogram")]
+fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}

@@ -1,0 +1,128 @@
+//! What a session tells its device: difficulty, mask and job, always in this order.
+
+use std::sync::Arc;
+
+use super::{Session, Stage, Turn, seconds};
+use crate::job::UpstreamJob;
+use crate::wire::reply;
+
+/// A difficulty is not pushed more often than this: a re-notify makes the device begin
+/// anew, and strangers must not be able to provoke them at will.
+const PUSH_INTERVAL_MS: u64 = 10_000;
+
+impl Session {
+    /// Tells the lane's current job, unless the session knows it or is not ready for
+    /// one. `clean` is for a session whose older jobs are of no use to it.
+    pub(crate) fn tell_job(&mut self, clean: bool, turn: &mut Turn<'_>) {
+        let Some(job) = self.job_to_tell() else {
+            return;
+        };
+        let last = self.jobs.last().map(|told| &told.job);
+        if last.is_some_and(|last| last.sequence == job.sequence) {
+            return;
+        }
+        // A view can be replaced before it is seen: if one between asked to discard the
+        // older jobs, the last one told is dead.
+        let discard = last.is_none_or(|last| !last.is_alive());
+        let clean = clean || job.clean_jobs || discard;
+        if self.tell(&job, clean, turn) {
+            let age_us = turn
+                .now
+                .us
+                .saturating_sub(job.received_ms.saturating_mul(1000));
+            if !discard || job.clean_jobs {
+                turn.metrics.notify_seconds.observe(seconds(age_us));
+            }
+        }
+    }
+
+    /// Tells the current job again under a new name, so that a new difficulty takes
+    /// effect.
+    fn push_difficulty(&mut self, turn: &mut Turn<'_>) {
+        self.push_wanted = false;
+        let Some(job) = self.job_to_tell() else {
+            return;
+        };
+        self.push_after_ms = turn.now.ms().saturating_add(PUSH_INTERVAL_MS);
+        self.tell(&job, false, turn);
+    }
+
+    fn job_to_tell(&self) -> Option<Arc<UpstreamJob>> {
+        let ready = self.subscribed && matches!(self.stage, Stage::Authorized(_));
+        self.seat
+            .as_ref()
+            .filter(|_| ready)?
+            .grant
+            .view
+            .current()
+            .cloned()
+    }
+
+    fn tell(&mut self, job: &Arc<UpstreamJob>, clean: bool, turn: &mut Turn<'_>) -> bool {
+        let (difficulty, assigned) = self.control.assign(job);
+        let age_ms = turn.now.ms().saturating_sub(job.received_ms);
+        let age_secs = u32::try_from(age_ms / 1000).unwrap_or(u32::MAX);
+        let Some(told) = self.jobs.tell(job.clone(), assigned, age_secs) else {
+            return false;
+        };
+        if self.control.told != Some(difficulty) {
+            self.control.told = Some(difficulty);
+            reply::set_difficulty(turn.out, difficulty);
+            turn.entered.connection().set_difficulty(difficulty.get());
+        }
+        reply::notify(turn.out, told.id(), &job.notify_middle, told.ntime, clean);
+        true
+    }
+
+    /// Tells the version mask if it changed since the device was told.
+    pub(super) fn tell_mask(&mut self, turn: &mut Turn<'_>) {
+        let (Some(asked), Some(seat)) = (self.asked_mask, &self.seat) else {
+            return;
+        };
+        let mask = asked & seat.grant.view.version_mask;
+        if mask != self.told_mask && matches!(self.stage, Stage::Authorized(_)) {
+            self.told_mask = mask;
+            reply::set_version_mask(turn.out, mask);
+        }
+    }
+
+    /// The device asked to roll `asked`; gives what it may.
+    pub(crate) fn grant_mask(&mut self, asked: u32, granted: u32) -> u32 {
+        self.asked_mask = Some(asked);
+        self.told_mask = asked & granted;
+        self.told_mask
+    }
+
+    /// The wanted difficulty may have changed: push it, now or when it is allowed.
+    pub(crate) fn want_push(&mut self, turn: &mut Turn<'_>) {
+        // Without a job there is nothing to push: the next one gets what is right for it.
+        let job = self.job_to_tell();
+        self.push_wanted =
+            job.is_some_and(|job| self.control.told != Some(self.control.wanted_for(&job)));
+        if self.push_wanted && turn.now.ms() >= self.push_after_ms {
+            self.push_difficulty(turn);
+        }
+    }
+
+    /// Lets vardiff look at the clock.
+    pub(super) fn steer(&mut self, turn: &mut Turn<'_>) {
+        if !matches!(self.stage, Stage::Authorized(_)) {
+            return;
+        }
+        self.control.tick(turn.now.ms(), turn.metrics);
+        turn.entered
+            .connection()
+            .set_hashrate(self.control.hashrate());
+        self.want_push(turn);
+    }
+
+    /// When [`Self::steer`] has something to do.
+    pub(super) fn steer_at_ms(&self) -> u64 {
+        let push = if self.push_wanted {
+            self.push_after_ms
+        } else {
+            u64::MAX
+        };
+        self.control.next_tick_ms().min(push)
+    }
+}

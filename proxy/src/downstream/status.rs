@@ -1,0 +1,38 @@
+//! What the miners' side tells of itself, for commands and pages.
+
+use std::sync::Arc;
+
+use ledger::Identity;
+
+/// The miners' side at a glance.
+#[derive(Clone, Debug)]
+pub struct DownstreamStatus {
+    /// Open connections, whatever their state.
+    pub connections: usize,
+    /// Sessions with at least one accepted share. A device that only probes whether we
+    /// are back never gets that far, and is no worker.
+    pub workers: usize,
+    /// The authorized sessions, the oldest first, up to the limit asked for.
+    pub sessions: Vec<SessionStatus>,
+}
+
+/// One authorized session.
+#[derive(Clone, Debug)]
+pub struct SessionStatus {
+    /// The miner, and which of their devices.
+    pub who: Arc<Identity>,
+    /// The device's name for itself: printable ASCII, at most 64 characters, else empty.
+    pub user_agent: Box<str>,
+    /// True when it came over TLS.
+    pub tls: bool,
+    /// When it connected, milliseconds since 1970.
+    pub since_unix_ms: u64,
+    /// Its accepted shares in this session.
+    pub accepted: u64,
+    /// When the last of them came, milliseconds since 1970.
+    pub last_share_unix_ms: Option<u64>,
+    /// The difficulty that it was told last.
+    pub difficulty: f64,
+    /// The estimate of its hashes a second.
+    pub hashrate: f64,
+}
