@@ -19,12 +19,15 @@ mod money;
 mod odds;
 mod reader;
 mod rows;
+pub mod settle;
 mod share;
 mod state;
 mod store;
 mod suspects;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod work;
 mod writer;
 

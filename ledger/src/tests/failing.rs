@@ -1,0 +1,177 @@
+//! A full disk: shares are refused and told why, and it goes on when there is room.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::Registry;
+use tokio::time::timeout;
+
+use super::disk::{Disk, Fault};
+use super::driver::{Answer, Driver, options};
+use super::history::{Teller, Telling};
+use crate::entry::Entry;
+use crate::testing::share;
+use crate::{CloseCause, Health, Ledger, LedgerError, Reader, ShareAck};
+
+/// Far more than any of it takes.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+fn share_of(teller: &mut Teller, miner: u8) -> Entry {
+    let telling = Telling::Share {
+        miner,
+        session: miner,
+        worker: 0,
+        work: 40,
+        block: false,
+        minutes: 1,
+    };
+    teller.entry(&telling).expect("a share")
+}
+
+#[test]
+fn a_full_disk_refuses_and_recovers() {
+    let disk = Disk::new();
+    let mut driver = Driver::open(&disk).expect("opens");
+    let mut teller = Teller::default();
+    assert_eq!(driver.append(&[share_of(&mut teller, 1)]), Answer::Stored);
+    disk.set_fault(Fault::Full);
+    for _ in 0..3 {
+        let batch = [share_of(&mut teller, 1), share_of(&mut teller, 2)];
+        assert_ne!(driver.append(&batch), Answer::Stored);
+        assert!(matches!(driver.health(), Health::Failing { .. }));
+    }
+    disk.set_fault(Fault::None);
+    // The first opens it again, the second writes.
+    driver.writer.probe();
+    driver.writer.probe();
+    assert_eq!(driver.health(), Health::Ok);
+    driver.check();
+    assert_eq!(driver.append(&[share_of(&mut teller, 2)]), Answer::Stored);
+    driver.check();
+    disk.lose_power(1);
+    driver.reopen();
+    driver.check();
+}
+
+/// The whole ledger with its thread, as the proxy has it.
+#[tokio::test]
+async fn whoever_waits_is_told_that_the_disk_is_full() {
+    let disk = Disk::new();
+    let ledger =
+        Ledger::open_with(Arc::new(disk.clone()), options(), &Registry::new()).expect("opens");
+    let ack = Arc::<ShareAck>::default();
+    send(&ledger, &ack, 1).await;
+    assert!(!decided(&ack, 1).await);
+
+    // Not even what is there can be overwritten, so it cannot be reopened either.
+    disk.set_fault(Fault::Full);
+    send(&ledger, &ack, 2).await;
+    let mut health = ledger.health();
+    let reason = timeout(DEADLINE, health.wait_for(|health| *health != Health::Ok)).await;
+    let Health::Failing { reason } = reason.expect("in time").expect("open").clone() else {
+        panic!("healthy");
+    };
+    assert!(
+        reason.contains("no storage space") || reason.contains("full"),
+        "{reason}"
+    );
+    disk.set_fault(Fault::None);
+    // Refused, or stored after all if the room came in time for that: never both.
+    let refused = decided(&ack, 2).await;
+    timeout(DEADLINE, health.wait_for(|health| *health == Health::Ok))
+        .await
+        .expect("in time")
+        .expect("open");
+    send(&ledger, &ack, 3).await;
+    assert!(!decided(&ack, 3).await);
+    let closed = ledger
+        .close_epoch(CloseCause::Command, 5)
+        .await
+        .expect("closes");
+    assert_eq!(closed.totals.shares, if refused { 2 } else { 3 });
+    ledger.close().await;
+}
+
+/// What is there can be overwritten, but there is no room for more: so it is certain
+/// at once that nothing was stored, and while there is no room all is refused.
+#[tokio::test]
+async fn without_room_every_share_is_refused_at_once() {
+    let disk = Disk::new();
+    let ledger =
+        Ledger::open_with(Arc::new(disk.clone()), options(), &Registry::new()).expect("opens");
+    disk.set_fault(Fault::NoRoom);
+    let ack = Arc::<ShareAck>::default();
+    let (mut stored, mut refused) = (0, 0);
+    let mut health = ledger.health();
+    while refused < 20 {
+        send(&ledger, &ack, stored + refused + 1).await;
+        match decided(&ack, stored + refused + 1).await {
+            true => refused += 1,
+            false => stored += 1,
+        }
+        assert!(stored < 10_000, "there is room for ever");
+    }
+    disk.set_fault(Fault::None);
+    let healthy = timeout(DEADLINE, health.wait_for(|health| *health == Health::Ok)).await;
+    drop(healthy.expect("in time").expect("open"));
+    send(&ledger, &ack, stored + refused + 1).await;
+    assert!(!decided(&ack, stored + refused + 1).await);
+    let epoch = ledger
+        .close_epoch(CloseCause::Command, 5)
+        .await
+        .expect("closes");
+    assert_eq!(epoch.totals.shares, stored + 1);
+    ledger.close().await;
+    let ledger = Ledger::open_with(Arc::new(disk), options(), &Registry::new()).expect("opens");
+    assert_eq!(ledger.epochs(2).expect("reads")[1], epoch);
+    ledger.close().await;
+}
+
+#[tokio::test]
+async fn a_command_is_told_why_and_changes_nothing() {
+    let disk = Disk::new();
+    let mut options = options();
+    options.checkpoint_interval = Duration::from_secs(3600);
+    let ledger =
+        Ledger::open_with(Arc::new(disk.clone()), options, &Registry::new()).expect("opens");
+    disk.set_fault(Fault::Broken { from: 1, count: 1 });
+    let error = ledger
+        .close_epoch(CloseCause::Command, 5)
+        .await
+        .expect_err("the disk is broken");
+    assert!(
+        matches!(&error, LedgerError::Failing { reason } if reason.contains("broken")),
+        "{error}"
+    );
+    let reader: Reader = ledger.reader().clone();
+    assert_eq!(reader.open_epoch().id, crate::EpochId::FIRST);
+    let mut health = ledger.health();
+    let healthy = timeout(DEADLINE, health.wait_for(|health| *health == Health::Ok)).await;
+    drop(healthy.expect("in time").expect("open"));
+    assert_eq!(
+        ledger
+            .close_epoch(CloseCause::Command, 6)
+            .await
+            .expect("closes")
+            .closed_ms(),
+        Some(6)
+    );
+    ledger.close().await;
+}
+
+async fn send(ledger: &Ledger, ack: &Arc<ShareAck>, sequence: u64) {
+    let permit = ledger.shares().reserve().await.expect("open");
+    permit.send(share(1, sequence, 10), ack.clone());
+}
+
+/// Whether the share was refused.
+async fn decided(ack: &ShareAck, sequence: u64) -> bool {
+    let wait = async {
+        let mut seen = 0;
+        while seen < sequence {
+            seen = std::future::poll_fn(|cx| ack.poll_decided(cx, seen)).await;
+        }
+    };
+    timeout(DEADLINE, wait).await.expect("in time");
+    ack.take_refused(sequence)
+}

@@ -1,0 +1,8 @@
+//! The whole ledger against a simple model, on disks that fail.
+
+mod crash;
+mod disk;
+mod driver;
+mod failing;
+mod history;
+mod model;
