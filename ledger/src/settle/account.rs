@@ -1,0 +1,124 @@
+//! The money's side of an epoch and of a miner: rows of the ledger.
+
+use bitcoin::BlockHash;
+use serde::{Deserialize, Serialize};
+
+use super::text;
+use crate::{EpochId, EpochTerms, Msat, Sat, Work};
+
+/// A confirmed OCEAN block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// Its hash.
+    #[serde(with = "text")]
+    pub hash: BlockHash,
+    /// Where it was found.
+    pub height: u32,
+}
+
+/// What OCEAN's API says about our part of a block (`/earnpay`, see facts-ocean.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earnings {
+    /// `satoshis_net_earned`.
+    pub net: Sat,
+    /// `shares_in_window`, our own, in units of 2^32 hashes.
+    pub shares_in_window: Option<u64>,
+}
+
+/// Where an epoch is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// It takes shares.
+    Open,
+    /// It takes no more; `block` is the one that closed it, none by command.
+    Closed {
+        /// The OCEAN block.
+        block: Option<Block>,
+    },
+    /// Its block was orphaned before any money came: its work counts in `into`.
+    Merged {
+        /// The epoch that has its work now.
+        into: EpochId,
+        /// The orphaned block.
+        block: Block,
+    },
+}
+
+/// An epoch as the settlement sees it: one small row, whatever the number of miners.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochAccount {
+    /// Which epoch.
+    pub epoch: EpochId,
+    /// Its terms, fixed when it opened.
+    pub terms: EpochTerms,
+    /// Where it is in its life.
+    pub stage: Stage,
+    /// Epochs dissolved into this one, directly or through another.
+    pub absorbed: Vec<EpochId>,
+    /// All its miners' work, that of the absorbed epochs included. While it is open: of
+    /// these alone.
+    pub work: Work,
+    /// What the API says that its block earned.
+    pub earnings: Option<Earnings>,
+    /// What the API said last and is not used, so that it alarms once.
+    pub earnings_refused: Option<Earnings>,
+    /// The money that came for it, gifts included.
+    pub received: Msat,
+    /// At least half of what was expected has come. Once true it stays, unless the API
+    /// tells the earnings for the first time later.
+    pub covered: bool,
+    /// Money was split over its work: its own, or another epoch's through a window.
+    pub paid_over: bool,
+    /// Its block was orphaned after money had come: it stays, and someone should look.
+    pub orphaned: bool,
+}
+
+impl EpochAccount {
+    /// A new open epoch.
+    pub fn opened(epoch: EpochId, terms: EpochTerms) -> Self {
+        EpochAccount {
+            epoch,
+            terms,
+            stage: Stage::Open,
+            absorbed: Vec::new(),
+            work: Work::ZERO,
+            earnings: None,
+            earnings_refused: None,
+            received: Msat::ZERO,
+            covered: false,
+            paid_over: false,
+            orphaned: false,
+        }
+    }
+
+    /// The block that closed it, while that counts.
+    pub fn block(&self) -> Option<Block> {
+        match self.stage {
+            Stage::Closed { block } => block,
+            Stage::Open | Stage::Merged { .. } => None,
+        }
+    }
+
+    /// Closed and not dissolved.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.stage, Stage::Closed { .. })
+    }
+
+    /// No money came for it nor was split over its work: what may dissolve, or take in
+    /// what dissolves.
+    pub fn is_unpaid(&self) -> bool {
+        self.received.is_zero() && !self.paid_over
+    }
+}
+
+/// A miner's account: `allocated = 1000 x paid + carry`, always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MinerAccount {
+    /// All that payouts gave the miner so far.
+    pub allocated: Msat,
+    /// What went to the miner's quotes.
+    pub paid: Sat,
+    /// The rest, below 1 sat after every settlement.
+    pub carry: Msat,
+}

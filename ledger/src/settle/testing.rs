@@ -1,0 +1,246 @@
+//! A small world for tests: miners a, b, c...; blocks by their height; payments by a
+//! number. After every event the books are added up from scratch.
+
+use bitcoin::hashes::{Hash, sha256};
+use bitcoin::{BlockHash, OutPoint, Txid};
+
+use super::*;
+use crate::{EpochId, EpochTerms, MinerId, Msat, Sat, Split, Work};
+
+/// The n-th miner; their keys are in the order of their numbers.
+pub(super) fn miner(n: usize) -> MinerId {
+    let mut key = [0; 32];
+    // Half of all numbers are the x of a point: one of 64 in a row surely is.
+    let at = (n as u64 + 1) * 64;
+    (at..at + 64)
+        .find_map(|x| {
+            key[24..].copy_from_slice(&x.to_be_bytes());
+            MinerId::from_x_only_bytes(key)
+        })
+        .unwrap()
+}
+
+pub(super) fn hash(height: u32) -> BlockHash {
+    BlockHash::hash(&height.to_le_bytes())
+}
+
+pub(super) fn block(height: u32) -> Block {
+    Block {
+        hash: hash(height),
+        height,
+    }
+}
+
+pub(super) fn preimage(n: u32) -> Preimage {
+    Preimage(sha256::Hash::hash(&n.to_le_bytes()).to_byte_array())
+}
+
+pub(super) fn lightning(n: u32) -> PayoutKey {
+    PayoutKey::Lightning(sha256::Hash::hash(&preimage(n).0))
+}
+
+pub(super) fn output(n: u32) -> OutPoint {
+    OutPoint {
+        txid: Txid::hash(&n.to_le_bytes()),
+        vout: n,
+    }
+}
+
+/// OCEAN's note.
+pub(super) fn note(block: BlockHash, height: u32) -> Option<String> {
+    Some(format!(
+        "OCEAN lightning payout running at block `{block}` at height `{height}`"
+    ))
+}
+
+pub(super) fn payment(n: u32, amount: u64, note: Option<String>) -> Payment {
+    let PayoutKey::Lightning(payment_hash) = lightning(n) else {
+        unreachable!("made above")
+    };
+    let preimage = Some(preimage(n));
+    let via = Via::Lightning {
+        payment_hash,
+        preimage,
+        ocean_offer: true,
+        note,
+        tip_height: None,
+    };
+    Payment {
+        amount: Msat::new(amount),
+        received_ms: 0,
+        via,
+    }
+}
+
+pub(super) fn at_tip(mut payment: Payment, tip: u32) -> Payment {
+    if let Via::Lightning { tip_height, .. } = &mut payment.via {
+        *tip_height = Some(tip);
+    }
+    payment
+}
+
+pub(super) fn on_chain(n: u32, amount: u64, from_ocean: bool, appeared_height: u32) -> Payment {
+    let via = Via::OnChain {
+        output: output(n),
+        coinbase: false,
+        from_ocean,
+        appeared_height,
+        confirmations: 6,
+    };
+    Payment {
+        amount: Msat::new(amount),
+        received_ms: 0,
+        via,
+    }
+}
+
+pub(super) fn terms(fee_bps: u16, split: Split) -> EpochTerms {
+    EpochTerms {
+        fee_bps,
+        split,
+        ..EpochTerms::default()
+    }
+}
+
+pub(super) struct World {
+    pub(super) books: Books,
+    /// For epochs opened from now on.
+    pub(super) terms: EpochTerms,
+}
+
+impl World {
+    pub(super) fn new(fee_bps: u16, split: Split) -> World {
+        let mut books = Books::new(Policy::default());
+        let terms = terms(fee_bps, split);
+        books
+            .apply(Event::EpochOpened {
+                epoch: EpochId::FIRST,
+                terms,
+            })
+            .unwrap();
+        World { books, terms }
+    }
+
+    /// Miners' work in the open epoch, from a on.
+    pub(super) fn mine(&mut self, works: &[u128]) -> &mut Self {
+        for (n, &work) in works.iter().enumerate().filter(|(_, work)| **work > 0) {
+            assert!(self.books.credit(miner(n), Work::from_hashes(work)));
+        }
+        self
+    }
+
+    pub(super) fn closing(&self, block: Option<Block>) -> Event {
+        let epoch = self.books.open_epoch().unwrap();
+        let work = self.books.own_work(epoch);
+        Event::EpochClosed {
+            epoch,
+            block,
+            work,
+            next: epoch.next(),
+            next_terms: self.terms,
+        }
+    }
+
+    /// An OCEAN block closes the open epoch.
+    #[track_caller]
+    pub(super) fn block(&mut self, height: u32) -> Vec<String> {
+        self.apply(self.closing(Some(block(height))))
+    }
+
+    /// An epoch: its work, and the block that closes it.
+    #[track_caller]
+    pub(super) fn epoch(&mut self, works: &[u128], height: u32) -> &mut Self {
+        self.mine(works);
+        assert_eq!(self.block(height), Vec::<String>::new());
+        self
+    }
+
+    /// The API tells the earnings of a block.
+    #[track_caller]
+    pub(super) fn earns(&mut self, height: u32, sats: u64, shares: Option<u64>) -> Vec<String> {
+        let earnings = Earnings {
+            net: Sat::new(sats),
+            shares_in_window: shares,
+        };
+        self.apply(Event::EarningsKnown {
+            block: hash(height),
+            earnings,
+        })
+    }
+
+    /// The event, three times: the first does all, the others nothing.
+    #[track_caller]
+    pub(super) fn apply(&mut self, event: Event) -> Vec<String> {
+        let effects = self.books.apply(event.clone()).unwrap();
+        self.books.check().unwrap();
+        let after = self.books.clone();
+        for _ in 0..2 {
+            assert_eq!(self.books.apply(event.clone()), Ok(Vec::new()));
+            assert_eq!(self.books, after);
+        }
+        effects.iter().map(told).collect()
+    }
+
+    #[track_caller]
+    pub(super) fn fails(&mut self, event: Event) -> String {
+        let before = self.books.clone();
+        let error = self.books.apply(event).unwrap_err().to_string();
+        assert_eq!(self.books, before);
+        error
+    }
+
+    /// A payment, with exactly what follows.
+    #[track_caller]
+    pub(super) fn pays(&mut self, payment: Payment, expected: &[&str]) -> &mut Self {
+        assert_eq!(self.apply(Event::Paid(payment)), expected);
+        self
+    }
+
+    pub(super) fn account(&self, epoch: u64) -> &EpochAccount {
+        &self.books.epoch_accounts()[&EpochId::new(epoch)]
+    }
+
+    pub(super) fn settled(&self, key: PayoutKey) -> &Settlement {
+        match &self.books.payouts()[&key].state {
+            PayoutState::Settled(settlement) => settlement,
+            other => panic!("{key} is {other:?}"),
+        }
+    }
+}
+
+fn name(miner_id: &MinerId) -> char {
+    let n = (0_usize..26).find(|&n| miner(n) == *miner_id).unwrap();
+    char::from(b'a' + u8::try_from(n).unwrap())
+}
+
+/// `outside > carry a 5` for a posting, `order a/1`, `pay a/1 2` (sats), `! ...`.
+fn told(effect: &Effect) -> String {
+    let account = |account: &Account| match account {
+        Account::Carry(miner) => format!("carry {}", name(miner)),
+        Account::Quote(miner, epoch) => format!("quote {}/{epoch}", name(miner)),
+        other => format!("{other:?}").to_lowercase(),
+    };
+    match effect {
+        Effect::Posting(Posting {
+            from, to, amount, ..
+        }) => {
+            format!("{} > {} {amount}", account(from), account(to))
+        }
+        Effect::CreateQuote { miner, epoch } => format!("order {}/{epoch}", name(miner)),
+        Effect::PayQuote {
+            miner, epoch, sats, ..
+        } => {
+            format!("pay {}/{epoch} {sats}", name(miner))
+        }
+        Effect::Alarm(alarm) => match alarm {
+            Alarm::Suspended { why, .. } => match why {
+                Suspense::NoEpoch { .. } => "! suspended: no epoch".into(),
+                why => format!("! suspended: {why:?}").to_lowercase(),
+            },
+            Alarm::OrphanedAfterMoney { epoch, .. } => format!("! orphaned after money: {epoch}"),
+            Alarm::AmountChanged { told, .. } => format!("! amount changed: {told}"),
+            Alarm::EarningsImplausible { epoch, .. } => format!("! earnings implausible: {epoch}"),
+            Alarm::EarningsChanged { epoch, .. } => format!("! earnings changed: {epoch}"),
+        },
+    }
+}

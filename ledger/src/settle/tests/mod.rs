@@ -1,0 +1,9 @@
+//! The ways of money through the books, each with its exact postings.
+
+mod audits;
+mod epochs;
+mod operator;
+mod payments;
+mod tides;
+
+pub(super) use audits::file_of;
