@@ -1,0 +1,17 @@
+//! The operator's way into the running process: a unix socket in the data directory
+//! that its owner alone can open. One JSON line asks, one JSON line answers.
+//!
+//! No TCP listener takes an order from anybody; this is the only door that does.
+
+mod client;
+mod line;
+mod protocol;
+mod server;
+mod socket;
+
+pub use client::{AskError, ask};
+pub use protocol::{
+    LedgerStatus, MinerRow, Miners, Reply, Request, Status, SuspectRow, UpstreamStatus,
+};
+pub use server::{Answers, serve};
+pub use socket::{AdminSocket, bind};

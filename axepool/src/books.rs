@@ -1,0 +1,186 @@
+//! Questions to the ledger and their answers: one code for the running process, which
+//! is asked at its admin socket, and for a command that opens the store itself.
+
+use std::cmp::Reverse;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use ledger::{
+    CloseCause, Epoch, EpochId, EpochTerms, Ledger, LedgerError, LedgerOptions, MinerId, OpenError,
+    Reader, Resolution, Tally,
+};
+use thiserror::Error;
+
+use crate::admin::{MinerRow, Miners, Reply, Request, SuspectRow};
+use crate::{clock, data_dir, humane};
+
+/// Over how many epochs withholding is looked for: some months of OCEAN's blocks.
+const SUSPECT_EPOCHS: u64 = 100;
+
+/// How many buckets of ten minutes a hashrate is estimated from.
+const HASHRATE_BUCKETS: usize = 4;
+
+/// Why a question has no answer.
+#[derive(Debug, Error)]
+pub(crate) enum BooksError {
+    /// There is no such epoch.
+    #[error("there is no epoch {given}; the newest is {newest}")]
+    NoEpoch {
+        /// What was asked for.
+        given: EpochId,
+        /// The open one.
+        newest: EpochId,
+    },
+    /// It is a question for the running process.
+    #[error("that can only be asked of a running axepool")]
+    NotTheLedgers,
+    /// The ledger could not answer or obey.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// The answer to what is asked of the ledger, of a running process.
+pub(crate) async fn answer(ledger: &Ledger, request: Request) -> Reply {
+    let reply = match request {
+        Request::CloseEpoch => close_epoch(ledger).await,
+        // The others look at the disk, and so they wait elsewhere.
+        looking => {
+            let reader = ledger.reader().clone();
+            let task = tokio::task::spawn_blocking(move || look(&reader, &looking));
+            task.await
+                .unwrap_or(Err(BooksError::Ledger(LedgerError::Closed)))
+        }
+    };
+    reply.unwrap_or_else(|error| Reply::Error {
+        why: error.to_string(),
+    })
+}
+
+/// The answer from the store in `data_dir`, which no process has open.
+pub(crate) async fn ask_the_store(
+    data_dir: &Path,
+    terms: Option<EpochTerms>,
+    request: Request,
+) -> Result<Reply> {
+    let path = data_dir::ledger(data_dir);
+    if request != Request::CloseEpoch {
+        return Ok(look(&Reader::open(&path)?, &request)?);
+    }
+    if !path.exists() {
+        return Err(OpenError::NoLedger(path).into());
+    }
+    // The next epoch's terms are the config's; without one those of the open epoch stay.
+    let terms = match terms {
+        Some(terms) => terms,
+        None => Reader::open(&path)?.open_epoch().terms,
+    };
+    let options = LedgerOptions::new(path, terms, clock::now_ms());
+    let ledger = Ledger::open(options, &prometheus::Registry::new())?;
+    let reply = close_epoch(&ledger).await;
+    ledger.close().await;
+    Ok(reply?)
+}
+
+async fn close_epoch(ledger: &Ledger) -> Result<Reply, BooksError> {
+    let epoch = ledger
+        .close_epoch(CloseCause::Command, clock::now_ms())
+        .await?;
+    tracing::info!(epoch = epoch.id.get(), work = %epoch.totals.work, shares = epoch.totals.shares, "closed by command");
+    Ok(Reply::EpochClosed { epoch })
+}
+
+fn look(reader: &Reader, request: &Request) -> Result<Reply, BooksError> {
+    match request {
+        Request::Epochs => {
+            let mut epochs = reader.epochs(usize::MAX)?;
+            epochs.reverse();
+            Ok(Reply::Epochs { epochs })
+        }
+        Request::Miners { epoch, workers } => miners(reader, *epoch, *workers),
+        Request::Suspects => suspects(reader),
+        Request::Status | Request::CloseEpoch => Err(BooksError::NotTheLedgers),
+    }
+}
+
+fn miners(
+    reader: &Reader,
+    wanted: Option<EpochId>,
+    with_workers: bool,
+) -> Result<Reply, BooksError> {
+    let open = reader.open_epoch();
+    let epoch = match wanted {
+        None => open,
+        Some(id) => reader.epoch(id)?.ok_or(BooksError::NoEpoch {
+            given: id,
+            newest: open.id,
+        })?,
+    };
+    let now_ms = clock::now_ms();
+    let mut miners = Vec::new();
+    for (miner, tally) in reader.tallies(epoch.id)? {
+        let workers = if with_workers {
+            reader.workers(&miner)?
+        } else {
+            Vec::new()
+        };
+        let hashrate = hashrate(reader, &epoch, miner, &tally, now_ms)?;
+        miners.push(MinerRow {
+            miner,
+            tally,
+            hashrate,
+            workers,
+        });
+    }
+    miners.sort_by_key(|row| (Reverse(row.tally.work), row.miner));
+    Ok(Reply::Miners(Miners { epoch, miners }))
+}
+
+/// Of an open epoch the miner's rate now, of a closed one that of the whole epoch.
+fn hashrate(
+    reader: &Reader,
+    epoch: &Epoch,
+    miner: MinerId,
+    tally: &Tally,
+    now_ms: u64,
+) -> Result<f64, BooksError> {
+    if let Some(closed_ms) = epoch.closed_ms() {
+        let length = Duration::from_millis(closed_ms.saturating_sub(epoch.opened_ms));
+        return Ok(humane::rate(tally.work, length));
+    }
+    let buckets = reader.buckets(Some(miner), Resolution::TenMinutes, now_ms)?;
+    let recent = &buckets[buckets.len().saturating_sub(HASHRATE_BUCKETS)..];
+    let Some(first) = recent.first() else {
+        return Ok(0.0);
+    };
+    let work = recent.iter().fold(ledger::Work::ZERO, |sum, bucket| {
+        sum.saturating_add(bucket.work)
+    });
+    // Who has no work but this epoch's began with it, perhaps within the buckets.
+    let since_ms = if work == tally.work {
+        first.start_ms.max(tally.first_ms)
+    } else {
+        first.start_ms
+    };
+    Ok(humane::rate(
+        work,
+        Duration::from_millis(now_ms.saturating_sub(since_ms)),
+    ))
+}
+
+fn suspects(reader: &Reader) -> Result<Reply, BooksError> {
+    let one = ledger::UpstreamOdds::ONE.to_raw() as f64;
+    let suspects = reader
+        .suspects(SUSPECT_EPOCHS)?
+        .into_iter()
+        .map(|suspect| SuspectRow {
+            miner: suspect.miner,
+            work: suspect.work,
+            expected: suspect.expected.to_raw() as f64 / one,
+            found: suspect.found,
+            chance: suspect.chance,
+        });
+    Ok(Reply::Suspects {
+        suspects: suspects.collect(),
+    })
+}

@@ -1,0 +1,25 @@
+//! `axepool check-config`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::{config, output};
+
+/// Check a config file and print every key with the value in force
+///
+/// The output is a config file itself. All problems are told at once, each with what
+/// to do about it; the exit code is 1 if there is any.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The config file
+    #[arg(long, value_name = "FILE", default_value = "axepool.toml")]
+    config: PathBuf,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    let loaded = config::load(&args.config)?;
+    output::line(config::render(&loaded.effective).trim_end())?;
+    Ok(ExitCode::SUCCESS)
+}

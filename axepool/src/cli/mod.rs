@@ -1,0 +1,76 @@
+//! The command line. Each command is a module with its arguments and a `run`.
+
+mod check_config;
+mod demo;
+mod epochs;
+mod load;
+mod miners;
+mod place;
+mod run;
+mod sim;
+mod status;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// A proxy pool for Bitaxes that pays in ecash
+///
+/// Axepool mines at OCEAN as one miner, on behalf of everybody who points a device at
+/// it. A miner is a public key, typed as the stratum username; there are no accounts.
+#[derive(Debug, Parser)]
+#[command(
+    name = "axepool",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true
+)]
+#[command(after_help = "First steps:\n  \
+    axepool demo                              the whole at work, on this machine alone\n  \
+    axepool check-config --config axepool.toml  what a config file means, every key with its value\n  \
+    axepool run --config axepool.toml         the pool itself; two lines of config are enough:\n\n      \
+    [upstream]\n      address = \"bc1...\"")]
+pub struct Cli {
+    /// What to log to stderr: error, warn, info, debug, trace, or `info,proxy=debug`
+    #[arg(long, global = true, env = "AXEPOOL_LOG", value_name = "FILTER")]
+    log: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    CheckConfig(check_config::Args),
+    Status(status::Args),
+    Epochs(epochs::Args),
+    Miners(miners::Args),
+    Demo(demo::Args),
+    Load(load::Args),
+    Sim(sim::Args),
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// Whatever kept it from being done, told for the person at the terminal.
+    pub fn run(self) -> Result<ExitCode> {
+        let quiet = match &self.command {
+            Command::Run(_) => "info",
+            _ => "warn",
+        };
+        crate::logs::start(self.log.as_deref().unwrap_or(quiet))?;
+        match self.command {
+            Command::Run(args) => run::run(args),
+            Command::CheckConfig(args) => check_config::run(args),
+            Command::Status(args) => status::run(args),
+            Command::Epochs(args) => epochs::run(args),
+            Command::Miners(args) => miners::run(args),
+            Command::Demo(args) => demo::run(args),
+            Command::Load(args) => load::run(args),
+            Command::Sim(args) => sim::run(args),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Where a command finds the pool that it is about.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::admin::{self, AskError, Reply, Request};
+use crate::config::{self, Config};
+use crate::{books, data_dir};
+
+/// Which pool is meant
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
+    /// The config file
+    #[arg(long, value_name = "FILE", default_value = "axepool.toml")]
+    config: PathBuf,
+    /// The pool's data directory, instead of what the config file says
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+impl Place {
+    /// Asks the running process; when nothing runs, the store itself.
+    pub(super) fn ask(&self, request: Request) -> Result<Reply> {
+        let (data_dir, config) = self.find()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            match admin::ask(&data_dir::admin_socket(&data_dir), &request).await {
+                Err(AskError::NotRunning(_)) => {
+                    books::ask_the_store(&data_dir, config.map(|config| config.terms), request)
+                        .await
+                }
+                reply => Ok(reply?),
+            }
+        })
+    }
+
+    /// Asks the running process, and nobody else.
+    pub(super) fn ask_running(&self, request: Request) -> Result<Reply> {
+        let (data_dir, _) = self.find()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        Ok(runtime.block_on(admin::ask(&data_dir::admin_socket(&data_dir), &request))?)
+    }
+
+    /// The data directory, and the config unless the directory was named without it.
+    fn find(&self) -> Result<(PathBuf, Option<Config>)> {
+        match &self.data_dir {
+            Some(data_dir) => Ok((data_dir.clone(), None)),
+            None => {
+                let config = config::load(&self.config)?.config;
+                Ok((config.data_dir.clone(), Some(config)))
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `axepool status`.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use super::place::Place;
+use crate::admin::{Reply, Request, Status};
+use crate::{humane, output};
+
+/// Tell how the running pool is
+///
+/// The exit code is 0 when miners are served, 1 when they are not or nothing runs.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    let Reply::Status(status) = args.place.ask_running(Request::Status)? else {
+        bail!("the running axepool answered something else: is it of another version?");
+    };
+    if args.json {
+        output::json(&status)?;
+    } else {
+        output::line(render(&status).trim_end())?;
+    }
+    Ok(if status.not_ready.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn render(status: &Status) -> String {
+    let mut text = String::new();
+    let mut row = |name: &str, value: String| {
+        let _ = writeln!(text, "{name:<10} {value}");
+    };
+    let up = Duration::from_millis(status.now_ms.saturating_sub(status.started_ms));
+    row("pool", format!("{} on {}", status.name, status.network));
+    row(
+        "process",
+        format!(
+            "{} of axepool {}, up {}",
+            status.pid,
+            status.version,
+            humane::duration(up)
+        ),
+    );
+    row("stratum", addresses(&status.stratum));
+    if !status.stratum_tls.is_empty() {
+        row("with TLS", addresses(&status.stratum_tls));
+    }
+    row("metrics", addresses(&status.metrics));
+    row(
+        "miners",
+        format!(
+            "{} connections, {} workers mining",
+            status.connections, status.workers
+        ),
+    );
+    row("upstream", upstream(status));
+    if let Some(error) = status
+        .upstream
+        .last_error
+        .as_ref()
+        .filter(|_| !status.upstream.up)
+    {
+        row("", error.clone());
+    }
+    let totals = &status.ledger.epoch.totals;
+    row(
+        "epoch",
+        format!(
+            "{}: {} shares of {} miners, work {}",
+            status.ledger.epoch.id,
+            humane::count(totals.shares),
+            humane::count(totals.miners),
+            humane::work(totals.work)
+        ),
+    );
+    match status.not_ready.split_first() {
+        None => row("ready", "yes".to_owned()),
+        Some((first, others)) => {
+            row("ready", format!("no: {first}"));
+            others
+                .iter()
+                .for_each(|reason| row("", format!("    {reason}")));
+        }
+    }
+    text
+}
+
+fn upstream(status: &Status) -> String {
+    let upstream = &status.upstream;
+    let since = humane::duration(Duration::from_secs(upstream.since_secs));
+    if !upstream.up {
+        return format!("{} DOWN for {since}", upstream.url);
+    }
+    let job = upstream
+        .last_job_secs
+        .map_or("none".to_owned(), |secs| humane::ago(0, secs * 1000));
+    let difficulty = upstream
+        .difficulty
+        .map_or("unknown".to_owned(), |number| format!("{number}"));
+    format!(
+        "{} up for {since}, difficulty {difficulty}, last job {job}, {} of {} lanes, room for {} more miners",
+        upstream.url, upstream.lanes_up, upstream.lanes, upstream.prefixes_free
+    )
+}
+
+fn addresses(list: &[SocketAddr]) -> String {
+    let texts: Vec<_> = list.iter().map(SocketAddr::to_string).collect();
+    if texts.is_empty() {
+        "off".to_owned()
+    } else {
+        texts.join(" ")
+    }
+}

@@ -1,0 +1,182 @@
+//! The config file: read once, here and nowhere else, into plain values for the rooms.
+//!
+//! Everything but the upstream's address has a default. A key that nobody knows is
+//! refused, all problems are told at once, and the effective config can be printed as
+//! a config file of its own.
+
+mod payout;
+mod pool;
+mod problem;
+mod reader;
+mod setting;
+mod stratum;
+mod upstream;
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use bitcoin::Network;
+use ledger::EpochTerms;
+use proxy::config::{DownstreamConfig, UpstreamConfig};
+use toml::Table;
+
+pub use problem::{Problem, Problems};
+pub use reader::Effective;
+use reader::Reader;
+
+/// All that the binary is told, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[pool] network`.
+    pub network: Network,
+    /// `[pool] name`, for people.
+    pub name: String,
+    /// `[pool] data_dir`, absolute or from the current directory.
+    pub data_dir: PathBuf,
+    /// `[upstream]`.
+    pub upstream: UpstreamConfig,
+    /// `[stratum]`.
+    pub downstream: DownstreamConfig,
+    /// `[metrics] listen`; empty when metrics are switched off.
+    pub metrics_listen: Vec<SocketAddr>,
+    /// The terms of epochs opened from now on: `[payout]` and `[mint]`.
+    pub terms: EpochTerms,
+}
+
+/// A config, and every key as it is in force.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The checked values.
+    pub config: Config,
+    /// In the order in which a config file is written.
+    pub effective: Vec<Effective>,
+}
+
+/// Reads the file `path`. Relative paths in it start where the file is.
+pub fn load(path: &Path) -> Result<Loaded, Problems> {
+    let source = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let why = format!("cannot be read: {error}");
+        let fix =
+            "write one; a line [upstream] and a line address = \"bc1...\" are enough".to_owned();
+        Problems {
+            source: source.clone(),
+            list: vec![Problem {
+                key: String::new(),
+                value: None,
+                why,
+                fix,
+            }],
+        }
+    })?;
+    parse(&text, path.parent().unwrap_or(Path::new(""))).map_err(|list| Problems { source, list })
+}
+
+/// Reads the `text` of a config file in the directory `base`.
+pub fn parse(text: &str, base: &Path) -> Result<Loaded, Vec<Problem>> {
+    let file: Table = toml::from_str(text).map_err(|error| vec![not_toml(text, &error)])?;
+    let mut reader = Reader::new(file);
+    let pool = reader.section("pool", |section| pool::read(section, base));
+    let upstream = reader.section("upstream", |section| upstream::read(section, pool.network));
+    let downstream = reader.section("stratum", |section| stratum::read(section, base));
+    let metrics_listen = reader.section("metrics", |section| {
+        section.get("listen", vec![SocketAddr::from(([127, 0, 0, 1], 9332))])
+    });
+    let quotes = reader.section("mint", payout::read_quotes);
+    let terms = reader.section("payout", |section| payout::read(section, &quotes));
+    listeners_differ(&mut reader, &downstream, &metrics_listen);
+
+    let effective = reader.finish()?;
+    let config = Config {
+        network: pool.network,
+        name: pool.name,
+        data_dir: pool.data_dir,
+        upstream,
+        downstream,
+        metrics_listen,
+        terms,
+    };
+    Ok(Loaded { config, effective })
+}
+
+/// The effective config as a config file: what the file does not say is marked.
+pub fn render(effective: &[Effective]) -> String {
+    let mut text = String::new();
+    let mut section = "";
+    for entry in effective {
+        if entry.section != section {
+            let gap = if section.is_empty() { "" } else { "\n" };
+            let _ = writeln!(text, "{gap}[{}]", entry.section);
+            section = entry.section;
+        }
+        let _ = match (&entry.value, entry.given) {
+            (None, _) => writeln!(text, "# {} is not set", entry.key),
+            (Some(value), true) => writeln!(text, "{} = {value}", entry.key),
+            (Some(value), false) => writeln!(text, "{} = {value}  # default", entry.key),
+        };
+    }
+    text
+}
+
+/// Where `path` of a config file in `base` is.
+fn from_base(base: &Path, path: PathBuf) -> PathBuf {
+    if path.is_absolute() {
+        path
+    } else {
+        base.join(path)
+    }
+}
+
+/// Two listeners cannot have one address. Port 0 is a different free port each time.
+fn listeners_differ(reader: &mut Reader, downstream: &DownstreamConfig, metrics: &[SocketAddr]) {
+    let plain = downstream
+        .listen
+        .iter()
+        .map(|address| ("stratum.listen", address));
+    let tls = downstream
+        .tls
+        .iter()
+        .flat_map(|tls| &tls.listen)
+        .map(|address| ("stratum.tls_listen", address));
+    let metrics = metrics.iter().map(|address| ("metrics.listen", address));
+    let mut taken: Vec<(&str, &SocketAddr)> = Vec::new();
+    for (key, address) in plain
+        .chain(tls)
+        .chain(metrics)
+        .filter(|(_, address)| address.port() != 0)
+    {
+        match taken.iter().find(|(_, other)| *other == address) {
+            Some((other, _)) => reader.problem(
+                key,
+                Some(&toml::Value::String(address.to_string())),
+                &format!("{other} has this address already"),
+                "give each listener an address and port of its own",
+            ),
+            None => taken.push((key, address)),
+        }
+    }
+}
+
+/// A file that is no TOML has one problem: nothing else can be said about it.
+fn not_toml(text: &str, error: &toml::de::Error) -> Problem {
+    let place = error
+        .span()
+        .and_then(|span| text.get(..span.start))
+        .map(|before| {
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+            format!("line {line}, column {column}: ")
+        });
+    Problem {
+        key: String::new(),
+        value: None,
+        why: format!(
+            "{}this is not TOML: {}",
+            place.unwrap_or_default(),
+            error.message().trim()
+        ),
+        fix: "texts are in \"quotes\", a section is a line [name], each key is there once"
+            .to_owned(),
+    }
+}

@@ -1,0 +1,31 @@
+//! `[payout]` and `[mint]`: what an epoch records as its terms when it opens.
+
+use ledger::{EpochTerms, QuotePer, Split, Work};
+
+use super::reader::Section;
+
+/// About the work that earned one satoshi in 2026 (1 TH/s: some 45 sat a day): below it
+/// a quote would stand empty.
+const QUOTE_MIN_WORK: u128 = 2_000_000_000_000_000;
+
+/// The quotes' part of the terms, from `[mint]`.
+pub(super) struct Quotes {
+    per: QuotePer,
+    min_work: Work,
+}
+
+pub(super) fn read_quotes(section: &mut Section<'_>) -> Quotes {
+    Quotes {
+        per: section.get("quote_per", QuotePer::Epoch),
+        min_work: section.get("quote_min_work", Work::from_hashes(QUOTE_MIN_WORK)),
+    }
+}
+
+pub(super) fn read(section: &mut Section<'_>, quotes: &Quotes) -> EpochTerms {
+    EpochTerms {
+        split: section.get("split", Split::Epoch),
+        fee_bps: section.number("fee_bps", 0, 0..=EpochTerms::MAX_FEE_BPS),
+        quote_per: quotes.per,
+        quote_min_work: quotes.min_work,
+    }
+}

@@ -1,0 +1,291 @@
+//! Takes a config apart key by key. Asking for a key is what makes it known, so that
+//! the list of known keys, the defaults and the effective config cannot drift apart.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use toml::{Table, Value};
+
+use super::problem::Problem;
+use super::setting::{Refusal, Setting};
+
+/// One key as it is in force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Effective {
+    /// The section's name.
+    pub section: &'static str,
+    /// The key's name.
+    pub key: &'static str,
+    /// The value in force; `None` for a key without a default that was not given.
+    pub value: Option<Value>,
+    /// True when the file says so, false for a default.
+    pub given: bool,
+}
+
+/// Reads a whole config: sections are opened one after the other, then
+/// [`finish`](Reader::finish) tells what was left over.
+#[derive(Debug)]
+pub(super) struct Reader {
+    file: Table,
+    problems: Vec<Problem>,
+    effective: Vec<Effective>,
+    /// Given keys that no section asked for.
+    strangers: Vec<(&'static str, String, Value)>,
+    sections: Vec<&'static str>,
+}
+
+impl Reader {
+    pub(super) fn new(file: Table) -> Self {
+        Reader {
+            file,
+            problems: Vec::new(),
+            effective: Vec::new(),
+            strangers: Vec::new(),
+            sections: Vec::new(),
+        }
+    }
+
+    /// Reads one section with `read`, which asks for every key that it knows.
+    pub(super) fn section<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Section<'_>) -> T,
+    ) -> T {
+        self.sections.push(name);
+        let table = match self.file.remove(name) {
+            None => Table::new(),
+            Some(Value::Table(table)) => table,
+            Some(other) => {
+                self.problem(
+                    name,
+                    Some(&other),
+                    "this is a section, not a value",
+                    &format!("begin it with a line [{name}]"),
+                );
+                Table::new()
+            }
+        };
+        let mut section = Section {
+            name,
+            table,
+            reader: self,
+        };
+        let value = read(&mut section);
+        let rest = std::mem::take(&mut section.table);
+        self.strangers
+            .extend(rest.into_iter().map(|(key, value)| (name, key, value)));
+        value
+    }
+
+    /// A problem of a key that is named with its section, `stratum.listen`.
+    pub(super) fn problem(&mut self, key: &str, value: Option<&Value>, why: &str, fix: &str) {
+        self.problems.push(Problem {
+            key: key.to_owned(),
+            value: value.map(ToString::to_string),
+            why: why.to_owned(),
+            fix: fix.to_owned(),
+        });
+    }
+
+    /// Reports what nobody asked for; all problems, or the effective config.
+    pub(super) fn finish(mut self) -> Result<Vec<Effective>, Vec<Problem>> {
+        for (section, key, value) in std::mem::take(&mut self.strangers) {
+            let fix = self.nearest_key(section, &key);
+            self.problem(
+                &format!("{section}.{key}"),
+                Some(&value),
+                "there is no such key",
+                &fix,
+            );
+        }
+        for (name, value) in std::mem::take(&mut self.file) {
+            let (why, fix) = if value.is_table() {
+                ("there is no such section", self.nearest_section(&name))
+            } else {
+                (
+                    "this key stands outside of every section",
+                    self.nearest_key("", &name),
+                )
+            };
+            let shown = (!value.is_table()).then_some(value);
+            self.problem(&name, shown.as_ref(), why, &fix);
+        }
+        if self.problems.is_empty() {
+            Ok(self.effective)
+        } else {
+            Err(self.problems)
+        }
+    }
+
+    /// The advice for an unknown key: the nearest name in its section, or the section
+    /// that has a key of this name.
+    fn nearest_key(&self, section: &str, key: &str) -> String {
+        let here = self
+            .effective
+            .iter()
+            .filter(|known| known.section == section)
+            .map(|known| known.key);
+        if let Some(near) = nearest(key, here.clone()) {
+            return format!("did you mean {near}?");
+        }
+        if let Some(known) = self.effective.iter().find(|known| known.key == key) {
+            return format!("it belongs to [{}]", known.section);
+        }
+        if let Some(near) = nearest(key, self.effective.iter().map(|known| known.key)) {
+            return format!("did you mean {near}?");
+        }
+        let names: Vec<_> = here.collect();
+        match names.as_slice() {
+            [] => "remove it".to_owned(),
+            names => format!("remove it; [{section}] has {}", names.join(", ")),
+        }
+    }
+
+    fn nearest_section(&self, name: &str) -> String {
+        match nearest(name, self.sections.iter().copied()) {
+            Some(near) => format!("did you mean [{near}]?"),
+            None => format!(
+                "remove it; the sections of this version are {}",
+                self.sections.join(", ")
+            ),
+        }
+    }
+}
+
+/// The most similar name, if any is similar enough to be meant.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    const SIMILAR: f64 = 0.82;
+    known
+        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
+        .filter(|(similarity, _)| *similarity >= SIMILAR)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// One section while it is read.
+#[derive(Debug)]
+pub(super) struct Section<'a> {
+    name: &'static str,
+    table: Table,
+    reader: &'a mut Reader,
+}
+
+impl Section<'_> {
+    /// The value of `key`, or `default` when it is not given. A value that does not do
+    /// is reported, and the default stands in so that the rest is checked too.
+    pub(super) fn get<T: Setting>(&mut self, key: &'static str, default: T) -> T {
+        self.get_if(key, default, |_| Ok(()))
+    }
+
+    /// Like [`get`](Self::get), with one more condition.
+    pub(super) fn get_if<T: Setting>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        condition: impl FnOnce(&T) -> Result<(), Refusal>,
+    ) -> T {
+        let given = self.take(key, condition);
+        let value = given.unwrap_or(default);
+        if let Some(known) = self.reader.effective.last_mut() {
+            known.value = Some(value.show());
+        }
+        value
+    }
+
+    /// The value of a key without a default.
+    pub(super) fn optional<T: Setting>(&mut self, key: &'static str) -> Option<T> {
+        self.take(key, |_| Ok(()))
+    }
+
+    /// The value of a key that must be given; `fix` says what to write.
+    pub(super) fn required<T: Setting>(
+        &mut self,
+        key: &'static str,
+        why: &str,
+        fix: &str,
+    ) -> Option<T> {
+        let is_missing = !self.table.contains_key(key);
+        let value = self.take(key, |_| Ok(()));
+        if is_missing {
+            self.problem(key, None, why, fix);
+        }
+        value
+    }
+
+    /// A whole number within `range`.
+    pub(super) fn number<N>(&mut self, key: &'static str, default: N, range: RangeInclusive<N>) -> N
+    where
+        N: Setting + PartialOrd + Display,
+    {
+        self.get_if(key, default, |value| within(value, &range))
+    }
+
+    /// A time in whole seconds; the key's name says so.
+    pub(super) fn seconds(
+        &mut self,
+        key: &'static str,
+        default: Duration,
+        range: RangeInclusive<u64>,
+    ) -> Duration {
+        debug_assert!(key.ends_with("_secs"), "{key}");
+        Duration::from_secs(self.number(key, default.as_secs(), range))
+    }
+
+    /// A time in whole milliseconds; the key's name says so.
+    pub(super) fn millis(
+        &mut self,
+        key: &'static str,
+        default: Duration,
+        range: RangeInclusive<u64>,
+    ) -> Duration {
+        debug_assert!(key.ends_with("_ms"), "{key}");
+        let default = u64::try_from(default.as_millis()).expect("defaults are far below 2^64 ms");
+        Duration::from_millis(self.number(key, default, range))
+    }
+
+    /// A problem of `key` that shows only beside other keys.
+    pub(super) fn problem(&mut self, key: &str, value: Option<&Value>, why: &str, fix: &str) {
+        let key = format!("{}.{key}", self.name);
+        self.reader.problem(&key, value, why, fix);
+    }
+
+    /// Makes `key` known and reads it.
+    fn take<T: Setting>(
+        &mut self,
+        key: &'static str,
+        condition: impl FnOnce(&T) -> Result<(), Refusal>,
+    ) -> Option<T> {
+        let given = self.table.remove(key);
+        self.reader.effective.push(Effective {
+            section: self.name,
+            key,
+            value: given.clone(),
+            given: given.is_some(),
+        });
+        let given = given?;
+        match T::read(&given).and_then(|value| condition(&value).map(|()| value)) {
+            Ok(value) => Some(value),
+            Err(refusal) => {
+                self.problem(key, Some(&given), &refusal.why, &refusal.fix);
+                None
+            }
+        }
+    }
+}
+
+fn within<N: PartialOrd + Display>(value: &N, range: &RangeInclusive<N>) -> Result<(), Refusal> {
+    if range.contains(value) {
+        return Ok(());
+    }
+    let (low, high) = (range.start(), range.end());
+    let why = if value < low {
+        format!("below the least, {low}")
+    } else {
+        format!("above the most, {high}")
+    };
+    Err(Refusal::new(
+        why,
+        format!("give a number from {low} to {high}"),
+    ))
+}

@@ -1,0 +1,46 @@
+//! The directory that holds everything the pool knows. Nobody but its owner gets in.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The accounting's store.
+pub fn ledger(data_dir: &Path) -> PathBuf {
+    data_dir.join("ledger.redb")
+}
+
+/// The socket of the running process.
+pub fn admin_socket(data_dir: &Path) -> PathBuf {
+    data_dir.join("admin.sock")
+}
+
+/// Makes `data_dir` with mode 0700 unless it is there; one that others may enter is
+/// closed to them.
+///
+/// # Errors
+/// When it cannot be made, is no directory, or belongs to somebody else.
+pub fn prepare(data_dir: &Path) -> Result<()> {
+    let shown = data_dir.display();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)
+        .with_context(|| format!("pool.data_dir {shown} cannot be made"))?;
+    let about =
+        fs::metadata(data_dir).with_context(|| format!("pool.data_dir {shown} cannot be read"))?;
+    let me = rustix::process::geteuid().as_raw();
+    if about.uid() != me {
+        bail!(
+            "pool.data_dir {shown} belongs to user {}, and this is user {me}: run as its owner, or chown it",
+            about.uid()
+        );
+    }
+    if about.mode() & 0o077 != 0 {
+        tracing::warn!(data_dir = %shown, mode = format_args!("{:o}", about.mode() & 0o777), "others could enter the data directory; closing it to them");
+        fs::set_permissions(data_dir, fs::Permissions::from_mode(0o700))
+            .with_context(|| format!("pool.data_dir {shown} cannot be closed to others"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,370 @@
+//! Everybody's books, side by side.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use ledger::{EpochId, EpochTotals, MinerId, Reader, Work};
+use simnet::bitaxe::BitaxeStats;
+
+use super::world::World;
+use crate::humane;
+use crate::pool::View;
+
+/// The work and the hashes of an honest device differ by luck alone; so many standard
+/// deviations are no luck (once in a thousand million).
+const MOST_SIGMAS: f64 = 6.0;
+
+/// With fewer shares the normal distribution says nothing about luck.
+const SHARES_FOR_LUCK: u64 = 20;
+
+/// One device, by its own word and by the pool's.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Row {
+    pub(super) worker: String,
+    pub(super) npub: String,
+    /// Hashes that the device computed.
+    pub(super) hashes: u64,
+    /// Shares that it was told are accepted.
+    pub(super) told_shares: u64,
+    /// Their work, by the difficulties that it was told.
+    pub(super) told_work: u128,
+    /// Shares of it that were rejected.
+    pub(super) rejected: u64,
+    /// Its miner's shares in the ledger.
+    pub(super) shares: u64,
+    /// Its miner's work in the ledger.
+    pub(super) work: Work,
+}
+
+/// What everybody says at the end.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Books {
+    pub(super) epoch: u64,
+    pub(super) rows: Vec<Row>,
+    /// The ledger's sums.
+    pub(super) ours: EpochTotals,
+    /// Shares that the simulated OCEAN accepted of us.
+    pub(super) ocean_accepted: u64,
+    /// Their work.
+    pub(super) ocean_work: u128,
+    /// Shares that it rejected.
+    pub(super) ocean_rejected: u64,
+    /// The usernames that it saw.
+    pub(super) ocean_usernames: Vec<String>,
+}
+
+impl Books {
+    /// Collects them; the ledger's from the epoch `first` on.
+    pub(super) fn collect(
+        view: &View,
+        world: &World,
+        devices: Vec<BitaxeStats>,
+        first: EpochId,
+    ) -> Result<Books> {
+        let mut tallies: BTreeMap<MinerId, (u64, Work)> = BTreeMap::new();
+        for epoch in view
+            .ledger
+            .epochs(usize::MAX)?
+            .iter()
+            .filter(|epoch| epoch.id >= first)
+        {
+            for (miner, tally) in view.ledger.tallies(epoch.id)? {
+                let (shares, work) = tallies.entry(miner).or_default();
+                *shares += tally.shares;
+                *work = work.saturating_add(tally.work);
+            }
+        }
+        let rows = world.devices.iter().zip(devices).map(|(device, stats)| {
+            let (shares, work) = tallies.get(&device.miner).copied().unwrap_or_default();
+            Row {
+                worker: device.worker.clone(),
+                npub: device.npub.clone(),
+                hashes: stats.hashes,
+                told_shares: stats.accepted,
+                told_work: stats.accepted_work,
+                rejected: stats.rejected(),
+                shares,
+                work,
+            }
+        });
+        let rows = rows.collect();
+        let ours = sums(&view.ledger, first)?;
+        Ok(world.ocean.read_books(|ocean| Books {
+            epoch: first.get(),
+            rows,
+            ours,
+            ocean_accepted: ocean.accepted(),
+            ocean_work: ocean.work(),
+            ocean_rejected: ocean.rejected(),
+            ocean_usernames: ocean.users.keys().cloned().collect(),
+        }))
+    }
+}
+
+/// The ledger's sums from the epoch `first` on.
+pub(super) fn sums(ledger: &Reader, first: EpochId) -> Result<EpochTotals> {
+    let mut sums = EpochTotals::default();
+    for epoch in ledger
+        .epochs(usize::MAX)?
+        .iter()
+        .filter(|epoch| epoch.id >= first)
+    {
+        let more = &epoch.totals;
+        sums.work = sums.work.saturating_add(more.work);
+        sums.shares += more.shares;
+        sums.miners = sums.miners.max(more.miners);
+        sums.upstream_found += more.upstream_found;
+        sums.upstream_accepted += more.upstream_accepted;
+        sums.upstream_accepted_work = sums
+            .upstream_accepted_work
+            .saturating_add(more.upstream_accepted_work);
+        sums.upstream_refused += more.upstream_refused;
+        sums.upstream_refused_work = sums
+            .upstream_refused_work
+            .saturating_add(more.upstream_refused_work);
+        sums.blocks += more.blocks;
+    }
+    Ok(sums)
+}
+
+/// The epoch's table: part of the work next to part of the hashes.
+pub(super) fn table(books: &Books) -> String {
+    let header = [
+        "device",
+        "miner",
+        "hashes computed",
+        "part of hashes",
+        "part of work",
+        "work credited",
+        "shares",
+        "rejected",
+    ];
+    let mut table = humane::table(&header, &[2, 3, 4, 5, 6, 7]);
+    let all_hashes: f64 = books.rows.iter().map(|row| row.hashes as f64).sum();
+    let all_work = books.ours.work.hashes() as f64;
+    for row in &books.rows {
+        table.add_row([
+            row.worker.clone(),
+            humane::short_key(&row.npub),
+            humane::count(row.hashes),
+            humane::percent(row.hashes as f64, all_hashes),
+            humane::percent(row.work.hashes() as f64, all_work),
+            humane::count(u64::try_from(row.work.hashes()).unwrap_or(u64::MAX)),
+            humane::count(row.shares),
+            humane::count(row.rejected),
+        ]);
+    }
+    format!("\nepoch {}, closed\n{table}", books.epoch)
+}
+
+/// One comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Check {
+    what: String,
+    said: String,
+    pub(super) agrees: bool,
+}
+
+/// All comparisons.
+pub(super) fn checks(books: &Books) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let mut equal = |what: &str, ours: u128, theirs: u128, whose: &str| {
+        let said = format!("the ledger {ours}, {whose} {theirs}");
+        checks.push(Check {
+            what: what.to_owned(),
+            said,
+            agrees: ours == theirs,
+        });
+    };
+    let told_shares: u64 = books.rows.iter().map(|row| row.told_shares).sum();
+    let told_work: u128 = books.rows.iter().map(|row| row.told_work).sum();
+    equal(
+        "shares answered with true",
+        books.ours.shares.into(),
+        told_shares.into(),
+        "the devices",
+    );
+    equal(
+        "their work",
+        books.ours.work.hashes(),
+        told_work,
+        "the devices",
+    );
+    for row in &books.rows {
+        if (row.shares, row.work.hashes()) != (row.told_shares, row.told_work) {
+            equal(
+                &format!("shares of {}", row.worker),
+                row.shares.into(),
+                row.told_shares.into(),
+                "the device",
+            );
+            equal(
+                &format!("work of {}", row.worker),
+                row.work.hashes(),
+                row.told_work,
+                "the device",
+            );
+        }
+    }
+    let ocean = "the simulated OCEAN";
+    equal(
+        "upstream accepted",
+        books.ours.upstream_accepted.into(),
+        books.ocean_accepted.into(),
+        ocean,
+    );
+    equal(
+        "upstream accepted work",
+        books.ours.upstream_accepted_work.hashes(),
+        books.ocean_work,
+        ocean,
+    );
+    equal(
+        "upstream rejected",
+        books.ours.upstream_refused.into(),
+        books.ocean_rejected.into(),
+        ocean,
+    );
+    checks.push(Check {
+        what: "one username upstream".to_owned(),
+        said: books.ocean_usernames.join(", "),
+        agrees: books.ocean_usernames.len() == 1,
+    });
+    checks.push(luck(&books.rows));
+    checks
+}
+
+/// Whether each device's work fits the hashes that it computed.
+fn luck(rows: &[Row]) -> Check {
+    let sigmas = |row: &Row| {
+        let work = row.work.hashes() as f64;
+        let deviation = work / (row.shares as f64).sqrt();
+        (work - row.hashes as f64) / deviation
+    };
+    let rated = rows.iter().filter(|row| row.shares >= SHARES_FOR_LUCK);
+    let worst = rated
+        .map(|row| (sigmas(row), row))
+        .max_by(|a, b| a.0.abs().total_cmp(&b.0.abs()));
+    let what = "work fits the hashes".to_owned();
+    match worst {
+        None => Check {
+            what,
+            said: "too few shares to tell".to_owned(),
+            agrees: true,
+        },
+        Some((sigmas, row)) => Check {
+            what,
+            said: format!(
+                "at most {:.1} standard deviations apart ({})",
+                sigmas.abs(),
+                row.worker
+            ),
+            agrees: sigmas.abs() <= MOST_SIGMAS,
+        },
+    }
+}
+
+/// The comparisons as text, with a last line that says it all.
+pub(super) fn render(checks: &[Check]) -> String {
+    let mut text = String::from("\n");
+    for check in checks {
+        let mark = if check.agrees { "agrees " } else { "DIFFERS" };
+        let _ = writeln!(text, "{mark}  {:<26} {}", check.what, check.said);
+    }
+    let differing = checks.iter().filter(|check| !check.agrees).count();
+    let _ = match differing {
+        0 => write!(text, "\nall books agree"),
+        1 => write!(text, "\n1 comparison DIFFERS"),
+        many => write!(text, "\n{many} comparisons DIFFER"),
+    };
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two devices, 400 shares of 1000 hashes each, all as it should be.
+    fn good() -> Books {
+        let row = |worker: &str| Row {
+            worker: worker.to_owned(),
+            npub: "npub1".to_owned(),
+            hashes: 401_000,
+            told_shares: 400,
+            told_work: 400_000,
+            rejected: 0,
+            shares: 400,
+            work: Work::from_hashes(400_000),
+        };
+        let ours = EpochTotals {
+            work: Work::from_hashes(800_000),
+            shares: 800,
+            upstream_accepted: 40,
+            upstream_accepted_work: Work::from_hashes(800_000),
+            upstream_found: 40,
+            ..EpochTotals::default()
+        };
+        Books {
+            epoch: 1,
+            rows: vec![row("a"), row("b")],
+            ours,
+            ocean_accepted: 40,
+            ocean_work: 800_000,
+            ocean_rejected: 0,
+            ocean_usernames: vec!["address.axepool".to_owned()],
+        }
+    }
+
+    #[track_caller]
+    fn differs(change: impl FnOnce(&mut Books), what: &[&str]) {
+        let mut books = good();
+        change(&mut books);
+        let checks = checks(&books);
+        let found: Vec<_> = checks
+            .iter()
+            .filter(|check| !check.agrees)
+            .map(|check| check.what.as_str())
+            .collect();
+        assert_eq!(found, what);
+        assert_eq!(render(&checks).contains("DIFFER"), !what.is_empty());
+    }
+
+    #[test]
+    fn every_difference_is_found() {
+        differs(|_| {}, &[]);
+        differs(
+            |books| books.ours.shares += 1,
+            &["shares answered with true"],
+        );
+        differs(
+            |books| books.ours.work = Work::from_hashes(1),
+            &["their work"],
+        );
+        differs(
+            |books| books.rows[1].told_shares -= 1,
+            &["shares answered with true", "shares of b"],
+        );
+        differs(
+            |books| books.rows[0].work = Work::from_hashes(400_001),
+            &["work of a"],
+        );
+        differs(|books| books.ocean_accepted += 1, &["upstream accepted"]);
+        differs(|books| books.ocean_work += 1, &["upstream accepted work"]);
+        differs(|books| books.ocean_rejected += 1, &["upstream rejected"]);
+        differs(
+            |books| books.ocean_usernames.push("npub1x.worker".to_owned()),
+            &["one username upstream"],
+        );
+        // 400 shares: one standard deviation is 20,000 hashes.
+        differs(|books| books.rows[0].hashes = 500_000, &[]);
+        differs(
+            |books| books.rows[0].hashes = 530_000,
+            &["work fits the hashes"],
+        );
+        differs(
+            |books| books.rows[1].hashes = 200_000,
+            &["work fits the hashes"],
+        );
+    }
+}

@@ -1,0 +1,20 @@
+//! The binary's inside: command line, config, the supervisor that runs the rooms
+//! together, the admin socket, the metrics' listener and the demonstration.
+//!
+//! This is the only room that knows all the others.
+
+pub mod admin;
+mod books;
+mod cli;
+mod clock;
+pub mod config;
+mod data_dir;
+mod demo;
+mod http;
+mod humane;
+mod logs;
+mod open_files;
+pub mod output;
+pub mod pool;
+
+pub use cli::Cli;

@@ -1,0 +1,185 @@
+//! The supervisor: starts the rooms in order, keeps mining apart from the rest, and
+//! stops everything within ten seconds.
+
+mod parts;
+pub(crate) mod signals;
+mod view;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use ledger::Ledger;
+use proxy::Proxy;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::{clock, data_dir, open_files};
+
+pub(crate) use view::View;
+
+/// A stop takes no longer: what is left then is dropped. No answered share is among
+/// it.
+const STOP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What of it is kept for committing and closing the store.
+const KEPT_FOR_THE_LEDGER: Duration = Duration::from_secs(3);
+
+/// The running pool.
+///
+/// Not for use within a runtime: it owns two, and blocks on them. Mining has one of its
+/// own, so that nothing else of the process stands between a miner and its job.
+#[derive(Debug)]
+pub struct Pool {
+    mining: Runtime,
+    side: Runtime,
+    view: Arc<View>,
+    proxy: Arc<Proxy>,
+    ledger: Ledger,
+    /// Ends the listeners that are not mining.
+    side_cancel: CancellationToken,
+    side_tasks: TaskTracker,
+}
+
+impl Pool {
+    /// Starts all rooms; on return miners can connect.
+    ///
+    /// # Errors
+    /// Whatever of it cannot be had: the directory, the store, a listener.
+    pub fn start(config: Config) -> Result<Pool> {
+        data_dir::prepare(&config.data_dir)?;
+        open_files::raise_for(
+            config.downstream.limits.max_connections,
+            "stratum.max_connections",
+        );
+        let registry = parts::registry()?;
+        let mining = parts::runtime("mining", parts::cores())?;
+        let side = parts::runtime("side", 2)?;
+        let started_ms = clock::now_ms();
+
+        let ledger = parts::open_ledger(&config, &registry)?;
+        let side_cancel = CancellationToken::new();
+        let side_tasks = TaskTracker::new();
+        let (admin_socket, metrics) = side.block_on(parts::bind(&config))?;
+        let metrics_addresses = metrics
+            .iter()
+            .map(|listener| listener.local_addr())
+            .collect::<Result<_, _>>()?;
+
+        let proxy = mining
+            .block_on(Proxy::start(
+                config.downstream.clone(),
+                config.upstream.clone(),
+                ledger.clone(),
+                &registry,
+                CancellationToken::new(),
+            ))
+            .context("the miners' side did not start")?;
+        let proxy = Arc::new(proxy);
+
+        let view = Arc::new(View::new(
+            &config,
+            started_ms,
+            metrics_addresses,
+            ledger.clone(),
+            &proxy,
+        ));
+        parts::serve(
+            &side,
+            &view,
+            registry,
+            admin_socket,
+            metrics,
+            &side_cancel,
+            &side_tasks,
+        );
+        view.announce();
+        Ok(Pool {
+            mining,
+            side,
+            view,
+            proxy,
+            ledger,
+            side_cancel,
+            side_tasks,
+        })
+    }
+
+    /// Runs `task` beside mining, and waits for it.
+    pub fn block_on<F: Future>(&self, task: F) -> F::Output {
+        self.side.block_on(task)
+    }
+
+    /// What there is to know about the running pool.
+    pub(crate) fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// Waits until the pool can go on no more, and says why.
+    pub async fn failed(&self) -> anyhow::Error {
+        anyhow!(self.view.broke().await)
+    }
+
+    /// Stops: no more connections, answers to what is under way, everything durable,
+    /// the store closed.
+    ///
+    /// # Errors
+    /// When that took longer than it may, or the store could not be closed well. No
+    /// share that was answered is lost even then.
+    pub fn stop(self) -> Result<()> {
+        let Pool {
+            mining,
+            side,
+            view,
+            proxy,
+            ledger,
+            side_cancel,
+            side_tasks,
+        } = self;
+        let deadline = Instant::now() + STOP_DEADLINE;
+        view.drain();
+        let second_signal = side.spawn(async {
+            if let Ok(name) = signals::stop_signal().await {
+                tracing::warn!(signal = name, "ending at once");
+                std::process::exit(1);
+            }
+        });
+
+        let drain = async { sole_owner(proxy).await.stop().await };
+        let drained =
+            mining.block_on(async { timeout(STOP_DEADLINE - KEPT_FOR_THE_LEDGER, drain).await });
+        side_cancel.cancel();
+        side_tasks.close();
+        let _ = side.block_on(async { timeout(Duration::from_secs(1), side_tasks.wait()).await });
+        drop(view);
+        let left = deadline
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_secs(1));
+        let closed = side.block_on(async { timeout(left, ledger.close()).await });
+        second_signal.abort();
+        mining.shutdown_background();
+        side.shutdown_background();
+
+        drained.context("connections were still open when the time was up")?;
+        closed.context(
+            "the ledger was still writing when the time was up; what was answered is durable",
+        )?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// The proxy, once nobody looks at it any more: who does holds it for microseconds.
+async fn sole_owner(proxy: Arc<Proxy>) -> Proxy {
+    let mut proxy = proxy;
+    loop {
+        match Arc::try_unwrap(proxy) {
+            Ok(alone) => return alone,
+            Err(shared) => proxy = shared,
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}

@@ -1,0 +1,86 @@
+//! The pieces that the supervisor puts together.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use ledger::{Ledger, LedgerOptions};
+use prometheus::Registry;
+use prometheus::process_collector::ProcessCollector;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::View;
+use crate::admin::{self, AdminSocket};
+use crate::config::Config;
+use crate::{clock, data_dir, http};
+
+/// The metrics' registry, with the process's own numbers in it.
+pub(super) fn registry() -> Result<Registry> {
+    let registry = Registry::new();
+    let process = ProcessCollector::for_self();
+    registry
+        .register(Box::new(process))
+        .context("the process's metrics cannot be registered")?;
+    Ok(registry)
+}
+
+/// How many threads mine: one per core, at least two, so that one slow task does not
+/// hold up all.
+pub(super) fn cores() -> usize {
+    std::thread::available_parallelism()
+        .map_or(2, usize::from)
+        .max(2)
+}
+
+/// A runtime whose threads are called `name`.
+pub(super) fn runtime(name: &'static str, threads: usize) -> Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name(name)
+        .enable_all()
+        .build()
+        .with_context(|| format!("the threads of {name} cannot be started"))
+}
+
+/// Opens the accounting's store.
+pub(super) fn open_ledger(config: &Config, registry: &Registry) -> Result<Ledger> {
+    let path = data_dir::ledger(&config.data_dir);
+    let options = LedgerOptions::new(path.clone(), config.terms, clock::now_ms());
+    Ledger::open(options, registry)
+        .with_context(|| format!("the ledger {} cannot be opened", path.display()))
+}
+
+/// Binds what is not mining's: the admin socket and the metrics' listeners.
+pub(super) async fn bind(config: &Config) -> Result<(AdminSocket, Vec<TcpListener>)> {
+    let socket = admin::bind(&data_dir::admin_socket(&config.data_dir)).await?;
+    let metrics = http::bind(&config.metrics_listen).await?;
+    Ok((socket, metrics))
+}
+
+/// Serves them until `cancel`.
+pub(super) fn serve(
+    side: &Runtime,
+    view: &Arc<View>,
+    registry: Registry,
+    socket: AdminSocket,
+    metrics: Vec<TcpListener>,
+    cancel: &CancellationToken,
+    tasks: &TaskTracker,
+) {
+    let handle = side.handle();
+    tasks.spawn_on(
+        admin::serve(socket, Arc::clone(view), cancel.clone(), tasks.clone()),
+        handle,
+    );
+    for listener in metrics {
+        let serving = http::serve(listener, registry.clone(), Arc::clone(view), cancel.clone());
+        let task = async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "the metrics' listener ended");
+            }
+        };
+        tasks.spawn_on(task, handle);
+    }
+}

@@ -1,0 +1,198 @@
+//! What there is to know about the running pool, for the admin socket, the metrics'
+//! listener and the demonstration.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use ledger::{Health as LedgerHealth, Ledger};
+use proxy::{Proxy, ProxyStatus, SessionStatus};
+use tokio::sync::watch;
+
+use crate::admin::{Answers, LedgerStatus, Reply, Request, Status, UpstreamStatus};
+use crate::config::Config;
+use crate::{books, clock, http};
+
+/// Why nothing is served while it ends.
+const STOPPING: &str = "it is stopping";
+
+/// The running pool, to look at.
+#[derive(Debug)]
+pub(crate) struct View {
+    name: String,
+    network: String,
+    started_ms: u64,
+    metrics: Vec<SocketAddr>,
+    pub(crate) ledger: Ledger,
+    ledger_health: watch::Receiver<LedgerHealth>,
+    /// The pool alone owns it, so that it can be stopped whoever looks.
+    proxy: Weak<Proxy>,
+    stratum: Vec<SocketAddr>,
+    stratum_tls: Vec<SocketAddr>,
+    draining: AtomicBool,
+}
+
+impl View {
+    pub(super) fn new(
+        config: &Config,
+        started_ms: u64,
+        metrics: Vec<SocketAddr>,
+        ledger: Ledger,
+        proxy: &Arc<Proxy>,
+    ) -> Self {
+        View {
+            name: config.name.clone(),
+            network: config.network.to_string(),
+            started_ms,
+            metrics,
+            ledger_health: ledger.health(),
+            ledger,
+            proxy: Arc::downgrade(proxy),
+            stratum: proxy.addresses(),
+            stratum_tls: proxy.tls_addresses(),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Where miners connect, as bound.
+    pub(crate) fn stratum(&self) -> &[SocketAddr] {
+        &self.stratum
+    }
+
+    /// The authorized sessions, at most `most`.
+    pub(crate) fn sessions(&self, most: usize) -> Vec<SessionStatus> {
+        self.proxy(most)
+            .map(|status| status.downstream.sessions)
+            .unwrap_or_default()
+    }
+
+    /// The mining side, with up to `sessions` of its sessions; `None` once it stops.
+    fn proxy(&self, sessions: usize) -> Option<ProxyStatus> {
+        self.proxy.upgrade().map(|proxy| proxy.status(sessions))
+    }
+
+    /// Says in the log where everything is.
+    pub(super) fn announce(&self) {
+        tracing::info!(
+            name = self.name,
+            network = self.network,
+            stratum = ?self.stratum,
+            stratum_tls = ?self.stratum_tls,
+            metrics = ?self.metrics,
+            "the pool runs"
+        );
+    }
+
+    /// From now on it is not ready for new miners.
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until the ledger's writer is gone.
+    pub(super) async fn broke(&self) -> String {
+        let mut health = self.ledger_health.clone();
+        while health.changed().await.is_ok() {}
+        "the ledger's writer ended".to_owned()
+    }
+
+    fn status(&self) -> Option<Status> {
+        let proxy = self.proxy(0)?;
+        Some(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            name: self.name.clone(),
+            network: self.network.clone(),
+            started_ms: self.started_ms,
+            now_ms: clock::now_ms(),
+            not_ready: http::Health::not_ready(self),
+            stratum: self.stratum.clone(),
+            stratum_tls: self.stratum_tls.clone(),
+            metrics: self.metrics.clone(),
+            connections: proxy.downstream.connections,
+            workers: proxy.downstream.workers,
+            upstream: upstream(&proxy.upstream),
+            ledger: LedgerStatus {
+                failing: self.failing(),
+                epoch: self.ledger.open_epoch(),
+            },
+        })
+    }
+
+    fn failing(&self) -> Option<String> {
+        match &*self.ledger_health.borrow() {
+            LedgerHealth::Ok => None,
+            LedgerHealth::Failing { reason } => Some(reason.clone()),
+        }
+    }
+}
+
+impl http::Health for View {
+    fn broken(&self) -> Option<String> {
+        // The writer holds the sender as long as it lives.
+        self.ledger_health
+            .has_changed()
+            .is_err()
+            .then(|| "the ledger's writer ended".to_owned())
+    }
+
+    fn not_ready(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        reasons.extend(self.broken());
+        reasons.extend(
+            self.failing()
+                .map(|reason| format!("shares cannot be stored: {reason}")),
+        );
+        match self.proxy(0).map(|status| status.upstream) {
+            Some(_) if self.draining.load(Ordering::Relaxed) => reasons.push(STOPPING.to_owned()),
+            None => reasons.push(STOPPING.to_owned()),
+            Some(upstream) if !upstream.up => {
+                let why = upstream
+                    .last_error
+                    .map(|error| format!(": {error}"))
+                    .unwrap_or_default();
+                let url = upstream
+                    .url
+                    .map(|url| format!(" {url}"))
+                    .unwrap_or_default();
+                reasons.push(format!("no work from the upstream{url}{why}"));
+            }
+            Some(_) => {}
+        }
+        reasons
+    }
+}
+
+impl Answers for View {
+    async fn answer(&self, request: Request) -> Reply {
+        match request {
+            Request::Status => match self.status() {
+                Some(status) => Reply::Status(Box::new(status)),
+                None => Reply::Error {
+                    why: STOPPING.to_owned(),
+                },
+            },
+            other => books::answer(&self.ledger, other).await,
+        }
+    }
+}
+
+fn upstream(status: &proxy::upstream::UpstreamStatus) -> UpstreamStatus {
+    let now = Instant::now();
+    UpstreamStatus {
+        up: status.up,
+        url: status
+            .url
+            .as_ref()
+            .map_or_else(|| "no upstream".to_owned(), ToString::to_string),
+        since_secs: now.saturating_duration_since(status.since).as_secs(),
+        difficulty: status.difficulty.map(proxy::Difficulty::get),
+        last_job_secs: status
+            .last_job
+            .map(|at| now.saturating_duration_since(at).as_secs()),
+        lanes: status.lanes,
+        lanes_up: status.lanes_up,
+        prefixes_free: status.prefixes_free,
+        last_error: status.last_error.clone(),
+    }
+}

@@ -1,0 +1,132 @@
+//! The commands as a person types them.
+
+mod common;
+
+use common::{axepool, stderr, stdout};
+
+const CONFIG: &str = "[upstream]\naddress = \"bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4\"\n";
+
+#[test]
+fn help_lists_what_works_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let help = stdout(&axepool(&["--help"], dir.path()));
+    for command in [
+        "run",
+        "check-config",
+        "status",
+        "epochs",
+        "miners",
+        "demo",
+        "load",
+        "sim",
+    ] {
+        assert!(
+            help.contains(&format!("\n  {command} ")),
+            "{command} is missing:\n{help}"
+        );
+    }
+    for later in ["sweep", "offer", "payouts", "backup", "init"] {
+        assert!(
+            !help.contains(&format!("\n  {later} ")),
+            "{later} does not work yet:\n{help}"
+        );
+    }
+}
+
+#[test]
+fn check_config_prints_a_config() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("axepool.toml"), CONFIG).unwrap();
+    let output = axepool(&["check-config"], dir.path());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let printed = stdout(&output);
+    assert!(
+        printed.contains("listen = [\"0.0.0.0:3333\"]  # default"),
+        "{printed}"
+    );
+    std::fs::write(dir.path().join("again.toml"), &printed).unwrap();
+    let again = axepool(&["check-config", "--config", "again.toml"], dir.path());
+    assert_eq!(stdout(&again), printed.replace("  # default", ""));
+}
+
+#[test]
+fn check_config_tells_every_problem_and_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join("axepool.toml"),
+        "[upstream]\nadress = \"x\"\n[payout]\nfee_bps = 20000\n",
+    )
+    .unwrap();
+    let output = axepool(&["check-config"], dir.path());
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    for part in [
+        "3 problems",
+        "upstream.address: missing",
+        "did you mean address?",
+        "payout.fee_bps = 20000",
+    ] {
+        assert!(said.contains(part), "{part:?} is missing:\n{said}");
+    }
+    assert_eq!(stdout(&output), "");
+}
+
+#[test]
+fn a_missing_config_is_explained() {
+    let dir = tempfile::tempdir().unwrap();
+    for command in ["run", "check-config", "epochs"] {
+        let output = axepool(&[command], dir.path());
+        assert_eq!(output.status.code(), Some(1), "{command}");
+        assert!(
+            stderr(&output).contains("axepool.toml: 1 problem\n  cannot be read"),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn a_wrong_log_filter_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = axepool(&["check-config", "--log", "proxy=loud"], dir.path());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("give a level"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn status_says_that_nothing_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("axepool.toml"), CONFIG).unwrap();
+    let output = axepool(&["status"], dir.path());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("no running axepool answers at"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn epochs_of_no_ledger_is_an_error_and_makes_none() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("axepool.toml"), CONFIG).unwrap();
+    for command in [
+        &["epochs"][..],
+        &["miners"],
+        &["miners", "suspect"],
+        &["epochs", "close"],
+    ] {
+        let output = axepool(command, dir.path());
+        assert_eq!(output.status.code(), Some(1), "{command:?}");
+        assert!(
+            stderr(&output).contains("there is no ledger at"),
+            "{command:?}: {}",
+            stderr(&output)
+        );
+    }
+    assert!(!dir.path().join("data").exists());
+}

@@ -1,0 +1,369 @@
+//! The config as a table: what is wrong, and what is said about it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use axepool::config::{self, Config, Problem};
+
+/// A real address of each network, from BIP173 and BIP350's examples.
+const MAINNET: &str = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
+const TESTNET: &str = "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx";
+
+fn minimal(more: &str) -> String {
+    format!("[upstream]\naddress = \"{MAINNET}\"\n{more}")
+}
+
+#[track_caller]
+fn good(text: &str) -> Config {
+    match config::parse(text, Path::new("/etc/axepool")) {
+        Ok(loaded) => loaded.config,
+        Err(problems) => panic!("{problems:#?}"),
+    }
+}
+
+#[track_caller]
+fn problems(text: &str) -> Vec<Problem> {
+    config::parse(text, Path::new("")).expect_err("problems")
+}
+
+/// `text` has one problem, of `key`, whose words contain `said`.
+#[track_caller]
+fn case(text: &str, key: &str, said: &str) {
+    let list = problems(text);
+    assert_eq!(list.len(), 1, "{list:#?}");
+    let whole = list[0].to_string();
+    assert_eq!(list[0].key, key, "{whole}");
+    assert!(whole.contains(said), "{whole:?} does not say {said:?}");
+}
+
+#[test]
+fn an_address_is_enough() {
+    let config = good(&minimal(""));
+    assert_eq!(config.upstream.username, format!("{MAINNET}.axepool"));
+    assert_eq!(config.upstream.urls.len(), 1);
+    assert_eq!(
+        (
+            config.upstream.urls[0].host.as_str(),
+            config.upstream.urls[0].port
+        ),
+        ("mine.ocean.xyz", 3334)
+    );
+    assert!(!config.upstream.urls[0].tls);
+    assert_eq!(config.downstream.listen, ["0.0.0.0:3333".parse().unwrap()]);
+    assert_eq!(config.downstream.min_difficulty.get(), 256.0);
+    assert_eq!(config.downstream.start_difficulty.get(), 1000.0);
+    assert_eq!(config.metrics_listen, ["127.0.0.1:9332".parse().unwrap()]);
+    assert_eq!(config.data_dir, Path::new("/etc/axepool/data"));
+    assert_eq!(config.terms.fee_bps, 0);
+}
+
+#[test]
+fn the_limits_are_the_proxys_own() {
+    let limits = good(&minimal("")).downstream.limits;
+    assert_eq!(
+        format!("{limits:?}"),
+        format!("{:?}", proxy::config::Limits::default())
+    );
+    let changed = good(&minimal(
+        "[stratum]\nmax_connections = 7\nidle_timeout_secs = 60\nhandshake_hold_ms = 0",
+    ));
+    assert_eq!(changed.downstream.limits.max_connections, 7);
+    assert_eq!(
+        changed.downstream.limits.idle_timeout,
+        Duration::from_secs(60)
+    );
+    assert_eq!(changed.downstream.limits.handshake_hold, Duration::ZERO);
+}
+
+#[test]
+fn what_is_given_is_used() {
+    let config = good(&format!(
+        "[pool]\nnetwork = \"testnet4\"\ndata_dir = \"/var/lib/axepool\"\nname = \"Garage\"\n\
+         [upstream]\naddress = \"{TESTNET}\"\nworker = \"shed\"\nurls = [\"stratum+tcp://[::1]:3333\", \"stratum+ssl://pool.example:443/\"]\n\
+         [stratum]\nlisten = [\"0.0.0.0:3333\", \"[::]:3333\"]\nmin_difficulty = 0.002\nstart_difficulty = 1\nproxy_protocol_from = [\"10.0.0.0/8\", \"::1\"]\n\
+         [metrics]\nlisten = []\n\
+         [mint]\nquote_min_work = \"36893488147419103232\"\nquote_per = \"share\"\n\
+         [payout]\nsplit = \"tides\"\nfee_bps = 150\n"
+    ));
+    assert_eq!(config.upstream.username, format!("{TESTNET}.shed"));
+    assert_eq!(config.upstream.urls[0].host, "::1");
+    assert!(config.upstream.urls[1].tls);
+    assert_eq!(config.downstream.listen.len(), 2);
+    assert_eq!(config.downstream.proxy_protocol_from[0].prefix_len, 8);
+    assert_eq!(config.downstream.proxy_protocol_from[1].prefix_len, 128);
+    assert!(config.metrics_listen.is_empty());
+    assert_eq!(config.terms.quote_min_work.hashes(), 1 << 65);
+    assert_eq!(config.terms.fee_bps, 150);
+    assert_eq!(config.terms.split, ledger::Split::Tides);
+    assert_eq!(config.data_dir, Path::new("/var/lib/axepool"));
+}
+
+#[test]
+fn unknown_keys_are_refused_with_the_nearest_known_one() {
+    case(
+        &minimal("adress = \"x\""),
+        "upstream.adress",
+        "did you mean address?",
+    );
+    case(
+        &minimal("[stratum]\nmin_dificulty = 1"),
+        "stratum.min_dificulty",
+        "did you mean min_difficulty?",
+    );
+    case(
+        &minimal("[pool]\nlisten = \"0.0.0.0:1\""),
+        "pool.listen",
+        "it belongs to [stratum]",
+    );
+    case(
+        &minimal("[pool]\nqwertz = 1"),
+        "pool.qwertz",
+        "[pool] has network, data_dir, name",
+    );
+    case(
+        &minimal("[statum]\nlisten = 1"),
+        "statum",
+        "did you mean [stratum]?",
+    );
+    case(
+        &minimal("[lightning]\nconfig = \"x\""),
+        "lightning",
+        "there is no such section",
+    );
+    case(
+        &format!("fee_bps = 3\n{}", minimal("")),
+        "fee_bps",
+        "it belongs to [payout]",
+    );
+    case(
+        &format!("pool = 3\n{}", minimal("")),
+        "pool",
+        "begin it with a line [pool]",
+    );
+}
+
+#[test]
+fn values_that_do_not_do_are_told_with_what_to_do() {
+    case(
+        &minimal("[stratum]\nlisten = \"3333\""),
+        "stratum.listen",
+        "0.0.0.0:3333",
+    );
+    case(
+        &minimal("[stratum]\nlisten = []"),
+        "stratum.listen",
+        "no address to listen on",
+    );
+    case(
+        &minimal("[stratum]\nmin_difficulty = 0"),
+        "stratum.min_difficulty",
+        "above 0",
+    );
+    case(
+        &minimal("[stratum]\nmin_difficulty = nan"),
+        "stratum.min_difficulty",
+        "above 0",
+    );
+    case(
+        &minimal("[stratum]\nmin_difficulty = \"256\""),
+        "stratum.min_difficulty",
+        "string is no number",
+    );
+    case(
+        &minimal("[stratum]\nstart_difficulty = 1"),
+        "stratum.start_difficulty",
+        "below min_difficulty, 256",
+    );
+    case(
+        &minimal("[stratum]\ntarget_shares_per_minute = inf"),
+        "stratum.target_shares_per_minute",
+        "0.1 to 600",
+    );
+    case(
+        &minimal("[stratum]\nmax_connections = 0"),
+        "stratum.max_connections",
+        "from 1 to 1000000",
+    );
+    case(
+        &minimal("[stratum]\nmax_connections = -1"),
+        "stratum.max_connections",
+        "out of range",
+    );
+    case(
+        &minimal("[stratum]\nmax_line_bytes = 12"),
+        "stratum.max_line_bytes",
+        "below the least, 1024",
+    );
+    case(
+        &minimal("[stratum]\nproxy_protocol_from = [\"10.0.0.0/33\"]"),
+        "stratum.proxy_protocol_from",
+        "prefix length",
+    );
+    case(
+        &minimal("[stratum]\nproxy_protocol_from = \"::1/x\""),
+        "stratum.proxy_protocol_from",
+        "prefix length",
+    );
+    case(
+        &minimal("[payout]\nfee_bps = 10001"),
+        "payout.fee_bps",
+        "above the most, 10000",
+    );
+    case(
+        &minimal("[payout]\nsplit = \"pplns\""),
+        "payout.split",
+        "\"epoch\" or \"tides\"",
+    );
+    case(
+        &minimal("[mint]\nquote_min_work = -5"),
+        "mint.quote_min_work",
+        "not negative",
+    );
+    case(
+        &minimal("[pool]\nnetwork = \"main\""),
+        "pool.network",
+        "choose \"mainnet\" or",
+    );
+    case(
+        &minimal("[pool]\nname = \"\""),
+        "pool.name",
+        "1 to 64 characters",
+    );
+    case(
+        &minimal("worker = \"a b\""),
+        "upstream.worker",
+        "letters, digits",
+    );
+    case(
+        &minimal("urls = []"),
+        "upstream.urls",
+        "no upstream to mine at",
+    );
+    case(
+        &minimal("urls = [\"mine.ocean.xyz:3334\"]"),
+        "upstream.urls",
+        "does not begin with stratum+tcp",
+    );
+    case(
+        &minimal("urls = [\"http://mine.ocean.xyz:3334\"]"),
+        "upstream.urls",
+        "does not begin",
+    );
+    case(
+        &minimal("urls = [\"stratum+tcp://mine.ocean.xyz\"]"),
+        "upstream.urls",
+        "no valid port",
+    );
+    case(
+        &minimal("urls = [\"stratum+tcp://user:x@host:1\"]"),
+        "upstream.urls",
+        "no valid host",
+    );
+    case(
+        &minimal("urls = [\"stratum+tcp://host:0\"]"),
+        "upstream.urls",
+        "no valid port",
+    );
+    case(
+        &minimal("urls = [\"stratum+tcp://::1:33\"]"),
+        "upstream.urls",
+        "no valid host",
+    );
+}
+
+#[test]
+fn the_address_is_checked_against_the_network() {
+    case("", "upstream.address", "missing");
+    case(
+        "[upstream]\naddress = \"bc1qhello\"",
+        "upstream.address",
+        "not a bitcoin address",
+    );
+    case(
+        &format!("[upstream]\naddress = \"{TESTNET}\""),
+        "upstream.address",
+        "another network",
+    );
+    let mistyped = MAINNET.replace("8f3t4", "8f3t5");
+    case(
+        &format!("[upstream]\naddress = \"{mistyped}\""),
+        "upstream.address",
+        "not a bitcoin address",
+    );
+    case(
+        &format!("[pool]\nnetwork = \"signet\"\n[upstream]\naddress = \"{TESTNET}\""),
+        "upstream.urls",
+        "on mainnet alone",
+    );
+}
+
+#[test]
+fn listeners_do_not_share_an_address() {
+    case(
+        &minimal("[stratum]\nlisten = \"127.0.0.1:9332\""),
+        "metrics.listen",
+        "stratum.listen has this address already",
+    );
+    good(&minimal(
+        "[stratum]\nlisten = [\"127.0.0.1:0\", \"127.0.0.1:0\"]",
+    ));
+}
+
+#[test]
+fn tls_is_whole_or_not_at_all() {
+    let list = problems(&minimal("[stratum]\ntls_listen = \"0.0.0.0:3443\""));
+    let keys: Vec<_> = list.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(keys, ["stratum.tls_certificate", "stratum.tls_key"]);
+    let three = "[stratum]\ntls_listen = \"0.0.0.0:3443\"\ntls_certificate = \"/nowhere/c\"\ntls_key = \"/nowhere/k\"";
+    let list = problems(&minimal(three));
+    assert_eq!(list.len(), 2, "{list:?}");
+    assert!(
+        list.iter()
+            .all(|problem| problem.why.contains("cannot be read")),
+        "{list:?}"
+    );
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let list = problems(
+        "[pool]\nnetwork = \"moon\"\nnmae = \"x\"\n[stratum]\nlisten = \"x\"\nmin_difficulty = -1\n",
+    );
+    let keys: Vec<_> = list.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(
+        keys,
+        [
+            "pool.network",
+            "upstream.address",
+            "stratum.listen",
+            "stratum.min_difficulty",
+            "pool.nmae"
+        ]
+    );
+}
+
+#[test]
+fn what_is_no_toml_is_told_with_its_place() {
+    case("[upstream]\naddress = bc1q", "", "line 2, column ");
+    case("[upstream]\n[upstream]", "", "not TOML");
+}
+
+#[test]
+fn the_effective_config_means_the_same() {
+    let text = minimal(
+        "suggest_difficulty = 5000\n[stratum]\nlisten = \"127.0.0.1:3333\"\nmin_difficulty = 0.5",
+    );
+    let first = config::parse(&text, Path::new("")).expect("good");
+    let printed = config::render(&first.effective);
+    assert!(printed.contains("min_difficulty = 0.5\n"), "{printed}");
+    assert!(
+        printed.contains("start_difficulty = 1000.0  # default\n"),
+        "{printed}"
+    );
+    let second =
+        config::parse(&printed, Path::new("")).expect("what check-config prints is a config");
+    assert_eq!(
+        format!("{:?}", first.config),
+        format!("{:?}", second.config)
+    );
+}

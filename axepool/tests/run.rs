@@ -1,0 +1,232 @@
+//! `axepool run` as a process: start, ask, stop, kill, start again.
+
+mod common;
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use common::{PoolProcess, PoolSetup, axepool, stderr, stdout};
+use ledger::EpochId;
+use simnet::pool::{SimPool, SimPoolHandle, SimPoolOptions};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+
+async fn upstream() -> SimPoolHandle {
+    SimPool::start(SimPoolOptions::default())
+        .await
+        .expect("a simulated pool")
+}
+
+/// One HTTP request: the status code and the body.
+async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.expect("connect");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("write");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("read");
+    let code = answer
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .expect("a status code");
+    (
+        code,
+        answer.split_once("\r\n\r\n").expect("a body").1.to_owned(),
+    )
+}
+
+#[tokio::test]
+async fn it_starts_answers_and_stops_in_time() {
+    let upstream = upstream().await;
+    let mut pool = PoolProcess::start(PoolSetup::regtest(upstream.address())).await;
+    pool.wait_ready().await;
+
+    let status = pool.status().await;
+    assert_eq!(status.pid, pool.pid());
+    assert_eq!(status.network, "regtest");
+    assert!(status.upstream.up);
+    assert_ne!(status.stratum[0].port(), 0);
+    let data = pool.data_dir();
+    let mode = |path: &std::path::Path| {
+        std::fs::metadata(path)
+            .expect("metadata")
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    assert_eq!(mode(&data), 0o700);
+    assert_eq!(mode(&data.join("admin.sock")), 0o600);
+
+    let text = pool.command(&["status"]);
+    assert!(text.status.success(), "{}", stderr(&text));
+    assert!(
+        stdout(&text).contains(&status.stratum[0].to_string()),
+        "{}",
+        stdout(&text)
+    );
+    assert!(
+        stdout(&text).contains("ready      yes"),
+        "{}",
+        stdout(&text)
+    );
+
+    let ended = pool.stop().await;
+    assert!(ended.success(), "{ended}; {}", pool.log());
+    assert!(!data.join("admin.sock").exists());
+    // Without a running process the commands open the store.
+    let epochs = pool.command(&["epochs", "--json"]);
+    assert!(epochs.status.success(), "{}", stderr(&epochs));
+    assert!(
+        stdout(&epochs).contains("\"state\": \"open\""),
+        "{}",
+        stdout(&epochs)
+    );
+}
+
+#[tokio::test]
+async fn ready_means_that_miners_are_served() {
+    let upstream = upstream().await;
+    let pool = PoolProcess::start(PoolSetup::regtest(upstream.address())).await;
+    pool.wait_ready().await;
+    let metrics = pool.metrics().await;
+    assert_eq!(get(metrics, "/healthz").await, (200, "ok\n".to_owned()));
+    assert_eq!(get(metrics, "/readyz").await, (200, "ready\n".to_owned()));
+    let (code, text) = get(metrics, "/metrics").await;
+    assert_eq!(code, 200);
+    for name in ["process_resident_memory_bytes", "axepool_"] {
+        assert!(text.contains(name), "{name} is missing:\n{text}");
+    }
+    assert_eq!(get(metrics, "/").await.0, 404);
+
+    upstream.stop().await.expect("the upstream goes");
+    pool.poll("not ready", async |pool| {
+        (!pool.status().await.not_ready.is_empty()).then_some(())
+    })
+    .await;
+    let (code, why) = get(metrics, "/readyz").await;
+    assert_eq!(code, 503);
+    assert!(why.contains("no work from the upstream"), "{why}");
+    // A restart would not mend that.
+    assert_eq!(get(metrics, "/healthz").await.0, 200);
+    assert_eq!(pool.command(&["status"]).status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn a_killed_pool_starts_again_in_the_same_directory() {
+    let upstream = upstream().await;
+    let mut pool = PoolProcess::start(PoolSetup::regtest(upstream.address())).await;
+    pool.wait_ready().await;
+    let closed = pool.close_epoch().await;
+    assert_eq!(closed.id, EpochId::FIRST);
+
+    pool.kill();
+    assert!(
+        pool.data_dir().join("admin.sock").exists(),
+        "SIGKILL leaves the socket's file"
+    );
+    let offline = pool.command(&["epochs", "--json"]);
+    assert!(offline.status.success(), "{}", stderr(&offline));
+    pool.spawn().await;
+    pool.wait_ready().await;
+    let epochs = pool.epochs().await;
+    assert_eq!(epochs.len(), 2, "{epochs:?}");
+    assert!(!epochs[0].is_open() && epochs[1].is_open(), "{epochs:?}");
+}
+
+#[tokio::test]
+async fn epochs_are_closed_by_command_while_it_runs_and_while_it_does_not() {
+    let upstream = upstream().await;
+    let mut pool = PoolProcess::start(PoolSetup::regtest(upstream.address())).await;
+    let running = pool.command(&["epochs", "close", "--json"]);
+    assert!(running.status.success(), "{}", stderr(&running));
+    pool.stop().await;
+    let stopped = pool.command(&["epochs", "close"]);
+    assert!(stopped.status.success(), "{}", stderr(&stopped));
+    assert!(
+        stdout(&stopped).starts_with("closed epoch 2: 0 shares"),
+        "{}",
+        stdout(&stopped)
+    );
+    let table = stdout(&pool.command(&["epochs"]));
+    assert_eq!(table.matches("command").count(), 2, "{table}");
+    let miners = pool.command(&["miners", "--epoch", "1"]);
+    assert!(
+        stdout(&miners).starts_with("epoch 1 (closed)"),
+        "{}",
+        stdout(&miners)
+    );
+    let unknown = pool.command(&["miners", "--epoch", "77"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(stderr(&unknown).contains("77"), "{}", stderr(&unknown));
+}
+
+#[tokio::test]
+async fn a_second_pool_in_the_same_directory_is_refused() {
+    let upstream = upstream().await;
+    let pool = PoolProcess::start(PoolSetup::regtest(upstream.address())).await;
+    let second = axepool(
+        &["run", "--config", &pool.config_path().display().to_string()],
+        &pool.data_dir(),
+    );
+    assert_eq!(second.status.code(), Some(1));
+    assert!(
+        stderr(&second).contains("another process has the ledger open"),
+        "{}",
+        stderr(&second)
+    );
+    // The first one is unharmed.
+    pool.wait_ready().await;
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    let upstream = upstream().await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = taken.local_addr().expect("address");
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut setup = PoolSetup::regtest(upstream.address());
+    let config = setup.render().replace(
+        "[stratum]\nlisten = \"127.0.0.1:0\"",
+        &format!("[stratum]\nlisten = \"{address}\""),
+    );
+    std::fs::write(dir.path().join("axepool.toml"), config).expect("the config");
+    setup.log.clear();
+    let output = axepool(&["run"], dir.path());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains(&address.to_string()),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[tokio::test]
+async fn the_admin_socket_refuses_what_is_no_request() {
+    let upstream = upstream().await;
+    let pool = PoolProcess::start(PoolSetup::regtest(upstream.address())).await;
+    for line in [
+        "{}\n",
+        "garbage\n",
+        "{\"command\":\"drop_all\"}\n",
+        &format!("{}\n", "x".repeat(5000)),
+    ] {
+        let mut stream = UnixStream::connect(pool.data_dir().join("admin.sock"))
+            .await
+            .expect("connect");
+        // It may answer and hang up before it has read all of a line that is too long.
+        let _ = stream.write_all(line.as_bytes()).await;
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer).await;
+        assert!(
+            answer.contains("not a request") || line.len() > 4096,
+            "{answer}"
+        );
+    }
+    // Somebody who asks nothing holds up nobody.
+    let _silent = UnixStream::connect(pool.data_dir().join("admin.sock"))
+        .await
+        .expect("connect");
+    let status = tokio::time::timeout(Duration::from_secs(4), pool.status()).await;
+    assert!(status.is_ok());
+}
