@@ -1,6 +1,8 @@
 //! Fixed-width binary for the rows that are many. Big endian, so that keys sort as
 //! their numbers do. Reading never panics: a row that is too short is an error.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 

@@ -1,5 +1,7 @@
 //! Money: satoshis and thousandths of them. Integers, checked, and never mixed.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;

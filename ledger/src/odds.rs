@@ -1,5 +1,7 @@
 //! How many upstream-grade shares some work leads one to expect.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -31,10 +33,11 @@ impl UpstreamOdds {
         if work >> 96 == 0 {
             return UpstreamOdds((work << 32).checked_div(upstream).unwrap_or(Self::ONE.0));
         }
-        let scaled: U256 = U256::from(work) << 32;
+        // 128 bits and 32 fit.
+        let scaled = U256::from(work).wrapping_shl(32);
         let odds = scaled
             .checked_div(U256::from(upstream))
-            .unwrap_or(U256::ONE << 32);
+            .unwrap_or(U256::MAX);
         UpstreamOdds(u128::try_from(odds).unwrap_or(Self::ONE.0))
     }
 

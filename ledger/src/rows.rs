@@ -1,5 +1,7 @@
 //! What the ledger keeps of its miners.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,7 @@
 //! Work: the expected number of hashes behind a share.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -31,7 +33,10 @@ impl Work {
         let Some(divisor) = target.checked_add(U256::ONE) else {
             return Work(1);
         };
-        let hashes = (!target / divisor).saturating_add(U256::ONE);
+        let hashes = (!target)
+            .checked_div(divisor)
+            .unwrap_or(U256::MAX)
+            .saturating_add(U256::ONE);
         Work(u128::try_from(hashes).unwrap_or(u128::MAX))
     }
 

@@ -66,7 +66,7 @@ impl Session {
                 worker: WorkerName::clean(worker),
             }),
             work: Work::from_hashes(work),
-            hash: BlockHash::from_byte_array([self.sequence as u8; 32]),
+            hash: BlockHash::from_byte_array([self.sequence.to_le_bytes()[0]; 32]),
             upstream_work: Work::from_hashes(work * 2),
             meets_upstream: true,
             meets_network: false,

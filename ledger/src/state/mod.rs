@@ -6,6 +6,8 @@
 //! A reader that prefers our rows to the base's is right before, during and after a
 //! checkpoint.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 mod apply;
 mod base;
 mod checkpoint;
@@ -182,7 +184,8 @@ impl State {
 
 /// The slot of a time.
 pub(crate) fn slot(resolution: Resolution, time_ms: u64) -> u64 {
-    time_ms / resolution.span_ms()
+    // No span is zero.
+    time_ms.checked_div(resolution.span_ms()).unwrap_or(0)
 }
 
 /// A bucket as the outside sees it.

@@ -1,5 +1,7 @@
 //! The two things that are written: a batch into the journal, and a checkpoint.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use redb::{Database, Durability, WriteTransaction};
 use serde::Serialize;
 

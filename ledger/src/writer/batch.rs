@@ -1,5 +1,7 @@
 //! A batch goes to disk, into the sums, and is answered. And checkpoints.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -74,15 +76,15 @@ impl Writer {
     /// The batch is on disk: into the sums with it, then the answers.
     pub(super) fn applied(&mut self, number: u64, entries: &[Entry], replies: &mut Vec<Reply>) {
         let mut closed = Vec::new();
-        let (mut shares, mut duplicates) = (0, 0u64);
+        let (mut shares, mut duplicates) = (0u32, 0u32);
         let mut state = self.shared.state();
         let mut at = entries.iter();
         state.apply(number, entries, |outcome| {
             let is_share = matches!(at.next(), Some(Entry::Share(_)));
-            shares += u64::from(is_share);
+            shares = shares.saturating_add(is_share.into());
             match outcome {
                 Outcome::Applied => (),
-                Outcome::Duplicate => duplicates += 1,
+                Outcome::Duplicate => duplicates = duplicates.saturating_add(1),
                 Outcome::Closed(id) => closed.push(id),
             }
         });
@@ -94,11 +96,11 @@ impl Writer {
         }
         self.metrics.show_epoch(state.open_epoch());
         drop(state);
-        self.metrics.batch_shares.observe(shares as f64);
+        self.metrics.batch_shares.observe(shares.into());
         self.metrics
             .shares_stored
-            .inc_by(shares.saturating_sub(duplicates));
-        self.metrics.shares_duplicate.inc_by(duplicates);
+            .inc_by(shares.saturating_sub(duplicates).into());
+        self.metrics.shares_duplicate.inc_by(duplicates.into());
         let mut closed = closed.into_iter();
         let mut shares = AckOnce::default();
         for (entry, reply) in entries.iter().zip(replies.drain(..)) {
