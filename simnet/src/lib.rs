@@ -10,6 +10,7 @@
 //! - [`stratum`]: the few things that both sides of the wire agree upon.
 
 pub mod bitaxe;
+mod grind;
 pub mod keys;
 pub mod load;
 mod net;

@@ -18,7 +18,6 @@
 //! ```
 
 mod device;
-mod grind;
 mod handle;
 mod miner;
 mod misbehaviour;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::grind::Grinder;
+use crate::grind::Grinder;
 use crate::stratum::{Hash, Notify, Target};
 
 /// Nonces tried before the version rolls on, and versions before extranonce2 does. Few,

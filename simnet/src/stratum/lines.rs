@@ -1,6 +1,7 @@
 //! Bounded lines from a socket.
 
 use std::io;
+use std::ops::Range;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
@@ -45,14 +46,22 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
 
     /// The next line without its end.
     pub(crate) async fn next_line(&mut self) -> Result<String, LineError> {
+        let place = self.next_place().await?;
+        Ok(String::from_utf8_lossy(self.bytes(place))
+            .trim_end_matches('\r')
+            .to_owned())
+    }
+
+    /// Where the next line is, without its end: for [`LineReader::bytes`], until the next
+    /// call.
+    pub(crate) async fn next_place(&mut self) -> Result<Range<usize>, LineError> {
         loop {
             if let Some(end) = memchr(&self.buffer[self.scanned..]) {
                 let end = self.scanned + end;
-                let line = String::from_utf8_lossy(&self.buffer[self.start..end]);
-                let line = line.trim_end_matches('\r').to_owned();
+                let place = self.start..end;
                 self.start = end + 1;
                 self.scanned = self.start;
-                return Ok(line);
+                return Ok(place);
             }
             self.buffer.drain(..self.start);
             self.start = 0;
@@ -64,6 +73,11 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
                 return Err(LineError::Closed);
             }
         }
+    }
+
+    /// The line at a place.
+    pub(crate) fn bytes(&self, place: Range<usize>) -> &[u8] {
+        &self.buffer[place]
     }
 }
 

@@ -9,7 +9,7 @@ pub(crate) use notify::swap_words;
 pub use notify::{BadNotify, Notify};
 pub use target::{Target, achieved_difficulty};
 
-pub(crate) use lines::LineReader;
+pub(crate) use lines::{LineError, LineReader};
 pub(crate) use server_message::ServerMessage;
 
 use bitcoin::hex::FromHex as _;

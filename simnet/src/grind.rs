@@ -45,19 +45,27 @@ impl Grinder {
     /// Hashes `count` nonces from `first` on (wrapping) and tells of those that meet
     /// the target.
     pub(crate) fn run(&mut self, first: u32, count: u32, mut found: impl FnMut(u32, Hash)) {
+        let mut done = 0;
+        while let Some((offset, hash)) = self.find(first.wrapping_add(done), count - done) {
+            found(first.wrapping_add(done + offset), hash);
+            done += offset + 1;
+        }
+    }
+
+    /// The first of `count` nonces from `first` on (wrapping) that meets the target: how
+    /// many come before it, and its hash.
+    pub(crate) fn find(&mut self, first: u32, count: u32) -> Option<(u32, Hash)> {
         let top = self.target.top();
-        for offset in 0..count {
-            let nonce = first.wrapping_add(offset);
-            let state = self.hash(nonce);
+        (0..count).find_map(|offset| {
+            let state = self.hash(first.wrapping_add(offset));
             // The hash is a little-endian number: its last word, bytes reversed, is
             // the most significant.
-            if state[7].swap_bytes() <= top {
-                let hash = bytes(&state);
-                if self.target.is_met_by(&hash) {
-                    found(nonce, hash);
-                }
+            if state[7].swap_bytes() > top {
+                return None;
             }
-        }
+            let hash = bytes(&state);
+            self.target.is_met_by(&hash).then_some((offset, hash))
+        })
     }
 
     fn hash(&mut self, nonce: u32) -> [u32; 8] {
