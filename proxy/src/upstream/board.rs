@@ -165,7 +165,10 @@ impl Board {
     /// tells of the age only when nothing else can be the cause: a clean_jobs that
     /// crossed the share on the wire was read before the answer, and killed the job.
     pub(super) fn refused_as_too_old(&mut self, job: &UpstreamJob, sent_ms: u64) {
-        let newest = self.jobs.last().is_none_or(|last| last.sequence == job.sequence);
+        let newest = self
+            .jobs
+            .last()
+            .is_none_or(|last| last.sequence == job.sequence);
         if job.is_alive() && !newest && self.is_of_connection(job) {
             self.age.refused_at(sent_ms.saturating_sub(job.received_ms));
         }
@@ -190,5 +193,100 @@ impl Board {
             version_mask: self.version_mask,
             jobs: self.jobs.as_slice().into(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::tests::fixtures::new_job;
+
+    const AGE_MS: u64 = 150_000;
+
+    /// A board with a job each 40 s from 0 on, none of them clean.
+    fn board(jobs: usize) -> Board {
+        let (mut board, mut seen) = (Board::new(AGE_MS), SeenBook::default());
+        for at in 0..jobs {
+            board.add(new_job(&format!("j{at}")), 3, &mut seen, at as u64 * 40_000);
+        }
+        board
+    }
+
+    fn ids(board: &Board) -> Vec<Box<str>> {
+        board
+            .view()
+            .jobs
+            .iter()
+            .map(|job| job.upstream_id.clone())
+            .collect()
+    }
+
+    #[test]
+    fn replaced_jobs_end_at_the_age_limit_and_the_newest_does_not() {
+        let mut board = board(2);
+        let first = Arc::clone(&board.view().jobs[0]);
+        assert_eq!(board.next_expiry_ms(), Some(AGE_MS));
+        assert!(!board.expire(AGE_MS - 1) && first.is_alive());
+        assert!(board.expire(AGE_MS) && !first.is_alive());
+        assert_eq!(ids(&board), ["j1".into()]);
+        assert_eq!(board.next_expiry_ms(), None);
+        assert!(!board.expire(u64::MAX));
+    }
+
+    #[test]
+    fn two_stale_refusals_shorten_the_life_of_replaced_jobs() {
+        let mut board = board(4);
+        let old = Arc::clone(&board.view().jobs[0]);
+        board.refused_as_too_old(&old, 125_000);
+        board.refused_as_too_old(&old, 121_000);
+        assert_eq!(board.next_expiry_ms(), Some(125_000));
+        board.taken(&old, 130_000);
+        assert_eq!(board.next_expiry_ms(), Some(130_000));
+        board.begin_connection();
+        board.add(new_job("a"), 3, &mut SeenBook::default(), 200_000);
+        board.add(new_job("b"), 3, &mut SeenBook::default(), 200_001);
+        assert_eq!(board.next_expiry_ms(), Some(200_000 + AGE_MS));
+    }
+
+    #[test]
+    fn the_newest_job_and_dead_ones_teach_nothing() {
+        let mut board = board(2);
+        let jobs = board.view().jobs.clone();
+        for _ in 0..3 {
+            board.refused_as_too_old(&jobs[1], 80_000);
+        }
+        jobs[0].kill();
+        for _ in 0..3 {
+            board.refused_as_too_old(&jobs[0], 80_000);
+        }
+        assert_eq!(board.next_expiry_ms(), Some(AGE_MS));
+    }
+
+    #[test]
+    fn too_many_jobs_push_out_the_oldest() {
+        let board = board(MAX_LIVING_JOBS + 3);
+        assert_eq!(ids(&board).len(), MAX_LIVING_JOBS);
+        assert_eq!(&*ids(&board)[0], "j3");
+    }
+
+    #[test]
+    fn a_generation_is_one_connections_and_one_extranonces() {
+        let (mut board, mut seen) = (Board::new(AGE_MS), SeenBook::default());
+        assert!(board.add(new_job("a"), 3, &mut seen, 0));
+        assert!(!board.add(new_job("b"), 3, &mut seen, 0));
+        let mut other = new_job("c");
+        other.extranonce1 = [1, 2].into();
+        assert!(board.add(other, 3, &mut seen, 0));
+        let jobs = board.view().jobs.clone();
+        assert!(jobs.iter().all(|job| board.is_of_connection(job)));
+        board.begin_connection();
+        assert!(
+            jobs.iter()
+                .all(|job| !board.is_of_connection(job) && !job.is_alive())
+        );
+        let mut other = new_job("d");
+        other.extranonce1 = [1, 2].into();
+        assert!(board.add(other, 3, &mut seen, 0));
+        assert_eq!(board.view().generation, 3);
     }
 }

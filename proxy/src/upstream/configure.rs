@@ -32,7 +32,11 @@ impl ConfigureMemory {
 
     /// The pool closed a connection without a word.
     pub(super) fn closed_without_a_word(&mut self, asked: bool) {
-        self.closed_in_a_row = if asked { self.closed_in_a_row.saturating_add(1) } else { 0 };
+        self.closed_in_a_row = if asked {
+            self.closed_in_a_row.saturating_add(1)
+        } else {
+            0
+        };
     }
 }
 

@@ -36,7 +36,9 @@ pub(super) struct Dialer {
 impl Dialer {
     /// Connects. There is no timeout here: the caller's covers the way to the first job.
     pub(super) async fn dial(&self, url: &UpstreamUrl) -> Result<Box<dyn Stream>, Failure> {
-        let tcp = TcpStream::connect((url.host.as_str(), url.port)).await.map_err(Failure::Connect)?;
+        let tcp = TcpStream::connect((url.host.as_str(), url.port))
+            .await
+            .map_err(Failure::Connect)?;
         tune(&tcp).map_err(Failure::Connect)?;
         if !url.tls {
             return Ok(Box::new(tcp));
@@ -47,7 +49,10 @@ impl Dialer {
         let stream = connector
             .connect(name, tcp)
             .await
-            .map_err(|error| Failure::Tls { host: url.host.clone(), error })?;
+            .map_err(|error| Failure::Tls {
+                host: url.host.clone(),
+                error,
+            })?;
         Ok(Box::new(stream))
     }
 }

@@ -3,13 +3,13 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::clock::monotonic_ms;
 use super::client::Options;
 use super::configure::ConfigureMemory;
 use super::connect::Dialer;
 use super::failure::Failure;
 use super::link::Link;
 use super::redirect::Redirects;
+use crate::clock::monotonic_ms;
 use crate::config::{UpstreamConfig, UpstreamUrl};
 
 /// Makes connections as the config says, for all lanes and probes.
@@ -32,7 +32,11 @@ pub(super) struct Destination {
 impl Connector {
     pub(super) fn new(config: UpstreamConfig) -> Self {
         let configure = Mutex::new(vec![ConfigureMemory::default(); config.urls.len()]);
-        Connector { config, dialer: Dialer::default(), configure }
+        Connector {
+            config,
+            dialer: Dialer::default(),
+            configure,
+        }
     }
 
     pub(super) fn config(&self) -> &UpstreamConfig {
@@ -53,14 +57,20 @@ impl Connector {
         match self.within_timeout(to).await {
             Err(Failure::Reconnect { to: url, wait }) => {
                 tokio::time::sleep(wait.min(self.config.connect_timeout)).await;
-                self.within_timeout(&Destination { index: to.index, url }).await
+                self.within_timeout(&Destination {
+                    index: to.index,
+                    url,
+                })
+                .await
             }
             result => result,
         }
     }
 
     async fn within_timeout(&self, to: &Destination) -> Result<Link, Failure> {
-        let configure = self.memory(to.index, |memory| memory.asks(monotonic_ms())).unwrap_or(true);
+        let configure = self
+            .memory(to.index, |memory| memory.asks(monotonic_ms()))
+            .unwrap_or(true);
         let timeout = self.config.connect_timeout;
         match tokio::time::timeout(timeout, self.attempt(to, configure)).await {
             Ok(result) => result,
@@ -73,7 +83,9 @@ impl Connector {
         let mut link = Link::new(stream, self.options(configure), self.redirects(to));
         let result = link.until_first_job().await;
         if link.is_answered() {
-            self.memory(to.index, |memory| memory.answered(configure, monotonic_ms()));
+            self.memory(to.index, |memory| {
+                memory.answered(configure, monotonic_ms())
+            });
         } else if matches!(result, Err(Failure::Closed { .. } | Failure::Io(_))) {
             self.memory(to.index, |memory| memory.closed_without_a_word(configure));
         }
@@ -98,7 +110,10 @@ impl Connector {
     }
 
     fn memory<R>(&self, index: usize, act: impl FnOnce(&mut ConfigureMemory) -> R) -> Option<R> {
-        let mut memories = self.configure.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memories = self
+            .configure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         memories.get_mut(index).map(act)
     }
 }

@@ -66,11 +66,6 @@ impl Failover {
         self.current
     }
 
-    /// True while a URL before the current one should be probed.
-    pub(super) fn wants_return(&self) -> bool {
-        self.current > 0
-    }
-
     /// A probe found this URL healthy: it is the current one from now on.
     pub(super) fn switch_to(&mut self, url_index: usize) {
         self.current = url_index.min(self.urls - 1);
@@ -112,7 +107,10 @@ impl Failover {
         self.failures = 0;
         self.current = (self.current + 1) % self.urls;
         if self.rounds() == rounds_before {
-            return Next { url_index: self.current, wait: Duration::ZERO };
+            return Next {
+                url_index: self.current,
+                wait: Duration::ZERO,
+            };
         }
         self.next(wait, random)
     }
@@ -122,14 +120,20 @@ impl Failover {
     }
 
     fn wait_after(&self, failures: u32) -> Duration {
-        let exponent = self.rounds().saturating_mul(FAILURES_PER_URL).saturating_add(failures);
+        let exponent = self
+            .rounds()
+            .saturating_mul(FAILURES_PER_URL)
+            .saturating_add(failures);
         let factor = 1_u32.checked_shl(exponent).unwrap_or(u32::MAX);
         self.wait_min.saturating_mul(factor).min(self.wait_max)
     }
 
     fn next(&self, wait: Duration, random: f64) -> Next {
         let keep = 1.0 - random.clamp(0.0, 1.0) / 2.0;
-        Next { url_index: self.current, wait: wait.mul_f64(keep) }
+        Next {
+            url_index: self.current,
+            wait: wait.mul_f64(keep),
+        }
     }
 }
 
@@ -149,11 +153,20 @@ mod tests {
     #[track_caller]
     fn case(failover: &mut Failover, how: Ended, url_index: usize, wait_secs: u64) {
         let next = failover.ended(how, 0.0);
-        assert_eq!(next, Next { url_index, wait: Duration::from_secs(wait_secs) });
+        assert_eq!(
+            next,
+            Next {
+                url_index,
+                wait: Duration::from_secs(wait_secs)
+            }
+        );
     }
 
     fn lost(secs: u64, stalled: bool) -> Ended {
-        Ended::Lost { lived: Duration::from_secs(secs), stalled }
+        Ended::Lost {
+            lived: Duration::from_secs(secs),
+            stalled,
+        }
     }
 
     #[test]
@@ -176,9 +189,8 @@ mod tests {
         case(&mut two, Ended::Failed, 0, 2);
         case(&mut two, Ended::Failed, 1, 0);
         case(&mut two, Ended::Failed, 1, 1);
-        assert!(two.wants_return());
         two.switch_to(0);
-        assert!(!two.wants_return());
+        assert_eq!(two.current(), 0);
         case(&mut two, Ended::Failed, 0, 1);
     }
 

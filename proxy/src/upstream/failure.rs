@@ -29,7 +29,10 @@ pub(super) enum Failure {
         "the upstream's extranonces, of {extranonce1} and {extranonce2} bytes, leave no room to \
          tell miners apart: use another upstream"
     )]
-    BadExtranonce { extranonce1: usize, extranonce2: usize },
+    BadExtranonce {
+        extranonce1: usize,
+        extranonce2: usize,
+    },
     #[error("the upstream refuses to be subscribed to: {0}")]
     SubscribeRefused(String),
     #[error("the upstream closed the connection{}", if *.answered { "" } else { " without a word" })]

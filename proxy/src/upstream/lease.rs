@@ -89,20 +89,25 @@ impl Lease {
     pub async fn forward(&self, submit: UpstreamSubmit) -> Result<(), LaneClosed> {
         let slot = self.result_slot(submit.meets_network).await?;
         let forward = Forward { submit, slot };
-        self.lane.submits().send(forward).await.map_err(|_| LaneClosed)
+        self.lane
+            .submits()
+            .send(forward)
+            .await
+            .map_err(|_| LaneClosed)
     }
 
     /// A place in the queue of results, taken before the share is sent: the lane can
     /// then hand over an answer without waiting, so that a stalled ledger holds up
     /// shares but never the reading of jobs. A found block waits for nothing: when the
     /// ledger is stalled it goes without.
-    async fn result_slot(
-        &self,
-        meets_network: bool,
-    ) -> Result<Option<Slot>, LaneClosed> {
+    async fn result_slot(&self, meets_network: bool) -> Result<Option<Slot>, LaneClosed> {
         let results = self.shared.results().clone();
         if !meets_network {
-            return results.reserve_owned().await.map(Some).map_err(|_| LaneClosed);
+            return results
+                .reserve_owned()
+                .await
+                .map(Some)
+                .map_err(|_| LaneClosed);
         }
         let slot = results.try_reserve_owned().ok();
         if slot.is_none() {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 
-use crate::clock::monotonic_ms;
 use super::client::{Client, Event, Options};
 use super::connect::Stream;
 use super::failure::Failure;
 use super::redirect::Redirects;
 use super::shared::Forward;
+use crate::clock::monotonic_ms;
 use crate::wire::LineDecoder;
 use crate::wire::upstream::MAX_LINE_BYTES;
 
@@ -78,8 +78,9 @@ impl Link {
 
     /// How long it has had work.
     pub(super) fn lived(&self) -> Duration {
-        self.established_ms
-            .map_or(Duration::ZERO, |at_ms| Duration::from_millis(monotonic_ms().saturating_sub(at_ms)))
+        self.established_ms.map_or(Duration::ZERO, |at_ms| {
+            Duration::from_millis(monotonic_ms().saturating_sub(at_ms))
+        })
     }
 
     pub(super) fn is_answered(&self) -> bool {
@@ -102,7 +103,14 @@ impl Link {
     pub(super) fn submit(&mut self, forward: Forward) {
         let now_ms = monotonic_ms();
         let submit = forward.submit.clone();
-        self.client.submit(&submit, Sent { forward, sent_ms: now_ms }, now_ms);
+        self.client.submit(
+            &submit,
+            Sent {
+                forward,
+                sent_ms: now_ms,
+            },
+            now_ms,
+        );
     }
 
     /// Writes what is to be written, reads what has come, or lets time pass: whichever
@@ -112,7 +120,10 @@ impl Link {
         let unwritten = !self.client.out().is_empty();
         let since_ms = unwritten.then(|| *self.unwritten_since_ms.get_or_insert(now_ms));
         let write_due_ms = since_ms.map(|since_ms| since_ms.saturating_add(WRITE_TIMEOUT_MS));
-        let due_ms = self.client.next_tick_ms().min(write_due_ms.unwrap_or(u64::MAX));
+        let due_ms = self
+            .client
+            .next_tick_ms()
+            .min(write_due_ms.unwrap_or(u64::MAX));
         let wait = Duration::from_millis(due_ms.saturating_sub(now_ms));
         tokio::select! {
             biased;
@@ -136,7 +147,9 @@ impl Link {
 
     fn wrote(&mut self, bytes: usize) -> Result<(), Failure> {
         if bytes == 0 {
-            return Err(Failure::Closed { answered: self.is_answered() });
+            return Err(Failure::Closed {
+                answered: self.is_answered(),
+            });
         }
         self.client.out().drain(..bytes);
         self.unwritten_since_ms = None;
@@ -145,7 +158,9 @@ impl Link {
 
     fn read(&mut self, bytes: usize) -> Result<(), Failure> {
         if bytes == 0 {
-            return Err(Failure::Closed { answered: self.is_answered() });
+            return Err(Failure::Closed {
+                answered: self.is_answered(),
+            });
         }
         let now_ms = monotonic_ms();
         let mut segment = self.buffer.get(..bytes).unwrap_or_default();
@@ -180,13 +195,18 @@ impl Link {
     fn failure(&self, event: &Event<Sent>) -> Option<Failure> {
         let options = self.client.options();
         Some(match event {
-            Event::Unauthorized(reason) => {
-                Failure::Unauthorized { username: options.username.clone(), reason: reason.clone() }
-            }
+            Event::Unauthorized(reason) => Failure::Unauthorized {
+                username: options.username.clone(),
+                reason: reason.clone(),
+            },
             Event::SubscribeRefused(reason) => Failure::SubscribeRefused(reason.clone()),
-            Event::BadExtranonce { extranonce1_size, extranonce2_size } => {
-                Failure::BadExtranonce { extranonce1: *extranonce1_size, extranonce2: *extranonce2_size }
-            }
+            Event::BadExtranonce {
+                extranonce1_size,
+                extranonce2_size,
+            } => Failure::BadExtranonce {
+                extranonce1: *extranonce1_size,
+                extranonce2: *extranonce2_size,
+            },
             Event::NoFirstJob => {
                 Failure::FirstJobTimeout(Duration::from_millis(options.first_job_timeout_ms))
             }
@@ -194,7 +214,10 @@ impl Link {
                 match self.redirects.follow(host.clone(), *port, *wait) {
                     Ok(failure) => failure,
                     Err(host) => {
-                        tracing::warn!(?host, "the upstream asks to connect to another host: not followed, see upstream.allow_reconnect_elsewhere");
+                        tracing::warn!(
+                            ?host,
+                            "the upstream asks to connect to another host: not followed, see upstream.allow_reconnect_elsewhere"
+                        );
                         return None;
                     }
                 }

@@ -112,13 +112,19 @@ impl UpstreamMetrics {
 
     pub(super) fn set_connected(&self, index: usize, url: &UpstreamUrl, up: bool) {
         let host = format!("{}:{}", url.host, url.port);
-        self.connected.with_label_values(&[&index.to_string(), &host]).set(i64::from(up));
+        self.connected
+            .with_label_values(&[&index.to_string(), &host])
+            .set(i64::from(up));
     }
 
     pub(super) fn job(&self, clean: bool, difficulty: Difficulty) {
-        self.jobs.with_label_values(&[if clean { "true" } else { "false" }]).inc();
+        self.jobs
+            .with_label_values(&[if clean { "true" } else { "false" }])
+            .inc();
         self.difficulty.set(difficulty.get());
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         self.last_job.set(now.as_secs_f64());
     }
 
@@ -246,8 +252,9 @@ impl Make<'_> {
     }
 
     fn histogram(&self, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {
-        let options = HistogramOpts::new(format!("axepool_upstream_{name}"), help)
-            .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]);
+        let options = HistogramOpts::new(format!("axepool_upstream_{name}"), help).buckets(vec![
+            0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+        ]);
         self.register(Histogram::with_opts(options)?)
     }
 }

@@ -18,7 +18,10 @@ pub(super) struct Redirects {
 
 impl Redirects {
     pub(super) fn new(from: UpstreamUrl, allow_elsewhere: bool) -> Self {
-        Redirects { from, allow_elsewhere }
+        Redirects {
+            from,
+            allow_elsewhere,
+        }
     }
 
     /// The end of the connection that the pool asks for, or the host that it must not
@@ -33,8 +36,15 @@ impl Redirects {
         if !self.allow_elsewhere && !host.eq_ignore_ascii_case(&self.from.host) {
             return Err(host);
         }
-        let to = UpstreamUrl { host, port: port.unwrap_or(self.from.port), tls: self.from.tls };
-        Ok(Failure::Reconnect { to, wait: wait.min(LONGEST_WAIT) })
+        let to = UpstreamUrl {
+            host,
+            port: port.unwrap_or(self.from.port),
+            tls: self.from.tls,
+        };
+        Ok(Failure::Reconnect {
+            to,
+            wait: wait.min(LONGEST_WAIT),
+        })
     }
 }
 
@@ -43,8 +53,18 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn case(allow: bool, host: Option<&str>, port: Option<u16>, wait_secs: u64, expected: Option<(&str, u16, u64)>) {
-        let from = UpstreamUrl { host: "pool.example".to_owned(), port: 3333, tls: true };
+    fn case(
+        allow: bool,
+        host: Option<&str>,
+        port: Option<u16>,
+        wait_secs: u64,
+        expected: Option<(&str, u16, u64)>,
+    ) {
+        let from = UpstreamUrl {
+            host: "pool.example".to_owned(),
+            port: 3333,
+            tls: true,
+        };
         let result = Redirects::new(from, allow).follow(
             host.map(str::to_owned),
             port,
@@ -63,9 +83,21 @@ mod tests {
     #[test]
     fn only_the_same_host_unless_allowed() {
         case(false, None, None, 0, Some(("pool.example", 3333, 0)));
-        case(false, Some("POOL.example"), Some(1), 5, Some(("POOL.example", 1, 5)));
+        case(
+            false,
+            Some("POOL.example"),
+            Some(1),
+            5,
+            Some(("POOL.example", 1, 5)),
+        );
         case(false, Some("evil.example"), None, 0, None);
         case(false, Some("pool.example.evil"), None, 0, None);
-        case(true, Some("other.example"), None, 9999, Some(("other.example", 3333, 60)));
+        case(
+            true,
+            Some("other.example"),
+            None,
+            9999,
+            Some(("other.example", 3333, 60)),
+        );
     }
 }

@@ -36,7 +36,10 @@ impl SeenBook {
         let entry = self
             .entries
             .entry(fingerprint(job))
-            .or_insert_with(|| Entry { seen: Arc::new(SeenHashes::default()), used_ms: now_ms });
+            .or_insert_with(|| Entry {
+                seen: Arc::new(SeenHashes::default()),
+                used_ms: now_ms,
+            });
         entry.used_ms = now_ms;
         Arc::clone(&entry.seen)
     }
@@ -49,7 +52,8 @@ impl SeenBook {
                 entry.used_ms = now_ms;
             }
         }
-        self.entries.retain(|_, entry| now_ms.saturating_sub(entry.used_ms) <= KEEP_MS);
+        self.entries
+            .retain(|_, entry| now_ms.saturating_sub(entry.used_ms) <= KEEP_MS);
         let idle = |entry: &Entry| Arc::strong_count(&entry.seen) == 1;
         if self.entries.values().filter(|entry| idle(entry)).count() <= MAX_IDLE {
             return;
@@ -73,7 +77,12 @@ fn fingerprint(job: &NewJob) -> [u8; 32] {
     let notify = &job.notify;
     hash.update(notify.version.to_le_bytes());
     hash.update(notify.nbits.to_le_bytes());
-    for part in [&notify.prev_hash[..], &job.extranonce1, &notify.coinb1, &notify.coinb2] {
+    for part in [
+        &notify.prev_hash[..],
+        &job.extranonce1,
+        &notify.coinb1,
+        &notify.coinb2,
+    ] {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
@@ -82,4 +91,59 @@ fn fingerprint(job: &NewJob) -> [u8; 32] {
         hash.update(branch);
     }
     hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::tests::fixtures::new_job;
+
+    #[track_caller]
+    fn same(expected: bool, change: impl FnOnce(&mut NewJob)) {
+        let mut other = new_job("other");
+        change(&mut other);
+        assert_eq!(
+            fingerprint(&other) == fingerprint(&new_job("one")),
+            expected
+        );
+    }
+
+    #[test]
+    fn only_id_time_and_difficulty_may_differ() {
+        same(true, |_| ());
+        same(true, |job| job.notify.ntime += 30);
+        same(true, |job| job.notify.clean_jobs = true);
+        same(true, |job| job.version_mask = 0);
+        same(false, |job| job.notify.version += 1);
+        same(false, |job| job.notify.nbits += 1);
+        same(false, |job| job.notify.prev_hash[31] = 0);
+        same(false, |job| job.extranonce1 = [1].into());
+        same(false, |job| job.notify.merkle_branch = [[5; 32]].into());
+        same(false, |job| job.notify.merkle_branch[1] = [0; 32]);
+        same(false, |job| {
+            job.notify.coinb1 = [1].into();
+            job.notify.coinb2 = [2, 3, 4].into();
+        });
+    }
+
+    fn numbered(number: u32) -> NewJob {
+        let mut job = new_job("numbered");
+        job.notify.version = number;
+        job
+    }
+
+    #[test]
+    fn what_lives_is_kept_and_the_rest_is_bounded() {
+        let mut book = SeenBook::default();
+        let living = book.of(&numbered(0), 0);
+        for number in 1..=u32::try_from(MAX_IDLE).expect("small") + 50 {
+            book.of(&numbered(number), u64::from(number));
+        }
+        assert!(book.entries.len() <= MAX_IDLE + 3);
+        assert!(Arc::ptr_eq(&living, &book.of(&numbered(0), KEEP_MS * 3)));
+        drop(living);
+        book.of(&numbered(0), KEEP_MS * 3);
+        book.of(&numbered(1), KEEP_MS * 5);
+        assert_eq!(book.entries.len(), 1);
+    }
 }

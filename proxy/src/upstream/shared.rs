@@ -85,7 +85,9 @@ impl Shared {
     /// the same lock as [`Self::lease`]: nobody can take a prefix of it in between.
     pub(super) fn remove_unused_lane(&self, index: usize) -> Option<Arc<LaneShared>> {
         let mut lanes = lock(&self.lanes);
-        let at = lanes.iter().position(|lane| lane.index == index && index > 0)?;
+        let at = lanes
+            .iter()
+            .position(|lane| lane.index == index && index > 0)?;
         (lanes[at].leases() == 0).then(|| lanes.remove(at))
     }
 
@@ -129,7 +131,10 @@ struct Generation {
 
 impl LaneShared {
     /// A lane that is down, and the end of its queue for the lane's task.
-    pub(super) fn new(index: usize, cancel: CancellationToken) -> (Arc<Self>, mpsc::Receiver<Forward>) {
+    pub(super) fn new(
+        index: usize,
+        cancel: CancellationToken,
+    ) -> (Arc<Self>, mpsc::Receiver<Forward>) {
         let (submits, queue) = mpsc::channel(SUBMITS_CAPACITY);
         let lane = LaneShared {
             index,
@@ -172,7 +177,9 @@ impl LaneShared {
         if !self.is_up() {
             return 0;
         }
-        lock(&self.prefixes).as_ref().map_or(0, |generation| generation.prefixes.available())
+        lock(&self.prefixes)
+            .as_ref()
+            .map_or(0, |generation| generation.prefixes.available())
     }
 
     pub(super) fn take_prefix(&self) -> Result<Held, Unavailable> {
@@ -182,7 +189,10 @@ impl LaneShared {
         let current = lock(&self.prefixes);
         let generation = current.as_ref().ok_or(Unavailable::NoWork)?;
         let prefix = generation.prefixes.take().map_err(|_| Unavailable::Full)?;
-        Ok(Held { generation: generation.number, prefix })
+        Ok(Held {
+            generation: generation.number,
+            prefix,
+        })
     }
 
     /// The lane's task: a new generation has begun. To be called before its view is

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::ShareSender;
-use tokio::sync::watch;
+use ledger::{ShareSender, UpstreamResult};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -45,22 +45,33 @@ impl Upstream {
         cancel: CancellationToken,
         tracker: &TaskTracker,
     ) -> Upstream {
-        let (results_sender, results_receiver) = backlog::channel();
+        let (sender, receiver) = backlog::channel();
+        tracker.spawn(backlog::drain(receiver, results, cancel.clone()));
+        Self::begin(config, sender, metrics, cancel, tracker)
+    }
+
+    /// [`Self::start`] for anything that takes the results.
+    pub(super) fn begin(
+        config: UpstreamConfig,
+        results: mpsc::Sender<UpstreamResult>,
+        metrics: &Arc<UpstreamMetrics>,
+        cancel: CancellationToken,
+        tracker: &TaskTracker,
+    ) -> Upstream {
         let status = UpstreamStatus::starting(config.urls.first().cloned());
-        let shared = Shared::new(results_sender, Arc::clone(metrics), status);
-        tracker.spawn(backlog::drain(results_receiver, results, cancel.clone()));
-        let upstream = Upstream { shared: Arc::clone(&shared) };
+        let shared = Shared::new(results, Arc::clone(metrics), status);
+        let upstream = Upstream {
+            shared: Arc::clone(&shared),
+        };
         if config.urls.is_empty() {
             tracing::error!("no upstream URL is configured: there will be no work");
             return upstream;
         }
-        let max_lanes = config.max_lanes.max(1);
-        let connector = Arc::new(Connector::new(config));
         let (url_in_use, _) = watch::channel(0);
         let lanes = Lanes {
             shared,
-            connector,
-            max_lanes,
+            max_lanes: config.max_lanes.max(1),
+            connector: Arc::new(Connector::new(config)),
             url_in_use,
             cancel,
             tracker: tracker.clone(),
@@ -122,7 +133,10 @@ impl Lanes {
         }
         let index = (0..).find(|index| lanes.iter().all(|lane| lane.index != *index));
         if let Some(index) = index {
-            tracing::info!(lane = index, "all extranonce prefixes are taken: another upstream connection");
+            tracing::info!(
+                lane = index,
+                "all extranonce prefixes are taken: another upstream connection"
+            );
             self.start_lane(index);
         }
     }
@@ -135,7 +149,13 @@ impl Lanes {
         } else {
             Course::follow(self.connector.config(), self.url_in_use.subscribe())
         };
-        let lane = Lane::new(Arc::clone(&self.shared), lane, queue, Arc::clone(&self.connector), course);
+        let lane = Lane::new(
+            Arc::clone(&self.shared),
+            lane,
+            queue,
+            Arc::clone(&self.connector),
+            course,
+        );
         self.tracker.spawn(lane.run());
     }
 
@@ -150,7 +170,10 @@ impl Lanes {
                 continue;
             }
             if let Some(lane) = self.shared.remove_unused_lane(lane.index) {
-                tracing::info!(lane = lane.index, "no miner needs this upstream connection: closing it");
+                tracing::info!(
+                    lane = lane.index,
+                    "no miner needs this upstream connection: closing it"
+                );
                 lane.cancel.cancel();
                 self.idle_since.remove(&lane.index);
             }
@@ -165,9 +188,18 @@ impl Lanes {
         self.shared.metrics().lanes(lanes.len(), up, in_use, free);
         self.shared.status().send_if_modified(|status| {
             let now = (lanes.len(), up, in_use, free);
-            let before =
-                (status.lanes, status.lanes_up, status.prefixes_in_use, status.prefixes_free);
-            (status.lanes, status.lanes_up, status.prefixes_in_use, status.prefixes_free) = now;
+            let before = (
+                status.lanes,
+                status.lanes_up,
+                status.prefixes_in_use,
+                status.prefixes_free,
+            );
+            (
+                status.lanes,
+                status.lanes_up,
+                status.prefixes_in_use,
+                status.prefixes_free,
+            ) = now;
             now != before
         });
     }

@@ -1,7 +1,7 @@
 //! From the first line to the first job.
 
-use super::event::{Event, NewJob};
 use super::Client;
+use super::event::{Event, NewJob};
 use crate::Difficulty;
 use crate::extranonce::{MAX_EXTRANONCE_BYTES, Split};
 use crate::wire::upstream::{Notify, Reply, Subscribed, request};
@@ -58,7 +58,8 @@ impl Handshake {
         if self.done || self.held.is_none() {
             return None;
         }
-        self.answered_ms.map(|at_ms| at_ms.saturating_add(SETTLE_MS))
+        self.answered_ms
+            .map(|at_ms| at_ms.saturating_add(SETTLE_MS))
     }
 }
 
@@ -76,7 +77,12 @@ impl<T> Client<T> {
         request::subscribe(&mut self.out, id, &self.options.user_agent);
         let id = self.take_id();
         self.handshake.authorize_id = id;
-        request::authorize(&mut self.out, id, &self.options.username, &self.options.password);
+        request::authorize(
+            &mut self.out,
+            id,
+            &self.options.username,
+            &self.options.password,
+        );
     }
 
     /// Takes a reply to one of the first lines; false when it is to none of them.
@@ -109,8 +115,12 @@ impl<T> Client<T> {
     fn subscribed(&mut self, reply: &Reply<'_>) {
         match reply.subscribed() {
             Ok(Ok(session)) => self.set_session(session),
-            Ok(Err(refusal)) => self.events.push(Event::SubscribeRefused(refusal.to_string())),
-            Err(nonsense) => self.events.push(Event::SubscribeRefused(nonsense.to_string())),
+            Ok(Err(refusal)) => self
+                .events
+                .push(Event::SubscribeRefused(refusal.to_string())),
+            Err(nonsense) => self
+                .events
+                .push(Event::SubscribeRefused(nonsense.to_string())),
         }
     }
 
@@ -135,7 +145,10 @@ impl<T> Client<T> {
             self.handshake.session = Some(session);
         } else {
             let extranonce2_size = session.extranonce2_size;
-            self.events.push(Event::BadExtranonce { extranonce1_size, extranonce2_size });
+            self.events.push(Event::BadExtranonce {
+                extranonce1_size,
+                extranonce2_size,
+            });
         }
     }
 
@@ -149,7 +162,11 @@ impl<T> Client<T> {
                 self.events.push(Event::Job(Box::new(job)));
             }
             _ => {
-                self.handshake.held = Some(Held { notify, session: self.handshake.session, difficulty });
+                self.handshake.held = Some(Held {
+                    notify,
+                    session: self.handshake.session,
+                    difficulty,
+                });
                 self.settle(now_ms);
             }
         }
@@ -159,12 +176,17 @@ impl<T> Client<T> {
     /// waited for long enough. A job that came before any difficulty gets the first
     /// one named after it: pools that say them in that order mean both together.
     pub(super) fn settle(&mut self, now_ms: u64) {
-        let waited = self.handshake.settles_at_ms().is_some_and(|at_ms| at_ms <= now_ms);
+        let waited = self
+            .handshake
+            .settles_at_ms()
+            .is_some_and(|at_ms| at_ms <= now_ms);
         let ready = self.handshake.authorized && (self.handshake.configured || waited);
         let (Some(session), true) = (self.handshake.session, ready && !self.handshake.done) else {
             return;
         };
-        let Some(held) = self.handshake.held.take() else { return };
+        let Some(held) = self.handshake.held.take() else {
+            return;
+        };
         let unnamed = waited.then_some(UNNAMED_DIFFICULTY);
         let Some(difficulty) = held.difficulty.or(self.difficulty).or(unnamed) else {
             self.handshake.held = Some(held);

@@ -30,7 +30,9 @@ impl<T> Client<T> {
             }
             PoolMessage::SetExtranonce(session) if self.is_answered() => self.set_session(session),
             PoolMessage::SetExtranonce(_) => {
-                self.events.push(Event::Ignored("set_extranonce before the subscription".to_owned()));
+                self.events.push(Event::Ignored(
+                    "set_extranonce before the subscription".to_owned(),
+                ));
             }
             PoolMessage::SetVersionMask(mask) => {
                 self.mask_granted |= mask != 0;
@@ -43,7 +45,8 @@ impl<T> Client<T> {
                 request::version(&mut self.out, id, &self.options.user_agent);
             }
             PoolMessage::Unknown(method) => {
-                self.events.push(Event::Ignored(format!("unknown method {}", clean(&method))));
+                self.events
+                    .push(Event::Ignored(format!("unknown method {}", clean(&method))));
             }
         }
     }
@@ -73,7 +76,11 @@ impl<T> Client<T> {
                 },
             };
             let round_trip = Duration::from_millis(took_ms);
-            self.events.push(Event::Answered { token, outcome, round_trip });
+            self.events.push(Event::Answered {
+                token,
+                outcome,
+                round_trip,
+            });
             return;
         }
         // What is left is the reply to suggest_difficulty, which matters to nobody, or
@@ -110,5 +117,8 @@ fn reconnect_event<T>(reconnect: Reconnect<'_>) -> Event<T> {
 
 /// A stranger's words for a log: short, and without what moves a terminal's cursor.
 fn clean(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(MAX_MESSAGE_CHARS).collect()
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_MESSAGE_CHARS)
+        .collect()
 }

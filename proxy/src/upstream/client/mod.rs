@@ -11,12 +11,14 @@ mod handshake;
 mod messages;
 mod reason;
 mod submits;
+#[cfg(test)]
+mod tests;
 
 use crate::Difficulty;
 
 pub(super) use event::{Event, NewJob, Outcome};
-pub(super) use reason::Reason;
 use handshake::Handshake;
+pub(super) use reason::Reason;
 use submits::Submits;
 
 /// How the client presents itself.
@@ -115,7 +117,11 @@ impl<T> Client<T> {
         }
         self.settle(now_ms);
         if now_ms >= self.job_due_ms() {
-            self.events.push(if self.handshake.is_done() { Event::Stalled } else { Event::NoFirstJob });
+            self.events.push(if self.handshake.is_done() {
+                Event::Stalled
+            } else {
+                Event::NoFirstJob
+            });
             // Said once; the caller hangs up.
             self.last_job_ms = now_ms;
         }
@@ -123,7 +129,11 @@ impl<T> Client<T> {
 
     /// When [`Self::tick`] has something to do at the latest.
     pub(super) fn next_tick_ms(&self) -> u64 {
-        let due = [self.submits.next_due_ms(), self.handshake.settles_at_ms(), Some(self.job_due_ms())];
+        let due = [
+            self.submits.next_due_ms(),
+            self.handshake.settles_at_ms(),
+            Some(self.job_due_ms()),
+        ];
         due.into_iter().flatten().min().unwrap_or(u64::MAX)
     }
 

@@ -35,7 +35,13 @@ impl Reason {
         let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
         if says(&["version"]) {
             Reason::BadVersionBits
-        } else if says(&["ntime", "bad time", "time-too", "time out of range", "time too"]) {
+        } else if says(&[
+            "ntime",
+            "bad time",
+            "time-too",
+            "time out of range",
+            "time too",
+        ]) {
             Reason::NtimeOutOfRange
         } else if says(&["extranonce", "nonce2"]) {
             Reason::BadExtranonce2Size
@@ -43,9 +49,21 @@ impl Reason {
             Reason::Duplicate
         } else if says(&["stale", "expired"]) {
             Reason::Stale
-        } else if says(&["job not found", "unknown job", "unknown work", "invalid jobid", "no such job"]) {
+        } else if says(&[
+            "job not found",
+            "unknown job",
+            "unknown work",
+            "invalid jobid",
+            "no such job",
+        ]) {
             Reason::JobNotFound
-        } else if says(&["low diff", "above target", "high hash", "high-hash", "difficulty too low"]) {
+        } else if says(&[
+            "low diff",
+            "above target",
+            "high hash",
+            "high-hash",
+            "difficulty too low",
+        ]) {
             Reason::LowDifficulty
         } else if says(&["unauthorized", "not authorized", "not subscribed"]) {
             Reason::Unauthorized

@@ -23,7 +23,9 @@ struct Sent<T> {
 
 impl<T> Default for Submits<T> {
     fn default() -> Self {
-        Submits { pending: BTreeMap::new() }
+        Submits {
+            pending: BTreeMap::new(),
+        }
     }
 }
 
@@ -37,7 +39,13 @@ impl<T> Submits<T> {
     }
 
     pub(super) fn sent(&mut self, id: u64, token: T, now_ms: u64) {
-        self.pending.insert(id, Sent { token, at_ms: now_ms });
+        self.pending.insert(
+            id,
+            Sent {
+                token,
+                at_ms: now_ms,
+            },
+        );
     }
 
     /// The share that `id` answers, and how long it took in milliseconds.
@@ -62,6 +70,8 @@ impl<T> Submits<T> {
 
     /// Everything that is still unanswered, at the connection's end.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = T> + use<T> {
-        std::mem::take(&mut self.pending).into_values().map(|sent| sent.token)
+        std::mem::take(&mut self.pending)
+            .into_values()
+            .map(|sent| sent.token)
     }
 }

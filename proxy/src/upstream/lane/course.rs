@@ -27,9 +27,15 @@ pub(in crate::upstream) enum Course {
 }
 
 impl Course {
-    pub(in crate::upstream) fn lead(config: &UpstreamConfig, url_in_use: watch::Sender<usize>) -> Self {
+    pub(in crate::upstream) fn lead(
+        config: &UpstreamConfig,
+        url_in_use: watch::Sender<usize>,
+    ) -> Self {
         let failover = Failover::new(config.urls.len(), config.backoff_min, config.backoff_max);
-        Course::Lead { failover, url_in_use }
+        Course::Lead {
+            failover,
+            url_in_use,
+        }
     }
 
     pub(in crate::upstream) fn follow(
@@ -37,7 +43,10 @@ impl Course {
         url_in_use: watch::Receiver<usize>,
     ) -> Self {
         let failover = Failover::new(1, config.backoff_min, config.backoff_max);
-        Course::Follow { failover, url_in_use }
+        Course::Follow {
+            failover,
+            url_in_use,
+        }
     }
 
     pub(super) fn is_lead(&self) -> bool {
@@ -62,7 +71,11 @@ impl Course {
 
     /// A probe found a preferred URL healthy.
     pub(super) fn return_to(&mut self, url_index: usize) {
-        if let Course::Lead { failover, url_in_use } = self {
+        if let Course::Lead {
+            failover,
+            url_in_use,
+        } = self
+        {
             failover.switch_to(url_index);
             url_in_use.send_replace(failover.current());
         }
@@ -71,9 +84,13 @@ impl Course {
     /// A connection ended; how long to wait before the next.
     pub(super) fn ended(&mut self, how: Ended) -> Duration {
         match self {
-            Course::Lead { failover, url_in_use } => {
+            Course::Lead {
+                failover,
+                url_in_use,
+            } => {
                 let Next { url_index, wait } = failover.ended(how, rand::random());
-                url_in_use.send_if_modified(|current| std::mem::replace(current, url_index) != url_index);
+                url_in_use
+                    .send_if_modified(|current| std::mem::replace(current, url_index) != url_index);
                 wait
             }
             Course::Follow { failover, .. } => failover.ended(how, rand::random()).wait,

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use ledger::UpstreamResult;
 
 use super::Lane;
+use crate::clock::monotonic_ms;
 use crate::extranonce::Prefixes;
 use crate::upstream::client::{Event, NewJob, Outcome, Reason};
-use crate::clock::monotonic_ms;
 use crate::upstream::connector::Destination;
 use crate::upstream::failure::Failure;
 use crate::upstream::link::{Link, Sent};
@@ -28,7 +28,11 @@ impl Lane {
                     self.board.set_version_mask(mask);
                     changed = true;
                 }
-                Event::Answered { token, outcome, round_trip } => self.answered(token, &outcome, round_trip),
+                Event::Answered {
+                    token,
+                    outcome,
+                    round_trip,
+                } => self.answered(token, &outcome, round_trip),
                 Event::Unanswered(sent) => self.unanswered(sent),
                 Event::Message(text) => tracing::info!(url = %to.url, ?text, "the upstream says"),
                 Event::Ignored(why) => {
@@ -61,8 +65,12 @@ impl Lane {
             }
         };
         let prefix_size = prefixes.split().prefix_size;
-        if self.board.add(job, prefix_size, &mut self.shared.seen(), monotonic_ms()) {
-            self.lane.begin_generation(self.board.generation(), prefixes);
+        if self
+            .board
+            .add(job, prefix_size, &mut self.shared.seen(), monotonic_ms())
+        {
+            self.lane
+                .begin_generation(self.board.generation(), prefixes);
         }
         self.shared.metrics().job(clean, difficulty);
         tracing::trace!(lane = self.lane.index, clean, %difficulty, "job");
@@ -82,7 +90,9 @@ impl Lane {
                 if reason.says_too_old() {
                     self.board.refused_as_too_old(job, sent.sent_ms);
                 }
-                self.shared.metrics().refused(reason.label(), work, round_trip);
+                self.shared
+                    .metrics()
+                    .refused(reason.label(), work, round_trip);
                 tell_refusal(&sent, *reason, message);
             }
         }
@@ -95,7 +105,11 @@ impl Lane {
                 tracing::error!(job = %job.upstream_id, miner = %submit.miner, ?outcome, "block found, but refused by the upstream");
             }
         }
-        let result = UpstreamResult { miner: submit.miner, upstream_work: work, accepted };
+        let result = UpstreamResult {
+            miner: submit.miner,
+            upstream_work: work,
+            accepted,
+        };
         if let Some(slot) = sent.forward.slot {
             slot.send(result);
         }
@@ -110,7 +124,9 @@ impl Lane {
 
     /// Its connection was lost before it could be sent.
     pub(super) fn not_sent(&self, forward: Forward) {
-        self.shared.metrics().not_sent(forward.submit.job.upstream.work);
+        self.shared
+            .metrics()
+            .not_sent(forward.submit.job.upstream.work);
         tracing::debug!(job = %forward.submit.job.upstream_id, "share for the upstream not sent: its connection is gone");
         self.block_lost(&forward, "not_sent");
     }
@@ -170,7 +186,9 @@ impl Lane {
             Failure::Stopping | Failure::UrlChanged | Failure::Reconnect { .. } => {
                 tracing::info!(lane, url = %to.url, %failure, "upstream disconnected");
             }
-            _ if failure.is_fatal() => tracing::error!(lane, url = %to.url, %failure, "upstream unusable"),
+            _ if failure.is_fatal() => {
+                tracing::error!(lane, url = %to.url, %failure, "upstream unusable")
+            }
             _ => tracing::warn!(lane, url = %to.url, %failure, "no upstream"),
         }
         if !self.course.is_lead() {

@@ -43,7 +43,14 @@ impl Lane {
         course: Course,
     ) -> Self {
         let board = Board::new(millis(connector.config().job_max_age));
-        Lane { shared, lane, queue, connector, course, board }
+        Lane {
+            shared,
+            lane,
+            queue,
+            connector,
+            course,
+            board,
+        }
     }
 
     /// Connects, serves and connects again until it is cancelled.
@@ -51,7 +58,10 @@ impl Lane {
         let mut redirection = None;
         loop {
             let index = self.course.url_index();
-            let Some(to) = redirection.take().or_else(|| self.connector.destination(index)) else {
+            let Some(to) = redirection
+                .take()
+                .or_else(|| self.connector.destination(index))
+            else {
                 break;
             };
             let end = self.once(&to).await;
@@ -60,9 +70,17 @@ impl Lane {
                 Failure::UrlChanged => Duration::ZERO,
                 _ => self.course.ended(end.how),
             };
-            if let Failure::Reconnect { to: url, wait: asked } = end.failure {
+            if let Failure::Reconnect {
+                to: url,
+                wait: asked,
+            } = end.failure
+            {
                 wait = wait.max(asked);
-                redirection = Some(Destination { index: to.index, url }).filter(|_| self.course.url_index() == to.index);
+                redirection = Some(Destination {
+                    index: to.index,
+                    url,
+                })
+                .filter(|_| self.course.url_index() == to.index);
             }
             match self.idle_until(tokio::time::sleep(wait)).await {
                 Err(Failure::Stopping) => break,
@@ -84,7 +102,11 @@ impl Lane {
             Ok(link) => link,
             Err(failure) => {
                 self.tell_end(to, &failure);
-                let how = if failure.is_fatal() { Ended::Fatal } else { Ended::Failed };
+                let how = if failure.is_fatal() {
+                    Ended::Fatal
+                } else {
+                    Ended::Failed
+                };
                 return End { failure, how };
             }
         };
@@ -92,7 +114,14 @@ impl Lane {
         let failure = self.serve(&mut link, &mut to).await;
         self.lost(&mut link, &to, &failure);
         let stalled = matches!(failure, Failure::Stalled(_));
-        let how = if failure.is_fatal() { Ended::Fatal } else { Ended::Lost { lived: link.lived(), stalled } };
+        let how = if failure.is_fatal() {
+            Ended::Fatal
+        } else {
+            Ended::Lost {
+                lived: link.lived(),
+                stalled,
+            }
+        };
         End { failure, how }
     }
 
@@ -119,12 +148,15 @@ impl Lane {
             self.unanswered(sent);
         }
         if self.course.is_lead() {
-            self.shared.metrics().set_connected(to.index, &to.url, false);
+            self.shared
+                .metrics()
+                .set_connected(to.index, &to.url, false);
         }
         self.tell_end(to, failure);
     }
 
     fn publish(&self) {
-        self.lane.publish(self.board.view(), self.board.newest_sequence());
+        self.lane
+            .publish(self.board.view(), self.board.newest_sequence());
     }
 }

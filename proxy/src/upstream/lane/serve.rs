@@ -30,7 +30,8 @@ impl Lane {
         let mut probe = self.probe();
         loop {
             let expiry = self.board.next_expiry_ms();
-            let expiry = Duration::from_millis(expiry.unwrap_or(u64::MAX).saturating_sub(monotonic_ms()));
+            let expiry =
+                Duration::from_millis(expiry.unwrap_or(u64::MAX).saturating_sub(monotonic_ms()));
             tokio::select! {
                 () = self.lane.cancel.cancelled() => {
                     self.last_answers(link, to).await;
@@ -71,10 +72,20 @@ impl Lane {
     }
 
     /// Goes over to a connection to a preferred URL.
-    fn change_over(&mut self, link: &mut Link, to: &mut Destination, found: Link, better: Destination) {
+    fn change_over(
+        &mut self,
+        link: &mut Link,
+        to: &mut Destination,
+        found: Link,
+        better: Destination,
+    ) {
         tracing::info!(url = %better.url, before = %to.url, "a preferred upstream is back");
-        self.shared.metrics().set_connected(to.index, &to.url, false);
-        self.shared.metrics().disconnected(Failure::UrlChanged.label());
+        self.shared
+            .metrics()
+            .set_connected(to.index, &to.url, false);
+        self.shared
+            .metrics()
+            .disconnected(Failure::UrlChanged.label());
         let mut old = std::mem::replace(link, found);
         for sent in old.take_unanswered() {
             self.unanswered(sent);
@@ -99,7 +110,11 @@ impl Lane {
     async fn last_answers(&mut self, link: &mut Link, to: &Destination) {
         self.queue.close();
         while let Ok(forward) = self.queue.try_recv() {
-            if link.can_submit() { self.send(link, forward) } else { self.not_sent(forward) }
+            if link.can_submit() {
+                self.send(link, forward)
+            } else {
+                self.not_sent(forward)
+            }
         }
         let deadline = Instant::now() + LAST_ANSWERS;
         while link.has_unanswered() {
@@ -120,7 +135,9 @@ async fn probe(connector: Arc<Connector>, preferred: usize) -> (Destination, Lin
         for to in (0..preferred).filter_map(|index| connector.destination(index)) {
             match connector.establish(&to).await {
                 Ok(link) => return (to, link),
-                Err(failure) => tracing::debug!(url = %to.url, %failure, "the preferred upstream is not back"),
+                Err(failure) => {
+                    tracing::debug!(url = %to.url, %failure, "the preferred upstream is not back")
+                }
             }
         }
     }

@@ -1,0 +1,165 @@
+//! A pool that does what a test tells it, on a real socket.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::config::UpstreamUrl;
+
+/// Nothing in these tests takes longer, unless it never comes.
+pub(super) const SOON: Duration = Duration::from_secs(20);
+
+pub(super) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
+    match tokio::time::timeout(SOON, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("{what}: did not happen in {SOON:?}"),
+    }
+}
+
+pub(super) struct Pool {
+    listener: TcpListener,
+    pub(super) url: UpstreamUrl,
+}
+
+impl Pool {
+    pub(super) async fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        Pool {
+            listener,
+            url: UpstreamUrl {
+                host: "127.0.0.1".to_owned(),
+                port,
+                tls: false,
+            },
+        }
+    }
+
+    /// The next connection, whose handshake has not been answered.
+    pub(super) async fn accept(&self) -> Peer {
+        let (stream, _) = soon("a connection", self.listener.accept())
+            .await
+            .expect("accepts");
+        Peer::new(stream)
+    }
+
+    /// The next connection, with a first job.
+    pub(super) async fn working(&self, extranonce1: &str, extranonce2_size: usize) -> Peer {
+        let mut peer = self.accept().await;
+        peer.handshake(extranonce1, extranonce2_size).await;
+        peer.notify("first", true).await;
+        peer
+    }
+}
+
+pub(super) struct Peer {
+    reader: BufReader<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+    /// Read while something else was looked for.
+    unread: VecDeque<Value>,
+}
+
+impl Peer {
+    fn new(stream: TcpStream) -> Self {
+        let (reader, writer) = stream.into_split();
+        Peer {
+            reader: BufReader::new(reader),
+            writer,
+            unread: VecDeque::new(),
+        }
+    }
+
+    pub(super) async fn send(&mut self, text: &str) {
+        self.writer
+            .write_all(format!("{text}\n").as_bytes())
+            .await
+            .expect("connected");
+    }
+
+    pub(super) async fn call(&mut self, method: &str, params: Value) {
+        self.send(&json!({"id": null, "method": method, "params": params}).to_string())
+            .await;
+    }
+
+    pub(super) async fn reply(&mut self, request: &Value, result: Value) {
+        self.send(&json!({"id": request["id"], "result": result, "error": null}).to_string())
+            .await;
+    }
+
+    pub(super) async fn refuse(&mut self, request: &Value, code: u64, text: &str) {
+        let error = json!([code, text, null]);
+        self.send(&json!({"id": request["id"], "result": null, "error": error}).to_string())
+            .await;
+    }
+
+    /// The next request of this method; others before it are kept for later.
+    pub(super) async fn expect(&mut self, method: &str) -> Value {
+        if let Some(at) = self.unread.iter().position(|line| line["method"] == method) {
+            return self.unread.remove(at).expect("just found");
+        }
+        loop {
+            let line = self
+                .line()
+                .await
+                .unwrap_or_else(|| panic!("closed while waiting for {method}"));
+            if line["method"] == method {
+                return line;
+            }
+            self.unread.push_back(line);
+        }
+    }
+
+    async fn line(&mut self) -> Option<Value> {
+        let mut line = String::new();
+        let read = soon("a line", self.reader.read_line(&mut line)).await;
+        match read {
+            Ok(0) | Err(_) => None,
+            Ok(_) => Some(serde_json::from_str(&line).expect("we write JSON")),
+        }
+    }
+
+    /// Reads until the other side has closed.
+    pub(super) async fn closed(&mut self) {
+        while self.line().await.is_some() {}
+    }
+
+    pub(super) async fn handshake(&mut self, extranonce1: &str, extranonce2_size: usize) {
+        let configure = self.expect("mining.configure").await;
+        self.reply(
+            &configure,
+            json!({"version-rolling": true, "version-rolling.mask": "1fffe000"}),
+        )
+        .await;
+        let subscribe = self.expect("mining.subscribe").await;
+        self.reply(
+            &subscribe,
+            json!([[["mining.notify", "s"]], extranonce1, extranonce2_size]),
+        )
+        .await;
+        let authorize = self.expect("mining.authorize").await;
+        self.reply(&authorize, json!(true)).await;
+        self.call("mining.set_difficulty", json!([64])).await;
+    }
+
+    pub(super) async fn notify(&mut self, id: &str, clean: bool) {
+        self.call("mining.notify", job(id, clean)).await;
+    }
+}
+
+pub(super) fn job(id: &str, clean: bool) -> Value {
+    json!([
+        id,
+        "00".repeat(32),
+        "0102",
+        "0304",
+        ["05".repeat(32)],
+        "20000000",
+        "1d00ffff",
+        "66000000",
+        clean
+    ])
+}
