@@ -2,57 +2,17 @@
 //! auditor who does.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use bitcoin::hashes::{Hash as _, sha256};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use thiserror::Error;
+use serde::{Deserialize, Serialize};
 
 use super::account::Block;
-use super::allocate::AllocationError;
+use super::difference::Difference;
+use super::file_hash::FileHash;
 use super::payment::{AllocationRow, Payment, Settlement, Via};
 use super::select::share_out;
 use super::split::{Part, Slice, Works, split, window_of_work};
-use super::text;
 use crate::{EpochId, MinerId, Msat, Split, Work};
-
-/// The SHA256 of an audit file's bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileHash(sha256::Hash);
-
-impl FileHash {
-    /// Of a file as it is published.
-    pub fn of(bytes: &[u8]) -> Self {
-        FileHash(sha256::Hash::hash(bytes))
-    }
-}
-
-impl fmt::Display for FileHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for FileHash {
-    type Err = <sha256::Hash as FromStr>::Err;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(FileHash)
-    }
-}
-
-impl Serialize for FileHash {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        text::serialize(self, to)
-    }
-}
-
-impl<'de> Deserialize<'de> for FileHash {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        text::deserialize(from)
-    }
-}
 
 /// One settled payout, as published. Its JSON (docs/decisions/0003-settlement.md) is
 /// stable: fields in this order, lists in the order of their keys, no spaces; amounts
@@ -98,104 +58,6 @@ pub struct AuditWork {
     pub work: Work,
     /// What the upstream took of it: far from `work` for long, and the miner withholds.
     pub upstream_accepted_work: Work,
-}
-
-/// Where a file and its recomputation part.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Difference {
-    /// Of another time.
-    #[error("version {0} is not {version}", version = AuditFile::VERSION)]
-    Version(u32),
-    /// The chain of files is broken.
-    #[error("it follows the file {file:?}, but the file before is {before:?}")]
-    Chain {
-        /// What it says.
-        file: Option<FileHash>,
-        /// What was checked before it.
-        before: Option<FileHash>,
-    },
-    /// The proof of the payment is none.
-    #[error("the preimage is not that of the payment hash")]
-    Preimage,
-    /// A list has doubles or another order.
-    #[error("{0} are not in strict order")]
-    Order(&'static str),
-    /// The named epoch is not the newest of the candidates.
-    #[error("epoch {0} is named but it is not the newest candidate")]
-    Named(EpochId),
-    /// The epochs' parts of the payment.
-    #[error("the parts of the payment are {computed:?}, not {file:?} (epoch, msat)")]
-    Parts {
-        /// What it says.
-        file: Vec<(EpochId, Msat)>,
-        /// What follows from the candidates.
-        computed: Vec<(EpochId, Msat)>,
-    },
-    /// A part is not over the work that its terms say.
-    #[error("the part of epoch {0} is not over the work that its terms tell")]
-    Slices(EpochId),
-    /// The miners' work does not add up, or is not there.
-    #[error("the work of epoch {epoch} is {computed}, not {file}")]
-    Work {
-        /// Where.
-        epoch: EpochId,
-        /// What the split says.
-        file: Work,
-        /// What the miners' work adds up to.
-        computed: Work,
-    },
-    /// A part cannot be split at all.
-    #[error("splitting it again: {0}")]
-    Split(#[from] AllocationError),
-    /// The fee of a part.
-    #[error("the fee on the part of epoch {epoch} is {computed} msat, not {file} msat")]
-    Fee {
-        /// Where.
-        epoch: EpochId,
-        /// What it says.
-        file: Msat,
-        /// What it is.
-        computed: Msat,
-    },
-    /// The sum of the fees.
-    #[error("the fees do not add up to {0} msat")]
-    FeeSum(Msat),
-    /// A miner's part.
-    #[error("miner {miner} gets {computed:?} msat, not {file:?} msat")]
-    Miner {
-        /// Who.
-        miner: MinerId,
-        /// What it says.
-        file: Option<Msat>,
-        /// What it is.
-        computed: Option<Msat>,
-    },
-    /// A miner's quote is of another epoch.
-    #[error("the sats of {miner} belong to the quote of epoch {computed}, not {file}")]
-    QuoteEpoch {
-        /// Who.
-        miner: MinerId,
-        /// What it says.
-        file: EpochId,
-        /// What it is.
-        computed: EpochId,
-    },
-    /// A miner's carry or paid sats.
-    #[error("the carry of {0} does not add up")]
-    Carry(MinerId),
-    /// What an epoch had received is not what the files before gave it.
-    #[error("epoch {epoch} had received {computed} msat before, not {file} msat")]
-    Received {
-        /// Where.
-        epoch: EpochId,
-        /// What it says.
-        file: Msat,
-        /// What the files before add up to.
-        computed: Msat,
-    },
-    /// It cannot be written as JSON, so it has no hash.
-    #[error("the file cannot be written: {0}")]
-    Write(String),
 }
 
 impl AuditFile {

@@ -6,7 +6,7 @@ use super::account::{Block, Earnings, EpochAccount, Stage};
 use super::event::{Alarm, Changes, Event};
 use super::expect::{Expectations, covers};
 use super::pay;
-use super::payment::{PayoutKey, PayoutState, Suspense};
+use super::payment::{PayoutKey, PayoutState};
 use super::policy::Policy;
 use super::posting::{Account, Cause, OperatorEntry, OperatorKind};
 use super::rows::{Booked, Draft, Rows, SettleError};
@@ -280,15 +280,4 @@ fn operator<R: Rows>(draft: &mut Draft<'_, R>, entry: OperatorEntry) -> Booked<(
     )?;
     draft.changes.operator = Some(entry);
     Ok(())
-}
-
-/// True for what waits for this very evidence.
-pub(super) fn waits_for_block(why: Suspense) -> bool {
-    matches!(
-        why,
-        Suspense::NoEpoch {
-            height: Some(_),
-            ..
-        }
-    )
 }

@@ -20,12 +20,15 @@ mod allocate;
 mod audit;
 mod books;
 mod decide;
+mod difference;
 mod event;
 mod expect;
+mod file_hash;
 mod note;
 mod pay;
 mod payment;
 mod policy;
+mod post;
 mod posting;
 mod publish;
 mod rows;
@@ -45,10 +48,12 @@ mod tests;
 
 pub use account::{Block, Earnings, EpochAccount, MinerAccount, Stage};
 pub use allocate::{Allocation, AllocationError, allocate, fee_floor, spread_over_shares_floor};
-pub use audit::{AuditEpoch, AuditFile, AuditWork, Auditor, Difference, FileHash, recompute};
+pub use audit::{AuditEpoch, AuditFile, AuditWork, Auditor, recompute};
 pub use books::{Books, Imbalance};
 pub use decide::decide;
+pub use difference::Difference;
 pub use event::{Alarm, Changes, Effect, Event};
+pub use file_hash::FileHash;
 pub use note::Note;
 pub use payment::{
     AllocationRow, Payment, Payout, PayoutKey, PayoutKeyError, PayoutState, Preimage, Settlement,

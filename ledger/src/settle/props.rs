@@ -1,9 +1,11 @@
 //! Random histories: every invariant after every step, the audit of all of it, and the
 //! same books whatever came again.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use super::testing::*;
 use super::tests::file_of;
@@ -266,10 +268,97 @@ fn publish(books: &Books, effects: &[Effect], files: &mut Vec<AuditFile>) {
     }
 }
 
-fn history(steps: &[Step]) {
+/// What a history went through, to know that the histories together tried all of it.
+fn seen(books: &Books, seen: &mut BTreeSet<String>) {
+    let mut note = |what: &str| seen.insert(what.to_owned());
+    for payout in books.payouts().values() {
+        match &payout.state {
+            PayoutState::Operators => note("operators"),
+            PayoutState::ToFee => note("to fee"),
+            PayoutState::Suspended(Suspense::NoEpoch { .. }) => note("no epoch"),
+            PayoutState::Suspended(Suspense::NoWork) => note("no work"),
+            PayoutState::Suspended(Suspense::Implausible) => note("implausible"),
+            PayoutState::Suspended(Suspense::Stranger) => note("stranger"),
+            PayoutState::Settled(done) => {
+                if done.parts.len() > 2 {
+                    note("three parts");
+                }
+                let slices = || done.parts.iter().flat_map(|part| &part.slices);
+                if slices().any(|slice| slice.taken < slice.work) {
+                    note("cut window");
+                }
+                if done.parts.iter().any(|part| part.epoch != part.pays_over) {
+                    note("passed back");
+                }
+                if done.parts.len() == 1 && done.candidates.len() > 1 {
+                    note("gift");
+                }
+                match done.found {
+                    Found::Named {
+                        by: NamedBy::Hash, ..
+                    } => note("by hash"),
+                    Found::Named {
+                        by: NamedBy::PayoutHeight,
+                        ..
+                    } => note("by payout height"),
+                    Found::Named {
+                        by: NamedBy::FoundHeight,
+                        ..
+                    } => note("by found height"),
+                    Found::Deep => note("deep"),
+                    Found::Assigned { .. } => note("assigned"),
+                }
+            }
+        };
+    }
+    for epoch in books.epoch_accounts().values() {
+        if !epoch.absorbed.is_empty() && epoch.paid_over {
+            note("absorbed and paid");
+        }
+        if epoch.orphaned {
+            note("orphaned after money");
+        }
+        if epoch.earnings_refused.is_some() {
+            note("earnings refused");
+        }
+    }
+    if books.sums().withdrawn > 0 && books.sums().node_costs > 0 {
+        note("costs and withdrawals");
+    }
+}
+
+const ALL_WAYS: [&str; 20] = [
+    "operators",
+    "to fee",
+    "no epoch",
+    "no work",
+    "implausible",
+    "stranger",
+    "three parts",
+    "cut window",
+    "passed back",
+    "gift",
+    "by hash",
+    "by payout height",
+    "by found height",
+    "deep",
+    "assigned",
+    "absorbed and paid",
+    "orphaned after money",
+    "earnings refused",
+    "costs and withdrawals",
+    "resolved",
+];
+
+fn history(steps: &[Step], ways: &mut BTreeSet<String>) {
     let (books, files) = play(steps, false);
     let (repeated, _) = play(steps, true);
     assert_eq!(books, repeated);
+    seen(&books, ways);
+    let resolved = |line: &Posting| line.from == Account::Suspense && line.to != Account::Operator;
+    if books.postings().iter().any(resolved) {
+        ways.insert("resolved".into());
+    }
     let mut auditor = Auditor::default();
     let mut paid: BTreeMap<_, u64> = BTreeMap::new();
     for file in &files {
@@ -295,19 +384,26 @@ fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
 
 #[test]
 fn the_books_hold_whatever_happens() {
-    // A million steps by night; by day a few thousand.
+    // A million steps by night, new ones every time; by day the same few thousand.
     let nightly = std::env::var_os("AXEPOOL_NIGHTLY").is_some();
-    let (cases, length) = if nightly { (2_000, 1_000) } else { (48, 160) };
+    let (cases, length) = if nightly { (2_000, 1_000) } else { (64, 240) };
     let config = ProptestConfig {
         cases,
         failure_persistence: None,
         ..ProptestConfig::default()
     };
-    let mut runner = proptest::test_runner::TestRunner::new(config);
+    let mut runner = if nightly {
+        TestRunner::new(config)
+    } else {
+        TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
+    };
+    let ways = RefCell::new(BTreeSet::new());
     runner
         .run(&steps(length), |steps| {
-            history(&steps);
+            history(&steps, &mut ways.borrow_mut());
             Ok(())
         })
         .unwrap();
+    let all: BTreeSet<String> = ALL_WAYS.iter().map(|&way| way.to_owned()).collect();
+    assert_eq!(ways.into_inner(), all);
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::account::EpochAccount;
-use super::audit::{AuditEpoch, AuditFile, AuditWork, FileHash};
+use super::audit::{AuditEpoch, AuditFile, AuditWork};
+use super::file_hash::FileHash;
 use super::payment::{AllocationRow, Payout, PayoutState};
 use super::split::Works;
 use crate::{EpochId, MinerId, Work};

@@ -1,0 +1,46 @@
+//! What chains the audit files.
+
+use std::fmt;
+use std::str::FromStr;
+
+use bitcoin::hashes::{Hash as _, sha256};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::text;
+
+/// The SHA256 of an audit file's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileHash(sha256::Hash);
+
+impl FileHash {
+    /// Of a file as it is published.
+    pub fn of(bytes: &[u8]) -> Self {
+        FileHash(sha256::Hash::hash(bytes))
+    }
+}
+
+impl fmt::Display for FileHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for FileHash {
+    type Err = <sha256::Hash as FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(FileHash)
+    }
+}
+
+impl Serialize for FileHash {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        text::serialize(self, to)
+    }
+}
+
+impl<'de> Deserialize<'de> for FileHash {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        text::deserialize(from)
+    }
+}
