@@ -29,6 +29,8 @@ mod quote;
 mod seed;
 mod signed;
 mod store;
+#[cfg(test)]
+mod tests;
 mod token;
 mod worker;
 

@@ -177,7 +177,10 @@ fn as_rows(missing: &[Expected]) -> Vec<Row> {
     let mut rows = Vec::new();
     for expected in missing {
         let quote = expected.quote;
-        rows.push(Order::CreateQuote { quote });
+        // A payment makes the quote that it needs.
+        if expected.payments.is_empty() {
+            rows.push(Order::CreateQuote { quote });
+        }
         rows.extend(
             expected
                 .payments

@@ -53,16 +53,18 @@ impl From<Claim> for ClaimAnswer {
     }
 }
 
-/// The body is empty, `{}`, or `{"time_ms", "signature"}`.
+/// The body is empty, `{}`, or `{"time_ms", "signature"}`; half of that is no unsigned
+/// request.
 pub(super) async fn claim(
     State(mint): State<Mint>,
     Path(key): Path<String>,
     body: Bytes,
 ) -> Result<Json<ClaimAnswer>, HttpError> {
     #[derive(Default, Deserialize)]
+    #[serde(deny_unknown_fields)]
     struct Body {
-        #[serde(flatten)]
-        signed: Option<Signed>,
+        time_ms: Option<u64>,
+        signature: Option<String>,
     }
     let miner: MinerId = key.parse().map_err(HttpError::bad_request)?;
     let body: Body = if body.is_empty() {
@@ -70,7 +72,16 @@ pub(super) async fn claim(
     } else {
         serde_json::from_slice(&body).map_err(HttpError::bad_request)?
     };
-    let claim = mint.claim(&miner, body.signed.as_ref(), now_ms()).await?;
+    let signed = match (body.time_ms, body.signature) {
+        (Some(time_ms), Some(signature)) => Some(Signed { time_ms, signature }),
+        (None, None) => None,
+        _ => {
+            return Err(HttpError::bad_request(
+                "time_ms and signature belong together",
+            ));
+        }
+    };
+    let claim = mint.claim(&miner, signed.as_ref(), now_ms()).await?;
     Ok(Json(claim.into()))
 }
 

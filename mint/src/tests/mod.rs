@@ -1,0 +1,11 @@
+//! The mint from outside: over a real listener, with cdk's own wallet, and with a
+//! ledger that crashes.
+
+mod claims;
+mod crash;
+mod melts;
+mod refusals;
+mod start;
+mod support;
+mod wallets;
+mod work;
