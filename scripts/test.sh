@@ -7,4 +7,4 @@ say "documentation examples"
 cargo test --quiet --locked --workspace --doc
 
 say "tests${AXEPOOL_NIGHTLY:+, the long ones too}"
-exec cargo nextest run --locked --workspace "$@"
+exec cargo nextest run --locked --workspace --no-fail-fast "$@"

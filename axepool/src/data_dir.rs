@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 /// The accounting's store.
-pub fn ledger(data_dir: &Path) -> PathBuf {
+pub(crate) fn ledger(data_dir: &Path) -> PathBuf {
     data_dir.join("ledger.redb")
 }
 
 /// The socket of the running process.
-pub fn admin_socket(data_dir: &Path) -> PathBuf {
+pub(crate) fn admin_socket(data_dir: &Path) -> PathBuf {
     data_dir.join("admin.sock")
 }
 
@@ -21,7 +21,7 @@ pub fn admin_socket(data_dir: &Path) -> PathBuf {
 ///
 /// # Errors
 /// When it cannot be made, is no directory, or belongs to somebody else.
-pub fn prepare(data_dir: &Path) -> Result<()> {
+pub(crate) fn prepare(data_dir: &Path) -> Result<()> {
     let shown = data_dir.display();
     DirBuilder::new()
         .recursive(true)

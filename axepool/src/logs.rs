@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 ///
 /// # Errors
 /// When the filter cannot be read.
-pub fn start(filter: &str) -> Result<()> {
+pub(crate) fn start(filter: &str) -> Result<()> {
     let parsed = EnvFilter::try_new(filter).with_context(|| {
         format!(
             "--log {filter:?}: give a level (error, warn, info, debug, trace) or info,proxy=trace"
