@@ -186,3 +186,6 @@ pub fn network_target(nbits: u32) -> Result<U256, InvalidNbits> {
         Ok(target)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,8 @@ pub mod hex;
 pub mod job;
 mod proxy;
 pub mod seen;
+#[cfg(test)]
+mod testing;
 pub mod upstream;
 pub mod username;
 pub mod vardiff;

@@ -104,3 +104,99 @@ fn percent_decode(raw: &str) -> Cow<'_, str> {
     }
     Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::cases;
+
+    const HEX: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+
+    fn miner() -> MinerId {
+        HEX.parse().expect("the generator's x")
+    }
+
+    #[track_caller]
+    fn names(raw: &str, worker: &str) {
+        assert_eq!(
+            parse(raw),
+            Ok((miner(), WorkerName::clean(worker))),
+            "{raw}"
+        );
+    }
+
+    #[track_caller]
+    fn refused(raw: &str, label: &str) {
+        let error = parse(raw).expect_err("refused");
+        assert_eq!(error.label(), label, "{raw}");
+        assert!(UsernameError::LABELS.contains(&label));
+        assert!(raw.len() < 8 || !format!("{error} {error:?}").contains(raw.trim()));
+    }
+
+    #[test]
+    fn all_the_ways_to_write_it() {
+        let npub = miner().npub();
+        for key in [
+            HEX.to_owned(),
+            HEX.to_uppercase(),
+            npub.clone(),
+            npub.to_uppercase(),
+            npub.replacen('n', "N", 1),
+        ] {
+            names(&key, "");
+            names(&format!(" {key} "), "");
+            names(&format!("nostr:{key}.garage"), "garage");
+            names(&format!("NOSTR:{key}.garage"), "garage");
+            names(&format!("nostr%3A{key}%2egarage%20"), "garage");
+            names(&format!("{key}.a.b%"), "a.b%");
+            names(&format!("{key}."), "");
+        }
+        let encoded: String = npub.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        names(&encoded, "");
+    }
+
+    #[test]
+    fn what_cannot_be_paid() {
+        refused("", "empty");
+        refused("  ", "empty");
+        refused(".worker", "empty");
+        refused("nostr:", "empty");
+        refused(&"a".repeat(MAX_USERNAME_BYTES + 1), "too_long");
+        refused("bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq.x", "format");
+        refused("%ff%fe%", "format");
+        refused(&HEX[2..], "maybe_secret");
+        refused(
+            "nostr:nsec1vl029mgpspedva04g90vltkh6fvh240zqtv9k0t9af8935ke9laqsnlfe5",
+            "maybe_secret",
+        );
+        refused(&format!("02{}", "f".repeat(64)), "not_on_curve");
+        let npub = miner().npub();
+        let mistyped = if npub.ends_with('q') { 'p' } else { 'q' };
+        refused(&format!("{}{mistyped}.x", &npub[..62]), "checksum");
+    }
+
+    proptest! {
+        #![proptest_config(cases(2_000))]
+
+        #[test]
+        fn nothing_panics_and_nothing_is_repeated(raw in "\\PC{0,100}") {
+            if let Err(error) = parse(&raw) {
+                let text = format!("{error} {error:?}");
+                prop_assert!(raw.chars().count() < 24 || !text.contains(raw.as_str()));
+            }
+        }
+
+        #[test]
+        fn any_character_may_be_percent_encoded(worker in "[a-z0-9-]{1,32}", which: u128) {
+            let raw = format!("{HEX}.{worker}");
+            let encoded: String = raw
+                .chars()
+                .enumerate()
+                .map(|(at, c)| if which >> (at % 128) & 1 == 1 { format!("%{:02x}", u32::from(c)) } else { c.to_string() })
+                .collect();
+            prop_assert_eq!(parse(&encoded), Ok((miner(), WorkerName::clean(&worker))));
+        }
+    }
+}

@@ -21,7 +21,18 @@ use crate::Difficulty;
 pub const HYSTERESIS: f64 = 1.4;
 
 /// How sure a change must be, in standard deviations: two false ones a month.
-const SIGMAS: f64 = 3.0;
+const SIGMAS_TO_RAISE: f64 = 3.5;
+
+/// Fewer downwards: too high a difficulty leaves a slow miner in the dark for minutes.
+const SIGMAS_TO_LOWER: f64 = 3.0;
+
+/// So many shares should have come since the last one, and none did: by chance one gap in
+/// 22,000 is so long.
+const SILENCE: f64 = 10.0;
+
+/// A change keeps what was learned, as if it had been seen for so long: by itself one
+/// minute says little about a slow miner.
+const KEPT_SECS: f64 = 60.0;
 
 /// The spans of the two averages.
 const SPANS_SECS: [f64; 2] = [60.0, 300.0];
@@ -61,8 +72,13 @@ pub struct Vardiff {
     averages: [Average; 2],
     /// When the averages began.
     start_ms: u64,
+    /// When the difficulty last changed.
+    changed_ms: u64,
     /// Up to when they have decayed.
     now_ms: u64,
+    /// The last share, or the last change.
+    last_ms: u64,
+    /// Since the last change.
     shares: u16,
 }
 
@@ -84,7 +100,9 @@ impl Vardiff {
             shares_per_sec: shares_per_minute / 60.0,
             averages: [Average::default(); 2],
             start_ms: now_ms,
+            changed_ms: now_ms,
             now_ms,
+            last_ms: now_ms,
             shares: 0,
         }
     }
@@ -107,6 +125,7 @@ impl Vardiff {
             average.variance += assigned.get() * assigned.get();
         }
         self.shares = self.shares.saturating_add(1);
+        self.last_ms = self.now_ms;
     }
 
     /// Whether it is time for another difficulty: the new one, from now on also that
@@ -114,11 +133,13 @@ impl Vardiff {
     pub fn on_tick(&mut self, bounds: &Bounds, now_ms: u64) -> Option<Difficulty> {
         self.decay(now_ms);
         let now_ms = self.now_ms;
-        if now_ms.saturating_sub(self.start_ms) < MIN_BETWEEN_CHANGES_MS {
+        if now_ms.saturating_sub(self.changed_ms) < MIN_BETWEEN_CHANGES_MS {
             return None;
         }
         let current = self.difficulty(bounds);
-        let rate = self.significant_rate(current)?;
+        let rate = self
+            .silence(current)
+            .or_else(|| self.significant_rate(current))?;
         let target = round(Difficulty::new(rate / self.shares_per_sec).ok()?);
         let target = bounds.clamp(target);
         // At a bound the rest of the way may be too short to be worth a job.
@@ -126,7 +147,9 @@ impl Vardiff {
         if (HYSTERESIS.recip()..=HYSTERESIS).contains(&factor) {
             return None;
         }
+        let secs = self.elapsed_secs().min(KEPT_SECS);
         self.restart(target, now_ms);
+        self.keep(rate, secs);
         Some(target)
     }
 
@@ -138,12 +161,28 @@ impl Vardiff {
     /// The hashrate, hashes per second, over the last five minutes.
     pub fn hashrate(&self) -> f64 {
         let [_, average] = &self.averages;
-        let [_, span] = SPANS_SECS;
-        let weight = span * -(-self.elapsed_secs() / span).exp_m1();
+        let [_, span] = &SPANS_SECS;
+        let weight = weight(*span, self.elapsed_secs());
         if weight > 0.0 {
             average.sum / weight * 2f64.powi(32)
         } else {
             0.0
+        }
+    }
+
+    /// The rate that one share at the end of the present silence would mean, if that is
+    /// surely too long.
+    fn silence(&self, current: Difficulty) -> Option<f64> {
+        let secs = millis_to_secs(self.now_ms.saturating_sub(self.last_ms));
+        (secs * self.shares_per_sec > SILENCE).then(|| current.get() / secs)
+    }
+
+    /// Fills the averages as if `rate` had been seen for `secs`.
+    fn keep(&mut self, rate: f64, secs: f64) {
+        self.start_ms = self.now_ms.saturating_sub(secs_to_millis(secs));
+        for (average, span) in self.averages.iter_mut().zip(SPANS_SECS) {
+            average.sum = rate * weight(span, secs);
+            average.variance = rate * self.wanted.get() * squares(span, secs);
         }
     }
 
@@ -164,10 +203,12 @@ impl Vardiff {
                 let variance = expected * current.get() * squares / (weight * weight);
                 if rate > expected * HYSTERESIS && self.shares >= MIN_SHARES_TO_RAISE {
                     let seen = average.variance / (weight * weight);
-                    return ((rate - expected) > SIGMAS * variance.max(seen).sqrt())
+                    return ((rate - expected) > SIGMAS_TO_RAISE * variance.max(seen).sqrt())
                         .then_some(rate);
                 }
-                if rate < expected / HYSTERESIS && (expected - rate) > SIGMAS * variance.sqrt() {
+                if rate < expected / HYSTERESIS
+                    && (expected - rate) > SIGMAS_TO_LOWER * variance.sqrt()
+                {
                     // One share more than came: silence tells how low it may be, not that it is 0.
                     return Some(rate + current.get() * squares / (weight * weight));
                 }
@@ -197,10 +238,31 @@ impl Vardiff {
             shares_per_sec: self.shares_per_sec,
             averages: [Average::default(); 2],
             start_ms: now_ms,
+            changed_ms: now_ms,
             now_ms,
+            last_ms: now_ms,
             shares: 0,
         };
     }
+}
+
+/// The integral over `secs` of the weights.
+fn weight(span: f64, secs: f64) -> f64 {
+    span * -(-secs / span).exp_m1()
+}
+
+/// The integral over `secs` of the squares of the weights.
+fn squares(span: f64, secs: f64) -> f64 {
+    weight(span / 2.0, secs)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "at most a minute"
+)]
+fn secs_to_millis(secs: f64) -> u64 {
+    (secs * 1e3) as u64
 }
 
 #[expect(
@@ -224,3 +286,6 @@ fn round(difficulty: Difficulty) -> Difficulty {
     };
     Difficulty::new(rounded).unwrap_or(difficulty)
 }
+
+#[cfg(test)]
+mod tests;

@@ -150,3 +150,6 @@ fn versions(job: &UpstreamJob, mask: u32, bits: Option<u32>) -> Result<[Option<u
     let replaced = (job.version & !mask) | bits;
     Ok([Some(rolled), (replaced != rolled).then_some(replaced)])
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,3 +77,6 @@ impl Split {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

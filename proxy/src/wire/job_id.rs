@@ -73,3 +73,53 @@ impl FromStr for JobId {
         Ok(JobId::renotify(number(sequence)?, renotify))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn no_name_of_ours(text: &str) {
+        assert_eq!(text.parse::<JobId>(), Err(NotAJobId), "{text:?}");
+    }
+
+    #[test]
+    fn a_job_has_one_name() {
+        for text in [
+            "",
+            "r",
+            "r1",
+            "1r",
+            "01",
+            "A",
+            "+1",
+            "1r0",
+            "1r01",
+            "1r10000",
+            "1r1r1",
+            "1R1",
+            "10000000000000000",
+            "1 ",
+        ] {
+            no_name_of_ours(text);
+        }
+        assert_eq!("0".parse(), Ok(JobId::shared(0)));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(sequence: u64, renotify: u16) {
+            let id = JobId { sequence, renotify: NonZeroU16::new(renotify) };
+            prop_assert_eq!(id.to_string().parse(), Ok(id));
+        }
+
+        #[test]
+        fn what_is_read_is_written_the_same(text in "[0-9a-f]{1,3}(r[0-9a-f]{0,5})?") {
+            if let Ok(id) = text.parse::<JobId>() {
+                prop_assert_eq!(id.to_string(), text);
+            }
+        }
+    }
+}

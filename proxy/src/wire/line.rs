@@ -128,3 +128,104 @@ fn split_line(segment: &[u8]) -> Option<(&[u8], &[u8])> {
 fn trim(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::cases;
+
+    const LIMIT: usize = 8;
+
+    /// What a splitter gives that has all of it at once.
+    fn naive(bytes: &[u8]) -> Vec<Result<Vec<u8>, LineTooLong>> {
+        let mut pieces: Vec<&[u8]> = bytes.split(|&byte| byte == b'\n').collect();
+        let unfinished = pieces.pop().unwrap_or_default();
+        let mut lines: Vec<_> = pieces
+            .into_iter()
+            .filter_map(|piece| match piece.len() {
+                too_long if too_long > LIMIT => Some(Err(LineTooLong { limit: LIMIT })),
+                _ => Some(piece.strip_suffix(b"\r").unwrap_or(piece))
+                    .filter(|line| !line.is_empty())
+                    .map(|l| Ok(l.to_vec())),
+            })
+            .collect();
+        if unfinished.len() > LIMIT {
+            lines.push(Err(LineTooLong { limit: LIMIT }));
+        }
+        lines
+    }
+
+    fn decode(segments: &[&[u8]]) -> (Vec<Result<Vec<u8>, LineTooLong>>, LineDecoder) {
+        let mut decoder = LineDecoder::new(LIMIT);
+        let mut lines = Vec::new();
+        for segment in segments {
+            let mut rest = *segment;
+            loop {
+                match decoder.next_line(&mut rest) {
+                    Ok(Some(line)) => lines.push(Ok(line.to_vec())),
+                    Ok(None) => break,
+                    Err(error) => lines.push(Err(error)),
+                }
+            }
+        }
+        (lines, decoder)
+    }
+
+    #[test]
+    fn a_line_in_one_segment_is_borrowed_from_it() {
+        let segment = b"one\r\ntwo\n".to_vec();
+        let mut decoder = LineDecoder::new(LIMIT);
+        let mut rest = &segment[..];
+        let line = decoder
+            .next_line(&mut rest)
+            .expect("short")
+            .expect("a line");
+        assert_eq!((line, line.as_ptr()), (&b"one"[..], segment.as_ptr()));
+        assert_eq!(decoder.next_line(&mut rest), Ok(Some(&b"two"[..])));
+        assert_eq!(decoder.next_line(&mut rest), Ok(None));
+        assert_eq!(decoder.partial.capacity(), 0);
+    }
+
+    #[test]
+    fn nothing_is_kept_once_a_split_line_is_done() {
+        let (lines, decoder) = decode(&[b"on", b"e\ntw", b"o\n"]);
+        assert_eq!(lines, [Ok(b"one".to_vec()), Ok(b"two".to_vec())]);
+        assert!(!decoder.has_partial());
+        assert_eq!(decoder.partial.capacity(), 0);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_told_once_and_skipped() {
+        let (lines, decoder) = decode(&[b"12345678", b"9", b"0123456789", b"x\nafter\n"]);
+        assert_eq!(
+            lines,
+            [Err(LineTooLong { limit: LIMIT }), Ok(b"after".to_vec())]
+        );
+        assert_eq!(decoder.partial.capacity(), 0);
+        assert!(size_of::<LineDecoder>() <= 32);
+    }
+
+    proptest! {
+        #![proptest_config(cases(2_000))]
+
+        #[test]
+        fn any_segmentation_gives_the_lines_of_the_whole(
+            bytes in prop::collection::vec(prop_oneof![3 => Just(b'\n'), 2 => Just(b'\r'), 9 => Just(b'a'), 9 => any::<u8>()], 0..200),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
+        ) {
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            cuts.sort_unstable();
+            let mut segments = Vec::new();
+            let mut from = 0;
+            for cut in cuts.into_iter().chain([bytes.len()]) {
+                segments.push(&bytes[from..cut]);
+                from = cut;
+            }
+            let (lines, decoder) = decode(&segments);
+            prop_assert_eq!(lines, naive(&bytes));
+            prop_assert!(decoder.partial.len() <= LIMIT);
+        }
+    }
+}

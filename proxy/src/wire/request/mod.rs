@@ -140,3 +140,6 @@ fn method<'a>(
         _ => Method::Unknown(name),
     })
 }
+
+#[cfg(test)]
+mod tests;

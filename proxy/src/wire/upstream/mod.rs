@@ -26,3 +26,6 @@ pub const MAX_JOB_ID_BYTES: usize = 128;
 pub const MAX_EXTRANONCE1_BYTES: usize = 16;
 /// The longest line that a pool may send: a `mining.notify` of the greatest sizes above.
 pub const MAX_LINE_BYTES: usize = 160 * 1024;
+
+#[cfg(test)]
+mod tests;
