@@ -152,6 +152,14 @@ impl Metrics {
             .inc();
     }
 
+    /// How many authorizations were refused for `reason`.
+    #[cfg(test)]
+    pub(crate) fn authorizations_refused_for(&self, reason: &str) -> u64 {
+        self.authorizations_refused
+            .with_label_values(&[reason])
+            .get()
+    }
+
     /// A submission that was rejected.
     pub(crate) fn rejected(&self, reason: &'static str) {
         self.rejected.with_label_values(&[reason]).inc();

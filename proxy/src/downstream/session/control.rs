@@ -68,9 +68,16 @@ impl Control {
 
     /// Fixes the difficulty of a job that is about to be told. The target is `None`
     /// where it is the upstream's own, which the job carries.
-    pub(super) fn assign(&mut self, job: &UpstreamJob) -> (Difficulty, Option<Arc<Assigned>>) {
+    pub(super) fn assign(
+        &mut self,
+        job: &UpstreamJob,
+        now_ms: u64,
+    ) -> (Difficulty, Option<Arc<Assigned>>) {
         let difficulty = self.wanted_for(job);
-        self.ceiling = Some(job.upstream.difficulty);
+        if self.ceiling.replace(job.upstream.difficulty).is_none() {
+            // Before its first job a device is not silent, it has nothing to do.
+            self.vardiff.suggest(difficulty, now_ms);
+        }
         if difficulty == job.upstream.difficulty {
             return (difficulty, None);
         }

@@ -59,7 +59,7 @@ impl Session {
     }
 
     fn tell(&mut self, job: &Arc<UpstreamJob>, clean: bool, turn: &mut Turn<'_>) -> bool {
-        let (difficulty, assigned) = self.control.assign(job);
+        let (difficulty, assigned) = self.control.assign(job, turn.now.ms());
         let age_ms = turn.now.ms().saturating_sub(job.received_ms);
         let age_secs = u32::try_from(age_ms / 1000).unwrap_or(u32::MAX);
         let Some(told) = self.jobs.tell(job.clone(), assigned, age_secs) else {

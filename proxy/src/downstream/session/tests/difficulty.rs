@@ -1,0 +1,182 @@
+//! Difficulty: never above the upstream's, one per job, pushed with care.
+
+use serde_json::json;
+
+use super::*;
+
+fn suggest(id: u32, number: f64) -> String {
+    format!(r#"{{"id":{id},"method":"mining.suggest_difficulty","params":[{number}]}}"#)
+}
+
+/// The last difficulty that the device was told.
+fn told(heard: &[Value]) -> Option<f64> {
+    let last = heard
+        .iter()
+        .rev()
+        .find(|line| line["method"] == "mining.set_difficulty");
+    last.map(|line| line["params"][0].as_f64().unwrap())
+}
+
+#[track_caller]
+fn suggestion(upstream: f64, suggested: f64, expected: f64) {
+    let mut world = World::new(upstream);
+    world.say(&subscribe(1, "x")).unwrap();
+    world.say(&suggest(2, suggested)).unwrap();
+    world.say(&authorize(3, MINER)).unwrap();
+    assert_eq!(told(&world.heard()), Some(expected), "suggested before");
+
+    let mut world = World::new(upstream);
+    world.say(&subscribe(1, "x")).unwrap();
+    world.say(&authorize(2, MINER)).unwrap();
+    let first = told(&world.heard());
+    world.say(&suggest(3, suggested)).unwrap();
+    assert_eq!(
+        told(&world.heard()).or(first),
+        Some(expected),
+        "suggested after"
+    );
+}
+
+#[test]
+fn a_suggestion_holds_up_to_the_upstreams_difficulty() {
+    suggestion(0.002, 1000.0, 0.002);
+    suggestion(5000.0, 65535.0, 5000.0);
+    suggestion(5000.0, 512.5, 512.5);
+    suggestion(5000.0, 1e-300, EVERY_HASH);
+    suggestion(5000.0, 1e300, 5000.0);
+}
+
+#[test]
+fn the_floor_and_the_devices_minimum_yield_to_the_upstream() {
+    let mut rules = rules();
+    rules.min_difficulty = difficulty(256.0);
+    rules.start_difficulty = difficulty(1.0);
+    let mut world = World::with_rules(5000.0, rules.clone());
+    world.begin("x");
+    assert_eq!(world.session.control.told, Some(difficulty(256.0)));
+    let mut world = World::with_rules(100.0, rules);
+    world.begin("x");
+    assert_eq!(world.session.control.told, Some(difficulty(100.0)));
+    let minimum = r#"{"id":1,"method":"mining.configure","params":[["minimum-difficulty"],{"minimum-difficulty.value":4000}]}"#;
+    let mut world = World::new(3000.0);
+    world.say(minimum).unwrap();
+    world.begin("x");
+    assert_eq!(world.session.control.told, Some(difficulty(3000.0)));
+    world.job(NewJob::numbered(2, 9000.0)).unwrap();
+    assert_eq!(told(&world.heard()), Some(4000.0));
+}
+
+#[test]
+fn a_job_with_a_lower_difficulty_lowers_the_devices_before_it() {
+    let mut world = World::mining(5000.0);
+    world.job(NewJob::numbered(2, 10.0)).unwrap();
+    assert_eq!(
+        world.heard_kinds(),
+        ["mining.set_difficulty", "mining.notify"]
+    );
+    assert_eq!(world.session.control.told, Some(difficulty(10.0)));
+    world.job(NewJob::numbered(3, 10.0)).unwrap();
+    assert_eq!(world.heard_kinds(), ["mining.notify"]);
+}
+
+#[test]
+fn a_push_repeats_the_job_under_a_new_name_with_a_later_time() {
+    let mut world = World::mining(5000.0);
+    world.now_ms = 4_000;
+    world.say(&suggest(4, 2000.0)).unwrap();
+    let heard = world.heard();
+    let kinds: Vec<_> = heard.iter().map(kind).collect();
+    assert_eq!(kinds, ["reply 4", "mining.set_difficulty", "mining.notify"]);
+    let notify = &heard[2]["params"];
+    assert_eq!(notify[0], "1r1");
+    assert_eq!(notify[7], format!("{:08x}", NTIME + 5));
+    assert_eq!(notify[8], false);
+}
+
+#[test]
+fn each_job_keeps_the_target_it_was_told_with() {
+    let mut world = World::mining(EVERY_HASH);
+    // The upstream asks for more from now on, the device was told less before.
+    world.job(NewJob::numbered(2, 1.0)).unwrap();
+    world.say(&submit(10, "1", 1)).unwrap();
+    world.say(&submit(11, "2", 1)).unwrap();
+    assert_eq!(world.records().len(), 1);
+    assert_eq!(
+        world.records()[0].work,
+        Assigned::of(difficulty(EVERY_HASH)).work
+    );
+    let heard = world.heard();
+    assert_eq!(
+        heard.last().unwrap()["error"],
+        json!([23, "low difficulty share", null])
+    );
+}
+
+#[test]
+fn renotifies_cannot_be_provoked_at_will() {
+    let mut world = World::mining(5000.0);
+    let mut notifies = 0;
+    for second in 0..120 {
+        world
+            .say(&suggest(4, if second % 2 == 0 { 10.0 } else { 3000.0 }))
+            .unwrap();
+        world.wait(1_000).unwrap();
+        notifies += world
+            .heard_kinds()
+            .iter()
+            .filter(|kind| *kind == "mining.notify")
+            .count();
+    }
+    assert!(notifies <= 12, "{notifies} in two minutes");
+}
+
+#[test]
+fn names_and_times_of_renotifies_never_repeat() {
+    let mut world = World::mining(5000.0);
+    let mut last = NTIME;
+    for push in 1..=20_u32 {
+        world.wait(61_000).unwrap();
+        world.heard();
+        world.say(&suggest(4, 10.0 + f64::from(push))).unwrap();
+        let heard = world.heard();
+        let notify = &heard.last().unwrap()["params"];
+        let ntime = u32::from_str_radix(notify[7].as_str().unwrap(), 16).unwrap();
+        assert!(ntime > last);
+        last = ntime;
+    }
+}
+
+#[test]
+fn silence_lowers_the_difficulty_and_a_storm_of_shares_raises_it() {
+    let mut world = World::mining(1e6);
+    world.wait(500_000).unwrap();
+    let heard = world.heard();
+    assert!(told(&heard).unwrap() < 700.0, "{heard:?}");
+    assert!(world.metrics.vardiff_down.get() > 0);
+
+    let mut world = World::new(1.0);
+    world.rules.start_difficulty = difficulty(EVERY_HASH);
+    world.session = Session::new(&world.rules, 0);
+    world.begin("x");
+    for nonce in 0..200 {
+        world.say(&submit(10, "1", nonce)).unwrap();
+        world.wait(50).unwrap();
+    }
+    assert!(told(&world.heard()).unwrap() > 2.0 * EVERY_HASH);
+    assert!(world.metrics.vardiff_up.get() > 0);
+}
+
+#[test]
+fn equal_jobs_of_the_upstream_get_times_of_their_own() {
+    let mut world = World::mining(5000.0);
+    let seen = world.lane.view.jobs[0].seen.clone();
+    world
+        .job(NewJob {
+            seen,
+            ..NewJob::numbered(2, 5000.0)
+        })
+        .unwrap();
+    let heard = world.heard();
+    assert_eq!(heard[0]["params"][0], "2");
+    assert_eq!(heard[0]["params"][7], format!("{:08x}", NTIME + 1));
+}
