@@ -21,6 +21,10 @@ const KEEPALIVE_TIME: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_RETRIES: u32 = 3;
 
+/// How long one address of a host may take: broken IPv6 must not use up the time that
+/// the whole attempt has.
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// A byte stream, whatever is below it.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -36,9 +40,7 @@ pub(super) struct Dialer {
 impl Dialer {
     /// Connects. There is no timeout here: the caller's covers the way to the first job.
     pub(super) async fn dial(&self, url: &UpstreamUrl) -> Result<Box<dyn Stream>, Failure> {
-        let tcp = TcpStream::connect((url.host.as_str(), url.port))
-            .await
-            .map_err(Failure::Connect)?;
+        let tcp = connect(url).await.map_err(Failure::Connect)?;
         tune(&tcp).map_err(Failure::Connect)?;
         if !url.tls {
             return Ok(Box::new(tcp));
@@ -55,6 +57,19 @@ impl Dialer {
             })?;
         Ok(Box::new(stream))
     }
+}
+
+/// Tries the host's addresses in their order.
+async fn connect(url: &UpstreamUrl) -> io::Result<TcpStream> {
+    let mut error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for address in tokio::net::lookup_host((url.host.as_str(), url.port)).await? {
+        match tokio::time::timeout(ADDRESS_TIMEOUT, TcpStream::connect(address)).await {
+            Ok(Ok(tcp)) => return Ok(tcp),
+            Ok(Err(refused)) => error = refused,
+            Err(late) => error = late.into(),
+        }
+    }
+    Err(error)
 }
 
 fn tune(tcp: &TcpStream) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! One connection to the pool: its socket and its [`Client`].
 
+use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
@@ -22,6 +23,10 @@ const MAX_UNWRITTEN_BYTES: usize = 512 * 1024;
 /// When nothing could be written for so long, the connection is dead.
 const WRITE_TIMEOUT_MS: u64 = 15_000;
 
+/// So many events are kept until the first job; of more, what is only for the log is
+/// dropped. A pool that talks rubbish for the whole handshake must not fill the memory.
+const MAX_EVENTS: usize = 256;
+
 /// A share that was sent, kept for its answer.
 #[derive(Debug)]
 pub(super) struct Sent {
@@ -38,6 +43,8 @@ pub(super) struct Link {
     decoder: LineDecoder,
     client: Client<Sent>,
     redirects: Redirects,
+    /// Written, but perhaps still in TLS's own buffer.
+    unflushed: bool,
     /// Since when bytes wait without any being written.
     unwritten_since_ms: Option<u64>,
     /// Happened, and not taken yet.
@@ -57,6 +64,7 @@ impl Link {
             decoder: LineDecoder::new(MAX_LINE_BYTES),
             client: Client::new(options, monotonic_ms()),
             redirects,
+            unflushed: false,
             unwritten_since_ms: None,
             events: Vec::new(),
             established_ms: None,
@@ -117,7 +125,7 @@ impl Link {
     /// is possible first.
     pub(super) async fn step(&mut self) -> Result<(), Failure> {
         let now_ms = monotonic_ms();
-        let unwritten = !self.client.out().is_empty();
+        let unwritten = self.unflushed || !self.client.out().is_empty();
         let since_ms = unwritten.then(|| *self.unwritten_since_ms.get_or_insert(now_ms));
         let write_due_ms = since_ms.map(|since_ms| since_ms.saturating_add(WRITE_TIMEOUT_MS));
         let due_ms = self
@@ -127,7 +135,7 @@ impl Link {
         let wait = Duration::from_millis(due_ms.saturating_sub(now_ms));
         tokio::select! {
             biased;
-            written = self.writer.write(self.client.out()), if unwritten => {
+            written = write_or_flush(&mut self.writer, self.client.out()), if unwritten => {
                 self.wrote(written.map_err(Failure::Io)?)?;
             }
             read = self.reader.read(&mut self.buffer) => {
@@ -145,13 +153,15 @@ impl Link {
         self.collect()
     }
 
-    fn wrote(&mut self, bytes: usize) -> Result<(), Failure> {
-        if bytes == 0 {
-            return Err(Failure::Closed {
-                answered: self.is_answered(),
-            });
+    fn wrote(&mut self, written: Written) -> Result<(), Failure> {
+        match written {
+            Written::Bytes(0) => return Err(Failure::Closed { answered: self.is_answered() }),
+            Written::Bytes(bytes) => {
+                self.client.out().drain(..bytes);
+                self.unflushed = true;
+            }
+            Written::Flushed => self.unflushed = false,
         }
-        self.client.out().drain(..bytes);
         self.unwritten_since_ms = None;
         Ok(())
     }
@@ -187,7 +197,10 @@ impl Link {
             if matches!(event, Event::Job(_)) {
                 self.established_ms.get_or_insert_with(monotonic_ms);
             }
-            self.events.push(event);
+            let only_for_the_log = matches!(event, Event::Ignored(_) | Event::Message(_));
+            if self.events.len() < MAX_EVENTS || !only_for_the_log {
+                self.events.push(event);
+            }
         }
         end.map_or(Ok(()), Err)
     }
@@ -231,4 +244,19 @@ impl Link {
             | Event::Ignored(_) => return None,
         })
     }
+}
+
+/// What a write came to.
+enum Written {
+    /// So many bytes were taken.
+    Bytes(usize),
+    /// There was nothing to write, and all that was written is on its way.
+    Flushed,
+}
+
+async fn write_or_flush(writer: &mut WriteHalf<Box<dyn Stream>>, bytes: &[u8]) -> io::Result<Written> {
+    if bytes.is_empty() {
+        return writer.flush().await.map(|()| Written::Flushed);
+    }
+    writer.write(bytes).await.map(Written::Bytes)
 }

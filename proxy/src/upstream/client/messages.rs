@@ -11,6 +11,9 @@ use crate::wire::upstream::{Notify, PoolMessage, Reconnect, Reply, parse, reques
 /// The most characters of a pool's words that are kept.
 const MAX_MESSAGE_CHARS: usize = 200;
 
+/// So many messages of a pool reach the log in a minute.
+const MAX_MESSAGES_PER_MINUTE: u32 = 10;
+
 impl<T> Client<T> {
     /// Takes one line of the pool, without its end.
     pub(in crate::upstream) fn receive(&mut self, line: &[u8], now_ms: u64) {
@@ -39,7 +42,7 @@ impl<T> Client<T> {
                 self.set_version_mask(mask);
             }
             PoolMessage::Reconnect(reconnect) => self.events.push(reconnect_event(reconnect)),
-            PoolMessage::ShowMessage(text) => self.events.push(Event::Message(clean(&text))),
+            PoolMessage::ShowMessage(text) => self.show(&text, now_ms),
             PoolMessage::Ping(id) => request::pong(&mut self.out, id),
             PoolMessage::GetVersion(id) => {
                 request::version(&mut self.out, id, &self.options.user_agent);
@@ -49,6 +52,19 @@ impl<T> Client<T> {
                     .push(Event::Ignored(format!("unknown method {}", clean(&method))));
             }
         }
+    }
+
+    /// Passes on a pool's words, but not a flood of them.
+    fn show(&mut self, text: &str, now_ms: u64) {
+        if now_ms.saturating_sub(self.messages_since_ms) >= 60_000 {
+            (self.messages, self.messages_since_ms) = (0, now_ms);
+        }
+        self.messages = self.messages.saturating_add(1);
+        self.events.push(if self.messages <= MAX_MESSAGES_PER_MINUTE {
+            Event::Message(clean(text))
+        } else {
+            Event::Ignored("too many messages".to_owned())
+        });
     }
 
     fn notify(&mut self, notify: Box<Notify>, now_ms: u64) {

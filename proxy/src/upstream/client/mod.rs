@@ -50,6 +50,9 @@ pub(super) struct Client<T> {
     submits: Submits<T>,
     /// When the last job came, or the connection was made.
     last_job_ms: u64,
+    /// The pool's words to the operator since `messages_since_ms`.
+    messages: u32,
+    messages_since_ms: u64,
     /// Lines for the pool.
     out: Vec<u8>,
     events: Vec<Event<T>>,
@@ -67,6 +70,8 @@ impl<T> Client<T> {
             mask_granted: false,
             submits: Submits::default(),
             last_job_ms: now_ms,
+            messages: 0,
+            messages_since_ms: now_ms,
             out: Vec::new(),
             events: Vec::new(),
         };

@@ -155,13 +155,20 @@ impl Lane {
         if !self.course.is_lead() {
             return;
         }
-        self.shared.metrics().set_connected(to.index, &to.url, true);
+        self.set_connected(to, true);
         self.shared.status().send_modify(|status| {
             status.up = true;
             status.since = Instant::now();
             status.url_index = to.index;
             status.url = Some(to.url.clone());
         });
+    }
+
+    /// Under the config's URL, wherever the pool may have sent us from there.
+    pub(super) fn set_connected(&self, to: &Destination, up: bool) {
+        if let Some(configured) = self.connector.destination(to.index) {
+            self.shared.metrics().set_connected(to.index, &configured.url, up);
+        }
     }
 
     fn update_status(&self) {

@@ -148,9 +148,7 @@ impl Lane {
             self.unanswered(sent);
         }
         if self.course.is_lead() {
-            self.shared
-                .metrics()
-                .set_connected(to.index, &to.url, false);
+            self.set_connected(to, false);
         }
         self.tell_end(to, failure);
     }

@@ -80,9 +80,7 @@ impl Lane {
         better: Destination,
     ) {
         tracing::info!(url = %better.url, before = %to.url, "a preferred upstream is back");
-        self.shared
-            .metrics()
-            .set_connected(to.index, &to.url, false);
+        self.set_connected(to, false);
         self.shared
             .metrics()
             .disconnected(Failure::UrlChanged.label());
