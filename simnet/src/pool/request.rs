@@ -118,3 +118,72 @@ fn submit(params: &[Value]) -> Option<Submit> {
         version_bits,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn calls_are_told_apart() {
+        #[track_caller]
+        fn case(method: &str, params: Value, expected: Call) {
+            let line = json!({ "id": 4, "method": method, "params": params }).to_string();
+            let request = Request::parse(&line).unwrap();
+            assert_eq!((request.id, request.call), (json!(4), expected));
+        }
+        let all = Call::Configure {
+            mask: Some(u32::MAX),
+        };
+        case("mining.configure", json!([["version-rolling"], {}]), all);
+        let some = json!([["x", "version-rolling"], { "version-rolling.mask": "00ff0000" }]);
+        case(
+            "mining.configure",
+            some,
+            Call::Configure {
+                mask: Some(0x00ff_0000),
+            },
+        );
+        case(
+            "mining.configure",
+            json!([["x"]]),
+            Call::Configure { mask: None },
+        );
+        let submit = json!(["u.w", "1f", "0a0b", "655f0000", "7", "00002000"]);
+        let expected = Submit {
+            username: "u.w".to_owned(),
+            job_id: "1f".to_owned(),
+            extranonce2: vec![10, 11],
+            ntime: 0x655f_0000,
+            nonce: 7,
+            version_bits: Some(0x2000),
+        };
+        case("mining.submit", submit, Call::Submit(Ok(expected)));
+        case(
+            "mining.submit",
+            json!(["u.w", 5]),
+            Call::Submit(Err("u.w".to_owned())),
+        );
+        case(
+            "mining.else",
+            json!([]),
+            Call::Unknown("mining.else".to_owned()),
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_too_much(line in ".{0,200}", method in "mining\\.[a-z_.]{0,20}") {
+            let _ = Request::parse(&line);
+            let text = Value::from(line);
+            let params = json!([text, [text], { "version-rolling.mask": text }, -1, 1e300]);
+            let message = json!({ "id": text, "method": method, "params": params });
+            prop_assert!(
+                Request::parse(&message.to_string()).is_some()
+                    || method == "mining.suggest_difficulty"
+            );
+        }
+    }
+}

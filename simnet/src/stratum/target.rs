@@ -117,6 +117,22 @@ mod tests {
         U512::from(mantissa) << usize::try_from(exponent).unwrap()
     }
 
+    proptest::proptest! {
+        /// The target is the largest whose product with the difficulty is at most diff1.
+        #[test]
+        fn targets_are_rounded_down(mantissa in 1u64..1 << 53, shift in 0i32..60) {
+            #[expect(clippy::cast_precision_loss, reason = "53 bits fit exactly")]
+            let difficulty = mantissa as f64 * 2f64.powi(-shift);
+            let target = Target::of_difficulty(difficulty).unwrap();
+            let scaled = (U512::from(DIFFICULTY_1) << DIFFICULTY_1_SHIFT) << shift.unsigned_abs() as usize;
+            let times = |target: U512| target * U512::from(mantissa);
+            let whole = U512::from(target.0);
+            proptest::prop_assert!(times(whole) <= scaled);
+            let next_is_above = times(whole + U512::from(1u8)) > scaled;
+            proptest::prop_assert!(next_is_above || target.0 == U256::MAX);
+        }
+    }
+
     #[test]
     fn nonsense_has_no_target() {
         for difficulty in [0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
