@@ -177,7 +177,7 @@ fn values_that_do_not_do_are_told_with_what_to_do() {
     case(
         &minimal("[stratum]\ntarget_shares_per_minute = inf"),
         "stratum.target_shares_per_minute",
-        "0.1 to 600",
+        "0.1 to 1000000",
     );
     case(
         &minimal("[stratum]\nmax_connections = 0"),

@@ -35,10 +35,10 @@ pub(super) fn read(section: &mut Section<'_>, base: &Path) -> DownstreamConfig {
         );
     }
     let target_shares_per_minute = section.get_if("target_shares_per_minute", 8.0, |rate: &f64| {
-        let is_sane = (0.1..=600.0).contains(rate);
+        let is_sane = (0.1..=1e6).contains(rate);
         is_sane
             .then_some(())
-            .ok_or_else(|| Refusal::new("not from 0.1 to 600", "6 to 10 suits a Bitaxe"))
+            .ok_or_else(|| Refusal::new("not from 0.1 to 1000000", "6 to 10 suits a Bitaxe"))
     });
     DownstreamConfig {
         listen,

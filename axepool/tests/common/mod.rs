@@ -12,6 +12,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -283,7 +284,7 @@ impl Drop for PoolProcess {
             let _ = child.wait();
         }
         if std::thread::panicking() {
-            eprintln!("the log of axepool run:\n{}", self.log());
+            let _ = writeln!(std::io::stderr(), "the log of axepool run:\n{}", self.log());
         }
     }
 }

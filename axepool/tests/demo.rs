@@ -1,0 +1,262 @@
+//! The commands that mine: the demonstration, the simulated sides and the load, each as
+//! the process that a person starts.
+
+mod common;
+
+use std::io::{BufRead, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{PATIENCE, PoolProcess, PoolSetup, axepool, stderr, stdout};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A command in the background, ended with Ctrl-C.
+struct Background {
+    child: Child,
+    out: BufReader<std::process::ChildStdout>,
+}
+
+impl Background {
+    fn start(args: &[&str], directory: &Path) -> Background {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_axepool"))
+            .args(args)
+            .current_dir(directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("axepool starts");
+        let out = BufReader::new(child.stdout.take().expect("piped"));
+        Background { child, out }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).expect("a line");
+        line
+    }
+
+    /// Presses Ctrl-C; what it wrote since, and its exit code.
+    fn interrupt(mut self) -> (String, Option<i32>) {
+        let pid = i32::try_from(self.child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("a pid");
+        kill_process(pid, Signal::INT).expect("SIGINT");
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).expect("its output");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("wait") {
+                return (rest, status.code());
+            }
+            assert!(Instant::now() < deadline, "still running after Ctrl-C");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_demonstration_agrees_with_everybodys_books() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let output = axepool(
+        &[
+            "demo",
+            "--seconds",
+            "4",
+            "--miners",
+            "3",
+            "--data-dir",
+            "data",
+        ],
+        dir.path(),
+    );
+    let said = stdout(&output);
+    assert!(output.status.success(), "{said}{}", stderr(&output));
+    assert!(said.contains("all books agree"), "{said}");
+    assert!(
+        said.contains("bitaxe-3") && !said.contains("bitaxe-4"),
+        "{said}"
+    );
+
+    // What it leaves behind is an ordinary pool's data.
+    let epochs = axepool(&["epochs", "--data-dir", "data", "--json"], dir.path());
+    let epochs: Vec<ledger::Epoch> = serde_json::from_slice(&epochs.stdout).expect("JSON");
+    assert_eq!(epochs.len(), 2, "{epochs:?}");
+    assert_eq!(epochs[0].totals.miners, 3, "{epochs:?}");
+    assert!(epochs[0].totals.shares > 30, "{epochs:?}");
+    let miners = axepool(
+        &["miners", "--data-dir", "data", "--epoch", "1", "--workers"],
+        dir.path(),
+    );
+    assert_eq!(
+        stdout(&miners).matches("npub1").count(),
+        3,
+        "{}",
+        stdout(&miners)
+    );
+    assert!(
+        stdout(&miners).contains("bitaxe-2 (all epochs)"),
+        "{}",
+        stdout(&miners)
+    );
+
+    // A second one in the same directory begins with an epoch of its own.
+    let again = axepool(
+        &["demo", "--seconds", "2", "--data-dir", "data"],
+        dir.path(),
+    );
+    assert!(
+        again.status.success(),
+        "{}{}",
+        stdout(&again),
+        stderr(&again)
+    );
+    assert!(
+        stdout(&again).contains("epoch 2, closed"),
+        "{}",
+        stdout(&again)
+    );
+}
+
+#[test]
+fn ctrl_c_ends_the_demonstration_with_the_comparison() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut demo = Background::start(&["demo", "--keep-running"], dir.path());
+    assert!(
+        demo.line()
+            .starts_with("5 simulated Bitaxes -> axepool at 127.0.0.1:")
+    );
+    let path = demo.line();
+    assert!(path.contains("axepool status --data-dir /"), "{path}");
+    // The first line about the mining: it runs.
+    assert!(demo.line().contains(" devices, "));
+    let (rest, code) = demo.interrupt();
+    assert!(rest.contains("all books agree"), "{rest}");
+    assert_eq!(code, Some(0));
+    let data = path
+        .split_whitespace()
+        .find(|word| word.starts_with('/'))
+        .expect("the directory");
+    assert!(!Path::new(data).exists(), "{data} is left behind");
+}
+
+#[tokio::test]
+async fn simulated_sides_meet_at_a_real_pool() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut ocean = Background::start(
+        &[
+            "sim",
+            "pool",
+            "--listen",
+            "127.0.0.1:0",
+            "--difficulty",
+            "0.0001",
+        ],
+        dir.path(),
+    );
+    let line = ocean.line();
+    let address = line
+        .trim()
+        .strip_prefix("listening on ")
+        .expect("an address");
+    let pool = PoolProcess::start(PoolSetup::regtest(address.parse().expect("an address"))).await;
+    pool.wait_ready().await;
+    let target = pool.stratum().await.to_string();
+    let devices = [
+        "sim",
+        "miners",
+        "--target",
+        &target,
+        "--count",
+        "2",
+        "--seconds",
+        "3",
+    ];
+    let output = axepool(&devices, dir.path());
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains("bitaxe-2"), "{}", stdout(&output));
+    let miners = pool.miners(None).await;
+    assert_eq!(miners.miners.len(), 2, "{miners:?}");
+    assert!(
+        miners.miners.iter().all(|row| row.hashrate > 0.0),
+        "{miners:?}"
+    );
+    assert!(
+        miners.miners.iter().all(|row| row.workers.len() == 1),
+        "{miners:?}"
+    );
+    drop(pool);
+    let (books, code) = ocean.interrupt();
+    assert_eq!(code, Some(0));
+    assert!(books.contains("\"users\":[\"bcrt1q"), "{books}");
+}
+
+#[tokio::test]
+async fn load_measures_a_real_pool() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut ocean = Background::start(
+        &[
+            "sim",
+            "pool",
+            "--listen",
+            "127.0.0.1:0",
+            "--difficulty",
+            "0.00001",
+        ],
+        dir.path(),
+    );
+    let line = ocean.line();
+    let address = line
+        .trim()
+        .strip_prefix("listening on ")
+        .expect("an address");
+    let mut setup = PoolSetup::regtest(address.parse().expect("an address"));
+    setup.stratum = "min_difficulty = 0.00000001\nstart_difficulty = 0.00000001\n\
+                     target_shares_per_minute = 1000000\nmessages_per_second = 100000\n"
+        .to_owned();
+    let pool = PoolProcess::start(setup).await;
+    pool.wait_ready().await;
+    let (target, pid) = (pool.stratum().await.to_string(), pool.pid().to_string());
+    let args = [
+        "load",
+        "--target",
+        &target,
+        "--connections",
+        "50",
+        "--seconds",
+        "2",
+        "--pid",
+        &pid,
+        "--json",
+    ];
+    let output = axepool(&args, dir.path());
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}{}", stdout(&output), stderr(&output)));
+    assert!(output.status.success(), "{report:#}");
+    assert_eq!(report["connections"], 50, "{report:#}");
+    let accepted = report["accepted"].as_u64().expect("a number");
+    assert!(accepted > 50, "{report:#}");
+    assert!(
+        report["server"]["cpu_secs"].as_f64().is_some(),
+        "{report:#}"
+    );
+    // Each share that was answered with `true` is in the ledger; what was in flight at
+    // the end may be there too.
+    let in_ledger = pool.miners(None).await.epoch.totals.shares;
+    let unanswered = report["unanswered"].as_u64().expect("a number");
+    assert!(
+        (accepted..=accepted + unanswered).contains(&in_ledger),
+        "{in_ledger}: {report:#}"
+    );
+    let remote = axepool(&["load", "--target", "192.0.2.1:3333"], dir.path());
+    assert_eq!(remote.status.code(), Some(1), "{}", stderr(&remote));
+}

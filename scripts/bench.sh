@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# Release build, the rooms' own benchmarks, then the real process under load: a
+# simulated OCEAN, `axepool run` and `axepool load`, each a process of its own, on this
+# machine. The load generator shares the cores with what it measures.
+#   --big          more miners and longer, for the nightly run
+#   --load-only    without the rooms' benchmarks
+. "$(dirname "$0")/lib.sh"
+
+seconds=10
+counts=(1000 10000)
+rooms=yes
+for option in "$@"; do
+    case "$option" in
+        --big) seconds=60 counts=(1000 10000 20000) ;;
+        --load-only) rooms= ;;
+        *) die "unknown option '$option': --big or --load-only" ;;
+    esac
+done
+
+say "release build"
+cargo build --locked --release -p axepool
+axepool="${CARGO_TARGET_DIR:-target}/release/axepool"
+
+if [ -n "$rooms" ]; then
+    for bench in */benches/*.rs; do
+        [ -e "$bench" ] || continue
+        room=${bench%%/*}
+        name=$(basename "$bench" .rs)
+        say "benchmark $name of $room"
+        cargo bench --locked -p "$room" --bench "$name"
+    done
+fi
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/axepool-bench-XXXXXX")
+ocean_pid='' pool_pid=''
+end() {
+    for pid in $pool_pid $ocean_pid; do
+        kill "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    rm -rf "$work"
+}
+trap end EXIT
+
+# Tries a command for ten seconds until it succeeds.
+within_10_s() {
+    local what=$1; shift
+    for _ in $(seq 200); do
+        if "$@" >/dev/null 2>&1; then return; fi
+        sleep 0.05
+    done
+    cat "$work"/*.log >&2
+    die "no $what within ten seconds"
+}
+
+# Each connection is a file on both sides.
+ulimit -n "$(ulimit -Hn)" || true
+
+say "a simulated OCEAN and axepool run"
+"$axepool" sim pool --listen 127.0.0.1:0 --difficulty 0.000001 --job-interval 2 >"$work/ocean" 2>"$work/ocean.log" &
+ocean_pid=$!
+within_10_s "simulated OCEAN" grep -q '^listening on ' "$work/ocean"
+ocean=$(sed -n 's/^listening on //p' "$work/ocean")
+
+# Shares so easy that the server is measured and not the hashing, no limit that the
+# load would run into, and the defaults for everything else.
+cat >"$work/axepool.toml" <<TOML
+[pool]
+network = "regtest"
+[upstream]
+urls = ["stratum+tcp://$ocean"]
+address = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
+[stratum]
+listen = "127.0.0.1:0"
+min_difficulty = 0.0000000025
+start_difficulty = 0.0000000025
+target_shares_per_minute = 1000000
+messages_per_second = 1000000
+max_connections = 30000
+[metrics]
+listen = "127.0.0.1:0"
+TOML
+"$axepool" run --config "$work/axepool.toml" --log warn 2>"$work/pool.log" &
+pool_pid=$!
+within_10_s "ready pool" "$axepool" status --config "$work/axepool.toml"
+stratum=$("$axepool" status --config "$work/axepool.toml" | sed -n 's/^stratum  *//p')
+
+# The value of a key of the load's JSON, which has one key per line.
+value() { sed -n "s/^ *\"$1\": \([^,]*\),\{0,1\}$/\1/p" "$work/report" | head -n 1; }
+format() { awk -v number="$1" -v scale="$2" -v digits="$3" 'BEGIN { if (number == "" || number == "null") print "-"; else printf "%.*f\n", digits, number / scale }'; }
+
+row='%-7s %11s %9s %6s %12s %9s %9s %9s %13s %13s %11s\n'
+# shellcheck disable=SC2059
+table=$(printf "$row" mode connections ramp/s lost accepted/s p50/ms p99/ms us/share notify/ms worst/ms KB/conn)
+failed=
+for count in "${counts[@]}"; do
+    for mode in shares notify idle; do
+        say "$mode with $count connections, $seconds s"
+        "$axepool" load --target "$stratum" --connections "$count" --mode "$mode" --seconds "$seconds" \
+            --pid "$pool_pid" --json >"$work/report" || failed="$failed $mode/$count"
+        # shellcheck disable=SC2059
+        table+=$'\n'$(printf "$row" "$mode" "$count" \
+            "$(format "$(value ramp_secs)" 1 2)" "$(value lost_connections)" \
+            "$(format "$(value accepted_per_sec)" 1 0)" \
+            "$(format "$(value p50_us)" 1000 2)" "$(format "$(value p99_us)" 1000 2)" \
+            "$(format "$(value cpu_us_per_share)" 1 2)" \
+            "$(format "$(value median_ms)" 1 1)" "$(format "$(value max_ms)" 1 1)" \
+            "$(format "$(value rss_bytes_per_connection)" 1024 2)")
+    done
+done
+
+printf '\n%s\n' "$table"
+cat "$work/pool.log" >&2
+[ -z "$failed" ] || die "not all miners were served well:$failed (run axepool load by hand to see why)"
