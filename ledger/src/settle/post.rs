@@ -1,5 +1,6 @@
 //! The split of a payment into postings, accounts and orders for the mint.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::account::{EpochAccount, MinerAccount};
@@ -11,7 +12,7 @@ use super::posting::{Account, Cause};
 use super::rows::{Booked, Draft, Rows, SettleError};
 use super::select::{Candidate, Found, share_out};
 use super::split::{SplitOut, Works, plan, split};
-use crate::{EpochId, MinerId, Msat};
+use crate::{EpochId, MinerId, Msat, Work};
 
 /// Splits a payment over the miners of its epochs and posts every msat of it.
 pub(super) fn settle<R: Rows>(
@@ -31,7 +32,7 @@ pub(super) fn settle<R: Rows>(
         .flat_map(|part| part.slices.iter().map(|slice| slice.epoch))
     {
         if let Entry::Vacant(vacant) = works.entry(epoch) {
-            vacant.insert(draft.works(epoch)?);
+            vacant.insert(works_of(draft, epoch)?);
         }
     }
     let SplitOut { fees, miners } = split(&parts, &works)?;
@@ -66,6 +67,21 @@ pub(super) fn settle<R: Rows>(
     draft.changes.payouts.insert(key, payout);
     draft.changes.allocations.insert(key, rows);
     Ok(())
+}
+
+/// The work of an epoch's miners, which must be that of its account: a split over some
+/// of the tallies would pay, and be published, wrongly.
+fn works_of<R: Rows>(draft: &Draft<'_, R>, epoch: EpochId) -> Booked<BTreeMap<MinerId, Work>, R> {
+    let works = draft.works(epoch)?;
+    let sum = works
+        .values()
+        .fold(Work::ZERO, |sum, work| sum.saturating_add(*work));
+    let account = draft.epoch(epoch)?.work;
+    if sum != account {
+        let what = format!("the work of epoch {epoch} is {account}, its miners' {sum}");
+        return Err(SettleError::Corrupt(what));
+    }
+    Ok(works)
 }
 
 /// A miner's part joins their carry, and its whole sats go to the quote.

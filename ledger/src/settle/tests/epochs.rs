@@ -362,6 +362,21 @@ fn what_cannot_be_opened_or_closed() {
     );
 }
 
+#[test]
+fn tallies_that_are_not_the_epochs_stop_the_books() {
+    let mut world = world();
+    world.mine(&[1, 2]);
+    let mut closing = world.closing(Some(block(100)));
+    if let Event::EpochClosed { work, .. } = &mut closing {
+        *work = crate::Work::from_hashes(2);
+    }
+    world.books.apply(closing).unwrap();
+    assert_eq!(
+        world.fails(Event::Paid(payment(1, 1_000, note(hash(100), 130)))),
+        "the books contradict themselves: the work of epoch 1 is 2, its miners' 3"
+    );
+}
+
 fn testing_terms() -> crate::EpochTerms {
     crate::settle::testing::terms(7, Split::Tides)
 }

@@ -125,3 +125,30 @@ fn a_workless_named_epoch_ends_the_window_all_the_same() {
     let parts = &world.settled(lightning(1)).parts;
     assert!(parts.iter().all(|part| part.pays_over == EpochId::FIRST));
 }
+
+#[test]
+fn a_covered_epoch_is_before_a_newer_one_of_the_window() {
+    let mut world = world();
+    world.epoch(&[SHARE], 100);
+    world.apply(Event::Paid(payment(1, 1_000, note(hash(100), 130))));
+    world.epoch(&[SHARE], 110);
+    world.apply(Event::Paid(payment(2, 1_000, note(hash(110), 140))));
+    world.epoch(&[0, 2 * SHARE], 120);
+    // Late news: the first epoch has 99 sats to come, so the next payout covers it too.
+    world.earns(100, 100, None);
+    world.earns(120, 100, Some(u64::MAX));
+    assert!(!world.account(1).covered && world.account(2).covered);
+    // a: 99 of the first epoch, and half of the third's window over all three.
+    world.pays(
+        payment(3, 199_000, note(hash(120), 150)),
+        &[
+            "outside > carry a 149000",
+            "carry a > quote a/1 149000",
+            "pay a/1 149",
+            "outside > carry b 50000",
+            "carry b > quote b/3 50000",
+            "order b/3",
+            "pay b/3 50",
+        ],
+    );
+}
