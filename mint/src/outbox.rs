@@ -120,8 +120,8 @@ pub struct Expected {
 #[error("the ledger's outbox: {0}")]
 pub struct OutboxError(pub Box<dyn std::error::Error + Send + Sync>);
 
-/// The ledger's side, as the mint's worker needs it. The binary adapts the ledger's
-/// handle to it.
+/// The ledger's side, as the mint's worker needs it. One row is about one quote: where
+/// a payment is spread over the quotes of many shares, there is a row for each.
 #[async_trait]
 pub trait Outbox: Send + Sync + 'static {
     /// Rows that are not done, with an id above `after`, in order, at most `limit`.
@@ -130,9 +130,9 @@ pub trait Outbox: Send + Sync + 'static {
     /// Marks rows as done, durably. Marking one twice is harmless.
     async fn done(&self, ids: Vec<OutboxId>) -> Result<(), OutboxError>;
 
-    /// What the mint should know, in the order of the keys and from the first above
-    /// `after` on, at most `limit`. Read when the mint starts, so that a mint store
-    /// that is older than the ledger is repaired.
+    /// What the mint should know, in an order of the ledger's own: `after` is the last
+    /// quote of the page before. At most `limit`; none at the end. Read when the mint
+    /// starts, so that a mint store that is older than the ledger is repaired.
     async fn expected(
         &self,
         after: Option<QuoteKey>,

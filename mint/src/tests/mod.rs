@@ -3,6 +3,7 @@
 
 mod claims;
 mod crash;
+mod interop;
 mod melts;
 mod refusals;
 mod start;
