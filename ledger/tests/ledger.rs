@@ -315,6 +315,18 @@ fn a_newer_ledger_is_refused() {
     assert!(error.to_string().contains("newer version"), "{error}");
 }
 
+#[tokio::test]
+async fn a_start_that_was_cut_off_leaves_nothing_in_the_way() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let unfinished = directory.path().join("ledger.redb.new");
+    std::fs::write(&unfinished, "half a header").expect("writes");
+    open(directory.path()).close().await;
+    assert!(!unfinished.exists());
+    let ledger = open(directory.path());
+    assert_eq!(ledger.boot(), 2);
+    ledger.close().await;
+}
+
 #[test]
 fn what_is_no_ledger_is_refused() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -89,43 +89,69 @@ impl Opener for FileOpener {
         };
         let mut options = OpenOptions::new();
         options.read(true).write(true);
-        let (file, made) = match options.open(path) {
-            Ok(file) => (file, false),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && create => (
-                private(&mut options)
-                    .create_new(true)
-                    .open(path)
-                    .map_err(io)?,
-                true,
-            ),
+        let file = match options.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && create => {
+                self.make(&mut options)?;
+                options.open(path).map_err(io)?
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(OpenError::NoLedger(path.clone()));
             }
-            Err(error) => return Err(io(error)),
+            file => file.map_err(io)?,
         };
         // An empty file would be made a new database whatever we say.
         if !create && file.metadata().map_err(io)?.len() == 0 {
             return Err(OpenError::NoLedger(path.clone()));
         }
-        let cache_bytes = self.cache_bytes;
+        self.database(file)
+    }
+}
+
+impl FileOpener {
+    /// Makes an empty database. Under another name until it is whole: one that lost its
+    /// power half made is refused ever after.
+    fn make(&self, options: &mut OpenOptions) -> Result<(), OpenError> {
+        let io = |source| OpenError::Io {
+            path: self.path.clone(),
+            source,
+        };
+        let mut unfinished = self.path.clone().into_os_string();
+        unfinished.push(".new");
+        let file = private(options)
+            .create(true)
+            .open(&unfinished)
+            .map_err(io)?;
+        // Two first starts at once: one of them makes it.
+        file.try_lock()
+            .map_err(|_| OpenError::LockedByAnother(self.path.clone()))?;
+        file.set_len(0).map_err(io)?;
+        drop(self.database(file)?);
+        match std::fs::hard_link(&unfinished, &self.path) {
+            Ok(()) => std::fs::remove_file(&unfinished).map_err(io)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(OpenError::LockedByAnother(self.path.clone()));
+            }
+            // A card's file system may have no links. A rename replaces what is there,
+            // so it comes second.
+            Err(_) => std::fs::rename(&unfinished, &self.path).map_err(io)?,
+        }
+        sync_directory(&self.path).map_err(io)
+    }
+
+    fn database(&self, file: File) -> Result<Database, OpenError> {
         let opened = caught(|| {
             Ok(Database::builder()
-                .set_cache_size(cache_bytes)
+                .set_cache_size(self.cache_bytes)
                 .set_repair_callback(|repair| {
                     let progress = repair.progress();
                     tracing::warn!(progress, "the ledger was not closed: checking it");
                 })
                 .create_file(file))
         })?;
-        let database = opened.map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => OpenError::LockedByAnother(path.clone()),
+        opened.map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen => OpenError::LockedByAnother(self.path.clone()),
             other => OpenError::Store(other.into()),
-        })?;
-        if made {
-            // Else the loss of power might take the name of the file away.
-            sync_directory(path).map_err(io)?;
-        }
-        Ok(database)
+        })
     }
 }
 

@@ -230,3 +230,27 @@ fn a_disk_may_fail_once_at_any_moment() {
         }
     }
 }
+
+/// A sync that failed may have written all the same. What was refused must not come
+/// back with the power.
+#[test]
+fn what_was_refused_stays_refused() {
+    let mut refused = 0;
+    for call in 1.. {
+        let disk = made();
+        let driver = Driver::open(&disk).expect("opens");
+        disk.set_fault(Fault::Broken {
+            from: call,
+            count: 1,
+        });
+        let mut ended = run(driver, &mut Teller::default());
+        if disk.calls() < call {
+            break;
+        }
+        refused += usize::from(ended.answer == Answer::Refused);
+        disk.lose_power(call);
+        ended.driver.reopen();
+        ended.check();
+    }
+    assert!(refused > 10, "only {refused} were refused");
+}

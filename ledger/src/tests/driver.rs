@@ -53,7 +53,11 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn open(disk: &Disk) -> Result<Self, OpenError> {
-        let (writer, health) = open(disk)?;
+        Self::open_with(disk, options())
+    }
+
+    pub(super) fn open_with(disk: &Disk, options: LedgerOptions) -> Result<Self, OpenError> {
+        let (writer, health) = open(disk, options)?;
         Ok(Driver {
             disk: disk.clone(),
             writer,
@@ -64,7 +68,7 @@ impl Driver {
 
     /// As [`Self::reopen`], where it may fail.
     pub(super) fn try_reopen(&mut self) -> Result<(), OpenError> {
-        (self.writer, self.health) = open(&self.disk)?;
+        (self.writer, self.health) = open(&self.disk, options())?;
         Ok(())
     }
 
@@ -80,7 +84,7 @@ impl Driver {
 
     /// Opens it again, after a loss of power or a [`Self::close`].
     pub(super) fn reopen(&mut self) {
-        let (writer, health) = open(&self.disk).expect("opens again");
+        let (writer, health) = open(&self.disk, options()).expect("opens again");
         (self.writer, self.health) = (writer, health);
     }
 
@@ -149,13 +153,16 @@ impl Driver {
     }
 }
 
-fn open(disk: &Disk) -> Result<(Writer, watch::Receiver<Health>), OpenError> {
+fn open(
+    disk: &Disk,
+    options: LedgerOptions,
+) -> Result<(Writer, watch::Receiver<Health>), OpenError> {
     let metrics = Metrics::register(&Registry::new())?;
     let (sender, health) = watch::channel(Health::Ok);
     // Already stopped: an outcome that cannot be learnt is not waited for.
     let stop = Arc::new(AtomicBool::new(false));
     stop.store(true, Ordering::Relaxed);
-    let writer = Writer::open(Arc::new(disk.clone()), options(), metrics, sender, stop)?;
+    let writer = Writer::open(Arc::new(disk.clone()), options, metrics, sender, stop)?;
     Ok((writer, health))
 }
 

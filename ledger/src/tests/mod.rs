@@ -1,5 +1,6 @@
 //! The whole ledger against a simple model, on disks that fail.
 
+mod bounds;
 mod crash;
 mod disk;
 mod driver;

@@ -1,0 +1,189 @@
+//! What strangers can make grow, and how far.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redb::{ReadableDatabase, ReadableTableMetadata, TableDefinition};
+
+use super::disk::Disk;
+use super::driver::{Answer, Driver, NOW_MS, options};
+use crate::entry::Entry;
+use crate::testing::{miner, share};
+use crate::{
+    EpochId, Identity, MinerId, Resolution, SessionId, ShareId, ShareRecord, Work, Worker,
+};
+
+const DAY_MS: u64 = 24 * 3600 * 1000;
+
+/// How many rows a table has on disk.
+#[track_caller]
+fn rows(driver: &Driver, table: &str) -> u64 {
+    let count = driver.writer.shared().with_database(|database| {
+        let table: TableDefinition<'_, u64, &[u8]> = TableDefinition::new(table);
+        Ok(database.begin_read()?.open_untyped_table(table)?.len()?)
+    });
+    count.expect("reads")
+}
+
+fn at(number: u8, sequence: u64, time_ms: u64) -> Entry {
+    Entry::Share(ShareRecord {
+        time_ms,
+        ..share(number, sequence, 40)
+    })
+}
+
+#[test]
+fn a_checkpoint_empties_the_journal() {
+    let mut driver = Driver::open(&Disk::new()).expect("opens");
+    for sequence in 1..=5 {
+        assert_eq!(driver.append(&[at(1, sequence, NOW_MS)]), Answer::Stored);
+    }
+    assert_eq!((rows(&driver, "journal"), rows(&driver, "tallies")), (5, 0));
+    driver.writer.checkpoint();
+    assert_eq!((rows(&driver, "journal"), rows(&driver, "tallies")), (0, 1));
+    driver.check();
+}
+
+#[test]
+fn what_is_old_goes_and_work_stays() {
+    let mut driver = Driver::open(&Disk::new()).expect("opens");
+    let append = |driver: &mut Driver, entry| {
+        assert_eq!(driver.append(&[entry]), Answer::Stored);
+        driver.writer.checkpoint();
+    };
+    append(&mut driver, at(1, 1, NOW_MS));
+    append(&mut driver, at(2, 1, NOW_MS));
+    let counts = |driver: &Driver| {
+        ["buckets", "sessions", "workers", "tallies"].map(|table| rows(driver, table))
+    };
+    // Of the two miners and of the pool one bucket of each resolution.
+    assert_eq!(counts(&driver), [6, 2, 2, 2]);
+    // Two days on the ten minutes are gone, and the sessions that fell silent.
+    append(&mut driver, at(1, 2, NOW_MS + 2 * DAY_MS));
+    assert_eq!(counts(&driver), [3 + 4, 1, 2, 2]);
+    // Ten days on the hours, and in forty the worker.
+    append(&mut driver, at(1, 3, NOW_MS + 10 * DAY_MS));
+    assert_eq!(counts(&driver), [4, 1, 2, 2]);
+    append(&mut driver, at(1, 4, NOW_MS + 40 * DAY_MS));
+    assert_eq!(counts(&driver), [4, 1, 1, 2]);
+    let tallies = driver.reader().tallies(EpochId::FIRST).expect("reads");
+    assert_eq!(tallies[&miner(1)].work, Work::from_hashes(160));
+    assert_eq!(tallies[&miner(2)].work, Work::from_hashes(40));
+    assert_eq!(driver.reader().workers(&miner(2)).expect("reads"), []);
+}
+
+#[test]
+fn a_clock_that_was_wrong_leaves_nothing_behind() {
+    let mut driver = Driver::open(&Disk::new()).expect("opens");
+    assert_eq!(
+        driver.append(&[at(1, 1, NOW_MS + 999 * DAY_MS)]),
+        Answer::Stored
+    );
+    driver.writer.checkpoint();
+    assert_eq!(driver.append(&[at(1, 2, NOW_MS)]), Answer::Stored);
+    driver.writer.checkpoint();
+    assert_eq!(rows(&driver, "buckets"), 4);
+    let buckets = driver
+        .reader()
+        .buckets(None, Resolution::Hour, NOW_MS)
+        .expect("reads");
+    assert_eq!(
+        buckets.last().map(|bucket| bucket.work),
+        Some(Work::from_hashes(40))
+    );
+}
+
+/// Keys that come once: each is on disk soon, and few are in memory.
+#[test]
+fn throwaway_keys_do_not_fill_the_memory() {
+    let (keys, rows_held) = match std::env::var_os("AXEPOOL_NIGHTLY") {
+        Some(_) => (1_000_000u32, 50_000),
+        None => (20_000, 2_000),
+    };
+    let mut options = options();
+    options.checkpoint_rows = rows_held;
+    options.checkpoint_interval = Duration::from_secs(3600);
+    let mut driver = Driver::open_with(&Disk::new(), options).expect("opens");
+    let mut most = 0;
+    for batch in (0..keys).collect::<Vec<_>>().chunks(500) {
+        let mut entries: Vec<Entry> = batch.iter().map(|number| throwaway(*number)).collect();
+        let mut replies = entries.iter().map(|_| crate::writer::Reply::None).collect();
+        driver.writer.append(&mut entries, &mut replies);
+        most = most.max(driver.writer.shared().state().dirty());
+    }
+    // A batch comes on top of what starts a checkpoint; a key changes six rows.
+    assert!(most <= rows_held + 6 * 500, "{most} rows held");
+    assert_eq!(rows(&driver, "tallies") + held(&driver), u64::from(keys));
+    let totals = driver.reader().open_epoch().totals;
+    assert_eq!((totals.miners, totals.shares), (keys.into(), keys.into()));
+    assert_eq!(
+        driver
+            .reader()
+            .tallies(EpochId::FIRST)
+            .expect("reads")
+            .len() as u64,
+        u64::from(keys)
+    );
+}
+
+/// Keys that no checkpoint has.
+fn held(driver: &Driver) -> u64 {
+    let state = driver.writer.shared().state();
+    state.checkpoint().tallies.len() as u64
+}
+
+fn throwaway(number: u32) -> Entry {
+    let mut key = [9; 32];
+    key[..4].copy_from_slice(&number.reverse_bits().to_be_bytes());
+    let who = Identity {
+        miner: MinerId::from_stored(key),
+        worker: crate::WorkerName::clean(""),
+    };
+    let id = ShareId {
+        session: SessionId::new(1, number),
+        sequence: 1,
+    };
+    Entry::Share(ShareRecord {
+        id,
+        who: Arc::new(who),
+        ..share(1, 1, 40)
+    })
+}
+
+#[test]
+fn the_sixty_fifth_worker_is_one_of_the_others() {
+    let mut driver = Driver::open(&Disk::new()).expect("opens");
+    let named = |sequence: u64, name: String| {
+        let who = Identity {
+            miner: miner(1),
+            worker: crate::WorkerName::clean(&name),
+        };
+        Entry::Share(ShareRecord {
+            who: Arc::new(who),
+            ..share(1, sequence, 40)
+        })
+    };
+    for sequence in 1..=100 {
+        driver.append(&[named(sequence, format!("w{sequence}"))]);
+        if sequence % 30 == 0 {
+            driver.close();
+            driver.reopen();
+        }
+    }
+    // One that has a row keeps it.
+    driver.append(&[
+        named(101, "w1".to_owned()),
+        named(102, Worker::OTHERS.to_owned()),
+    ]);
+    let workers = driver.reader().workers(&miner(1)).expect("reads");
+    assert_eq!(workers.len(), Worker::MAX_NAMED + 1);
+    let shares = |name: &str| {
+        let worker = workers.iter().find(|worker| worker.name.as_str() == name);
+        worker.map(|worker| worker.shares)
+    };
+    assert_eq!(
+        (shares("w1"), shares("w64"), shares("w65")),
+        (Some(2), Some(1), None)
+    );
+    assert_eq!(shares(Worker::OTHERS), Some(36 + 1));
+}
