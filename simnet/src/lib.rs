@@ -5,11 +5,13 @@
 //!
 //! - [`pool`]: a pool like OCEAN's, with faults on demand and books of its own;
 //! - [`bitaxe`]: devices that hash for real and speak as their firmware does;
+//! - [`chain`]: a regtest chain with the calls that a lightning node makes;
 //! - [`load`]: many thin miners at once, to measure a server;
 //! - [`keys`]: deterministic miner keys, as usernames;
 //! - [`stratum`]: the few things that both sides of the wire agree upon.
 
 pub mod bitaxe;
+pub mod chain;
 mod grind;
 pub mod keys;
 pub mod load;
