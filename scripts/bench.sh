@@ -56,15 +56,18 @@ within_10_s() {
 # Each connection is a file on both sides.
 ulimit -n "$(ulimit -Hn)" || true
 
-say "a simulated OCEAN and axepool run"
+say "a simulated OCEAN"
 "$axepool" sim pool --listen 127.0.0.1:0 --difficulty 0.000001 --job-interval 2 >"$work/ocean" 2>"$work/ocean.log" &
 ocean_pid=$!
 within_10_s "simulated OCEAN" grep -q '^listening on ' "$work/ocean"
 ocean=$(sed -n 's/^listening on //p' "$work/ocean")
 
-# Shares so easy that the server is measured and not the hashing, no limit that the
-# load would run into, and the defaults for everything else.
-cat >"$work/axepool.toml" <<TOML
+# A pool of its own for each row: memory that one load left allocated would hide what
+# the next one takes. Shares so easy that the server is measured and not the hashing,
+# no limit that the load would run into, and the defaults for everything else.
+start_pool() {
+    rm -rf "$work/data"
+    cat >"$work/axepool.toml" <<TOML
 [pool]
 network = "regtest"
 [upstream]
@@ -76,14 +79,21 @@ min_difficulty = 0.0000000025
 start_difficulty = 0.0000000025
 target_shares_per_minute = 1000000
 messages_per_second = 1000000
-max_connections = 30000
+max_connections = $(($1 + 100))
 [metrics]
 listen = "127.0.0.1:0"
 TOML
-"$axepool" run --config "$work/axepool.toml" --log warn 2>"$work/pool.log" &
-pool_pid=$!
-within_10_s "ready pool" "$axepool" status --config "$work/axepool.toml"
-stratum=$("$axepool" status --config "$work/axepool.toml" | sed -n 's/^stratum  *//p')
+    "$axepool" run --config "$work/axepool.toml" --log warn 2>>"$work/pool.log" &
+    pool_pid=$!
+    within_10_s "ready pool" "$axepool" status --config "$work/axepool.toml"
+    stratum=$("$axepool" status --config "$work/axepool.toml" | sed -n 's/^stratum  *//p')
+}
+
+stop_pool() {
+    kill "$pool_pid"
+    wait "$pool_pid" || { cat "$work/pool.log" >&2; die "axepool run did not stop well"; }
+    pool_pid=''
+}
 
 # The value of a key of the load's JSON, which has one key per line.
 value() { sed -n "s/^ *\"$1\": \([^,]*\),\{0,1\}$/\1/p" "$work/report" | head -n 1; }
@@ -94,10 +104,16 @@ row='%-7s %11s %9s %6s %12s %9s %9s %9s %13s %13s %11s\n'
 table=$(printf "$row" mode connections ramp/s lost accepted/s p50/ms p99/ms us/share notify/ms worst/ms KB/conn)
 failed=
 for count in "${counts[@]}"; do
+    if [ "$(ulimit -n)" -lt $((count + 256)) ]; then
+        say "NOT measured: $count connections do not fit into the limit of open files, $(ulimit -n)"
+        continue
+    fi
     for mode in shares notify idle; do
+        start_pool "$count"
         say "$mode with $count connections, $seconds s"
         "$axepool" load --target "$stratum" --connections "$count" --mode "$mode" --seconds "$seconds" \
             --pid "$pool_pid" --json >"$work/report" || failed="$failed $mode/$count"
+        stop_pool
         # shellcheck disable=SC2059
         table+=$'\n'$(printf "$row" "$mode" "$count" \
             "$(format "$(value ramp_secs)" 1 2)" "$(value lost_connections)" \
