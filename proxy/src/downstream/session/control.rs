@@ -16,6 +16,8 @@ const SUGGEST_INTERVAL_MS: u64 = 60_000;
 #[derive(Debug)]
 pub(crate) struct Control {
     vardiff: Vardiff,
+    /// The config's start, or what the device suggested last.
+    start: Difficulty,
     /// The config's least, or the device's own if that is higher.
     floor: Difficulty,
     /// What the upstream asks of the last job told; a job's own is what counts for it.
@@ -36,6 +38,7 @@ impl Control {
                 rules.target_shares_per_minute,
                 now_ms,
             ),
+            start: rules.start_difficulty,
             floor: rules.min_difficulty,
             ceiling: None,
             told: None,
@@ -51,6 +54,7 @@ impl Control {
             .is_none_or(|at| now_ms >= at.saturating_add(SUGGEST_INTERVAL_MS));
         if heeded {
             self.suggested_ms = Some(now_ms);
+            self.start = difficulty;
             self.vardiff.suggest(difficulty, now_ms);
         }
     }
@@ -76,7 +80,7 @@ impl Control {
         let difficulty = self.wanted_for(job);
         if self.ceiling.replace(job.upstream.difficulty).is_none() {
             // Before its first job a device is not silent, it has nothing to do.
-            self.vardiff.suggest(difficulty, now_ms);
+            self.vardiff.suggest(self.start, now_ms);
         }
         if difficulty == job.upstream.difficulty {
             return (difficulty, None);

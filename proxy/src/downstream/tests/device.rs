@@ -52,9 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Device<S> {
                 .line()
                 .await
                 .unwrap_or_else(|| panic!("closed before {what}"));
-            if line["method"] == what
-                || (line["method"].is_null() && line["id"].to_string() == what)
-            {
+            if line["method"] == what || (line["method"].is_null() && kind_of(&line) == what) {
                 return line;
             }
         }
@@ -79,4 +77,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Device<S> {
         self.send(&breath).await;
         self.expect("mining.notify").await
     }
+}
+
+/// A reply's id as JSON text.
+fn kind_of(line: &Value) -> String {
+    line["id"].to_string()
 }
