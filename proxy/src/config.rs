@@ -78,33 +78,53 @@ impl FromStr for UpstreamUrl {
 
     fn from_str(text: &str) -> Result<Self, UpstreamUrlError> {
         let given = || text.to_owned();
-        let (scheme, rest) = text.trim().split_once("://").ok_or_else(|| UpstreamUrlError::Scheme(given()))?;
+        let (scheme, rest) = text
+            .trim()
+            .split_once("://")
+            .ok_or_else(|| UpstreamUrlError::Scheme(given()))?;
         let tls = match scheme.to_ascii_lowercase().as_str() {
             "stratum+tcp" => false,
             "stratum+ssl" | "stratum+tls" => true,
             _ => return Err(UpstreamUrlError::Scheme(given())),
         };
-        let (host, port) = rest.rsplit_once(':').ok_or_else(|| UpstreamUrlError::Port(given()))?;
+        let (host, port) = rest
+            .rsplit_once(':')
+            .ok_or_else(|| UpstreamUrlError::Port(given()))?;
         let port = port.strip_suffix('/').unwrap_or(port);
         let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
         let port = port.parse().ok().filter(|&port| port != 0 && digits);
         let port = port.ok_or_else(|| UpstreamUrlError::Port(given()))?;
-        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let bracketed = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
         let valid = match bracketed {
             Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-            None => !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)),
+            None => {
+                !host.is_empty()
+                    && host
+                        .bytes()
+                        .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+            }
         };
         if !valid {
             return Err(UpstreamUrlError::Host(given()));
         }
-        Ok(UpstreamUrl { host: bracketed.unwrap_or(host).to_owned(), port, tls })
+        Ok(UpstreamUrl {
+            host: bracketed.unwrap_or(host).to_owned(),
+            port,
+            tls,
+        })
     }
 }
 
 /// As [`FromStr`] reads it.
 impl fmt::Display for UpstreamUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "stratum+ssl" } else { "stratum+tcp" };
+        let scheme = if self.tls {
+            "stratum+ssl"
+        } else {
+            "stratum+tcp"
+        };
         if self.host.contains(':') {
             write!(f, "{scheme}://[{}]:{}", self.host, self.port)
         } else {
@@ -210,33 +230,42 @@ mod tests {
 
     #[track_caller]
     fn reads(text: &str, host: &str, port: u16, tls: bool) {
-        let url = UpstreamUrl { host: host.to_owned(), port, tls };
+        let url = UpstreamUrl {
+            host: host.to_owned(),
+            port,
+            tls,
+        };
         assert_eq!(text.parse(), Ok(url.clone()));
         assert_eq!(url.to_string().parse(), Ok(url));
     }
 
     #[test]
     fn upstream_urls_are_read_and_written() {
-        reads("stratum+tcp://mine.ocean.xyz:3334", "mine.ocean.xyz", 3334, false);
+        reads(
+            "stratum+tcp://mine.ocean.xyz:3334",
+            "mine.ocean.xyz",
+            3334,
+            false,
+        );
         reads(" Stratum+SSL://pool:1/ ", "pool", 1, true);
         reads("stratum+tls://[::1]:65535", "::1", 65535, true);
     }
 
+    #[track_caller]
+    fn refuses(text: &str, error: fn(String) -> UpstreamUrlError) {
+        assert_eq!(text.parse::<UpstreamUrl>(), Err(error(text.to_owned())));
+    }
+
     #[test]
     fn what_names_no_upstream_is_refused() {
-        type E = UpstreamUrlError;
-        let cases: [(&str, fn(String) -> E); 8] = [
-            ("mine.ocean.xyz:3334", E::Scheme),
-            ("http://pool:1", E::Scheme),
-            ("stratum+tcp://pool", E::Port),
-            ("stratum+tcp://pool:0", E::Port),
-            ("stratum+tcp://pool:+1", E::Port),
-            ("stratum+tcp://:3334", E::Host),
-            ("stratum+tcp://user@pool:1", E::Host),
-            ("stratum+tcp://::1:3334", E::Host),
-        ];
-        for (text, error) in cases {
-            assert_eq!(text.parse::<UpstreamUrl>(), Err(error(text.to_owned())));
-        }
+        use UpstreamUrlError::{Host, Port, Scheme};
+        refuses("mine.ocean.xyz:3334", Scheme);
+        refuses("http://pool:1", Scheme);
+        refuses("stratum+tcp://pool", Port);
+        refuses("stratum+tcp://pool:0", Port);
+        refuses("stratum+tcp://pool:+1", Port);
+        refuses("stratum+tcp://:3334", Host);
+        refuses("stratum+tcp://user@pool:1", Host);
+        refuses("stratum+tcp://::1:3334", Host);
     }
 }

@@ -155,7 +155,11 @@ impl Link {
 
     fn wrote(&mut self, written: Written) -> Result<(), Failure> {
         match written {
-            Written::Bytes(0) => return Err(Failure::Closed { answered: self.is_answered() }),
+            Written::Bytes(0) => {
+                return Err(Failure::Closed {
+                    answered: self.is_answered(),
+                });
+            }
             Written::Bytes(bytes) => {
                 self.client.out().drain(..bytes);
                 self.unflushed = true;
@@ -254,7 +258,10 @@ enum Written {
     Flushed,
 }
 
-async fn write_or_flush(writer: &mut WriteHalf<Box<dyn Stream>>, bytes: &[u8]) -> io::Result<Written> {
+async fn write_or_flush(
+    writer: &mut WriteHalf<Box<dyn Stream>>,
+    bytes: &[u8],
+) -> io::Result<Written> {
     if bytes.is_empty() {
         return writer.flush().await.map(|()| Written::Flushed);
     }

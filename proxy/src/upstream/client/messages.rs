@@ -60,11 +60,12 @@ impl<T> Client<T> {
             (self.messages, self.messages_since_ms) = (0, now_ms);
         }
         self.messages = self.messages.saturating_add(1);
-        self.events.push(if self.messages <= MAX_MESSAGES_PER_MINUTE {
-            Event::Message(clean(text))
-        } else {
-            Event::Ignored("too many messages".to_owned())
-        });
+        self.events
+            .push(if self.messages <= MAX_MESSAGES_PER_MINUTE {
+                Event::Message(clean(text))
+            } else {
+                Event::Ignored("too many messages".to_owned())
+            });
     }
 
     fn notify(&mut self, notify: Box<Notify>, now_ms: u64) {

@@ -344,9 +344,16 @@ fn a_flood_of_words_does_not_reach_the_log() {
     let mut client = working();
     let mut told = |now_ms| {
         for _ in 0..100 {
-            client.receive(br#"{"method":"client.show_message","params":["x"]}"#, now_ms);
+            client.receive(
+                br#"{"method":"client.show_message","params":["x"]}"#,
+                now_ms,
+            );
         }
-        client.take_events().iter().filter(|event| matches!(event, Event::Message(_))).count()
+        client
+            .take_events()
+            .iter()
+            .filter(|event| matches!(event, Event::Message(_)))
+            .count()
     };
     assert_eq!((told(1_000), told(59_999), told(60_000)), (10, 0, 10));
 }

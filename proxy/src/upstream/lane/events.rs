@@ -167,7 +167,9 @@ impl Lane {
     /// Under the config's URL, wherever the pool may have sent us from there.
     pub(super) fn set_connected(&self, to: &Destination, up: bool) {
         if let Some(configured) = self.connector.destination(to.index) {
-            self.shared.metrics().set_connected(to.index, &configured.url, up);
+            self.shared
+                .metrics()
+                .set_connected(to.index, &configured.url, up);
         }
     }
 
