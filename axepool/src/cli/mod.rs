@@ -27,9 +27,9 @@ use clap::{Parser, Subcommand};
     subcommand_required = true
 )]
 #[command(after_help = "First steps:\n  \
-    axepool demo                              the whole at work, on this machine alone\n  \
+    axepool demo                                the whole at work, on this machine alone\n  \
     axepool check-config --config axepool.toml  what a config file means, every key with its value\n  \
-    axepool run --config axepool.toml         the pool itself; two lines of config are enough:\n\n      \
+    axepool run --config axepool.toml           the pool itself; two lines of config are enough:\n\n      \
     [upstream]\n      address = \"bc1...\"")]
 pub struct Cli {
     /// What to log to stderr: error, warn, info, debug, trace, or `info,proxy=debug`
