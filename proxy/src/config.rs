@@ -195,7 +195,9 @@ pub struct Limits {
     pub max_line_bytes: usize,
     /// Messages a second of one connection, sustained; a burst of ten seconds' worth.
     pub messages_per_second: u32,
-    /// A session that sends nothing for so long is closed.
+    /// A session that sends nothing for so long is closed. Long: the slowest devices find
+    /// a share of the least difficulty in hours, and a peer that is gone is found by
+    /// TCP's keepalive within minutes.
     pub idle_timeout: Duration,
     /// So many rejected shares in a row, none accepted between, close the session.
     pub max_rejects_in_a_row: u32,
@@ -216,7 +218,7 @@ impl Default for Limits {
             handshake_hold: Duration::from_millis(200),
             max_line_bytes: 4096,
             messages_per_second: 50,
-            idle_timeout: Duration::from_secs(600),
+            idle_timeout: Duration::from_secs(7200),
             max_rejects_in_a_row: 200,
             max_unsent_bytes: 32 * 1024,
             max_pending_shares: 64,
