@@ -115,8 +115,14 @@ impl QuoteIds {
         }
     }
 
-    /// HMAC-SHA256 over incarnation, miner, epoch and share, cut to a UUID of version
-    /// 8 (122 bits), which is what cdk and its wallets take as an id.
+    /// A UUID of version 8, which is what cdk and its wallets take as an id: 4 bytes of
+    /// the epoch, 2 of the key, and 74 bits of HMAC-SHA256 over incarnation, miner,
+    /// epoch and share.
+    ///
+    /// The first bytes keep the quotes of an epoch together in the store, in the order
+    /// in which a settlement pays them: with ids all random each payment is on another
+    /// page of five indices, and a hundred thousand of them rewrite the whole file many
+    /// times over. They say nothing that the quote itself does not say.
     pub(crate) fn id(&self, key: &QuoteKey) -> QuoteId {
         let mut mac = HmacEngine::<sha256::Hash>::new(&self.secret);
         mac.input(b"Axepool_QuoteId_v1");
@@ -130,6 +136,8 @@ impl QuoteIds {
         let mac = Hmac::<sha256::Hash>::from_engine(mac).to_byte_array();
         let mut id = [0; 16];
         id.copy_from_slice(&mac[..16]);
+        id[..4].copy_from_slice(&key.epoch.get().to_be_bytes()[4..]);
+        id[4..6].copy_from_slice(&key.miner.x_only_bytes()[..2]);
         uuid::Builder::from_custom_bytes(id).into_uuid().into()
     }
 }
@@ -219,7 +227,7 @@ pub(crate) mod tests {
         let id = ids.id(&key(3, None)).to_string();
         // Fixed for ever (computed apart from this code): another derivation would make
         // every quote of a running pool again.
-        assert_eq!(id, "f1a05560-6e4f-8ef0-b95b-e2e9aeb09ba5");
+        assert_eq!(id, "00000003-79be-8ef0-b95b-e2e9aeb09ba5");
         assert_eq!(id.parse::<QuoteId>().expect("a uuid").to_string(), id);
     }
 
