@@ -1,5 +1,4 @@
-//! Usernames: what is read names the same miner when it is written again, and what is
-//! refused is not repeated.
+//! Usernames: what is read names the same miner when it is written again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -11,10 +10,7 @@ fuzz_target!(|raw: &str| {
             assert_eq!(parse(&format!("{miner}.{worker}")), Ok((miner, worker.clone())));
             assert_eq!(parse(&format!("{}.{worker}", miner.npub())), Ok((miner, worker)));
         }
-        Err(error) => {
-            assert!(UsernameError::LABELS.contains(&error.label()));
-            // Longer than any word of ours, as every key is.
-            assert!(raw.len() < 32 || !format!("{error} {error:?}").contains(raw));
-        }
+        // That it repeats nothing is in its type: an error that is Copy holds no text.
+        Err(error) => assert!(UsernameError::LABELS.contains(&error.label())),
     }
 });
