@@ -102,7 +102,7 @@ impl Driver {
     }
 
     /// Hands entries over. The model has what was answered as stored. Gives the answer
-    /// of the last of them.
+    /// to the first of them that were not.
     pub(super) fn append(&mut self, entries: &[Entry]) -> Answer {
         let mut waiting = Vec::new();
         let mut replies = Vec::new();
@@ -114,7 +114,7 @@ impl Driver {
         self.writer.append(&mut entries.to_vec(), &mut replies);
         let answers: Vec<Option<Answer>> = waiting.into_iter().map(Wait::answer).collect();
         // Each close ends a batch of its own, which is stored or not as a whole.
-        let mut last = Answer::Stored;
+        let mut worst = Answer::Stored;
         let mut at = 0;
         while at < entries.len() {
             let is_close = |entry: &Entry| matches!(entry, Entry::Close { .. });
@@ -129,14 +129,23 @@ impl Driver {
                 Health::Ok => Answer::Stored,
                 Health::Failing { .. } => Answer::Refused,
             };
-            last = told.next().unwrap_or_else(by_health);
-            assert!(told.all(|other| other == last), "half a batch: {answers:?}");
-            if last == Answer::Stored {
-                self.model.stored(&entries[at..end]);
+            let answer = told.next().unwrap_or_else(by_health);
+            assert!(
+                told.all(|other| other == answer),
+                "half a batch: {answers:?}"
+            );
+            match answer {
+                Answer::Stored => {
+                    assert_eq!(worst, Answer::Stored, "later ones before earlier ones");
+                    self.model.stored(&entries[at..end]);
+                }
+                _ if worst == Answer::Stored => worst = answer,
+                // Of a session's shares the later answer decides the earlier ones.
+                _ => assert_eq!(worst, answer, "an answer after none"),
             }
             at = end;
         }
-        last
+        worst
     }
 
     pub(super) fn health(&self) -> Health {

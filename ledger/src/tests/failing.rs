@@ -11,6 +11,7 @@ use super::driver::{Answer, Driver, options};
 use super::history::{Teller, Telling};
 use crate::entry::Entry;
 use crate::testing::share;
+use crate::writer::Reply;
 use crate::{CloseCause, Health, Ledger, LedgerError, Reader, ShareAck};
 
 /// Far more than any of it takes.
@@ -34,15 +35,18 @@ fn a_full_disk_refuses_and_recovers() {
     let mut driver = Driver::open(&disk).expect("opens");
     let mut teller = Teller::default();
     assert_eq!(driver.append(&[share_of(&mut teller, 1)]), Answer::Stored);
-    disk.set_fault(Fault::Full);
-    for _ in 0..3 {
+    disk.set_fault(Fault::NoRoom);
+    let mut refused = 0;
+    while refused < 3 {
         let batch = [share_of(&mut teller, 1), share_of(&mut teller, 2)];
-        assert_ne!(driver.append(&batch), Answer::Stored);
-        assert!(matches!(driver.health(), Health::Failing { .. }));
+        match driver.append(&batch) {
+            Answer::Stored => assert_eq!(refused, 0),
+            Answer::Refused => refused += 1,
+            Answer::Nothing => panic!("it can be reopened"),
+        }
     }
+    assert!(matches!(driver.health(), Health::Failing { .. }));
     disk.set_fault(Fault::None);
-    // The first opens it again, the second writes.
-    driver.writer.probe();
     driver.writer.probe();
     assert_eq!(driver.health(), Health::Ok);
     driver.check();
@@ -51,6 +55,24 @@ fn a_full_disk_refuses_and_recovers() {
     disk.lose_power(1);
     driver.reopen();
     driver.check();
+}
+
+/// A refusal decides the session's earlier shares as well, so where their outcome is not
+/// known there must not be one.
+#[test]
+fn an_unknown_outcome_is_not_covered_by_a_refusal() {
+    let disk = Disk::new();
+    let mut driver = Driver::open(&disk).expect("opens");
+    disk.set_fault(Fault::DeadFrom(1));
+    let ack = Arc::<ShareAck>::default();
+    for sequence in 1..=3 {
+        let mut entries = vec![Entry::Share(share(1, sequence, 40))];
+        driver
+            .writer
+            .append(&mut entries, &mut vec![Reply::Share(ack.clone())]);
+        driver.writer.probe();
+        assert_eq!(ack.decided(), 0);
+    }
 }
 
 /// The whole ledger with its thread, as the proxy has it.

@@ -49,8 +49,10 @@ impl Writer {
         match self.reopen() {
             Some(last) if last >= number => self.applied(number, entries, replies),
             Some(_) => self.refuse(entries, replies),
-            // Closed before it could be learnt: nobody is told anything.
-            None => replies.clear(),
+            None => {
+                tracing::error!("closed before it was known whether the last shares are stored");
+                self.lost = true;
+            }
         }
     }
 
@@ -64,6 +66,11 @@ impl Writer {
 
     /// Refuses entries of which nothing is on disk.
     pub(super) fn refuse(&mut self, entries: &mut Vec<Entry>, replies: &mut Vec<Reply>) {
+        if self.lost {
+            entries.clear();
+            replies.clear();
+            return;
+        }
         for (entry, reply) in entries.drain(..).zip(replies.drain(..)) {
             match (entry, reply) {
                 (Entry::Share(share), Reply::Share(ack)) => {
@@ -90,6 +97,9 @@ impl Writer {
     /// Tries the disk, with an empty batch or with what the upstream said meanwhile. If
     /// it works, so does the ledger.
     pub(crate) fn probe(&mut self) {
+        if self.lost {
+            return;
+        }
         let Some(failing) = self.failing.take() else {
             return;
         };

@@ -54,6 +54,9 @@ pub(crate) struct Writer {
     /// The row of the batch at hand, kept for its memory.
     row: Vec<u8>,
     failing: Option<Failing>,
+    /// It was closed before the outcome of a batch could be learnt. Whoever waits is
+    /// told nothing any more: a session's later answer would decide its earlier shares.
+    lost: bool,
     /// Answers of the upstream that came while the disk failed.
     held: Vec<UpstreamResult>,
     max_batch: usize,
@@ -102,6 +105,7 @@ impl Writer {
             pace: Pace::new(options.window, options.max_window),
             row: Vec::new(),
             failing: None,
+            lost: false,
             held: Vec::new(),
             max_batch: options.max_batch.max(1),
             checkpoint_interval: options.checkpoint_interval,
