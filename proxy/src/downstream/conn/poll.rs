@@ -68,13 +68,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
             && let Poll::Ready(decided) = authorized.ack.poll_decided(cx, self.decided)
         {
             self.decided = decided;
-            let health = self.shared.health.clone();
+            let shared = self.shared.clone();
+            // Asked for a share that is refused only: looking costs a lock that all
+            // connections share.
+            let why = || match &*shared.health.borrow() {
+                Health::Ok => "try again".to_owned(),
+                Health::Failing { reason } => reason.clone(),
+            };
             self.turn_now(cx, |session, turn| {
-                let why = match &*health.borrow() {
-                    Health::Ok => "try again".to_owned(),
-                    Health::Failing { reason } => reason.clone(),
-                };
-                session.on_decided(decided, &why, turn);
+                session.on_decided(decided, why, turn);
                 Ok(())
             })?;
             self.count_state();

@@ -149,7 +149,12 @@ impl Session {
 
     /// The ledger decided every share up to `decided`. `why` says why it stored none,
     /// should that be so.
-    pub(crate) fn on_decided(&mut self, decided: u64, why: &str, turn: &mut Turn<'_>) {
+    pub(crate) fn on_decided(
+        &mut self,
+        decided: u64,
+        why: impl Fn() -> String,
+        turn: &mut Turn<'_>,
+    ) {
         let Stage::Authorized(authorized) = &self.stage else {
             return;
         };
@@ -159,7 +164,7 @@ impl Session {
                 // Neither paid nor remembered: the device may send it again.
                 share.job.seen.forget(&share.hash);
                 turn.metrics.not_stored.inc();
-                let text = format_args!("share not stored: {why}");
+                let text = format_args!("share not stored: {}", why());
                 reply::error(turn.out, share.id.as_id(), WireError::CODE, text);
                 continue;
             }

@@ -306,7 +306,7 @@ impl World {
         } else {
             ack.refuse(sequence)
         }
-        self.turn(|session, turn| session.on_decided(sequence, "no space left", turn));
+        self.turn(|session, turn| session.on_decided(sequence, || "no space left".to_owned(), turn));
     }
 }
 
