@@ -18,6 +18,8 @@ pub struct PrefixPool {
     /// Given back, with the newest job of that time; in the order of these.
     resting: VecDeque<(u32, u64)>,
     newest_job: u64,
+    /// One past the newest while none lives.
+    oldest_living: u64,
 }
 
 impl PrefixPool {
@@ -29,6 +31,7 @@ impl PrefixPool {
             free: VecDeque::new(),
             resting: VecDeque::new(),
             newest_job: 0,
+            oldest_living: 1,
         })
     }
 
@@ -54,6 +57,7 @@ impl PrefixPool {
     /// Gives back what [`Self::take`] gave.
     pub fn release(&mut self, prefix: u32) {
         self.resting.push_back((prefix, self.newest_job));
+        self.wake();
     }
 
     /// Tells which jobs there are: the sequence of the newest one ever made, and that
@@ -62,8 +66,14 @@ impl PrefixPool {
     pub fn jobs(&mut self, newest: u64, oldest_living: Option<u64>) {
         self.newest_job = self.newest_job.max(newest);
         let oldest = oldest_living.unwrap_or_else(|| self.newest_job.saturating_add(1));
+        self.oldest_living = self.oldest_living.max(oldest);
+        self.wake();
+    }
+
+    /// Frees what was used on jobs that are gone.
+    fn wake(&mut self) {
         while let Some(&(prefix, used_on)) = self.resting.front() {
-            if used_on >= oldest {
+            if used_on >= self.oldest_living {
                 break;
             }
             self.resting.pop_front();

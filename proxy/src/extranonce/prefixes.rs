@@ -39,7 +39,9 @@ impl Prefixes {
         })
     }
 
-    /// As [`PrefixPool::jobs`]: call it whenever the list of living jobs changes.
+    /// As [`PrefixPool::jobs`]: call it whenever the list of living jobs changes, and
+    /// before a new job is shown to anyone, or a prefix used on it could go out again
+    /// while it lives.
     pub fn jobs(&self, newest: u64, oldest_living: Option<u64>) {
         self.lock().jobs(newest, oldest_living);
     }

@@ -73,6 +73,16 @@ fn a_dropped_guard_rests_until_the_jobs_of_its_time_are_gone() {
 }
 
 #[test]
+fn a_prefix_given_back_while_no_job_lives_is_free_at_once() {
+    let mut pool = PrefixPool::new(4).expect("large enough");
+    pool.jobs(1, Some(1));
+    let all: Vec<u32> = (0..256).map(|_| pool.take().expect("free")).collect();
+    pool.jobs(1, None);
+    pool.release(all[9]);
+    assert_eq!(pool.take(), Ok(all[9]));
+}
+
+#[test]
 fn extranonces_are_read_and_put_together() {
     let extranonce1 = Extranonce1::new(&[1, 2, 3, 4], &[5, 6]).expect("short");
     assert_eq!(
