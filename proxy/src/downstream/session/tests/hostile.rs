@@ -14,8 +14,9 @@ fn who_never_authorizes_is_closed() {
 #[test]
 fn who_goes_silent_is_closed() {
     let mut world = World::mining(5000.0);
-    assert_eq!(world.wait(700_000), Err(CloseReason::Idle));
-    assert_eq!(world.now_ms, 600_000);
+    let idle_ms = world.rules.idle_timeout_ms;
+    assert_eq!(world.wait(idle_ms + 100_000), Err(CloseReason::Idle));
+    assert_eq!(world.now_ms, idle_ms);
 }
 
 #[test]
