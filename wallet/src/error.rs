@@ -1,0 +1,210 @@
+//! What can go wrong between a wallet and a mint, told with what to do.
+
+use cdk_common::mint_url::MintUrl;
+use cdk_http_client::HttpError;
+use thiserror::Error;
+
+use crate::destination::DestinationError;
+
+/// Letters of a stranger's text that are shown at most.
+const MAX_SHOWN: usize = 300;
+
+/// Why an operation of the wallet did not come to its end. None of these loses money:
+/// what was under way is written down and taken up by the next command.
+#[derive(Debug, Error)]
+pub enum WalletError {
+    /// No answer, or none that is one.
+    #[error(
+        "the mint {mint} cannot be reached: {why}\nNothing is lost: the next run goes on where this one stopped"
+    )]
+    Unreachable {
+        /// The mint's address.
+        mint: String,
+        /// What the network said.
+        why: String,
+    },
+    /// It answers, and is not able to do it now.
+    #[error("the mint {mint} cannot do it now: {why}\nNothing is lost: try again later")]
+    Unable {
+        /// The mint's address.
+        mint: String,
+        /// What it said.
+        why: String,
+    },
+    /// It answers no.
+    #[error("the mint {mint} refuses: {why}")]
+    Refused {
+        /// The mint's address.
+        mint: String,
+        /// What it said.
+        why: String,
+    },
+    /// It answers, but is no mint that lets quotes be looked up.
+    #[error("{mint} is no pool's mint: {why}")]
+    NoPool {
+        /// The address.
+        mint: String,
+        /// What is missing.
+        why: String,
+    },
+    /// The two clocks are too far apart.
+    #[error("the clocks of this machine and of the mint {mint} are more than 30 seconds apart: set yours")]
+    Clock {
+        /// The mint's address.
+        mint: String,
+    },
+    /// The wallet's own store.
+    #[error("the wallet's store: {0}")]
+    Store(String),
+    /// More than there is.
+    #[error("{need} sat are needed{}, the wallet has {have} sat at {mint}", .fee.then(|| " with fees").unwrap_or_default())]
+    Insufficient {
+        /// The mint's address.
+        mint: String,
+        /// Satoshis asked for, with fees where they are known.
+        need: u64,
+        /// Satoshis that can be spent.
+        have: u64,
+        /// Whether `need` has the fees in it.
+        fee: bool,
+    },
+    /// Where to pay to.
+    #[error(transparent)]
+    Destination(#[from] DestinationError),
+    /// Who is to be paid does not answer, or not as it should.
+    #[error("{to} cannot be paid: {why}")]
+    Recipient {
+        /// The destination.
+        to: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The mint took the payment on and does not know yet what became of it.
+    #[error(
+        "the payment is under way and its outcome is not known yet: do not pay again\nAny later command of this wallet asks for the outcome"
+    )]
+    PaymentPending,
+    /// The payment did not go through.
+    #[error("the payment failed; the ecash is back in the wallet ({0})")]
+    PaymentFailed(String),
+    /// A token that cannot be read, or not taken.
+    #[error("the token: {0}")]
+    Token(String),
+}
+
+impl WalletError {
+    /// What an error of cdk means, at this mint.
+    pub(crate) fn of(mint: &MintUrl, error: cdk::Error) -> WalletError {
+        use cdk::Error as E;
+        let mint = mint.to_string();
+        let why = plain(&error.to_string());
+        match error {
+            E::HttpError(None, why) => WalletError::Unreachable {
+                mint,
+                why: plain(&why),
+            },
+            E::Timeout | E::CouldNotGetMintInfo => WalletError::Unreachable { mint, why },
+            E::HttpError(Some(status), text) if status >= 500 || status == 429 => {
+                WalletError::Unable {
+                    mint,
+                    why: format!("HTTP {status}: {}", plain(&text)),
+                }
+            }
+            E::HttpError(Some(status), text) => WalletError::Refused {
+                mint,
+                why: format!("HTTP {status}: {}", plain(&text)),
+            },
+            E::MintTimeExceedsTolerance => WalletError::Clock { mint },
+            E::Database(error) => WalletError::Store(plain(&error.to_string())),
+            E::PendingQuote | E::TokenPending | E::UnknownPaymentState => {
+                WalletError::PaymentPending
+            }
+            E::PaymentFailed => WalletError::PaymentFailed(why),
+            _ => WalletError::Refused { mint, why },
+        }
+    }
+
+    /// What an error of the pool's own routes means.
+    pub(crate) fn http(mint: &MintUrl, error: HttpError) -> WalletError {
+        let mint = mint.to_string();
+        match error {
+            HttpError::Status { status, message } => {
+                let why = format!("HTTP {status}: {}", plain(&message));
+                if status >= 500 || status == 429 {
+                    WalletError::Unable { mint, why }
+                } else {
+                    WalletError::Refused { mint, why }
+                }
+            }
+            other => WalletError::Unreachable {
+                mint,
+                why: plain(&other.to_string()),
+            },
+        }
+    }
+
+    /// True when the same may well work in a while.
+    pub fn passes(&self) -> bool {
+        matches!(
+            self,
+            WalletError::Unreachable { .. }
+                | WalletError::Unable { .. }
+                | WalletError::PaymentPending
+                | WalletError::PaymentFailed(_)
+                | WalletError::Recipient { .. }
+        )
+    }
+}
+
+/// A stranger's text as one line that can do nothing to a terminal, and not too long.
+pub fn plain(text: &str) -> String {
+    let mut shown: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MAX_SHOWN)
+        .collect();
+    if text.chars().nth(MAX_SHOWN).is_some() {
+        shown.push_str("...");
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn case(error: cdk::Error, passes: bool, said: &str) {
+        let mint: MintUrl = "https://mint.example".parse().unwrap();
+        let error = WalletError::of(&mint, error);
+        assert_eq!(error.passes(), passes, "{error}");
+        assert!(error.to_string().contains(said), "{error}");
+    }
+
+    #[test]
+    fn errors_say_whose_they_are() {
+        case(
+            cdk::Error::HttpError(None, "connection refused".into()),
+            true,
+            "https://mint.example cannot be reached: connection refused",
+        );
+        case(cdk::Error::Timeout, true, "cannot be reached");
+        case(cdk::Error::HttpError(Some(503), "busy".into()), true, "HTTP 503: busy");
+        case(cdk::Error::HttpError(Some(404), "x".into()), false, "refuses: HTTP 404");
+        case(cdk::Error::IssuedQuote, false, "refuses");
+        case(cdk::Error::PendingQuote, true, "do not pay again");
+        case(cdk::Error::MintTimeExceedsTolerance, false, "clocks");
+        case(
+            cdk::Error::Database(cdk_common::database::Error::ConcurrentUpdate),
+            false,
+            "the wallet's store",
+        );
+    }
+
+    #[test]
+    fn a_strangers_text_does_nothing_to_the_terminal() {
+        assert_eq!(plain("a\x1b[2Jb\r\nc\u{9b}d"), "a [2Jb  c d");
+        assert_eq!(plain(&"é".repeat(MAX_SHOWN)), "é".repeat(MAX_SHOWN));
+        assert_eq!(plain(&"é".repeat(MAX_SHOWN + 1)), format!("{}...", "é".repeat(MAX_SHOWN)));
+    }
+}

@@ -1,0 +1,330 @@
+//! The wallet's directory: what has to be kept, and that only one process uses it.
+//!
+//! ```text
+//! wallet/            0700
+//!   mnemonic         0600   twelve words: the wallet's seed
+//!   wallet.redb      0600   the ecash and what is under way (cdk's store)
+//!   lock             held by the process that uses the wallet
+//! ```
+//!
+//! The seed is the wallet's own. It is not derived from a miner's key and no miner's
+//! key is derived from it: the words bring back ecash that was in the wallet, the key
+//! what the pool still owes.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bip39::Mnemonic;
+use cdk::cdk_database::WalletDatabase;
+use cdk_common::CurrencyUnit;
+use cdk_common::database;
+use cdk_common::mint_url::MintUrl;
+use cdk_common::nuts::State;
+use cdk_redb::WalletRedbDatabase;
+use thiserror::Error;
+
+use crate::error::WalletError;
+use crate::purse::Purse;
+use crate::secret_file::{self, SecretFileError};
+
+/// cdk's store, whichever it is.
+pub(crate) type Store = Arc<dyn WalletDatabase<database::Error> + Send + Sync>;
+
+const MNEMONIC: &str = "mnemonic";
+const STORE: &str = "wallet.redb";
+const LOCK: &str = "lock";
+
+/// Why a wallet could not be opened.
+#[derive(Debug, Error)]
+pub enum HomeError {
+    /// Another process has it.
+    #[error("the wallet in {0} is in use by another process: wait for it, or end it")]
+    InUse(PathBuf),
+    /// Others can look into it.
+    #[error("{path} can be entered by others (mode {mode:o}): make it yours alone with `chmod 700 {path}`", path = .path.display())]
+    Open {
+        /// The directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The file with the words.
+    #[error(transparent)]
+    Mnemonic(#[from] SecretFileError),
+    /// It does not hold twelve to twenty-four words of BIP39.
+    #[error("{0} holds no mnemonic: twelve words are expected")]
+    NoMnemonic(PathBuf),
+    /// A store without its words: they were lost, and new ones would not be its seed.
+    #[error(
+        "{store} is there, but {mnemonic} with its words is not: put back the copy of the words",
+        store = .store.display(), mnemonic = .mnemonic.display()
+    )]
+    WordsGone {
+        /// The store.
+        store: PathBuf,
+        /// Where the words should be.
+        mnemonic: PathBuf,
+    },
+    /// The store.
+    #[error("{path}: {why}", path = .path.display())]
+    Store {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// The file system's answer.
+    #[error("{path}: {source}", path = .path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+/// An open wallet, for as long as it is not dropped.
+pub struct Home {
+    dir: PathBuf,
+    seed: [u8; 64],
+    store: Store,
+    new_words: bool,
+    _lock: File,
+}
+
+/// What the wallet has at one mint, in satoshis.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MintBalance {
+    /// Can be spent.
+    pub spendable_sat: u64,
+    /// In payments and swaps whose outcome is not known yet.
+    pub pending_sat: u64,
+    /// In tokens that were sent and not yet taken.
+    pub sent_sat: u64,
+}
+
+impl Home {
+    /// Opens the wallet in `dir`, and makes it when there is none.
+    ///
+    /// # Errors
+    /// [`HomeError`]
+    pub fn open(dir: &Path) -> Result<Home, HomeError> {
+        make_dir(dir)?;
+        let lock = lock(dir)?;
+        let (mnemonic, new_words) = words(dir)?;
+        let store = open_store(dir)?;
+        Ok(Home::with_store(
+            dir,
+            mnemonic.to_seed_normalized(""),
+            store,
+            new_words,
+            lock,
+        ))
+    }
+
+    fn with_store(
+        dir: &Path,
+        seed: [u8; 64],
+        store: Store,
+        new_words: bool,
+        lock: File,
+    ) -> Home {
+        Home {
+            dir: dir.to_owned(),
+            seed,
+            store,
+            new_words,
+            _lock: lock,
+        }
+    }
+
+    /// The same wallet over a store that a test watches, or lets fail.
+    #[cfg(test)]
+    pub(crate) fn over(dir: &Path, wrap: impl FnOnce(Store) -> Store) -> Home {
+        let mut home = Home::open(dir).expect("opens");
+        home.store = wrap(Arc::clone(&home.store));
+        home
+    }
+
+    /// True when the words were made by this opening: they want to be copied.
+    pub fn new_words(&self) -> bool {
+        self.new_words
+    }
+
+    /// Where the words are.
+    pub fn mnemonic_path(&self) -> PathBuf {
+        self.dir.join(MNEMONIC)
+    }
+
+    /// The ecash of one mint in this wallet.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub fn purse(&self, mint: &MintUrl) -> Result<Purse, WalletError> {
+        Purse::open(mint, self.seed, Arc::clone(&self.store))
+    }
+
+    /// The mints at which this wallet has, or had, something.
+    ///
+    /// # Errors
+    /// [`WalletError::Store`]
+    pub async fn balances(&self) -> Result<BTreeMap<String, MintBalance>, WalletError> {
+        let store = |error: database::Error| WalletError::Store(error.to_string());
+        let mut balances = BTreeMap::new();
+        for mint in self.store.get_mints().await.map_err(store)?.into_keys() {
+            let sum = async |state: State| {
+                let (mint, unit) = (Some(mint.clone()), Some(CurrencyUnit::Sat));
+                self.store
+                    .get_balance(mint, unit, Some(vec![state]))
+                    .await
+                    .map_err(store)
+            };
+            let pending = sum(State::Pending).await? + sum(State::Reserved).await?;
+            let balance = MintBalance {
+                spendable_sat: sum(State::Unspent).await?,
+                pending_sat: pending,
+                sent_sat: sum(State::PendingSpent).await?,
+            };
+            balances.insert(mint.to_string(), balance);
+        }
+        Ok(balances)
+    }
+}
+
+fn make_dir(dir: &Path) -> Result<(), HomeError> {
+    let io = |source| HomeError::Io {
+        path: dir.to_owned(),
+        source,
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(io)?;
+    let mode = fs::metadata(dir).map_err(io)?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(HomeError::Open {
+            path: dir.to_owned(),
+            mode,
+        });
+    }
+    Ok(())
+}
+
+/// Freed by the system when the process ends, however it ends.
+fn lock(dir: &Path) -> Result<File, HomeError> {
+    let path = dir.join(LOCK);
+    let io = |source| HomeError::Io {
+        path: path.clone(),
+        source,
+    };
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(HomeError::InUse(dir.to_owned())),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+fn words(dir: &Path) -> Result<(Mnemonic, bool), HomeError> {
+    let path = dir.join(MNEMONIC);
+    if let Some(text) = secret_file::read(&path)? {
+        let words = text
+            .parse()
+            .map_err(|_| HomeError::NoMnemonic(path.clone()))?;
+        return Ok((words, false));
+    }
+    let store = dir.join(STORE);
+    if store.exists() {
+        return Err(HomeError::WordsGone {
+            store,
+            mnemonic: path,
+        });
+    }
+    let entropy: [u8; 16] = rand::random();
+    let words = Mnemonic::from_entropy(&entropy).expect("16 bytes are twelve words");
+    secret_file::create(&path, &format!("{words}\n"))?;
+    Ok((words, true))
+}
+
+fn open_store(dir: &Path) -> Result<Store, HomeError> {
+    let path = dir.join(STORE);
+    let store = WalletRedbDatabase::new(&path).map_err(|error| HomeError::Store {
+        path: path.clone(),
+        why: error.to_string(),
+    })?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(|source| {
+        HomeError::Io {
+            path: path.clone(),
+            source,
+        }
+    })?;
+    Ok(Arc::new(store))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wallet_is_made_once_and_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep").join("wallet");
+        let home = Home::open(&path).unwrap();
+        assert!(home.new_words());
+        let seed = home.seed;
+        let words = fs::read_to_string(home.mnemonic_path()).unwrap();
+        assert_eq!(words.split_whitespace().count(), 12);
+        drop(home);
+        let home = Home::open(&path).unwrap();
+        assert!(!home.new_words());
+        assert_eq!(home.seed, seed);
+        for (name, mode) in [("", 0o700), (MNEMONIC, 0o600), (STORE, 0o600)] {
+            let found = fs::metadata(path.join(name)).unwrap().mode() & 0o777;
+            assert_eq!(found, mode, "{name}");
+        }
+    }
+
+    #[test]
+    fn one_process_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("wallet");
+        let home = Home::open(&path).unwrap();
+        let second = Home::open(&path).map(drop);
+        assert!(matches!(second, Err(HomeError::InUse(_))), "{second:?}");
+        drop(home);
+        Home::open(&path).unwrap();
+    }
+
+    #[test]
+    fn lost_words_are_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("wallet");
+        drop(Home::open(&path).unwrap());
+        fs::remove_file(path.join(MNEMONIC)).unwrap();
+        let opened = Home::open(&path).map(drop);
+        assert!(matches!(opened, Err(HomeError::WordsGone { .. })), "{opened:?}");
+        secret_file::create(&path.join(MNEMONIC), "no words at all\n").unwrap();
+        let opened = Home::open(&path).map(drop);
+        assert!(matches!(opened, Err(HomeError::NoMnemonic(_))), "{opened:?}");
+    }
+
+    #[test]
+    fn a_directory_for_all_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("wallet");
+        drop(Home::open(&path).unwrap());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let opened = Home::open(&path).map(drop);
+        assert!(matches!(opened, Err(HomeError::Open { mode: 0o755, .. })), "{opened:?}");
+    }
+}

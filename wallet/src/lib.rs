@@ -1,0 +1,41 @@
+//! The owner's side: a key to mine with, a sweep that fetches what it earned, and a
+//! wallet to keep and spend the ecash.
+//!
+//! It imports no room of ours. What it knows of the pool it knows from the protocols
+//! (the NUTs, the draft of the look-up by key, the pool's published HTTP interface), so
+//! that it works with any pool that speaks them and tells when ours does not.
+//!
+//! - [`OwnerKey`]: the key whose public half is the stratum username.
+//! - [`Home`]: the wallet's directory: seed, store, and the lock of one process.
+//! - [`Purse`]: the ecash of one mint in that wallet. [`Purse::sweep`] brings the key's
+//!   money in; [`Purse::send`], [`Purse::receive`] and [`Purse::pay`] move it.
+//!
+//! Every operation can be cut off at any point. What was under way is written down
+//! before the mint is asked, and [`Purse::recover`], which each of them begins with,
+//! brings it to its end.
+
+mod destination;
+mod error;
+mod home;
+mod key;
+mod key_file;
+mod melt;
+mod pool;
+mod purse;
+mod qr;
+mod recover;
+mod secret_file;
+mod sweep;
+mod tokens;
+mod transport;
+
+pub use destination::{Destination, DestinationError};
+pub use error::{WalletError, plain};
+pub use home::{Home, HomeError, MintBalance};
+pub use key::{KeyError, OwnerKey};
+pub use key_file::{KeyFileError, read_key_file, write_key_file};
+pub use melt::Paid;
+pub use purse::{Purse, Recovered, SentToken};
+pub use qr::terminal_qr;
+pub use secret_file::SecretFileError;
+pub use sweep::{Left, Progress, Swept};

@@ -1,0 +1,153 @@
+//! HTTP with bounds: time, size, no redirects. Everything that the wallet asks of
+//! anybody goes through here, the mint's routes as well as a lightning address's.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cdk_common::AuthToken;
+use cdk_http_client::{Async, HttpError, RawResponse, Transport};
+use reqwest::{Client, RequestBuilder, redirect};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+/// From the first byte sent to the last received. The mint waits up to a minute for a
+/// payment before it says that it is pending.
+const TIMEOUT: Duration = Duration::from_secs(90);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Bytes of an answer at most: 2,000 quotes with all that the pool says about each are
+/// a bit above one MiB.
+const MAX_BODY: usize = 8 << 20;
+
+/// The wallet's way to the outside.
+///
+/// A proxy is taken from the environment (`ALL_PROXY=socks5h://127.0.0.1:9050` reaches
+/// onion services). A redirect is not followed: it would show signatures and tokens to
+/// another host than the one that was named.
+#[derive(Clone, Debug)]
+pub(crate) struct Bounded {
+    client: Client,
+    dns: Async,
+}
+
+impl Bounded {
+    pub(crate) fn new() -> Result<Bounded, HttpError> {
+        let client = Client::builder()
+            .timeout(TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(redirect::Policy::none())
+            .user_agent(concat!("axepool/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| HttpError::Build(error.to_string()))?;
+        Ok(Bounded {
+            client,
+            dns: Async::default(),
+        })
+    }
+
+    async fn send(
+        &self,
+        request: RequestBuilder,
+        auth: Option<AuthToken>,
+    ) -> Result<RawResponse, HttpError> {
+        let request = match auth {
+            Some(auth) => request.header(auth.header_key(), auth.to_string()),
+            None => request,
+        };
+        let mut response = request.send().await.map_err(of_reqwest)?;
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(of_reqwest)? {
+            if body.len() + chunk.len() > MAX_BODY {
+                return Err(HttpError::Other(format!(
+                    "the answer is longer than {MAX_BODY} bytes"
+                )));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(RawResponse::new(status, body))
+    }
+}
+
+/// Ambiguous failures stay such: cdk plays a request again, or asks what became of it,
+/// only after `Connection` and `Timeout`.
+fn of_reqwest(error: reqwest::Error) -> HttpError {
+    if error.is_timeout() {
+        return HttpError::Timeout;
+    }
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    if error.is_builder() {
+        HttpError::Build(text)
+    } else {
+        HttpError::Connection(text)
+    }
+}
+
+#[async_trait]
+impl Transport for Bounded {
+    /// The environment names the proxy; cdk's own setting is not used.
+    fn with_proxy(
+        &mut self,
+        _proxy: Url,
+        _host_matcher: Option<&str>,
+        _accept_invalid_certs: bool,
+    ) -> Result<(), HttpError> {
+        Err(HttpError::Proxy(
+            "name the proxy in ALL_PROXY instead".to_owned(),
+        ))
+    }
+
+    async fn resolve_dns_txt(&self, domain: &str) -> Result<Vec<String>, HttpError> {
+        self.dns.resolve_dns_txt(domain).await
+    }
+
+    async fn http_get<R>(&self, url: Url, auth: Option<AuthToken>) -> Result<R, HttpError>
+    where
+        R: DeserializeOwned,
+    {
+        self.http_get_raw(url, auth).await?.json_or_status_error()
+    }
+
+    async fn http_get_raw(
+        &self,
+        url: Url,
+        auth: Option<AuthToken>,
+    ) -> Result<RawResponse, HttpError> {
+        self.send(self.client.get(url), auth).await
+    }
+
+    async fn http_post<P, R>(
+        &self,
+        url: Url,
+        auth_token: Option<AuthToken>,
+        payload: &P,
+    ) -> Result<R, HttpError>
+    where
+        P: Serialize + Send + Sync,
+        R: DeserializeOwned,
+    {
+        let request = self.client.post(url).json(payload);
+        self.send(request, auth_token).await?.json_or_status_error()
+    }
+
+    async fn http_post_form_raw<P>(
+        &self,
+        url: Url,
+        auth_token: Option<AuthToken>,
+        payload: &P,
+    ) -> Result<RawResponse, HttpError>
+    where
+        P: Serialize + Send + Sync,
+    {
+        let request = self.client.post(url).form(payload);
+        self.send(request, auth_token).await
+    }
+}
