@@ -34,6 +34,10 @@ pub const ADDRESS: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 /// What the config file says.
 #[derive(Clone, Debug)]
 pub struct PoolSetup {
+    /// Where miners connect; port 0 takes a free one at each start.
+    pub listen: SocketAddr,
+    /// A shell's line before the process takes the shell's place: `trap '' XFSZ`.
+    pub shell: Option<String>,
     /// The upstreams, in order of preference.
     pub upstreams: Vec<SocketAddr>,
     /// Further lines of `[upstream]`.
@@ -48,6 +52,8 @@ impl PoolSetup {
     /// A pool on regtest whose miners are slow: difficulties far below 1.
     pub fn regtest(upstream: SocketAddr) -> Self {
         PoolSetup {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            shell: None,
             upstreams: vec![upstream],
             upstream: "backoff_min_ms = 50\nbackoff_max_secs = 1\n".to_owned(),
             stratum: "min_difficulty = 0.0000001\nstart_difficulty = 0.00001\ntarget_shares_per_minute = 300\n".to_owned(),
@@ -66,9 +72,10 @@ impl PoolSetup {
             "[pool]\nnetwork = \"regtest\"\n\
              [metrics]\nlisten = \"127.0.0.1:0\"\n\
              [upstream]\nurls = [{}]\naddress = \"{ADDRESS}\"\n{}\n\
-             [stratum]\nlisten = \"127.0.0.1:0\"\n{}\n",
+             [stratum]\nlisten = \"{}\"\n{}\n",
             urls.join(", "),
             self.upstream,
+            self.listen,
             self.stratum
         )
     }
@@ -105,7 +112,8 @@ impl PoolProcess {
             .append(true)
             .open(self.log_path())
             .expect("the log");
-        let child = Command::new(env!("CARGO_BIN_EXE_axepool"))
+        let child = self
+            .program()
             .args(["run", "--config"])
             .arg(self.config_path())
             .env("AXEPOOL_LOG", &self.setup.log)
@@ -119,6 +127,16 @@ impl PoolProcess {
             pool.try_ask(&Request::Status).await.ok()
         })
         .await;
+    }
+
+    fn program(&self) -> Command {
+        let axepool = env!("CARGO_BIN_EXE_axepool");
+        let Some(line) = &self.setup.shell else {
+            return Command::new(axepool);
+        };
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{line}; exec \"$0\" \"$@\""), axepool]);
+        shell
     }
 
     /// Changes the setup for the next [`spawn`](Self::spawn).

@@ -1,0 +1,145 @@
+//! A disk that is full, or refuses to be written: nothing is answered with `true` that is
+//! not on it.
+
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+use crate::common::PoolProcess;
+use crate::loaded::{Load, compare};
+use crate::world::{LOADED, credited, get, metric, ocean, pool};
+
+/// Under load: the disk goes, mining stops answering `true` and says why; the disk comes
+/// back, and so does mining. In the end the books are right.
+async fn fails_and_recovers(pool: &PoolProcess, fail: impl FnOnce(), recover: impl FnOnce()) {
+    let load = Load::start(pool.stratum().await, 4);
+    load.accepts(20).await;
+    fail();
+    load.refuses(10).await;
+
+    let why = pool
+        .poll("the reason", async |pool| {
+            pool.status().await.ledger.failing
+        })
+        .await;
+    assert!(!why.is_empty());
+    let status = pool.status().await;
+    let reason = format!("shares cannot be stored: {why}");
+    assert!(status.not_ready.contains(&reason), "{:?}", status.not_ready);
+    let metrics = pool.metrics().await;
+    let (code, text) = get(metrics, "/readyz").await;
+    assert!(
+        code == 503 && text.contains("shares cannot be stored"),
+        "{code} {text}"
+    );
+    // A restart would mend nothing.
+    assert_eq!(get(metrics, "/healthz").await.0, 200);
+    assert_eq!(metric(pool, "axepool_ledger_healthy", "").await, 0.0);
+    assert!(metric(pool, "axepool_shares_not_stored_total", "").await >= 10.0);
+    // The devices keep their connections and their jobs.
+    assert_eq!(status.connections, 4);
+    load.refuses(10).await;
+
+    recover();
+    load.accepts(20).await;
+    pool.wait_ready().await;
+    assert_eq!(metric(pool, "axepool_ledger_healthy", "").await, 1.0);
+    let told = load.stop().await;
+    let sums = credited(pool).await;
+    for (key, told) in &told {
+        assert_eq!((told.lost, told.stale), (0, 0), "{told:?}");
+        compare(key, told, sums.get(&key.npub), 0);
+    }
+}
+
+/// A small filesystem in memory, unmounted when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `Err` says why there is none: it takes root.
+    fn mount(at: &Path, size: &str) -> Result<SmallDisk, String> {
+        let output = Command::new("mount")
+            .args([
+                "-t",
+                "tmpfs",
+                "-o",
+                &format!("size={size},mode=0700"),
+                "tmpfs",
+            ])
+            .arg(at)
+            .output()
+            .map_err(|error| format!("mount: {error}"))?;
+        match output.status.success() {
+            true => Ok(SmallDisk(at.to_owned())),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// Takes all the room that is left.
+fn fill(path: &Path) {
+    let mut file = File::create(path).expect("a file");
+    for size in [65_536, 4_096, 1] {
+        loop {
+            match file.write_all(&vec![0; size]) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::StorageFull => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_stops_answers_and_nothing_else() {
+    let ocean = ocean(|_| {}).await;
+    let mut pool = pool(&ocean, |setup| setup.stratum = LOADED.to_owned()).await;
+    // The directory is there now; the small disk comes over it.
+    pool.stop().await;
+    let _disk = match SmallDisk::mount(&pool.data_dir(), "16m") {
+        Ok(disk) => disk,
+        Err(why) => {
+            println!(
+                "NOT TESTED on a full filesystem, for want of one: {why}\
+                 a_disk_that_refuses_writes_stops_answers_and_nothing_else covers the rest"
+            );
+            return;
+        }
+    };
+    pool.spawn().await;
+    pool.wait_ready().await;
+    let filler = pool.data_dir().join("filler");
+    let free = || std::fs::remove_file(&filler).expect("it is there");
+    fails_and_recovers(&pool, || fill(&filler), free).await;
+    pool.kill();
+}
+
+/// As a quota has it: no file may be longer than it is allowed to be. Needs no rights.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_refuses_writes_stops_answers_and_nothing_else() {
+    let ocean = ocean(|_| {}).await;
+    let pool = pool(&ocean, |setup| {
+        setup.stratum = LOADED.to_owned();
+        // The signal would end the process before it sees the error.
+        setup.shell = Some("trap '' XFSZ".to_owned());
+    })
+    .await;
+    let limit = |bytes: Option<u64>| {
+        let pid = i32::try_from(pool.pid()).ok().and_then(Pid::from_raw);
+        let limit = Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        prlimit(pid, Resource::Fsize, limit).expect("prlimit");
+    };
+    fails_and_recovers(&pool, || limit(Some(4_096)), || limit(None)).await;
+}

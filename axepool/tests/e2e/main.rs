@@ -1,0 +1,32 @@
+//! The product as its users meet it: `axepool run` as a process on free ports, between a
+//! simulated OCEAN with faults and books of its own and devices that hash for real.
+//!
+//! One program for all of it, so that it is linked once; the runner starts each test in
+//! a process of its own. Nothing here sleeps to wait for something: it waits for the
+//! thing, with a deadline. `AXEPOOL_NIGHTLY=1` makes the kills a thousand.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+#[path = "../common/client.rs"]
+#[allow(dead_code, unreachable_pub, missing_docs)]
+mod client;
+#[path = "../common/loaded.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod loaded;
+#[path = "../common/world.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod world;
+
+mod credit_once;
+mod difficulty;
+mod disk;
+mod epochs;
+mod fallback;
+mod hostile;
+mod kills;
+mod orders;
+mod prefixes;
+mod tls;
+mod upstream_loss;
+mod upstream_says;
