@@ -24,7 +24,9 @@ pub enum DestinationError {
     #[error("an lnurl is not understood here: use the lightning address that belongs to it")]
     Lnurl,
     /// A bitcoin address.
-    #[error("a bitcoin address cannot be paid from ecash: a lightning invoice, offer or address is expected")]
+    #[error(
+        "a bitcoin address cannot be paid from ecash: a lightning invoice, offer or address is expected"
+    )]
     OnChain,
     /// It names no amount, and none was given.
     #[error("it names no amount: say how many sat to pay")]
@@ -38,7 +40,9 @@ pub enum DestinationError {
         given_sat: u64,
     },
     /// It is paid once.
-    #[error("an invoice can be paid only once: to be paid again and again an offer (lno...) or an address (name@example.com) is needed")]
+    #[error(
+        "an invoice can be paid only once: to be paid again and again an offer (lno...) or an address (name@example.com) is needed"
+    )]
     Once,
 }
 
@@ -119,7 +123,11 @@ impl FromStr for Destination {
                 Err(form())
             };
         }
-        if bare.starts_with("bitcoin:") || ["bc1", "tb1", "bcrt1"].iter().any(|hrp| bare.starts_with(hrp)) {
+        if bare.starts_with("bitcoin:")
+            || ["bc1", "tb1", "bcrt1"]
+                .iter()
+                .any(|hrp| bare.starts_with(hrp))
+        {
             return Err(DestinationError::OnChain);
         }
         if bare.starts_with("lnbc") || bare.starts_with("lntb") {
@@ -188,15 +196,30 @@ mod tests {
         kind("Alice@Example.com", "address");
         kind("lnurl1dp68gurn8ghj7", "lnurl");
         kind("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "on-chain");
-        kind("bitcoin:bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "on-chain");
+        kind(
+            "bitcoin:bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+            "on-chain",
+        );
         kind("lnbc1nonsense", "bad invoice");
     }
 
     #[test]
     fn what_is_none_is_refused() {
         for text in [
-            "", "@", "a@", "@b.c", "a@b", "a@b..c", "a b@example.com", "a@example.com/x",
-            "a@b@example.com", "a@user:pw.com", "lno1", "lno1b", "npub1x", "x\u{1b}[2J",
+            "",
+            "@",
+            "a@",
+            "@b.c",
+            "a@b",
+            "a@b..c",
+            "a b@example.com",
+            "a@example.com/x",
+            "a@b@example.com",
+            "a@user:pw.com",
+            "lno1",
+            "lno1b",
+            "npub1x",
+            "x\u{1b}[2J",
         ] {
             kind(text, "no");
         }
@@ -213,7 +236,10 @@ mod tests {
         assert_eq!(coffee.amount_sat(Some(250_000)), Ok(Some(250_000)));
         assert_eq!(
             coffee.amount_sat(Some(1)),
-            Err(DestinationError::OtherAmount { invoice_msat: 250_000_000, given_sat: 1 })
+            Err(DestinationError::OtherAmount {
+                invoice_msat: 250_000_000,
+                given_sat: 1
+            })
         );
         assert_eq!(donation.amount_sat(Some(5)), Ok(Some(5)));
         for nameless in [&donation, &address] {

@@ -48,7 +48,9 @@ pub enum WalletError {
         why: String,
     },
     /// The two clocks are too far apart.
-    #[error("the clocks of this machine and of the mint {mint} are more than 30 seconds apart: set yours")]
+    #[error(
+        "the clocks of this machine and of the mint {mint} are more than 30 seconds apart: set yours"
+    )]
     Clock {
         /// The mint's address.
         mint: String,
@@ -189,8 +191,16 @@ mod tests {
             "https://mint.example cannot be reached: connection refused",
         );
         case(cdk::Error::Timeout, true, "cannot be reached");
-        case(cdk::Error::HttpError(Some(503), "busy".into()), true, "HTTP 503: busy");
-        case(cdk::Error::HttpError(Some(404), "x".into()), false, "refuses: HTTP 404");
+        case(
+            cdk::Error::HttpError(Some(503), "busy".into()),
+            true,
+            "HTTP 503: busy",
+        );
+        case(
+            cdk::Error::HttpError(Some(404), "x".into()),
+            false,
+            "refuses: HTTP 404",
+        );
         case(cdk::Error::IssuedQuote, false, "refuses");
         case(cdk::Error::PendingQuote, true, "do not pay again");
         case(cdk::Error::MintTimeExceedsTolerance, false, "clocks");
@@ -205,6 +215,9 @@ mod tests {
     fn a_strangers_text_does_nothing_to_the_terminal() {
         assert_eq!(plain("a\x1b[2Jb\r\nc\u{9b}d"), "a [2Jb  c d");
         assert_eq!(plain(&"é".repeat(MAX_SHOWN)), "é".repeat(MAX_SHOWN));
-        assert_eq!(plain(&"é".repeat(MAX_SHOWN + 1)), format!("{}...", "é".repeat(MAX_SHOWN)));
+        assert_eq!(
+            plain(&"é".repeat(MAX_SHOWN + 1)),
+            format!("{}...", "é".repeat(MAX_SHOWN))
+        );
     }
 }

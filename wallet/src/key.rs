@@ -90,9 +90,9 @@ impl OwnerKey {
 
     /// BIP340 over the SHA256 of `text`, 128 hex digits.
     pub(crate) fn sign(&self, text: &str) -> String {
-        let digest = <bitcoin::hashes::sha256::Hash as bitcoin::hashes::Hash>::hash(text.as_bytes());
-        let message =
-            secp256k1::Message::from_digest(bitcoin::hashes::Hash::to_byte_array(digest));
+        let digest =
+            <bitcoin::hashes::sha256::Hash as bitcoin::hashes::Hash>::hash(text.as_bytes());
+        let message = secp256k1::Message::from_digest(bitcoin::hashes::Hash::to_byte_array(digest));
         let pair = secp256k1::Keypair::from_secret_key(&SECP256K1, &self.secret);
         SECP256K1
             .sign_schnorr_with_aux_rand(&message, &pair, &rand::random())

@@ -54,8 +54,7 @@ pub fn write_key_file(path: &Path, key: &OwnerKey) -> Result<(), KeyFileError> {
 /// # Errors
 /// [`KeyFileError`]
 pub fn read_key_file(path: &Path) -> Result<OwnerKey, KeyFileError> {
-    let text =
-        secret_file::read(path)?.ok_or_else(|| KeyFileError::Missing(path.to_owned()))?;
+    let text = secret_file::read(path)?.ok_or_else(|| KeyFileError::Missing(path.to_owned()))?;
     let mut lines = text
         .lines()
         .map(str::trim)

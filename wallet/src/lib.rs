@@ -26,9 +26,12 @@ mod qr;
 mod recover;
 mod secret_file;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod transport;
 
+pub use cdk_common::mint_url::MintUrl;
 pub use destination::{Destination, DestinationError};
 pub use error::{WalletError, plain};
 pub use home::{Home, HomeError, MintBalance};

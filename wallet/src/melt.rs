@@ -78,7 +78,11 @@ impl Purse {
         })
     }
 
-    async fn quote(&self, to: &Destination, amount_sat: Option<u64>) -> Result<MeltQuote, WalletError> {
+    async fn quote(
+        &self,
+        to: &Destination,
+        amount_sat: Option<u64>,
+    ) -> Result<MeltQuote, WalletError> {
         let msat = match amount_sat.map(|sat| sat.checked_mul(1000)) {
             Some(None) => return Err(self.insufficient(u64::MAX, self.balance_sat().await?)),
             Some(Some(msat)) => Some(msat),
@@ -140,9 +144,7 @@ impl Purse {
             && match to {
                 Destination::Invoice(_) => can(PaymentMethod::BOLT11),
                 Destination::Offer(_) => can(PaymentMethod::BOLT12),
-                Destination::Address(_) => {
-                    can(PaymentMethod::BOLT11) || can(PaymentMethod::BOLT12)
-                }
+                Destination::Address(_) => can(PaymentMethod::BOLT11) || can(PaymentMethod::BOLT12),
             };
         if good {
             return Ok(());
@@ -158,8 +160,16 @@ impl Purse {
     /// The quote's amount with all that may be taken for it: the reserve for routing,
     /// of which the rest comes back, and the mint's fee on inputs.
     async fn need_sat(&self, quote: &MeltQuote) -> Result<u64, WalletError> {
-        let proofs = self.wallet.get_unspent_proofs().await.map_err(self.error())?;
-        let fee = self.wallet.get_proofs_fee(&proofs).await.map_err(self.error())?;
+        let proofs = self
+            .wallet
+            .get_unspent_proofs()
+            .await
+            .map_err(self.error())?;
+        let fee = self
+            .wallet
+            .get_proofs_fee(&proofs)
+            .await
+            .map_err(self.error())?;
         let need = quote
             .amount
             .checked_add(quote.fee_reserve)
@@ -169,7 +179,10 @@ impl Purse {
 
     async fn check_funds(&self, quote: &MeltQuote) -> Result<(), WalletError> {
         let have = self.balance_sat().await?;
-        let need = quote.amount.to_u64().saturating_add(quote.fee_reserve.to_u64());
+        let need = quote
+            .amount
+            .to_u64()
+            .saturating_add(quote.fee_reserve.to_u64());
         if need > have {
             return Err(self.insufficient(need, have));
         }

@@ -83,7 +83,9 @@ impl PoolClient {
         let url = self.url(&["api", "miners", &key.public_hex(), "tokens"])?;
         match self.transport.http_get::<TokenList>(url, None).await {
             Ok(list) => Ok(list.tokens),
-            Err(HttpError::Status { status: 404 | 405, .. }) => Ok(Vec::new()),
+            Err(HttpError::Status {
+                status: 404 | 405, ..
+            }) => Ok(Vec::new()),
             Err(error) => Err(WalletError::http(&self.mint, error)),
         }
     }
@@ -99,7 +101,9 @@ impl PoolClient {
 
     fn no_lookup(&self, error: HttpError) -> WalletError {
         match error {
-            HttpError::Status { status: 404 | 405, .. } => WalletError::NoPool {
+            HttpError::Status {
+                status: 404 | 405, ..
+            } => WalletError::NoPool {
                 mint: self.mint.to_string(),
                 why: format!("it has no look-up of {METHOD} quotes by key"),
             },

@@ -130,7 +130,12 @@ impl Purse {
         let id = uuid::Uuid::parse_str(id)
             .map_err(|_| WalletError::Token(format!("no sent token is called {}", plain(id))))?;
         self.recover().await?;
-        if !self.sent().await?.iter().any(|sent| sent.id == id.to_string()) {
+        if !self
+            .sent()
+            .await?
+            .iter()
+            .any(|sent| sent.id == id.to_string())
+        {
             return Err(WalletError::Token(
                 "it is not waiting: it was taken, or taken back".to_owned(),
             ));

@@ -59,8 +59,8 @@ mod tests {
         let (side, quiet) = (code.size(), QUIET);
         for y in -quiet..side + quiet {
             for x in -quiet..side + quiet {
-                let shown = rows[usize::try_from(y + quiet).unwrap()]
-                    [usize::try_from(x + quiet).unwrap()];
+                let shown =
+                    rows[usize::try_from(y + quiet).unwrap()][usize::try_from(x + quiet).unwrap()];
                 assert_eq!(shown, !code.get_module(x, y), "{x}, {y}");
             }
         }
@@ -70,7 +70,10 @@ mod tests {
     fn a_screen_of_80_columns_holds_a_key() {
         let drawn = terminal_qr(&"n".repeat(66), false).unwrap();
         let widest = drawn.lines().map(|line| line.chars().count()).max();
-        assert!(widest.unwrap() <= 80 && drawn.lines().count() <= 24, "{drawn}");
+        assert!(
+            widest.unwrap() <= 80 && drawn.lines().count() <= 24,
+            "{drawn}"
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cdk::amount::SplitTarget;
 use cdk_common::nuts::{CurrencyUnit, MintInfo, PaymentMethod, ProofsMethods};
 use cdk_common::wallet::MintQuote;
+use serde::Serialize;
 
 use crate::error::WalletError;
 use crate::key::OwnerKey;
@@ -43,7 +44,7 @@ pub enum Progress {
 }
 
 /// A quote or a token that could not be fetched, and why. The others were.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Left {
     /// The quote's id, or `token`.
     pub what: String,
@@ -54,7 +55,7 @@ pub struct Left {
 }
 
 /// What a sweep brought.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Swept {
     /// Satoshis that were not in the wallet before, what earlier runs had begun among
     /// them.
@@ -213,15 +214,28 @@ impl Run<'_> {
         let x_only = self.key.x_only();
         let mut mine: Vec<PoolQuote> = found
             .into_iter()
-            .filter(|quote| quote.unit.as_ref().is_none_or(|unit| *unit == CurrencyUnit::Sat))
-            .filter(|quote| quote.pubkey.is_none_or(|key| key.x_only_public_key() == x_only))
+            .filter(|quote| {
+                quote
+                    .unit
+                    .as_ref()
+                    .is_none_or(|unit| *unit == CurrencyUnit::Sat)
+            })
+            .filter(|quote| {
+                quote
+                    .pubkey
+                    .is_none_or(|key| key.x_only_public_key() == x_only)
+            })
             .filter(|quote| seen.insert(quote.quote.clone()))
             .collect();
         self.swept.known_quotes = mine.len();
-        self.swept.unpaid_quotes = mine.iter().filter(|quote| quote.amount_paid.to_u64() == 0).count();
+        self.swept.unpaid_quotes = mine
+            .iter()
+            .filter(|quote| quote.amount_paid.to_u64() == 0)
+            .count();
         mine.retain(|quote| mintable_sat(quote) > 0);
         // What somebody else took in the meantime is nothing left undone.
-        self.failed.retain(|id, _| mine.iter().any(|quote| quote.quote == *id));
+        self.failed
+            .retain(|id, _| mine.iter().any(|quote| quote.quote == *id));
         mine.retain(|quote| !self.failed.contains_key(&quote.quote));
         mine
     }
@@ -298,7 +312,10 @@ impl Run<'_> {
             )
         });
         if quote.used_by_operation.is_some() {
-            self.leave(found, "an earlier request for it has no answer yet".to_owned());
+            self.leave(
+                found,
+                "an earlier request for it has no answer yet".to_owned(),
+            );
             return Ok(false);
         }
         quote.secret_key = Some(self.key.secret().clone());
@@ -360,9 +377,9 @@ fn batch_size(info: &MintInfo) -> usize {
     if settings.is_empty() || !ours {
         return 1;
     }
-    let advertised = settings.max_batch_size.map_or(MAX_BATCH, |most| {
-        usize::try_from(most).unwrap_or(MAX_BATCH)
-    });
+    let advertised = settings
+        .max_batch_size
+        .map_or(MAX_BATCH, |most| usize::try_from(most).unwrap_or(MAX_BATCH));
     advertised.clamp(1, MAX_BATCH)
 }
 
@@ -424,7 +441,11 @@ mod tests {
         let sizes = |paid: &[u64], batch| {
             let quotes = paid.iter().enumerate().map(|(id, paid)| quote(id, *paid));
             let cut = chunks(quotes.collect(), batch);
-            let ids: Vec<String> = cut.iter().flatten().map(|quote| quote.quote.clone()).collect();
+            let ids: Vec<String> = cut
+                .iter()
+                .flatten()
+                .map(|quote| quote.quote.clone())
+                .collect();
             let expected: Vec<String> = (0..paid.len()).map(|id| id.to_string()).collect();
             assert_eq!(ids, expected);
             cut.iter().map(Vec::len).collect::<Vec<_>>()
@@ -439,12 +460,32 @@ mod tests {
     #[test]
     fn nothing_is_explained() {
         let nothing = Swept::default();
-        assert!(nothing.why_nothing().unwrap().contains("no quote for this key"));
-        let unpaid = Swept { unpaid_quotes: 1, known_quotes: 1, ..Swept::default() };
-        assert!(unpaid.why_nothing().unwrap().contains("wait for their payment"));
-        let fetched = Swept { known_quotes: 1, ..Swept::default() };
+        assert!(
+            nothing
+                .why_nothing()
+                .unwrap()
+                .contains("no quote for this key")
+        );
+        let unpaid = Swept {
+            unpaid_quotes: 1,
+            known_quotes: 1,
+            ..Swept::default()
+        };
+        assert!(
+            unpaid
+                .why_nothing()
+                .unwrap()
+                .contains("wait for their payment")
+        );
+        let fetched = Swept {
+            known_quotes: 1,
+            ..Swept::default()
+        };
         assert!(fetched.why_nothing().unwrap().contains("already"));
-        let some = Swept { received_sat: 1, ..Swept::default() };
+        let some = Swept {
+            received_sat: 1,
+            ..Swept::default()
+        };
         assert_eq!(some.why_nothing(), None);
     }
 }

@@ -83,7 +83,10 @@ impl Purse {
             state.is_some_and(|state| state.state == State::Unspent)
         };
         let proofs = proofs.into_iter().zip(ys);
-        Ok(proofs.filter(|(_, y)| free(*y)).map(|(proof, _)| proof).collect())
+        Ok(proofs
+            .filter(|(_, y)| free(*y))
+            .map(|(proof, _)| proof)
+            .collect())
     }
 
     async fn take(
@@ -103,9 +106,11 @@ impl Purse {
             .await;
         match received {
             Ok(amount) => Ok(amount.to_u64()),
-            Err(cdk::Error::NUT11(_) | cdk::Error::P2PKConditionsNotMet(_)) => Err(
-                WalletError::Token("it is locked to a key that is not here: name its file with --key".to_owned()),
-            ),
+            Err(cdk::Error::NUT11(_) | cdk::Error::P2PKConditionsNotMet(_)) => {
+                Err(WalletError::Token(
+                    "it is locked to a key that is not here: name its file with --key".to_owned(),
+                ))
+            }
             Err(error) => Err(WalletError::of(&self.mint, error)),
         }
     }

@@ -1,0 +1,8 @@
+//! The wallet against a real mint over HTTP. The mint is cdk's own; the routes beside
+//! it are written here from the draft and from the pool's published interface.
+
+mod dying_store;
+mod interruptions;
+mod mint;
+mod payments;
+mod sweeps;

@@ -1,0 +1,126 @@
+use cdk_common::nuts::MeltQuoteState;
+use cdk_fake_wallet::{FakeInvoiceDescription, create_fake_invoice};
+
+use super::mint::{Fault, Options, TestMint};
+use crate::{Destination, OwnerKey, Purse, WalletError};
+
+fn invoice(sat: u64) -> Destination {
+    create_fake_invoice(sat * 1000, String::new())
+        .to_string()
+        .parse()
+        .unwrap()
+}
+
+/// An invoice that the mint's node treats as it says.
+fn odd_invoice(sat: u64, pay: MeltQuoteState, check: MeltQuoteState) -> Destination {
+    let odd = FakeInvoiceDescription {
+        pay_invoice_state: pay,
+        check_payment_state: check,
+        pay_err: false,
+        check_err: false,
+    };
+    let text = serde_json::to_string(&odd).unwrap();
+    create_fake_invoice(sat * 1000, text)
+        .to_string()
+        .parse()
+        .unwrap()
+}
+
+async fn rich(mint: &TestMint, dir: &std::path::Path, sat: u64) -> (crate::Home, Purse) {
+    let (home, purse) = mint.open(dir).await;
+    let key = OwnerKey::generate();
+    mint.quote(&key, sat).await;
+    purse.sweep(&key, &mut |_| {}).await.unwrap();
+    (home, purse)
+}
+
+fn with_lightning() -> Options {
+    Options {
+        lightning: true,
+        ..Options::default()
+    }
+}
+
+#[tokio::test]
+async fn an_invoice_is_paid_and_what_is_left_stays() {
+    let mint = TestMint::start(with_lightning()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (_home, purse) = rich(&mint, dir.path(), 1000).await;
+    let paid = purse.pay(&invoice(300), None).await.unwrap();
+    assert_eq!(paid.amount_sat, 300);
+    assert_eq!(
+        purse.balance_sat().await.unwrap(),
+        1000 - 300 - paid.fee_sat
+    );
+    let error = purse.pay(&invoice(1000), None).await.unwrap_err();
+    assert!(
+        matches!(error, WalletError::Insufficient { fee: true, .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn all_there_is_goes_when_it_is_enough() {
+    let mint = TestMint::start(with_lightning()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (_home, purse) = rich(&mint, dir.path(), 5000).await;
+    // The fake node reads any offer; this is BOLT 12's smallest example.
+    let offer = "lno1pgx37enxv4jsyqcqpdyk6uqmwe5k76m0wfjsugznu2jdvuwyvelhv4jjfvj6lu0v7vm4nfsv0fn5jpjhc6xg5gxe0xpzagv8gh3sfvtup";
+    let Ok(offer) = offer.parse::<Destination>() else {
+        panic!("an offer by its form")
+    };
+    assert_eq!(purse.pay_all(&offer, 5001).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_payment_that_fails_leaves_the_money() {
+    let mint = TestMint::start(with_lightning()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (_home, purse) = rich(&mint, dir.path(), 1000).await;
+    let failing = odd_invoice(300, MeltQuoteState::Failed, MeltQuoteState::Failed);
+    let error = purse.pay(&failing, None).await.unwrap_err();
+    assert!(matches!(error, WalletError::PaymentFailed(_)), "{error}");
+    purse.recover().await.unwrap();
+    assert_eq!(purse.balance_sat().await.unwrap(), 1000);
+}
+
+#[tokio::test]
+async fn a_payment_whose_answer_is_lost_is_made_once() {
+    let mint = TestMint::start(with_lightning()).await;
+    for number in 0..12 {
+        for fault in [Fault::Before(number), Fault::After(number)] {
+            let dir = tempfile::tempdir().unwrap();
+            let (home, purse) = rich(&mint, dir.path(), 1000).await;
+            let to = invoice(300);
+            mint.fault(fault);
+            let cut = purse.pay(&to, None).await;
+            mint.fault(Fault::None);
+            drop((home, purse));
+            let (_home, purse) = mint.open(dir.path()).await;
+            purse.recover().await.unwrap();
+            let left = purse.balance_sat().await.unwrap();
+            let paid = left < 1000;
+            assert!(
+                (690..=700).contains(&left) || left == 1000,
+                "{fault:?}: {left}"
+            );
+            assert!(!paid || cut.is_err() || left < 1000, "{fault:?}");
+            if !paid {
+                assert!(cut.is_err(), "{fault:?}: said to be paid");
+                purse.pay(&to, None).await.unwrap();
+            }
+            let left = purse.balance_sat().await.unwrap();
+            assert!((690..=700).contains(&left), "{fault:?}: {left}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_mint_without_lightning_says_so() {
+    let mint = TestMint::start(Options::default()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (_home, purse) = rich(&mint, dir.path(), 1000).await;
+    let error = purse.pay(&invoice(300), None).await.unwrap_err();
+    assert!(error.to_string().contains("wallet send"), "{error}");
+    assert_eq!(purse.balance_sat().await.unwrap(), 1000);
+}
