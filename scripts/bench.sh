@@ -31,6 +31,11 @@ if [ -n "$rooms" ]; then
     done
 fi
 
+if [ -n "$rooms" ]; then
+    say "benchmark of the mint: quotes made, paid, minted over HTTP, tokens"
+    cargo run --locked --release -p mint --example mint_bench
+fi
+
 work=$(mktemp -d "${TMPDIR:-/tmp}/axepool-bench-XXXXXX")
 ocean_pid='' pool_pid=''
 end() {
@@ -80,6 +85,8 @@ start_difficulty = 0.0000000025
 target_shares_per_minute = 1000000
 messages_per_second = 1000000
 max_connections = $(($1 + 100))
+[http]
+listen = "127.0.0.1:0"
 [metrics]
 listen = "127.0.0.1:0"
 TOML

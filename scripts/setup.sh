@@ -55,6 +55,15 @@ need_build() {
 }
 
 need_test() {
+    # cashu-ts, a wallet's library, is tried against the mint. The node that it runs on
+    # comes with it, except on processors that npm has none for.
+    have npm || apt_install "another implementation of Cashu is tried against the mint" nodejs npm
+    local installed=mint/tests/interop/node_modules/.package-lock.json
+    if [ ! -e "$installed" ] || [ mint/tests/interop/package-lock.json -nt "$installed" ]; then
+        say "installing cashu-ts for the tests, as its lock file says"
+        # The machine's node may be older than what runs the test.
+        npm ci --prefix mint/tests/interop --no-audit --no-fund --loglevel error >&2
+    fi
     cargo_install cargo-nextest "$NEXTEST_VERSION" "it runs the tests in parallel, each in its own process" \
         --no-default-features --features default-no-update
 }

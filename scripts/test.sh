@@ -7,4 +7,5 @@ say "documentation examples"
 cargo test --quiet --locked --workspace --doc
 
 say "tests${AXEPOOL_NIGHTLY:+, the long ones too}"
-exec cargo nextest run --locked --workspace --no-fail-fast "$@"
+# Ignored are tests that need packages of npm, which scripts/setup.sh has installed.
+exec cargo nextest run --locked --workspace --no-fail-fast --run-ignored all "$@"

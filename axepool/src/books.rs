@@ -99,7 +99,9 @@ fn look(reader: &Reader, request: &Request) -> Result<Reply, BooksError> {
         }
         Request::Miners { epoch, workers } => miners(reader, *epoch, *workers),
         Request::Suspects => suspects(reader),
-        Request::Status | Request::CloseEpoch => Err(BooksError::NotTheLedgers),
+        Request::Status | Request::CloseEpoch | Request::MintParked { .. } => {
+            Err(BooksError::NotTheLedgers)
+        }
     }
 }
 

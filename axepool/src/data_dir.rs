@@ -11,6 +11,16 @@ pub(crate) fn ledger(data_dir: &Path) -> PathBuf {
     data_dir.join("ledger.redb")
 }
 
+/// The directory of the mint's store.
+pub(crate) fn mint(data_dir: &Path) -> PathBuf {
+    data_dir.join("mint")
+}
+
+/// The URL that the mint's tokens name.
+pub(crate) fn mint_url(data_dir: &Path) -> PathBuf {
+    mint(data_dir).join("public_url.json")
+}
+
 /// The socket of the running process.
 pub(crate) fn admin_socket(data_dir: &Path) -> PathBuf {
     data_dir.join("admin.sock")

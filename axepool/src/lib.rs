@@ -13,8 +13,10 @@ mod demo;
 mod http;
 mod humane;
 mod logs;
+mod mint_url;
 mod open_files;
 pub mod output;
 pub mod pool;
+mod web;
 
 pub use cli::Cli;

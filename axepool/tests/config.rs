@@ -325,6 +325,85 @@ fn tls_is_whole_or_not_at_all() {
 }
 
 #[test]
+fn a_secret_is_in_a_file_of_its_own() {
+    let config = good(&minimal("[mint]\nmnemonic = { file = \"words\" }"));
+    assert_eq!(config.mint.mnemonic_file, Path::new("/etc/axepool/words"));
+    let config = good(&minimal("[pool]\ndata_dir = \"/var/axepool\""));
+    let words = Path::new("/var/axepool/mint/mint.mnemonic");
+    assert_eq!(config.mint.mnemonic_file, words);
+    for value in [
+        "\"zebra zebra\"",
+        "{ path = \"x\" }",
+        "{ file = \"x\", mode = 1 }",
+    ] {
+        let text = minimal(&format!("[mint]\nmnemonic = {value}"));
+        case(&text, "mint.mnemonic", "has no place in this file");
+    }
+}
+
+#[test]
+fn tokens_name_a_url_that_is_safe_on_mainnet() {
+    let with = |lines: &str| minimal(&format!("[http]\n{lines}"));
+    let url = |lines: &str| {
+        good(&with(lines))
+            .http
+            .public_url
+            .map(|url| url.to_string())
+    };
+    assert_eq!(url(""), None);
+    assert_eq!(
+        url("public_url = \"https://Pool.example.org/\"").as_deref(),
+        Some("https://pool.example.org")
+    );
+    for lines in [
+        "public_url = \"http://abcdefgh.onion\"",
+        "public_url = \"http://abcdefgh.onion:8080/mint\"",
+        "public_url = \"http://axepool.local:8080\"\nallow_http_public_url = true",
+    ] {
+        assert!(url(lines).is_some(), "{lines}");
+    }
+    for bad in [
+        "http://axepool.local:8080",
+        "http://onion.example.org/x.onion",
+        "http://192.0.2.1",
+    ] {
+        let text = with(&format!("public_url = \"{bad}\""));
+        case(
+            &text,
+            "http.public_url",
+            "neither https nor an onion service",
+        );
+    }
+    for bad in [
+        "pool.example.org",
+        "ftp://x",
+        "https://x/?a=b",
+        "https://x/#y",
+        "https://u@x",
+    ] {
+        let text = with(&format!("public_url = \"{bad}\""));
+        case(&text, "http.public_url", "give a URL such as");
+    }
+    let testnet = format!(
+        "[pool]\nnetwork = \"signet\"\n[upstream]\nurls = \"stratum+tcp://x:1\"\n\
+         address = \"{TESTNET}\"\n[http]\npublic_url = \"http://192.0.2.1\""
+    );
+    good(&testnet);
+}
+
+#[test]
+fn a_certificate_needs_its_key() {
+    let text = minimal("[http]\ncertificate = \"/dev/null\"");
+    case(&text, "http.key", "TLS needs certificate and key");
+    let text = minimal("[http]\nlisten = \"0.0.0.0:3333\"");
+    case(
+        &text,
+        "http.listen",
+        "stratum.listen has this address already",
+    );
+}
+
+#[test]
 fn all_problems_are_told_at_once() {
     let list = problems(
         "[pool]\nnetwork = \"moon\"\nnmae = \"x\"\n[stratum]\nlisten = \"x\"\nmin_difficulty = -1\n",
@@ -366,4 +445,15 @@ fn the_effective_config_means_the_same() {
         format!("{:?}", first.config),
         format!("{:?}", second.config)
     );
+}
+
+#[test]
+fn an_authority_of_ones_own_must_be_readable() {
+    let missing = minimal("ca_file = \"/nowhere/ca.pem\"\n");
+    case(&missing, "upstream.ca_file", "cannot be read");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ca.pem");
+    std::fs::write(&path, "").unwrap();
+    let config = good(&minimal(&format!("ca_file = {path:?}\n")));
+    assert_eq!(config.upstream.extra_ca, Some(path));
 }

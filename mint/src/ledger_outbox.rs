@@ -1,9 +1,11 @@
 //! The ledger's own outbox, as the worker reads it.
 
 use async_trait::async_trait;
-use ledger::{EpochId, Ledger, LedgerError, OutboxId, OutboxKind, OutboxRow, Reader};
+use ledger::settle::PayoutKey;
+use ledger::settle::PayoutKey;
+use ledger::{Ledger, LedgerError, OrderedQuote, OutboxId, OutboxKind, OutboxRow, Reader};
 
-use crate::outbox::{Expected, Order, Outbox, OutboxError, Row};
+use crate::outbox::{Expected, Order, Outbox, OutboxError, PayoutId, PayoutIdError, Row};
 use crate::quote::QuoteKey;
 
 /// The outbox of a ledger in this process.
@@ -24,8 +26,8 @@ impl LedgerOutbox {
         let reader = self.0.reader().clone();
         tokio::task::spawn_blocking(move || read(reader))
             .await
-            .map_err(|error| OutboxError(Box::new(error)))?
-            .map_err(|error| OutboxError(Box::new(error)))
+            .map_err(outbox_error)?
+            .map_err(outbox_error)
     }
 }
 
@@ -33,14 +35,11 @@ impl LedgerOutbox {
 impl Outbox for LedgerOutbox {
     async fn pending(&self, after: OutboxId, limit: usize) -> Result<Vec<Row>, OutboxError> {
         let rows = self.read(move |reader| reader.outbox(after, limit)).await?;
-        Ok(rows.into_iter().map(row).collect())
+        rows.into_iter().map(row).collect()
     }
 
     async fn done(&self, ids: Vec<OutboxId>) -> Result<(), OutboxError> {
-        self.0
-            .outbox_done(ids)
-            .await
-            .map_err(|error| OutboxError(Box::new(error)))
+        self.0.outbox_done(ids).await.map_err(outbox_error)
     }
 
     async fn expected(
@@ -48,41 +47,51 @@ impl Outbox for LedgerOutbox {
         after: Option<QuoteKey>,
         limit: usize,
     ) -> Result<Vec<Expected>, OutboxError> {
-        self.read(move |reader| requested(&reader, after, limit))
-            .await
+        let after = after.map(|quote| (quote.epoch, quote.miner));
+        let quotes = self
+            .read(move |reader| reader.ordered_quotes(after, limit))
+            .await?;
+        let quotes = quotes.into_iter().map(expected);
+        quotes.collect::<Result<_, _>>().map_err(outbox_error)
     }
 }
 
-fn row(row: OutboxRow) -> Row {
+fn row(row: OutboxRow) -> Result<Row, PayoutIdError> {
     let order = match row.kind {
         OutboxKind::CreateQuote { miner, epoch } => Order::CreateQuote {
             quote: QuoteKey::of_epoch(miner, epoch),
         },
+        OutboxKind::PayQuote {
+            payout,
+            miner,
+            epoch,
+            sats,
+        } => Order::PayQuote {
+            quote: QuoteKey::of_epoch(miner, epoch),
+            payout: payout_id(&payout)?,
+            amount: sats,
+        },
+        OutboxKind::SettleEpoch { epoch } => Order::SettleEpoch { epoch },
+        OutboxKind::MergeEpoch { epoch, into } => Order::MergeEpoch { epoch, into },
     };
-    Row { id: row.id, order }
+    Ok(Row { id: row.id, order })
 }
 
-/// The quotes that were ever asked for, by epoch and key.
-fn requested(
-    reader: &Reader,
-    after: Option<QuoteKey>,
-    limit: usize,
-) -> Result<Vec<Expected>, LedgerError> {
-    let mut epoch = after.map_or(EpochId::FIRST, |after| after.epoch);
-    let open = reader.open_epoch().id;
-    let mut page = Vec::new();
-    while epoch <= open && page.len() < limit {
-        let seen = after
-            .filter(|after| after.epoch == epoch)
-            .map(|after| after.miner);
-        let asked = reader.tallies(epoch)?.into_iter().filter(|(miner, tally)| {
-            tally.quote_requested && seen.is_none_or(|seen| *miner > seen)
-        });
-        page.extend(asked.take(limit - page.len()).map(|(miner, _)| Expected {
-            quote: QuoteKey::of_epoch(miner, epoch),
-            payments: Vec::new(),
-        }));
-        epoch = epoch.next();
-    }
-    Ok(page)
+/// A payout has the same name here as in the ledger's books.
+fn payout_id(key: &PayoutKey) -> Result<PayoutId, PayoutIdError> {
+    key.to_string().parse()
+}
+
+/// A quote that was ever asked for, with every payment that the books have for it.
+fn expected(quote: OrderedQuote) -> Result<Expected, PayoutIdError> {
+    let payments = quote.payments.iter();
+    let payments = payments.map(|(key, sats)| Ok((payout_id(key)?, *sats)));
+    Ok(Expected {
+        quote: QuoteKey::of_epoch(quote.miner, quote.epoch),
+        payments: payments.collect::<Result<_, _>>()?,
+    })
+}
+
+fn outbox_error(error: impl std::error::Error + Send + Sync + 'static) -> OutboxError {
+    OutboxError(Box::new(error))
 }

@@ -46,7 +46,7 @@ pub use http::RouterError;
 pub use ledger_outbox::LedgerOutbox;
 pub use lightning::{Lightning, LightningError, PayId, PayQuote, PayRequest, PayState};
 pub use lookup::QuoteView;
-pub use mint::{Mint, OpenError};
+pub use mint::{Mint, MintMetrics, OpenError};
 pub use outbox::{Expected, Order, Outbox, OutboxError, PayoutId, PayoutIdError, Row};
 pub use quote::{METHOD, QuoteKey, QuoteKeyError};
 pub use seed::SeedError;

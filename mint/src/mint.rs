@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cdk::mint::MintBuilder;
@@ -67,6 +67,17 @@ pub enum OpenError {
     Metrics(#[from] prometheus::Error),
 }
 
+/// The mint's metrics, registered once for however many times it is opened.
+#[derive(Clone)]
+pub struct MintMetrics(Arc<Metrics>);
+
+impl MintMetrics {
+    /// Registers all of them; an error is a name that is taken.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        Ok(MintMetrics(Arc::new(Metrics::register(registry)?)))
+    }
+}
+
 /// A handle to the mint; clones share it.
 #[derive(Clone)]
 pub struct Mint(Arc<Inner>);
@@ -82,6 +93,8 @@ struct Inner {
     epochs: RwLock<BTreeMap<EpochId, EpochMark>>,
     info: tokio::sync::Mutex<MintInfo>,
     metrics: Arc<Metrics>,
+    /// Why the worker's last step failed.
+    trouble: Mutex<Option<String>>,
 }
 
 impl Mint {
@@ -93,7 +106,17 @@ impl Mint {
         lightning: Option<Arc<dyn Lightning>>,
         registry: &Registry,
     ) -> Result<Mint, OpenError> {
-        let metrics = Arc::new(Metrics::register(registry)?);
+        Self::open_with(config, lightning, &MintMetrics::register(registry)?).await
+    }
+
+    /// The same with metrics that are registered already, so that it can be tried again
+    /// when it fails.
+    pub async fn open_with(
+        config: MintConfig,
+        lightning: Option<Arc<dyn Lightning>>,
+        metrics: &MintMetrics,
+    ) -> Result<Mint, OpenError> {
+        let metrics = Arc::clone(&metrics.0);
         let guard = Arc::new(CountWrites(Arc::clone(&metrics)));
         Self::open_guarded(config, lightning, metrics, guard).await
     }
@@ -144,6 +167,7 @@ impl Mint {
             epochs: RwLock::new(epochs),
             info: tokio::sync::Mutex::new(info),
             metrics,
+            trouble: Mutex::new(None),
         })))
     }
 
@@ -188,6 +212,24 @@ impl Mint {
             .unwrap_or_else(PoisonError::into_inner)
             .get(&epoch)
             .copied()
+    }
+
+    /// Why the outbox waits, while it does: the worker's last step failed and is tried
+    /// again.
+    pub fn worker_trouble(&self) -> Option<String> {
+        self.0
+            .trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn set_worker_trouble(&self, why: Option<String>) {
+        *self
+            .0
+            .trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     pub(crate) fn remember_marks(&self, marks: &[(EpochId, EpochMark)]) {

@@ -85,10 +85,12 @@ impl Worker {
             let wait = match self.step().await {
                 Ok(progress) => {
                     backoff.reset();
+                    self.mint.set_worker_trouble(None);
                     if progress { Duration::ZERO } else { POLL }
                 }
                 Err(error) => {
                     self.mint.metrics().worker_failures.inc();
+                    self.mint.set_worker_trouble(Some(error.to_string()));
                     let wait = backoff.next(rand::random());
                     tracing::warn!(%error, ?wait, failures = backoff.failures(), "the outbox waits");
                     wait

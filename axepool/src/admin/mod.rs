@@ -11,7 +11,8 @@ mod socket;
 
 pub use client::{AskError, ask};
 pub use protocol::{
-    LedgerStatus, MinerRow, Miners, Reply, Request, Status, SuspectRow, UpstreamStatus,
+    LedgerStatus, MinerRow, Miners, MintState, MintStatus, Reply, Request, Status, SuspectRow,
+    UpstreamStatus,
 };
 pub use server::{Answers, serve};
 pub use socket::{AdminSocket, bind};

@@ -5,7 +5,8 @@
 
 use std::net::SocketAddr;
 
-use ledger::{Epoch, EpochId, MinerId, Tally, Work, Worker};
+use ledger::{Epoch, EpochId, MinerId, Sat, Tally, Work, Worker};
+use mint::Parked;
 use serde::{Deserialize, Serialize};
 
 /// A question or an order.
@@ -28,6 +29,12 @@ pub enum Request {
     },
     /// Whose shares earn less upstream than they should?
     Suspects,
+    /// What does the mint refuse for good?
+    MintParked {
+        /// Try it again first.
+        #[serde(default)]
+        retry: bool,
+    },
 }
 
 /// An answer.
@@ -52,6 +59,13 @@ pub enum Reply {
     Suspects {
         /// Everybody below their expectation, the least likely to be bad luck first.
         suspects: Vec<SuspectRow>,
+    },
+    /// To [`Request::MintParked`].
+    MintParked {
+        /// How many were done by trying again.
+        done: usize,
+        /// What is left, the oldest first.
+        parked: Vec<Parked>,
     },
     /// It could not be done.
     Error {
@@ -107,6 +121,8 @@ pub struct Status {
     pub stratum_tls: Vec<SocketAddr>,
     /// Where the metrics are, as bound.
     pub metrics: Vec<SocketAddr>,
+    /// Where the pages and the mint are, as bound.
+    pub http: Vec<SocketAddr>,
     /// Open connections of miners.
     pub connections: usize,
     /// Devices with an accepted share in their session.
@@ -115,6 +131,39 @@ pub struct Status {
     pub upstream: UpstreamStatus,
     /// The accounting.
     pub ledger: LedgerStatus,
+    /// The mint.
+    pub mint: MintStatus,
+}
+
+/// Whether the mint works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MintState {
+    /// Switched off by the config.
+    Off,
+    /// Not open yet; it is tried again and again.
+    Opening,
+    /// Open.
+    Open,
+}
+
+/// The mint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MintStatus {
+    /// Whether it works.
+    pub state: MintState,
+    /// What is wrong with it; it is tried again by itself.
+    pub failing: Option<String>,
+    /// The URL that wallets are told.
+    pub public_url: String,
+    /// Rows of the outbox that it has still to do; 10,000 stands for more.
+    pub outbox_waiting: usize,
+    /// Rows that it refuses for good; `None` before it was open.
+    pub parked: Option<usize>,
+    /// Ecash that is out there; `None` before it was open.
+    pub outstanding_sat: Option<Sat>,
+    /// Paid to quotes and not issued yet; `None` before it was open.
+    pub paid_unissued_sat: Option<Sat>,
 }
 
 /// The pool above.

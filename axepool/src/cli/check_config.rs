@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::{config, output};
+use crate::{config, mint_url, output};
 
 /// Check a config file and print every key with the value in force
 ///
@@ -21,5 +21,12 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<ExitCode> {
     let loaded = config::load(&args.config)?;
     output::line(config::render(&loaded.effective).trim_end())?;
+    match mint_url::warning(&loaded.config) {
+        Ok(None) => {}
+        Ok(Some(warning)) => output::remark(format!("warning: {warning}")),
+        Err(error) => output::remark(format!(
+            "warning: whether public_url changed cannot be told: {error}"
+        )),
+    }
     Ok(ExitCode::SUCCESS)
 }

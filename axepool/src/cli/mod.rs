@@ -5,6 +5,7 @@ mod demo;
 mod epochs;
 mod load;
 mod miners;
+mod mint;
 mod place;
 mod run;
 mod sim;
@@ -46,6 +47,7 @@ enum Command {
     Status(status::Args),
     Epochs(epochs::Args),
     Miners(miners::Args),
+    Mint(mint::Args),
     Demo(demo::Args),
     Load(load::Args),
     Sim(sim::Args),
@@ -68,6 +70,7 @@ impl Cli {
             Command::Status(args) => status::run(args),
             Command::Epochs(args) => epochs::run(args),
             Command::Miners(args) => miners::run(args),
+            Command::Mint(args) => mint::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Load(args) => load::run(args),
             Command::Sim(args) => sim::run(args),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use super::place::Place;
-use crate::admin::{Reply, Request, Status};
+use crate::admin::{MintState, MintStatus, Reply, Request, Status};
 use crate::{humane, output};
 
 /// Tell how the running pool is
@@ -59,6 +59,7 @@ fn render(status: &Status) -> String {
     if !status.stratum_tls.is_empty() {
         row("with TLS", addresses(&status.stratum_tls));
     }
+    row("http", addresses(&status.http));
     row("metrics", addresses(&status.metrics));
     row(
         "miners",
@@ -87,6 +88,10 @@ fn render(status: &Status) -> String {
             humane::work(totals.work)
         ),
     );
+    row("mint", mint(&status.mint));
+    if let Some(failing) = &status.mint.failing {
+        row("", format!("    {failing}"));
+    }
     match status.not_ready.split_first() {
         None => row("ready", "yes".to_owned()),
         Some((first, others)) => {
@@ -95,6 +100,26 @@ fn render(status: &Status) -> String {
                 .iter()
                 .for_each(|reason| row("", format!("    {reason}")));
         }
+    }
+    text
+}
+
+fn mint(mint: &MintStatus) -> String {
+    let state = match mint.state {
+        MintState::Off => "off",
+        MintState::Opening => "NOT OPEN, tried again by itself",
+        MintState::Open if mint.failing.is_some() => "open, FAILING, tried again by itself",
+        MintState::Open => "open",
+    };
+    let mut text = format!(
+        "{} {state}, {} rows of the outbox to do",
+        mint.public_url, mint.outbox_waiting
+    );
+    if let (Some(outstanding), Some(waiting)) = (mint.outstanding_sat, mint.paid_unissued_sat) {
+        let _ = write!(text, ", {outstanding} sat out, {waiting} sat to fetch");
+    }
+    if let Some(parked) = mint.parked.filter(|parked| *parked > 0) {
+        let _ = write!(text, ", {parked} PARKED (axepool mint parked)");
     }
     text
 }

@@ -4,6 +4,8 @@
 //! refused, all problems are told at once, and the effective config can be printed as
 //! a config file of its own.
 
+mod http;
+mod mint;
 mod payout;
 mod pool;
 mod problem;
@@ -21,6 +23,8 @@ use ledger::EpochTerms;
 use proxy::config::{DownstreamConfig, UpstreamConfig};
 use toml::Table;
 
+pub use http::{HttpConfig, HttpLimits, PublicUrl};
+pub use mint::MintSettings;
 pub use problem::{Problem, Problems};
 pub use reader::Effective;
 use reader::Reader;
@@ -38,6 +42,10 @@ pub struct Config {
     pub upstream: UpstreamConfig,
     /// `[stratum]`.
     pub downstream: DownstreamConfig,
+    /// `[http]`.
+    pub http: HttpConfig,
+    /// `[mint]`, but for what epochs record.
+    pub mint: MintSettings,
     /// `[metrics] listen`; empty when metrics are switched off.
     pub metrics_listen: Vec<SocketAddr>,
     /// The terms of epochs opened from now on: `[payout]` and `[mint]`.
@@ -78,14 +86,22 @@ pub fn parse(text: &str, base: &Path) -> Result<Loaded, Vec<Problem>> {
     let file: Table = toml::from_str(text).map_err(|error| vec![not_toml(text, &error)])?;
     let mut reader = Reader::new(file);
     let pool = reader.section("pool", |section| pool::read(section, base));
-    let upstream = reader.section("upstream", |section| upstream::read(section, pool.network));
+    let upstream = reader.section("upstream", |section| {
+        upstream::read(section, pool.network, base)
+    });
     let downstream = reader.section("stratum", |section| stratum::read(section, base));
+    let http = reader.section("http", |section| http::read(section, pool.network, base));
     let metrics_listen = reader.section("metrics", |section| {
         section.get("listen", vec![SocketAddr::from(([127, 0, 0, 1], 9332))])
     });
-    let quotes = reader.section("mint", payout::read_quotes);
+    let (quotes, mint) = reader.section("mint", |section| {
+        (
+            payout::read_quotes(section),
+            mint::read(section, &pool, base),
+        )
+    });
     let terms = reader.section("payout", |section| payout::read(section, &quotes));
-    listeners_differ(&mut reader, &downstream, &metrics_listen);
+    listeners_differ(&mut reader, &downstream, &http, &metrics_listen);
 
     let effective = reader.finish()?;
     let config = Config {
@@ -94,6 +110,8 @@ pub fn parse(text: &str, base: &Path) -> Result<Loaded, Vec<Problem>> {
         data_dir: pool.data_dir,
         upstream,
         downstream,
+        http,
+        mint,
         metrics_listen,
         terms,
     };
@@ -129,7 +147,12 @@ fn from_base(base: &Path, path: PathBuf) -> PathBuf {
 }
 
 /// Two listeners cannot have one address. Port 0 is a different free port each time.
-fn listeners_differ(reader: &mut Reader, downstream: &DownstreamConfig, metrics: &[SocketAddr]) {
+fn listeners_differ(
+    reader: &mut Reader,
+    downstream: &DownstreamConfig,
+    http: &HttpConfig,
+    metrics: &[SocketAddr],
+) {
     let plain = downstream
         .listen
         .iter()
@@ -139,10 +162,12 @@ fn listeners_differ(reader: &mut Reader, downstream: &DownstreamConfig, metrics:
         .iter()
         .flat_map(|tls| &tls.listen)
         .map(|address| ("stratum.tls_listen", address));
+    let http = http.listen.iter().map(|address| ("http.listen", address));
     let metrics = metrics.iter().map(|address| ("metrics.listen", address));
     let mut taken: Vec<(&str, &SocketAddr)> = Vec::new();
     for (key, address) in plain
         .chain(tls)
+        .chain(http)
         .chain(metrics)
         .filter(|(_, address)| address.port() != 0)
     {

@@ -11,13 +11,18 @@ use super::setting::Refusal;
 pub(super) struct Pool {
     pub(super) network: Network,
     pub(super) data_dir: PathBuf,
+    /// As the file says it, for defaults that are in it.
+    pub(super) data_dir_given: PathBuf,
     pub(super) name: String,
 }
 
 pub(super) fn read(section: &mut Section<'_>, base: &Path) -> Pool {
+    let network = section.get("network", Network::Bitcoin);
+    let data_dir_given = section.get("data_dir", PathBuf::from("data"));
     Pool {
-        network: section.get("network", Network::Bitcoin),
-        data_dir: from_base(base, section.get("data_dir", PathBuf::from("data"))),
+        network,
+        data_dir: from_base(base, data_dir_given.clone()),
+        data_dir_given,
         name: section.get_if("name", "My Axepool".to_owned(), |name| short_line(name)),
     }
 }

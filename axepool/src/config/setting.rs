@@ -178,6 +178,31 @@ impl Setting for PathBuf {
     }
 }
 
+/// A secret is never in the config itself, only the name of its file:
+/// `{ file = "mint.mnemonic" }`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SecretFile(pub(super) PathBuf);
+
+impl Setting for SecretFile {
+    fn read(value: &Value) -> Result<Self, Refusal> {
+        let refusal = || {
+            Refusal::new(
+                "not the name of a file",
+                "write { file = \"...\" }: a secret has no place in this file",
+            )
+        };
+        let table = value.as_table().ok_or_else(refusal)?;
+        match table.get("file") {
+            Some(file) if table.len() == 1 => Ok(SecretFile(PathBuf::read(file)?)),
+            _ => Err(refusal()),
+        }
+    }
+
+    fn show(&self) -> Value {
+        Value::Table([("file".to_owned(), self.0.show())].into_iter().collect())
+    }
+}
+
 impl Setting for IpNetwork {
     fn read(value: &Value) -> Result<Self, Refusal> {
         let refusal = |why: &str| {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use proxy::Difficulty;
 use proxy::config::{DownstreamConfig, Limits, TlsConfig};
 
-use super::from_base;
 use super::reader::Section;
 use super::setting::Refusal;
 
@@ -126,20 +125,8 @@ fn tls(section: &mut Section<'_>, base: &Path) -> Option<TlsConfig> {
             );
         }
     }
-    let mut readable = |name: &str, path: PathBuf| {
-        let path = from_base(base, path);
-        if let Err(error) = std::fs::File::open(&path) {
-            section.problem(
-                name,
-                Some(&toml::Value::String(path.display().to_string())),
-                &format!("cannot be read: {error}"),
-                "name a PEM file that the pool's user may read",
-            );
-        }
-        path
-    };
-    let certificate = certificate.map(|path| readable("tls_certificate", path));
-    let key = key.map(|path| readable("tls_key", path));
+    let certificate = certificate.map(|path| section.readable("tls_certificate", base, path));
+    let key = key.map(|path| section.readable("tls_key", base, path));
     Some(TlsConfig {
         listen: listen?,
         certificate: certificate?,

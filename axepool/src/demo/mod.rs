@@ -95,7 +95,7 @@ fn config(world: &World, data_dir: PathBuf) -> Result<Config> {
          [upstream]\nurls = [\"stratum+tcp://{}\"]\naddress = \"{}\"\n\
          [stratum]\nlisten = \"127.0.0.1:0\"\nmin_difficulty = 1e-9\nstart_difficulty = {:e}\n\
          target_shares_per_minute = {}\n\
-         [metrics]\nlisten = \"127.0.0.1:0\"\n",
+         [http]\nlisten = \"127.0.0.1:0\"\n[metrics]\nlisten = \"127.0.0.1:0\"\n",
         world.ocean.address(),
         world::ADDRESS,
         world.start_difficulty,

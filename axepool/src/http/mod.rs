@@ -21,6 +21,8 @@ pub(crate) trait Health: Send + Sync + 'static {
     fn broken(&self) -> Option<String>;
     /// Why miners would not be served; empty when they are.
     fn not_ready(&self) -> Vec<String>;
+    /// What is wrong beside mining; miners are served all the same.
+    fn beside(&self) -> Vec<String>;
 }
 
 struct Shared<H> {
@@ -82,7 +84,12 @@ async fn healthz<H: Health>(State(shared): State<Arc<Shared<H>>>) -> Response {
 async fn readyz<H: Health>(State(shared): State<Arc<Shared<H>>>) -> Response {
     let reasons = shared.health.not_ready();
     if reasons.is_empty() {
-        return "ready\n".into_response();
+        let mut text = "ready\n".to_owned();
+        for beside in shared.health.beside() {
+            text.push_str(&beside);
+            text.push('\n');
+        }
+        return text.into_response();
     }
     (
         StatusCode::SERVICE_UNAVAILABLE,

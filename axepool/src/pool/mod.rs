@@ -1,6 +1,8 @@
 //! The supervisor: starts the rooms in order, keeps mining apart from the rest, and
 //! stops everything within ten seconds.
 
+mod facts;
+mod minting;
 mod parts;
 pub(crate) mod signals;
 mod view;
@@ -19,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::{clock, data_dir, open_files};
 
+use minting::Minting;
 pub(crate) use view::View;
 
 /// A stop takes no longer: what is left then is dropped. No answered share is among
@@ -63,11 +66,15 @@ impl Pool {
         let ledger = parts::open_ledger(&config, &registry)?;
         let side_cancel = CancellationToken::new();
         let side_tasks = TaskTracker::new();
-        let (admin_socket, metrics) = side.block_on(parts::bind(&config))?;
-        let metrics_addresses = metrics
-            .iter()
-            .map(|listener| listener.local_addr())
-            .collect::<Result<_, _>>()?;
+        let bound = side.block_on(parts::bind(&config))?;
+        let metrics_addresses = parts::addresses(&bound.metrics)?;
+        let http_addresses = parts::addresses(&bound.http)?;
+        let minting = Minting::new(
+            &config,
+            config.http.public_url_at(&http_addresses),
+            ledger.clone(),
+            &registry,
+        )?;
 
         let proxy = mining
             .block_on(Proxy::start(
@@ -83,16 +90,25 @@ impl Pool {
         let view = Arc::new(View::new(
             &config,
             started_ms,
-            metrics_addresses,
+            (metrics_addresses, http_addresses),
+            minting,
             ledger.clone(),
             &proxy,
         ));
+        parts::serve_public(
+            &side,
+            &config,
+            &view,
+            &registry,
+            bound.http,
+            (&side_cancel, &side_tasks),
+        )?;
         parts::serve(
             &side,
             &view,
             registry,
-            admin_socket,
-            metrics,
+            bound.socket,
+            bound.metrics,
             &side_cancel,
             &side_tasks,
         );

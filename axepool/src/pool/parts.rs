@@ -1,5 +1,6 @@
 //! The pieces that the supervisor puts together.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -14,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::View;
 use crate::admin::{self, AdminSocket};
 use crate::config::Config;
+use crate::web::{self, Routes, Server};
 use crate::{clock, data_dir, http};
 
 /// The metrics' registry, with the process's own numbers in it.
@@ -52,11 +54,56 @@ pub(super) fn open_ledger(config: &Config, registry: &Registry) -> Result<Ledger
         .with_context(|| format!("the ledger {} cannot be opened", path.display()))
 }
 
-/// Binds what is not mining's: the admin socket and the metrics' listeners.
-pub(super) async fn bind(config: &Config) -> Result<(AdminSocket, Vec<TcpListener>)> {
+/// Binds what is not mining's: the admin socket, the metrics' listeners, the public ones.
+pub(super) async fn bind(config: &Config) -> Result<Bound> {
     let socket = admin::bind(&data_dir::admin_socket(&config.data_dir)).await?;
     let metrics = http::bind(&config.metrics_listen).await?;
-    Ok((socket, metrics))
+    let http = web::bind(&config.http.listen).await?;
+    Ok(Bound {
+        socket,
+        metrics,
+        http,
+    })
+}
+
+/// The addresses of bound listeners.
+pub(super) fn addresses(listeners: &[TcpListener]) -> Result<Vec<SocketAddr>> {
+    let addresses = listeners.iter().map(TcpListener::local_addr);
+    Ok(addresses.collect::<Result<_, _>>()?)
+}
+
+/// Serves the mint and the public listeners until `cancel`. An error is a certificate
+/// that cannot be used.
+pub(super) fn serve_public(
+    side: &Runtime,
+    config: &Config,
+    view: &Arc<View>,
+    registry: &Registry,
+    listeners: Vec<TcpListener>,
+    (cancel, tasks): (&CancellationToken, &TaskTracker),
+) -> Result<()> {
+    let routes = Routes::new(Arc::clone(view));
+    let server = Server::new(&config.http, routes.clone(), registry)?;
+    let handle = side.handle();
+    for listener in listeners {
+        let serving = Arc::clone(&server).serve(listener, cancel.clone());
+        tasks.spawn_on(serving, handle);
+    }
+    if server.has_tls() {
+        tasks.spawn_on(server.keep_fresh(cancel.clone()), handle);
+    }
+    tasks.spawn_on(
+        Arc::clone(&view.minting).run(routes, cancel.clone()),
+        handle,
+    );
+    Ok(())
+}
+
+/// The listeners that are not mining's.
+pub(super) struct Bound {
+    pub(super) socket: AdminSocket,
+    pub(super) metrics: Vec<TcpListener>,
+    pub(super) http: Vec<TcpListener>,
 }
 
 /// Serves them until `cancel`.

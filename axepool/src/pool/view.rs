@@ -10,6 +10,7 @@ use ledger::{Health as LedgerHealth, Ledger};
 use proxy::{Proxy, ProxyStatus, SessionStatus};
 use tokio::sync::watch;
 
+use super::minting::Minting;
 use crate::admin::{Answers, LedgerStatus, Reply, Request, Status, UpstreamStatus};
 use crate::config::Config;
 use crate::{books, clock, http};
@@ -20,10 +21,12 @@ const STOPPING: &str = "it is stopping";
 /// The running pool, to look at.
 #[derive(Debug)]
 pub(crate) struct View {
-    name: String,
-    network: String,
+    pub(super) name: String,
+    pub(super) network: String,
     started_ms: u64,
     metrics: Vec<SocketAddr>,
+    http: Vec<SocketAddr>,
+    pub(super) minting: Arc<Minting>,
     pub(crate) ledger: Ledger,
     ledger_health: watch::Receiver<LedgerHealth>,
     /// The pool alone owns it, so that it can be stopped whoever looks.
@@ -37,7 +40,8 @@ impl View {
     pub(super) fn new(
         config: &Config,
         started_ms: u64,
-        metrics: Vec<SocketAddr>,
+        (metrics, http): (Vec<SocketAddr>, Vec<SocketAddr>),
+        minting: Arc<Minting>,
         ledger: Ledger,
         proxy: &Arc<Proxy>,
     ) -> Self {
@@ -46,6 +50,8 @@ impl View {
             network: config.network.to_string(),
             started_ms,
             metrics,
+            http,
+            minting,
             ledger_health: ledger.health(),
             ledger,
             proxy: Arc::downgrade(proxy),
@@ -79,6 +85,8 @@ impl View {
             network = self.network,
             stratum = ?self.stratum,
             stratum_tls = ?self.stratum_tls,
+            http = ?self.http,
+            public_url = %self.minting.public_url(),
             metrics = ?self.metrics,
             "the pool runs"
         );
@@ -96,9 +104,21 @@ impl View {
         "the ledger's writer ended".to_owned()
     }
 
-    fn status(&self) -> Option<Status> {
-        let proxy = self.proxy(0)?;
-        Some(Status {
+    async fn status(&self) -> Reply {
+        let mint = match self.minting.status().await {
+            Ok(mint) => mint,
+            Err(error) => {
+                return Reply::Error {
+                    why: error.to_string(),
+                };
+            }
+        };
+        let Some(proxy) = self.proxy(0) else {
+            return Reply::Error {
+                why: STOPPING.to_owned(),
+            };
+        };
+        Reply::Status(Box::new(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             name: self.name.clone(),
@@ -109,6 +129,7 @@ impl View {
             stratum: self.stratum.clone(),
             stratum_tls: self.stratum_tls.clone(),
             metrics: self.metrics.clone(),
+            http: self.http.clone(),
             connections: proxy.downstream.connections,
             workers: proxy.downstream.workers,
             upstream: upstream(&proxy.upstream),
@@ -116,7 +137,8 @@ impl View {
                 failing: self.failing(),
                 epoch: self.ledger.open_epoch(),
             },
-        })
+            mint,
+        }))
     }
 
     fn failing(&self) -> Option<String> {
@@ -134,6 +156,13 @@ impl http::Health for View {
             .has_changed()
             .is_err()
             .then(|| "the ledger's writer ended".to_owned())
+    }
+
+    fn beside(&self) -> Vec<String> {
+        let mint = self.minting.trouble();
+        mint.map(|why| format!("the mint: {why}"))
+            .into_iter()
+            .collect()
     }
 
     fn not_ready(&self) -> Vec<String> {
@@ -166,10 +195,11 @@ impl http::Health for View {
 impl Answers for View {
     async fn answer(&self, request: Request) -> Reply {
         match request {
-            Request::Status => match self.status() {
-                Some(status) => Reply::Status(Box::new(status)),
-                None => Reply::Error {
-                    why: STOPPING.to_owned(),
+            Request::Status => self.status().await,
+            Request::MintParked { retry } => match self.minting.parked(retry).await {
+                Ok((done, parked)) => Reply::MintParked { done, parked },
+                Err(error) => Reply::Error {
+                    why: format!("{error:#}"),
                 },
             },
             other => books::answer(&self.ledger, other).await,

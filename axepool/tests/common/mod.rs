@@ -71,6 +71,7 @@ impl PoolSetup {
         format!(
             "[pool]\nnetwork = \"regtest\"\n\
              [metrics]\nlisten = \"127.0.0.1:0\"\n\
+             [http]\nlisten = \"127.0.0.1:0\"\n\
              [upstream]\nurls = [{}]\naddress = \"{ADDRESS}\"\n{}\n\
              [stratum]\nlisten = \"{}\"\n{}\n",
             urls.join(", "),

@@ -7,6 +7,7 @@ mod interop;
 mod melts;
 mod refusals;
 mod start;
+mod strangers;
 mod support;
 mod wallets;
 mod work;

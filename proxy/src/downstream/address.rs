@@ -36,7 +36,7 @@ fn upper_half(address: Ipv6Addr) -> u64 {
 /// An address as logs may show it: the /24 or the /48 that it is in. Enough to tell a
 /// botnet from a household, too little to name a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Masked(pub(crate) IpAddr);
+pub struct Masked(pub IpAddr);
 
 impl fmt::Display for Masked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,6 +50,13 @@ impl fmt::Display for Masked {
                 write!(f, "{}/48", Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
             }
         }
+    }
+}
+
+impl IpNetwork {
+    /// True when `address` is in it.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        contains(self, address)
     }
 }
 

@@ -1,0 +1,91 @@
+//! `axepool mint parked`.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Subcommand;
+use mint::{Order, Parked};
+
+use super::place::Place;
+use crate::admin::{Reply, Request};
+use crate::{humane, output};
+
+/// Look after the mint of the running pool
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: MintCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum MintCommand {
+    Parked(ParkedArgs),
+}
+
+/// List what the mint refuses for good, or try it again
+///
+/// A row of the ledger's outbox that the mint can never do is set aside, so that the
+/// others proceed. What it would have paid is still owed. The exit code is 1 while any
+/// is left.
+#[derive(Debug, clap::Args)]
+struct ParkedArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Try them again first
+    #[arg(long)]
+    retry: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    let MintCommand::Parked(args) = args.command;
+    let request = Request::MintParked { retry: args.retry };
+    let Reply::MintParked { done, parked } = args.place.ask_running(request)? else {
+        bail!("the running axepool answered something else: is it of another version?");
+    };
+    if args.json {
+        output::json(&parked)?;
+    } else {
+        if args.retry {
+            output::line(format!("{done} done now"))?;
+        }
+        output::line(render(&parked))?;
+    }
+    Ok(if parked.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn render(parked: &[Parked]) -> String {
+    if parked.is_empty() {
+        return "nothing is parked".to_owned();
+    }
+    let mut table = humane::table(&["row", "since (UTC)", "what", "sat", "why"], &[0, 3]);
+    for Parked {
+        row,
+        reason,
+        since_ms,
+    } in parked
+    {
+        let (what, sat) = match &row.order {
+            Order::CreateQuote { quote } => (format!("make {quote}"), String::new()),
+            Order::PayQuote { quote, amount, .. } => (format!("pay {quote}"), amount.to_string()),
+            Order::SettleEpoch { epoch } => (format!("settle epoch {epoch}"), String::new()),
+            Order::MergeEpoch { epoch, into } => {
+                (format!("merge epoch {epoch} into {into}"), String::new())
+            }
+        };
+        table.add_row([
+            row.id.get().to_string(),
+            humane::utc(*since_ms),
+            what,
+            sat,
+            reason.clone(),
+        ]);
+    }
+    table.to_string()
+}

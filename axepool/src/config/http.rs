@@ -1,0 +1,208 @@
+//! `[http]`: where owners and their wallets come, and under which name.
+
+use std::fmt::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bitcoin::Network;
+use proxy::config::{IpNetwork, TlsConfig};
+use toml::Value;
+
+use super::from_base;
+use super::reader::Section;
+use super::setting::{Refusal, Setting};
+
+/// The listener of the pages, the API and the mint.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Where it listens; empty when switched off.
+    pub listen: Vec<SocketAddr>,
+    /// The URL under which wallets reach it; it is written into every token. `None`:
+    /// this machine's own, which no other one can use.
+    pub public_url: Option<PublicUrl>,
+    /// The certificate; with one, the listener speaks TLS alone.
+    pub tls: Option<TlsConfig>,
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNetwork>,
+    /// Bounds on what strangers can take.
+    pub limits: HttpLimits,
+}
+
+impl HttpConfig {
+    /// The URL in force when it listens at `listen`.
+    pub(crate) fn public_url_at(&self, listen: &[SocketAddr]) -> PublicUrl {
+        let local = || {
+            let address = listen.first().copied();
+            let address = address.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
+            PublicUrl::local(address, self.tls.is_some())
+        };
+        self.public_url.clone().unwrap_or_else(local)
+    }
+}
+
+/// Bounds on what strangers can take.
+#[derive(Clone, Debug)]
+pub struct HttpLimits {
+    /// Connections at once; the next ones wait in the socket's backlog.
+    pub max_connections: usize,
+    /// How long a request's head, or the next request of a connection, may take.
+    pub header_timeout: Duration,
+    /// Requests of one address (IPv6: one /64), sustained.
+    pub requests_per_minute_per_address: u32,
+    /// How many of them may come at once.
+    pub request_burst_per_address: u32,
+}
+
+/// An `http` or `https` URL without a slash at its end, a query or a fragment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl(String);
+
+impl PublicUrl {
+    /// The URL of a listener on this machine.
+    fn local(address: SocketAddr, tls: bool) -> PublicUrl {
+        let scheme = if tls { "https" } else { "http" };
+        let mut url = format!("{scheme}://");
+        // Writing to a String cannot fail.
+        let _ = if address.ip().is_unspecified() {
+            write!(url, "localhost:{}", address.port())
+        } else {
+            write!(url, "{address}")
+        };
+        PublicUrl(url)
+    }
+
+    /// The URL's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// True when nobody between the wallet and the pool can read or change what is
+    /// sent: `https`, or an onion service.
+    fn is_private(&self) -> bool {
+        self.0.starts_with("https://") || self.host().ends_with(".onion")
+    }
+
+    fn host(&self) -> &str {
+        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = rest.split('/').next().unwrap_or("");
+        match authority.strip_prefix('[') {
+            Some(v6) => v6.split(']').next().unwrap_or(""),
+            None => authority.split(':').next().unwrap_or(""),
+        }
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Setting for PublicUrl {
+    fn read(value: &Value) -> Result<Self, Refusal> {
+        let refuse = |why: String| {
+            Refusal::new(
+                why,
+                "give a URL such as \"https://pool.example.org\", as wallets will type it",
+            )
+        };
+        let text = String::read(value)?;
+        let url = url::Url::parse(&text).map_err(|error| refuse(format!("not a URL: {error}")))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(refuse("not an http or https URL".to_owned()));
+        }
+        if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+            return Err(refuse("more than scheme, host, port and path".to_owned()));
+        }
+        Ok(PublicUrl(url.as_str().trim_end_matches('/').to_owned()))
+    }
+
+    fn show(&self) -> Value {
+        Value::String(self.0.clone())
+    }
+}
+
+pub(super) fn read(section: &mut Section<'_>, network: Network, base: &Path) -> HttpConfig {
+    HttpConfig {
+        listen: section.get("listen", vec![SocketAddr::from(([0, 0, 0, 0], 8080))]),
+        public_url: public_url(section, network),
+        tls: tls(section, base),
+        trusted_proxies: section.get("trusted_proxies", Vec::new()),
+        limits: HttpLimits {
+            max_connections: section.number("max_connections", 1024, 1..=1_000_000),
+            header_timeout: section.seconds(
+                "header_timeout_secs",
+                Duration::from_secs(20),
+                1..=3600,
+            ),
+            requests_per_minute_per_address: section.number(
+                "requests_per_minute_per_address",
+                600,
+                1..=1_000_000,
+            ),
+            request_burst_per_address: section.number(
+                "request_burst_per_address",
+                200,
+                1..=1_000_000,
+            ),
+        },
+    }
+}
+
+fn public_url(section: &mut Section<'_>, network: Network) -> Option<PublicUrl> {
+    let url: Option<PublicUrl> = section.optional("public_url");
+    let allowed = section.get("allow_http_public_url", false);
+    if let Some(url) = &url
+        && network == Network::Bitcoin
+        && !allowed
+        && !url.is_private()
+    {
+        section.problem(
+            "public_url",
+            Some(&url.show()),
+            "neither https nor an onion service: whoever is in between can take the ecash",
+            "put a certificate or a reverse proxy before it, or set allow_http_public_url = true \
+             for a network of your own",
+        );
+    }
+    url
+}
+
+/// The two files belong together.
+fn tls(section: &mut Section<'_>, base: &Path) -> Option<TlsConfig> {
+    let certificate: Option<PathBuf> = section.optional("certificate");
+    let key: Option<PathBuf> = section.optional("key");
+    if certificate.is_some() != key.is_some() {
+        let missing = if key.is_none() { "key" } else { "certificate" };
+        section.problem(
+            missing,
+            None,
+            "missing: TLS needs certificate and key",
+            "give it too, or neither of the two",
+        );
+    }
+    let certificate = certificate.map(|path| section.readable("certificate", base, path));
+    let key = key.map(|path| section.readable("key", base, path));
+    Some(TlsConfig {
+        listen: Vec::new(),
+        certificate: certificate?,
+        key: key?,
+    })
+}
+
+impl Section<'_> {
+    /// A file that the pool's user can read; otherwise a problem of `name`.
+    pub(super) fn readable(&mut self, name: &str, base: &Path, path: PathBuf) -> PathBuf {
+        let path = from_base(base, path);
+        if let Err(error) = std::fs::File::open(&path) {
+            self.problem(
+                name,
+                Some(&Value::String(path.display().to_string())),
+                &format!("cannot be read: {error}"),
+                "name a PEM file that the pool's user may read",
+            );
+        }
+        path
+    }
+}

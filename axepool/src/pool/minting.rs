@@ -1,0 +1,328 @@
+//! The mint beside mining: opened, and opened again until it works; its worker; what it
+//! owes, looked at from time to time. Nothing of it is ever waited for by mining.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use ledger::{Ledger, LedgerError, OutboxId};
+use mint::{LedgerOutbox, Liabilities, Mint, MintConfig, MintMetrics, Parked};
+use prometheus::{IntCounter, IntGauge, Registry};
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{MintState, MintStatus};
+use crate::config::{Config, PublicUrl};
+use crate::mint_url::{self, Record};
+use crate::web::Routes;
+use crate::{clock, data_dir};
+
+/// How long it waits before it opens the mint again: doubled up to the second.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(60);
+
+/// How often liabilities, parked rows and the outbox's length are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Rows of the outbox are counted up to here: beyond, it is "or more".
+const MOST_COUNTED: usize = 10_000;
+
+/// What is known of the mint.
+#[derive(Default)]
+struct Known {
+    mint: Option<Mint>,
+    /// Why it is not open, or could not be looked at.
+    failing: Option<String>,
+    looked: Option<Looked>,
+}
+
+/// What the last look found.
+#[derive(Clone, Copy)]
+struct Looked {
+    at_ms: u64,
+    liabilities: Liabilities,
+    parked: usize,
+}
+
+/// The mint's place in the pool, open or not.
+pub(crate) struct Minting {
+    /// `None`: switched off.
+    config: Option<MintConfig>,
+    data_dir: PathBuf,
+    public_url: PublicUrl,
+    ledger: Ledger,
+    known: Mutex<Known>,
+    metrics: Metrics,
+}
+
+struct Metrics {
+    mint: MintMetrics,
+    open: IntGauge,
+    open_failures: IntCounter,
+    waiting: IntGauge,
+}
+
+impl Metrics {
+    fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Metrics {
+            mint: MintMetrics::register(registry)?,
+            open: IntGauge::new("axepool_mint_open", "1 while the mint is open")?,
+            open_failures: IntCounter::new(
+                "axepool_mint_open_failures_total",
+                "Times that the mint could not be opened",
+            )?,
+            waiting: IntGauge::new(
+                "axepool_outbox_rows_waiting",
+                "Rows of the ledger's outbox that the mint has still to do; 10000 stands for more",
+            )?,
+        };
+        registry.register(Box::new(metrics.open.clone()))?;
+        registry.register(Box::new(metrics.open_failures.clone()))?;
+        registry.register(Box::new(metrics.waiting.clone()))?;
+        Ok(metrics)
+    }
+}
+
+impl Minting {
+    /// The mint of `config`, not opened yet.
+    ///
+    /// # Errors
+    /// A metric's name is taken.
+    pub(super) fn new(
+        config: &Config,
+        public_url: PublicUrl,
+        ledger: Ledger,
+        registry: &Registry,
+    ) -> Result<Arc<Self>> {
+        let settings = &config.mint;
+        if settings.enabled && config.http.public_url.is_none() {
+            tracing::warn!(
+                url = %public_url,
+                "http.public_url is not set: tokens will name this URL, which wallets on other devices cannot reach"
+            );
+        }
+        let mint = settings.enabled.then(|| {
+            let incarnation = ledger.reader().incarnation();
+            let dir = data_dir::mint(&config.data_dir);
+            let mut mint = MintConfig::new(dir, incarnation, public_url.to_string());
+            mint.mnemonic_file.clone_from(&settings.mnemonic_file);
+            mint.name.clone_from(&settings.name);
+            mint.description.clone_from(&settings.description);
+            mint.motd.clone_from(&settings.motd);
+            mint.max_requests = settings.max_requests;
+            mint
+        });
+        Ok(Arc::new(Minting {
+            config: mint,
+            data_dir: config.data_dir.clone(),
+            public_url,
+            ledger,
+            known: Mutex::new(Known::default()),
+            metrics: Metrics::register(registry).context("the mint's metrics")?,
+        }))
+    }
+
+    /// Opens the mint as soon as that works, gives its routes to `routes`, drains the
+    /// outbox and looks at what it owes, until `cancel`.
+    pub(super) async fn run(self: Arc<Self>, routes: Routes, cancel: CancellationToken) {
+        let looking = self.clone().count_waiting(cancel.clone());
+        let minting = async {
+            let Some(config) = &self.config else {
+                return;
+            };
+            if let Some(mint) = cancel.run_until_cancelled(self.open(config, &routes)).await {
+                self.serve(mint, cancel.clone()).await;
+            }
+        };
+        tokio::join!(looking, minting);
+    }
+
+    async fn open(&self, config: &MintConfig, routes: &Routes) -> Mint {
+        let mut wait = FIRST_RETRY;
+        loop {
+            match self.try_open(config, routes).await {
+                Ok(mint) => return mint,
+                Err(error) => {
+                    let why = format!("{error:#}");
+                    tracing::error!(error = why, retry = ?wait, "the mint cannot be opened; mining goes on");
+                    self.metrics.open_failures.inc();
+                    self.known().failing = Some(why);
+                }
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LAST_RETRY);
+        }
+    }
+
+    async fn try_open(&self, config: &MintConfig, routes: &Routes) -> Result<Mint> {
+        // Melts need a lightning node, which is not part of the pool yet.
+        let mint = Mint::open_with(config.clone(), None, &self.metrics.mint).await?;
+        let router = mint.router().await?;
+        if let Some(record) = mint_url::read(&self.data_dir).context("the record of public_url")?
+            && let Some(warning) = mint_url::changed(&record, self.public_url.as_str())
+        {
+            tracing::warn!("{warning}");
+        }
+        let looked = look(&mint).await?;
+        self.remember_url(&looked)?;
+        routes.open_mint(router);
+        *self.known() = Known {
+            mint: Some(mint.clone()),
+            failing: None,
+            looked: Some(looked),
+        };
+        self.metrics.open.set(1);
+        tracing::info!(url = %self.public_url, "the mint is open");
+        Ok(mint)
+    }
+
+    async fn serve(&self, mint: Mint, cancel: CancellationToken) {
+        let outbox = Arc::new(LedgerOutbox::new(self.ledger.clone()));
+        let worker = mint.spawn_worker(outbox, cancel.clone());
+        let watching = async {
+            let mut interval = tokio::time::interval(LOOK_INTERVAL);
+            loop {
+                interval.tick().await;
+                let looked = look(&mint).await;
+                let looked = looked.and_then(|looked| self.remember_url(&looked).map(|()| looked));
+                let mut known = self.known();
+                match looked {
+                    Ok(looked) => {
+                        known.looked = Some(looked);
+                        known.failing = None;
+                    }
+                    Err(error) => {
+                        tracing::warn!(
+                            error = format!("{error:#}"),
+                            "the mint's books cannot be read"
+                        );
+                        known.failing = Some(format!("{error:#}"));
+                    }
+                }
+            }
+        };
+        cancel.run_until_cancelled(watching).await;
+        if let Err(error) = worker.await {
+            tracing::error!(%error, "the mint's worker ended badly");
+        }
+        if let Err(error) = mint.close().await {
+            tracing::warn!(%error, "the mint did not close well; what it answered is durable");
+        }
+        self.metrics.open.set(0);
+    }
+
+    /// The outbox's length, whether or not the mint is open.
+    async fn count_waiting(self: Arc<Self>, cancel: CancellationToken) {
+        let mut interval = tokio::time::interval(LOOK_INTERVAL);
+        while cancel.run_until_cancelled(interval.tick()).await.is_some() {
+            match self.waiting().await {
+                Ok(rows) => self
+                    .metrics
+                    .waiting
+                    .set(i64::try_from(rows).unwrap_or(i64::MAX)),
+                Err(error) => tracing::warn!(%error, "the outbox cannot be read"),
+            }
+        }
+    }
+
+    /// Rows of the outbox that are still to be done, at most [`MOST_COUNTED`].
+    async fn waiting(&self) -> Result<usize, LedgerError> {
+        let reader = self.ledger.reader().clone();
+        let counting = move || Ok(reader.outbox(OutboxId::START, MOST_COUNTED)?.len());
+        tokio::task::spawn_blocking(counting)
+            .await
+            .unwrap_or(Err(LedgerError::Closed))
+    }
+
+    /// Remembers the URL, once ecash is out there under it.
+    fn remember_url(&self, looked: &Looked) -> Result<()> {
+        let record = Record {
+            public_url: self.public_url.to_string(),
+            outstanding_sat: looked.liabilities.outstanding_sat,
+        };
+        let stored = mint_url::read(&self.data_dir).context("the record of public_url")?;
+        if stored.as_ref() != Some(&record) {
+            mint_url::write(&self.data_dir, &record).context("the record of public_url")?;
+        }
+        Ok(())
+    }
+
+    /// For `axepool status`.
+    pub(super) async fn status(&self) -> Result<MintStatus, LedgerError> {
+        let waiting = self.waiting().await?;
+        let known = self.known();
+        let state = match (&self.config, &known.mint) {
+            (None, _) => MintState::Off,
+            (Some(_), None) => MintState::Opening,
+            (Some(_), Some(_)) => MintState::Open,
+        };
+        Ok(MintStatus {
+            state,
+            failing: failing(&known),
+            public_url: self.public_url.to_string(),
+            outbox_waiting: waiting,
+            parked: known.looked.map(|looked| looked.parked),
+            outstanding_sat: known
+                .looked
+                .map(|looked| looked.liabilities.outstanding_sat),
+            paid_unissued_sat: known
+                .looked
+                .map(|looked| looked.liabilities.paid_unissued_sat),
+        })
+    }
+
+    /// What is wrong with it, if anything is: no reason to send miners away.
+    pub(super) fn trouble(&self) -> Option<String> {
+        failing(&self.known())
+    }
+
+    /// The URL that wallets are told.
+    pub(super) fn public_url(&self) -> &PublicUrl {
+        &self.public_url
+    }
+
+    /// The last look at what the mint owes, and when that was.
+    pub(super) fn liabilities(&self) -> Option<(u64, Liabilities)> {
+        self.known()
+            .looked
+            .map(|looked| (looked.at_ms, looked.liabilities))
+    }
+
+    /// The parked rows; with `retry` they are tried first, and so many were done.
+    ///
+    /// # Errors
+    /// The mint is not open, or its store fails.
+    pub(super) async fn parked(&self, retry: bool) -> Result<(usize, Vec<Parked>)> {
+        let mint = self.known().mint.clone();
+        let mint = mint.context("the mint is not open: see axepool status")?;
+        let done = if retry { mint.retry_parked().await? } else { 0 };
+        let mut parked = mint.parked().await?;
+        parked.sort_by_key(|parked| (parked.since_ms, parked.row.id));
+        Ok((done, parked))
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn failing(known: &Known) -> Option<String> {
+    let trouble = known.mint.as_ref().and_then(Mint::worker_trouble);
+    trouble.or_else(|| known.failing.clone())
+}
+
+async fn look(mint: &Mint) -> Result<Looked> {
+    Ok(Looked {
+        liabilities: mint.liabilities().await?,
+        parked: mint.parked().await?.len(),
+        at_ms: clock::now_ms(),
+    })
+}
+
+impl std::fmt::Debug for Minting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Minting")
+            .field("public_url", &self.public_url)
+            .finish_non_exhaustive()
+    }
+}

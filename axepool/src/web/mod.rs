@@ -1,0 +1,13 @@
+//! The public HTTP listener: the mint under `/v1`, the pool's JSON under `/api/`.
+//!
+//! What strangers can take of it is bounded: connections, the time of a request's head,
+//! requests per address. It is served whether or not the mint is open.
+
+mod client;
+mod rate;
+mod routes;
+mod serve;
+mod stream;
+
+pub(crate) use routes::{Facts, Routes};
+pub(crate) use serve::{Server, bind};
