@@ -6,6 +6,7 @@
 //! - [`pool`]: a pool like OCEAN's, with faults on demand and books of its own;
 //! - [`bitaxe`]: devices that hash for real and speak as their firmware does;
 //! - [`chain`]: a regtest chain with the calls that a lightning node makes;
+//! - [`lightning`]: OCEAN's node, which pays offers;
 //! - [`load`]: many thin miners at once, to measure a server;
 //! - [`keys`]: deterministic miner keys, as usernames;
 //! - [`stratum`]: the few things that both sides of the wire agree upon.
@@ -14,6 +15,7 @@ pub mod bitaxe;
 pub mod chain;
 mod grind;
 pub mod keys;
+pub mod lightning;
 pub mod load;
 mod net;
 pub mod pool;

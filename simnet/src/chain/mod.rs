@@ -23,7 +23,7 @@ use thiserror::Error;
 use assemble::faucet_script;
 use coins::Coins;
 use mempool::Mempool;
-pub use server::serve;
+pub use server::{serve, serve_on};
 pub use source::ChainSource;
 
 /// How many blocks a coinbase must be deep to be spent, its own counted (consensus).

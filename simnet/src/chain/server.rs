@@ -21,6 +21,13 @@ use super::{SharedChain, rpc};
 pub async fn serve(chain: SharedChain, stop: CancellationToken) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
+    serve_on(listener, chain, stop);
+    Ok(address)
+}
+
+/// The same on a socket of the caller's, so that a chain may come late to where it is
+/// expected.
+pub fn serve_on(listener: TcpListener, chain: SharedChain, stop: CancellationToken) {
     let router = Router::new().route("/", post(answer)).with_state(chain);
     tokio::spawn(async move {
         let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
@@ -28,7 +35,6 @@ pub async fn serve(chain: SharedChain, stop: CancellationToken) -> std::io::Resu
             tracing::error!(%error, "the simulated chain's server ended");
         }
     });
-    Ok(address)
 }
 
 async fn answer(

@@ -1,0 +1,92 @@
+//! One client for whatever the chain is read from.
+
+use bitcoin::{Block, BlockHash, Network};
+
+use super::bitcoind::Bitcoind;
+use super::esplora::Esplora;
+use super::http::ChainError;
+use crate::settings::ChainSource;
+
+/// Reads the chain from bitcoind or Esplora.
+#[derive(Clone, Debug)]
+pub struct ChainClient(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Bitcoind(Bitcoind),
+    Esplora(Esplora),
+}
+
+/// What a source says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainInfo {
+    /// Which chain, where it says so (Esplora does not).
+    pub network: Option<Network>,
+    /// The last block's height.
+    pub height: u32,
+    /// The last block.
+    pub tip: BlockHash,
+    /// It is still loading the chain.
+    pub is_syncing: bool,
+}
+
+impl ChainClient {
+    /// A client for `source`; `None` for an Electrum server, which our own client does
+    /// not speak to (the node does).
+    ///
+    /// # Errors
+    /// If no HTTP client can be made.
+    pub fn new(source: &ChainSource) -> Result<Option<ChainClient>, ChainError> {
+        let kind = match source {
+            ChainSource::Bitcoind {
+                host,
+                port,
+                user,
+                password,
+            } => Kind::Bitcoind(Bitcoind::new(host, *port, user, password)?),
+            ChainSource::Esplora(url) => Kind::Esplora(Esplora::new(url)?),
+            ChainSource::Electrum(_) => return Ok(None),
+        };
+        Ok(Some(ChainClient(kind)))
+    }
+
+    /// What the source says of itself.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn info(&self) -> Result<ChainInfo, ChainError> {
+        match &self.0 {
+            Kind::Bitcoind(client) => client.info().await,
+            Kind::Esplora(client) => client.info().await,
+        }
+    }
+
+    /// The block at a height of the source's best chain; `None` above its tip.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn hash_at(&self, height: u32) -> Result<Option<BlockHash>, ChainError> {
+        match &self.0 {
+            Kind::Bitcoind(client) => client.hash_at(height).await,
+            Kind::Esplora(client) => client.hash_at(height).await,
+        }
+    }
+
+    /// A whole block. What comes is checked: it has that hash and its transactions are
+    /// the header's, whatever the source.
+    ///
+    /// # Errors
+    /// If it does not answer, or with something else.
+    pub async fn block(&self, hash: &BlockHash) -> Result<Block, ChainError> {
+        let bytes = match &self.0 {
+            Kind::Bitcoind(client) => client.block(hash).await?,
+            Kind::Esplora(client) => client.block(hash).await?,
+        };
+        let block: Block = bitcoin::consensus::deserialize(&bytes).map_err(ChainError::nonsense)?;
+        let is_asked = block.block_hash() == *hash;
+        if !is_asked || !block.check_merkle_root() || block.txdata.is_empty() {
+            return Err(ChainError::Nonsense(format!("not the block {hash}")));
+        }
+        Ok(block)
+    }
+}

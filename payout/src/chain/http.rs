@@ -1,0 +1,104 @@
+//! HTTP with an end to everything: time, size, words.
+
+use std::time::Duration;
+
+use reqwest::{Client, RequestBuilder, StatusCode};
+use thiserror::Error;
+
+/// A block is up to 4 MB; in hex twice that.
+pub(super) const MAX_BLOCK_BYTES: usize = 9_000_000;
+
+/// Every other answer that is asked for is short.
+pub(crate) const MAX_ANSWER_BYTES: usize = 2_000_000;
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The most of a foreign text that is shown.
+const SHOWN_CHARS: usize = 200;
+
+/// Why a source did not answer. Nothing is concluded from any of them.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ChainError {
+    /// Nobody there, or not in time.
+    #[error("no answer: {0}")]
+    Silent(String),
+    /// It refused.
+    #[error("answered {status}: {said}")]
+    Refused {
+        /// HTTP's number.
+        status: u16,
+        /// The beginning of what it said.
+        said: String,
+    },
+    /// It answered more than could be right.
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
+    /// It answered what cannot be.
+    #[error("answered nonsense: {0}")]
+    Nonsense(String),
+}
+
+impl ChainError {
+    pub(crate) fn nonsense(error: impl ToString) -> Self {
+        ChainError::Nonsense(shown(&error.to_string()))
+    }
+}
+
+/// The beginning of a foreign text, fit for a log.
+pub(crate) fn shown(text: &str) -> String {
+    let plain = text.chars().filter(|c| !c.is_control());
+    plain.take(SHOWN_CHARS).collect()
+}
+
+/// A client that waits for nobody for ever.
+pub(crate) fn client() -> Result<Client, ChainError> {
+    Client::builder()
+        .timeout(TIMEOUT)
+        .connect_timeout(Duration::from_secs(10))
+        .user_agent(concat!("axepool/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| ChainError::Silent(error.to_string()))
+}
+
+/// Sends a request; status and body, of `max_bytes` at most.
+pub(crate) async fn send(
+    request: RequestBuilder,
+    max_bytes: usize,
+) -> Result<(StatusCode, Vec<u8>), ChainError> {
+    // Without the URL: it may hold a password.
+    let silent = |error: reqwest::Error| ChainError::Silent(reason(&error.without_url()));
+    let mut response = request.send().await.map_err(silent)?;
+    let status = response.status();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(silent)? {
+        if body.len().saturating_add(chunk.len()) > max_bytes {
+            return Err(ChainError::TooLong(max_bytes));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok((status, body))
+}
+
+/// The same for an answer that must be a success.
+pub(crate) async fn fetch(
+    request: RequestBuilder,
+    max_bytes: usize,
+) -> Result<Vec<u8>, ChainError> {
+    let (status, body) = send(request, max_bytes).await?;
+    if status.is_success() {
+        return Ok(body);
+    }
+    Err(ChainError::Refused {
+        status: status.as_u16(),
+        said: shown(&String::from_utf8_lossy(&body)),
+    })
+}
+
+/// The innermost reason is the one that tells ("connection refused").
+fn reason(error: &dyn std::error::Error) -> String {
+    let mut inner = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
+}

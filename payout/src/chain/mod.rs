@@ -1,0 +1,9 @@
+//! Our own eyes on the chain: OCEAN's blocks, and what comes to the payout address.
+
+mod bitcoind;
+mod client;
+mod esplora;
+pub(crate) mod http;
+
+pub use client::{ChainClient, ChainInfo};
+pub use http::ChainError;

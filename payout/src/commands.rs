@@ -1,0 +1,114 @@
+//! What the operator's commands do with the node.
+
+use bitcoin::address::NetworkUnchecked;
+use bitcoin::{Address, Txid};
+use ldk_node::UserChannelId;
+use ledger::Sat;
+
+use crate::node::{Lightning, NodeError};
+use crate::settings::Peer;
+
+/// How a channel is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// Both sides agree: cheap and quick, and the peer must be there.
+    Together,
+    /// Alone: the money is locked for some hundred blocks, at a higher price.
+    ByForce,
+}
+
+/// What is sent on-chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// So much; the fee comes on top.
+    Sats(Sat),
+    /// All but the reserve for closing channels; the fee comes out of it.
+    AllButReserve,
+}
+
+impl Lightning {
+    /// A fresh address of the node's wallet, for the operator's own deposits.
+    ///
+    /// # Errors
+    /// If the node is not up or its store fails.
+    pub async fn deposit_address(&self) -> Result<Address, NodeError> {
+        let address = self.with(|node| node.onchain_payment().new_address());
+        Ok(address.await??)
+    }
+
+    /// Connects to a peer, now and after every restart.
+    ///
+    /// # Errors
+    /// If the node is not up or the peer is not reached.
+    pub async fn connect(&self, peer: Peer) -> Result<(), NodeError> {
+        let connected = self.with(move |node| node.connect(peer.node_id, peer.address, true));
+        Ok(connected.await??)
+    }
+
+    /// Opens a channel of `size` to a peer, from the node's own wallet; its name, for
+    /// [`Self::close_channel`].
+    ///
+    /// # Errors
+    /// If the node is not up, the peer is not reached, the coins are missing, or it is to
+    /// be public and the node is not.
+    pub async fn open_channel(
+        &self,
+        peer: Peer,
+        size: Sat,
+        is_public: bool,
+    ) -> Result<u128, NodeError> {
+        let opened = self.with(move |node| {
+            let Peer { node_id, address } = peer;
+            if is_public {
+                node.open_announced_channel(node_id, address, size.get(), None, None)
+            } else {
+                node.open_channel(node_id, address, size.get(), None, None)
+            }
+        });
+        Ok(opened.await??.0)
+    }
+
+    /// Closes the channel of that name.
+    ///
+    /// # Errors
+    /// If the node is not up, has no such channel, or the peer is not there to agree.
+    pub async fn close_channel(&self, id: u128, how: Close) -> Result<(), NodeError> {
+        let closed = self.with(move |node| {
+            let channels = node.list_channels();
+            let channel = channels.iter().find(|one| one.user_channel_id.0 == id);
+            let Some(channel) = channel else {
+                return Err(NodeError::Failed(format!("it has no channel {id}")));
+            };
+            let (id, peer) = (UserChannelId(id), channel.counterparty_node_id);
+            Ok(match how {
+                Close::Together => node.close_channel(&id, peer)?,
+                Close::ByForce => node.force_close_channel(&id, peer, None)?,
+            })
+        });
+        closed.await?
+    }
+
+    /// Sends from the node's wallet. What it costs is the caller's to bring into the
+    /// books, before.
+    ///
+    /// # Errors
+    /// If the node is not up, the address is of another network, or the coins are missing.
+    pub async fn send_on_chain(
+        &self,
+        to: Address<NetworkUnchecked>,
+        amount: Amount,
+    ) -> Result<Txid, NodeError> {
+        let sent = self.with(move |node| {
+            let network = node.config().network;
+            let to = to
+                .require_network(network)
+                .map_err(|error| NodeError::Failed(error.to_string()))?;
+            let wallet = node.onchain_payment();
+            Ok(match amount {
+                Amount::Sats(sats) => wallet.send_to_address(&to, sats.get(), None)?,
+                Amount::AllButReserve => wallet.send_all_to_address(&to, true, None)?,
+            })
+        });
+        sent.await?
+    }
+}

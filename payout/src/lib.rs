@@ -1,0 +1,34 @@
+//! The way in of OCEAN's money.
+//!
+//! - [`settings`]: the node's settings, a file of `ldk-node-config/`;
+//! - [`node`]: the lightning node, kept up beside mining and never in its way;
+//! - [`offer`]: the offer that OCEAN pays, and whether it still works;
+//! - [`intake`]: what arrives, into the books, exactly once;
+//! - [`ocean`]: OCEAN's API, and which blocks are OCEAN's;
+//! - [`chain`]: our own eyes on the chain;
+//! - [`commands`], [`readiness`]: what the operator does with the node, and is told of it;
+//! - [`booking`]: the door to the books, which the binary adapts to the ledger.
+//!
+//! It knows the ledger's types and nothing of the mint or the proxy.
+
+#![deny(clippy::float_arithmetic)]
+
+mod backoff;
+pub mod booking;
+pub mod chain;
+pub mod commands;
+mod files;
+pub mod intake;
+pub mod node;
+pub mod ocean;
+pub mod offer;
+pub mod readiness;
+mod seed;
+pub mod settings;
+
+pub use booking::{BookError, Booked, Booking};
+pub use chain::ChainClient;
+pub use intake::Intake;
+pub use node::{Lightning, NodeError, NodeState, Parts};
+pub use seed::{Seed, SeedError};
+pub use settings::{ChainSource, Settings};

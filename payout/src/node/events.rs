@@ -1,0 +1,107 @@
+//! The node's events. There is one queue and one loop over it: an event that nobody
+//! takes stands before all that come after it.
+
+use bitcoin::hashes::{Hash as _, sha256};
+use ldk_node::Event;
+use ledger::Msat;
+
+/// What became of a channel, for logs and for who watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChannelNews {
+    /// It waits for its confirmations.
+    Pending,
+    /// It can be used.
+    Ready,
+    /// It is gone.
+    Closed,
+    /// It changes its size, or could not.
+    Spliced,
+}
+
+/// What an event asks of us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// Money arrived: book it, then acknowledge.
+    Received { hash: sha256::Hash, amount: Msat },
+    /// An outgoing payment is decided; whoever waits looks it up.
+    Outgoing,
+    /// The channels are not what they were.
+    Channels(ChannelNews),
+    /// Nothing.
+    Nothing,
+}
+
+/// Reads an event, and tells the log of it.
+pub(super) fn meaning(event: &Event) -> Meaning {
+    match event {
+        Event::PaymentReceived {
+            payment_hash,
+            amount_msat,
+            ..
+        } => Meaning::Received {
+            hash: sha256::Hash::from_byte_array(payment_hash.0),
+            amount: Msat::new(*amount_msat),
+        },
+        Event::PaymentSuccessful {
+            payment_id,
+            fee_paid_msat,
+            ..
+        } => {
+            tracing::info!(?payment_id, ?fee_paid_msat, "a payment of ours arrived");
+            Meaning::Outgoing
+        }
+        Event::PaymentFailed {
+            payment_id, reason, ..
+        } => {
+            tracing::info!(?payment_id, ?reason, "a payment of ours failed");
+            Meaning::Outgoing
+        }
+        Event::PaymentClaimable { payment_hash, .. } => {
+            // Only for invoices made with a hash of somebody else, which we never make.
+            tracing::warn!(%payment_hash, "a payment waits for a preimage that is not ours");
+            Meaning::Nothing
+        }
+        Event::PaymentForwarded {
+            total_fee_earned_msat,
+            ..
+        } => {
+            tracing::debug!(?total_fee_earned_msat, "forwarded a payment");
+            Meaning::Nothing
+        }
+        Event::ChannelPending {
+            counterparty_node_id,
+            funding_txo,
+            ..
+        } => {
+            tracing::info!(peer = %counterparty_node_id, %funding_txo, "a channel waits for its confirmations");
+            Meaning::Channels(ChannelNews::Pending)
+        }
+        Event::ChannelReady {
+            counterparty_node_id,
+            ..
+        } => {
+            let peer = counterparty_node_id.map(|id| id.to_string());
+            tracing::info!(peer, "a channel is ready");
+            Meaning::Channels(ChannelNews::Ready)
+        }
+        Event::ChannelClosed {
+            counterparty_node_id,
+            reason,
+            ..
+        } => {
+            let peer = counterparty_node_id.map(|id| id.to_string());
+            let reason = reason.as_ref().map(ToString::to_string);
+            // Until another is open OCEAN cannot pay: somebody should look.
+            tracing::warn!(peer, reason, "a channel was closed");
+            Meaning::Channels(ChannelNews::Closed)
+        }
+        Event::SplicePending { .. } => Meaning::Channels(ChannelNews::Spliced),
+        Event::SpliceFailed {
+            counterparty_node_id,
+            ..
+        } => {
+            tracing::warn!(peer = %counterparty_node_id, "a channel could not change its size");
+            Meaning::Channels(ChannelNews::Spliced)
+        }
+    }
+}

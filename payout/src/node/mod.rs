@@ -1,0 +1,105 @@
+//! The lightning node: built, started, retried, watched and stopped by us.
+//!
+//! It lives on a runtime of its own, so that nothing it does (its calls block) takes a
+//! thread from mining. Everything else talks to it through a [`Lightning`], which is
+//! there whether the node is or not.
+
+mod build;
+mod events;
+pub mod payments;
+mod run;
+mod state;
+mod view;
+
+use std::sync::Arc;
+
+use ldk_node::Node;
+use thiserror::Error;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+pub use events::ChannelNews;
+pub use run::{NodeTask, Parts, Spawned};
+pub use state::NodeState;
+pub use view::{Balances, ChannelView, NodeView, PeerView};
+
+/// A handle on the node, whether it is up or not.
+#[derive(Clone, Debug)]
+pub struct Lightning {
+    state: watch::Receiver<NodeState>,
+    live: watch::Receiver<Option<Live>>,
+}
+
+/// The node while it runs.
+#[derive(Clone)]
+pub(crate) struct Live {
+    pub(crate) node: Arc<Node>,
+    pub(crate) runtime: Handle,
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Live({})", self.node.node_id())
+    }
+}
+
+/// Why the node did not do it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NodeError {
+    /// It is not up.
+    #[error("the lightning node is not up: {0}")]
+    Down(NodeState),
+    /// It refused or failed; its own words.
+    #[error("the lightning node: {0}")]
+    Failed(String),
+}
+
+impl From<ldk_node::NodeError> for NodeError {
+    fn from(error: ldk_node::NodeError) -> Self {
+        let said = error.to_string();
+        NodeError::Failed(said.trim_end_matches('.').to_owned())
+    }
+}
+
+impl Lightning {
+    /// What the node is doing; changes wake the receiver.
+    pub fn state(&self) -> watch::Receiver<NodeState> {
+        self.state.clone()
+    }
+
+    /// What the node looks like now.
+    ///
+    /// # Errors
+    /// If it is not up.
+    pub async fn view(&self) -> Result<NodeView, NodeError> {
+        self.with(view::look).await
+    }
+
+    /// Runs `work` with the node, on a thread where it may block.
+    ///
+    /// # Errors
+    /// If the node is not up, or goes down meanwhile.
+    pub(crate) async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Node) -> T + Send + 'static,
+    ) -> Result<T, NodeError> {
+        let live = self.live.borrow().clone();
+        let Some(live) = live else {
+            return Err(NodeError::Down(self.state.borrow().clone()));
+        };
+        live.with(work).await
+    }
+}
+
+impl Live {
+    /// Runs `work` on the node's own runtime: ldk-node blocks, and puts the sockets that
+    /// it opens on the runtime that it is called from.
+    pub(crate) async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Node) -> T + Send + 'static,
+    ) -> Result<T, NodeError> {
+        let node = Arc::clone(&self.node);
+        let done = self.runtime.spawn_blocking(move || work(&node)).await;
+        done.map_err(|error| NodeError::Failed(format!("a call of it broke off: {error}")))
+    }
+}

@@ -1,0 +1,89 @@
+//! The node's stored payments: the one place that knows how ldk-node keeps them. (Its
+//! `payment` and `list_payments` are about to change.)
+
+use bitcoin::hashes::{Hash as _, sha256};
+use ldk_node::Node;
+use ldk_node::payment::{PaymentDetails, PaymentDirection, PaymentKind, PaymentStatus};
+use ledger::Msat;
+use ledger::settle::Preimage;
+use lightning::ln::channelmanager::PaymentId;
+use lightning::offers::offer::OfferId;
+
+/// A payment that arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Its hash.
+    pub hash: sha256::Hash,
+    /// What arrived (payers round up and overpay).
+    pub amount: Msat,
+    /// Its proof.
+    pub preimage: Option<Preimage>,
+    /// When it was claimed, seconds since 1970.
+    pub at_secs: u64,
+    /// What it paid.
+    pub paid: Paid,
+}
+
+/// What a payment paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Paid {
+    /// An offer of this node.
+    Offer {
+        /// Which.
+        id: OfferId,
+        /// The payer's note, as it came.
+        note: Option<String>,
+    },
+    /// An invoice, a refund, or nothing (a keysend).
+    Other,
+}
+
+/// The incoming payment of that hash, if it is complete; ldk-node names incoming
+/// payments by their hash.
+pub(crate) fn received(node: &Node, hash: &sha256::Hash) -> Option<Received> {
+    node.payment(&PaymentId(hash.to_byte_array()))
+        .and_then(arrived)
+}
+
+/// All that ever arrived over lightning, oldest first.
+pub(crate) fn all_received(node: &Node) -> Vec<Received> {
+    let complete = node.list_payments_with_filter(|payment| {
+        payment.direction == PaymentDirection::Inbound && payment.status == PaymentStatus::Succeeded
+    });
+    let mut all: Vec<Received> = complete.into_iter().filter_map(arrived).collect();
+    all.sort_by_key(|payment| (payment.at_secs, payment.hash));
+    all
+}
+
+fn arrived(details: PaymentDetails) -> Option<Received> {
+    if details.direction != PaymentDirection::Inbound || details.status != PaymentStatus::Succeeded
+    {
+        return None;
+    }
+    let (preimage, paid) = match details.kind {
+        PaymentKind::Bolt12Offer {
+            preimage,
+            offer_id,
+            payer_note,
+            ..
+        } => (
+            preimage,
+            Paid::Offer {
+                id: offer_id,
+                note: payer_note.map(|note| note.0),
+            },
+        ),
+        PaymentKind::Bolt11 { preimage, .. }
+        | PaymentKind::Bolt11Jit { preimage, .. }
+        | PaymentKind::Bolt12Refund { preimage, .. }
+        | PaymentKind::Spontaneous { preimage, .. } => (preimage, Paid::Other),
+        PaymentKind::Onchain { .. } => return None,
+    };
+    Some(Received {
+        hash: sha256::Hash::from_byte_array(details.id.0),
+        amount: Msat::new(details.amount_msat?),
+        preimage: preimage.map(|preimage| Preimage(preimage.0)),
+        at_secs: details.latest_update_timestamp,
+        paid,
+    })
+}

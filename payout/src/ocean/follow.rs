@@ -1,0 +1,105 @@
+//! Reading the chain into a [`Watch`] and [`Deposits`], block by block, over
+//! reorganisations.
+
+use bitcoin::{Block as FullBlock, ScriptBuf};
+use ledger::settle::Block;
+
+use super::deposits::Deposits;
+use super::watch::{REMEMBERED, Watch};
+use crate::chain::{ChainClient, ChainError};
+
+/// The most blocks that are read in one go, so that the rest of a round is not kept
+/// waiting for days of blocks.
+const AT_ONCE: u32 = 50;
+
+/// What is looked for in blocks.
+#[derive(Clone, Debug)]
+pub(super) struct Sought {
+    /// OCEAN's tag.
+    pub(super) tag: Vec<u8>,
+    /// The payout address's script.
+    pub(super) payouts_to: ScriptBuf,
+}
+
+/// Reads what is new. Returns true when there is more to read at once.
+pub(super) async fn follow(
+    watch: &mut Watch,
+    deposits: &mut Deposits,
+    chain: &ChainClient,
+    sought: &Sought,
+) -> Result<bool, ChainError> {
+    let info = chain.info().await?;
+    if info.is_syncing {
+        return Err(ChainError::Nonsense(format!(
+            "it is still loading the chain, at block {}",
+            info.height
+        )));
+    }
+    back_to_common(watch, chain).await?;
+    let first = watch.next_height();
+    let last = info.height.min(first.saturating_add(AT_ONCE));
+    for height in first..=last {
+        let Some(hash) = chain.hash_at(height).await? else {
+            break;
+        };
+        let block = chain.block(&hash).await?;
+        let below = height.checked_sub(1).and_then(|below| watch.at(below));
+        if below.is_some_and(|below| below != block.header.prev_blockhash) {
+            // It was reorganised while we read: the next round finds where.
+            watch.chain_lost(height.saturating_sub(1));
+            return Ok(true);
+        }
+        let (here, is_tagged) = (Block { hash, height }, has_tag(&block, &sought.tag));
+        watch.chain_has(here, is_tagged);
+        deposits.chain_has(&block, here, is_tagged, &sought.payouts_to);
+        deposits.forget(height);
+    }
+    Ok(last < info.height)
+}
+
+/// Forgets the remembered blocks that are not the chain's any more.
+async fn back_to_common(watch: &mut Watch, chain: &ChainClient) -> Result<(), ChainError> {
+    for _ in 0..=REMEMBERED {
+        let Some(tip) = watch.tip() else { break };
+        if chain.hash_at(tip.height).await? == Some(tip.hash) {
+            break;
+        }
+        tracing::warn!(height = tip.height, hash = %tip.hash, "a block is no longer in the chain");
+        watch.chain_lost(tip.height);
+    }
+    Ok(())
+}
+
+/// True when the coinbase's scriptSig carries `tag`.
+pub(super) fn has_tag(block: &FullBlock, tag: &[u8]) -> bool {
+    let script = block
+        .txdata
+        .first()
+        .and_then(|coinbase| coinbase.input.first())
+        .map(|input| input.script_sig.as_bytes());
+    let carries = |bytes: &[u8]| bytes.windows(tag.len()).any(|window| window == tag);
+    !tag.is_empty() && script.is_some_and(carries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bitcoin::ScriptBuf;
+    use bitcoin::constants::genesis_block;
+
+    #[track_caller]
+    fn case(script: &[u8], tag: &[u8], expected: bool) {
+        let mut block = genesis_block(bitcoin::Network::Regtest);
+        block.txdata[0].input[0].script_sig = ScriptBuf::from_bytes(script.to_vec());
+        assert_eq!(has_tag(&block, tag), expected, "{script:?}");
+    }
+
+    #[test]
+    fn the_tag_is_anywhere_in_the_coinbases_script() {
+        case(b"\x03abc< OCEAN.XYZ >\x00miner", b"OCEAN.XYZ", true);
+        case(b"OCEAN.XYZ", b"OCEAN.XYZ", true);
+        case(b"OCEAN.XY", b"OCEAN.XYZ", false);
+        case(b"", b"OCEAN.XYZ", false);
+        case(b"anything", b"", false);
+    }
+}

@@ -1,0 +1,11 @@
+//! What OCEAN tells: its API, and its blocks as the chain and the API show them.
+
+mod api;
+pub mod deposits;
+mod follow;
+mod lenient;
+mod task;
+pub mod watch;
+
+pub use api::{ListedBlock, OceanApi, OceanEarnings, OceanError, OnChainPayout};
+pub use task::{OCEAN_TAG, OceanWatch, SourceHealth};

@@ -1,0 +1,364 @@
+//! The watch's shell: asks the sources, tells the books, keeps what it knows.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bitcoin::{Address, BlockHash};
+use ledger::settle::{Block, Earnings, Event};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::api::OceanApi;
+use super::deposits::Deposits;
+use super::follow::{Sought, follow};
+use super::watch::{Verdict, Watch};
+use crate::backoff::Backoff;
+use crate::booking::{BookError, Booked, Booking};
+use crate::chain::ChainClient;
+use crate::files;
+
+/// How often the sources are asked. OCEAN wants no more than one question in 30 to 60 s.
+const ROUND: Duration = Duration::from_secs(45);
+
+/// After failures in a row the API is asked less often, down to this.
+const API_AGAIN: Backoff = Backoff::new(ROUND, Duration::from_secs(900));
+
+/// A chain source that has been silent for so long is not waited for.
+const CHAIN_SILENT_AFTER: Duration = Duration::from_secs(30 * 60);
+
+/// How far back earnings are asked for: two weeks, as the blocks' list.
+const EARNINGS_BACK_SECS: u64 = 14 * 86_400;
+
+/// What OCEAN's coinbases carry.
+pub const OCEAN_TAG: &[u8] = b"OCEAN.XYZ";
+
+/// What the watch is made of. At least one of the two sources should be there: without
+/// any, no block is ever seen.
+pub struct OceanWatch {
+    /// OCEAN's API, if it is asked.
+    pub api: Option<OceanApi>,
+    /// The chain, if it is looked at.
+    pub chain: Option<ChainClient>,
+    /// The payout address, as OCEAN knows it, of the chain's network.
+    pub address: Address,
+    /// What an OCEAN block's coinbase carries: [`OCEAN_TAG`], but for tests of a network
+    /// of one's own.
+    pub tag: Vec<u8>,
+    /// Where it keeps what it knows.
+    pub file: PathBuf,
+    /// Whom it tells.
+    pub booking: Arc<dyn Booking>,
+}
+
+impl fmt::Debug for OceanWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OceanWatch")
+            .field("api", &self.api)
+            .field("chain", &self.chain)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How the sources do, for pages and metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceHealth {
+    /// When OCEAN's API answered last, seconds since 1970.
+    pub api_heard_secs: Option<u64>,
+    /// Why it does not now.
+    pub api_error: Option<String>,
+    /// When the chain source answered last, seconds since 1970.
+    pub chain_heard_secs: Option<u64>,
+    /// Why it does not now.
+    pub chain_error: Option<String>,
+    /// Why the books do not take what they are told.
+    pub books_error: Option<String>,
+    /// The chain's tip as it was read.
+    pub tip_height: Option<u32>,
+}
+
+/// What is kept over restarts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    watch: Option<Watch>,
+    deposits: Deposits,
+}
+
+/// A round's working memory.
+struct Rounds {
+    parts: OceanWatch,
+    kept: Kept,
+    saved: Kept,
+    sought: Sought,
+    health: watch::Sender<SourceHealth>,
+    chain_heard: Instant,
+    api_backoff: Backoff,
+    api_next: Instant,
+    /// What the books were told of earnings in this process.
+    earnings_told: HashMap<BlockHash, Earnings>,
+}
+
+impl OceanWatch {
+    /// Watches until `stop`; how the sources do is told through `health`.
+    ///
+    /// # Errors
+    /// If what was kept cannot be read: begun anew it would skip blocks.
+    pub async fn run(
+        self,
+        health: watch::Sender<SourceHealth>,
+        stop: CancellationToken,
+    ) -> std::io::Result<()> {
+        let kept = match files::read_if_there(&self.file)? {
+            Some(text) => serde_json::from_str::<Kept>(&text)?,
+            None => Kept::default(),
+        };
+        let now = Instant::now();
+        let mut rounds = Rounds {
+            saved: kept.clone(),
+            kept,
+            sought: Sought {
+                tag: self.tag.clone(),
+                payouts_to: self.address.script_pubkey(),
+            },
+            health,
+            chain_heard: now,
+            api_backoff: API_AGAIN,
+            api_next: now,
+            earnings_told: HashMap::new(),
+            parts: self,
+        };
+        loop {
+            let round = stop.run_until_cancelled(rounds.round()).await;
+            let Some(has_more) = round else { return Ok(()) };
+            rounds.save();
+            let wait = if has_more { Duration::ZERO } else { ROUND };
+            if stop
+                .run_until_cancelled(tokio::time::sleep(wait))
+                .await
+                .is_none()
+            {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Rounds {
+    /// Asks and tells once. True when the chain has more to read at once.
+    async fn round(&mut self) -> bool {
+        let has_more = self.read_chain().await;
+        if !has_more {
+            self.ask_api().await;
+            self.tell().await;
+            self.tell_deposits().await;
+        }
+        has_more
+    }
+
+    async fn read_chain(&mut self) -> bool {
+        let Some(chain) = self.parts.chain.clone() else {
+            return false;
+        };
+        let asks_api = self.parts.api.is_some();
+        if self.kept.watch.is_none() {
+            match chain.info().await {
+                Ok(info) if !info.is_syncing => {
+                    tracing::info!(
+                        height = info.height,
+                        "watching for OCEAN's blocks from here"
+                    );
+                    self.kept.watch = Some(Watch::new(info.height, asks_api));
+                }
+                Ok(_) => return false,
+                Err(error) => {
+                    self.health
+                        .send_modify(|health| health.chain_error = Some(error.to_string()));
+                    return false;
+                }
+            }
+        }
+        let Some(watch) = &mut self.kept.watch else {
+            return false;
+        };
+        watch.set_asks_api(asks_api);
+        let read = follow(watch, &mut self.kept.deposits, &chain, &self.sought).await;
+        let tip_height = watch.tip().map(|tip| tip.height);
+        self.health.send_modify(|health| {
+            health.tip_height = tip_height;
+            health.chain_error = read.as_ref().err().map(ToString::to_string);
+            if read.is_ok() {
+                health.chain_heard_secs = Some(unix_secs());
+            }
+        });
+        match read {
+            Ok(has_more) => {
+                self.chain_heard = Instant::now();
+                has_more
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the chain source does not answer");
+                false
+            }
+        }
+    }
+
+    async fn ask_api(&mut self) {
+        let Some(api) = self.parts.api.clone() else {
+            return;
+        };
+        if Instant::now() < self.api_next {
+            return;
+        }
+        let since = unix_secs().saturating_sub(EARNINGS_BACK_SECS);
+        let answers = async {
+            let blocks = api.blocks().await?;
+            let earned = api.earnings(&self.parts.address.to_string(), since).await?;
+            Ok::<_, super::OceanError>((blocks, earned))
+        };
+        match answers.await {
+            Ok((blocks, earned)) => {
+                self.api_backoff.succeeded();
+                self.api_next = Instant::now();
+                self.health.send_modify(|health| {
+                    health.api_heard_secs = Some(unix_secs());
+                    health.api_error = None;
+                });
+                self.listed(&blocks);
+                let payouts = earned.payouts.iter().map(|payout| payout.txid);
+                self.kept.deposits.api_lists(payouts);
+                for (block, earnings) in earned.earnings {
+                    self.tell_earnings(block, earnings).await;
+                }
+            }
+            Err(error) => {
+                let wait = self.api_backoff.failed();
+                tracing::warn!(%error, ?wait, "OCEAN's API does not answer");
+                self.api_next = Instant::now() + wait;
+                self.health
+                    .send_modify(|health| health.api_error = Some(error.to_string()));
+            }
+        }
+    }
+
+    fn listed(&mut self, blocks: &[Block]) {
+        // Without a chain source the watch begins at the newest block of the first list.
+        if self.kept.watch.is_none() && self.parts.chain.is_none() {
+            let newest = blocks.iter().map(|block| block.height).max();
+            self.kept.watch = newest.map(|newest| Watch::new(newest, true));
+        }
+        if let Some(watch) = &mut self.kept.watch {
+            watch.api_lists(blocks);
+        }
+    }
+
+    async fn tell_earnings(&mut self, block: BlockHash, earnings: Earnings) {
+        // The books leave out what is none of theirs, but each telling costs a write.
+        let of_ours = self
+            .kept
+            .watch
+            .as_ref()
+            .is_some_and(|watch| watch.was_found(&block));
+        if !of_ours || self.earnings_told.get(&block) == Some(&earnings) {
+            return;
+        }
+        let event = Event::EarningsKnown { block, earnings };
+        let booked = self.parts.booking.book(event).await;
+        if self.is_booked(booked, "earnings", &block) {
+            self.earnings_told.insert(block, earnings);
+        }
+    }
+
+    async fn tell(&mut self) {
+        let silent = self.parts.chain.is_none() || self.chain_heard.elapsed() > CHAIN_SILENT_AFTER;
+        while let Some(verdict) = self
+            .kept
+            .watch
+            .as_ref()
+            .and_then(|watch| watch.next(silent))
+        {
+            let (booked, hash) = match verdict {
+                Verdict::Found(block) => (self.parts.booking.close_epoch(block).await, block.hash),
+                Verdict::Orphaned(block) => {
+                    let event = Event::BlockOrphaned { block: block.hash };
+                    (self.parts.booking.book(event).await, block.hash)
+                }
+            };
+            // In order: what the books do not take now is told first in the next round.
+            if !self.is_booked(booked, "a block", &hash) {
+                return;
+            }
+            match verdict {
+                Verdict::Found(block) => {
+                    tracing::info!(height = block.height, %hash, "OCEAN found a block")
+                }
+                Verdict::Orphaned(block) => {
+                    tracing::warn!(height = block.height, %hash, "an OCEAN block is orphaned")
+                }
+            }
+            if let Some(watch) = &mut self.kept.watch {
+                watch.was_told(verdict);
+            }
+        }
+    }
+
+    async fn tell_deposits(&mut self) {
+        let now_ms = unix_secs().saturating_mul(1000);
+        let next = |kept: &Kept| {
+            let watch = kept.watch.as_ref()?;
+            kept.deposits.next(watch, now_ms)
+        };
+        while let Some(payment) = next(&self.kept) {
+            let key = payment.key();
+            let booked = self.parts.booking.book(Event::Paid(payment.clone())).await;
+            if !self.is_booked(booked, "a payment on-chain", &key) {
+                return;
+            }
+            tracing::info!(payout = %key, amount_msat = %payment.amount, "a payment on-chain is booked");
+            self.kept.deposits.was_told(&payment);
+        }
+    }
+
+    fn is_booked(
+        &self,
+        booked: Result<Booked, BookError>,
+        what: &'static str,
+        which: &dyn fmt::Display,
+    ) -> bool {
+        let error = booked.err().map(|error| error.to_string());
+        if let Some(error) = &error {
+            tracing::error!(%which, error, "the books do not take {what}");
+        }
+        let is_booked = error.is_none();
+        self.health.send_modify(|health| health.books_error = error);
+        is_booked
+    }
+
+    /// Keeps what is known. Failing is no loss: what was told is told again after a
+    /// restart, and the books know it.
+    fn save(&mut self) {
+        if self.kept == self.saved {
+            return;
+        }
+        let saved = serde_json::to_string(&self.kept)
+            .map_err(std::io::Error::from)
+            .and_then(|text| files::write_whole(&self.parts.file, &text));
+        match saved {
+            Ok(()) => self.saved = self.kept.clone(),
+            Err(error) => {
+                tracing::error!(%error, file = %self.parts.file.display(), "what is known of OCEAN's blocks cannot be kept");
+            }
+        }
+    }
+}
+
+fn unix_secs() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}

@@ -1,0 +1,113 @@
+//! What the books are to be told now.
+
+use bitcoin::BlockHash;
+use ledger::settle::Block;
+
+use super::{Candidate, GIVE_UP_DEPTH, ORPHAN_DEPTH, SILENT_DEPTH, Told, Watch};
+
+/// Something that the books are to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// OCEAN found this block: it closes the open epoch.
+    Found(Block),
+    /// This block, of which the books were told, is no longer in the chain.
+    Orphaned(Block),
+}
+
+/// How a candidate stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// OCEAN's.
+    Ours,
+    /// Not OCEAN's, or not in the chain, as far as is known.
+    No,
+    /// Too early to say: what is above waits.
+    Open,
+}
+
+impl Watch {
+    /// What is to be told next, `None` when nothing is. Told, it is acknowledged with
+    /// [`Watch::was_told`], and the next one may be asked for. `chain_is_silent`: our
+    /// chain source has not answered for so long that it is not waited for.
+    pub fn next(&self, chain_is_silent: bool) -> Option<Verdict> {
+        let all = || {
+            self.candidates.iter().flat_map(|(&height, candidates)| {
+                candidates.iter().map(move |candidate| (height, *candidate))
+            })
+        };
+        let block = |height, candidate: Candidate| Block {
+            hash: candidate.hash,
+            height,
+        };
+        // What is gone dissolves before anything new is closed.
+        let orphan = all().find(|(height, candidate)| {
+            candidate.told == Told::Found && self.is_replaced(*height, candidate.hash)
+        });
+        if let Some((height, candidate)) = orphan {
+            return Some(Verdict::Orphaned(block(height, candidate)));
+        }
+        for (height, candidate) in all().filter(|(_, candidate)| candidate.told != Told::Found) {
+            match self.standing(height, &candidate, chain_is_silent) {
+                Standing::Ours => return Some(Verdict::Found(block(height, candidate))),
+                Standing::No => {}
+                Standing::Open => return None,
+            }
+        }
+        None
+    }
+
+    /// The books have it.
+    pub fn was_told(&mut self, verdict: Verdict) {
+        let (block, told) = match verdict {
+            Verdict::Found(block) => (block, Told::Found),
+            Verdict::Orphaned(block) => (block, Told::Orphaned),
+        };
+        if let Some(candidate) = self.candidate(block) {
+            candidate.told = told;
+        }
+    }
+
+    fn standing(&self, height: u32, candidate: &Candidate, chain_is_silent: bool) -> Standing {
+        let depth = self.tip().and_then(|tip| tip.height.checked_sub(height));
+        match (self.at(height), depth) {
+            (Some(hash), Some(depth)) if hash == candidate.hash => {
+                self.in_chain(depth, height, candidate)
+            }
+            (Some(_), _) => Standing::No,
+            // Told before, and not seen again: it stays orphaned.
+            (None, _) if candidate.told == Told::Orphaned => Standing::No,
+            // Not seen in the chain: only the API's word, which counts while the chain is
+            // silent. Before the first block of the chain, and above its tip, it waits.
+            (None, None) if candidate.is_listed && chain_is_silent => Standing::Ours,
+            (None, None) if candidate.is_listed => Standing::Open,
+            // Below what is remembered it was in the chain in its time, and counted then,
+            // or it was not.
+            (None, _) => Standing::No,
+        }
+    }
+
+    fn in_chain(&self, depth: u32, height: u32, candidate: &Candidate) -> Standing {
+        if candidate.is_listed || (candidate.is_tagged && !self.asks_api) {
+            return Standing::Ours;
+        }
+        if !candidate.is_tagged {
+            return Standing::No;
+        }
+        // Only the tag speaks for it. What did the API see of it?
+        let heard_depth = self
+            .api_heard_at
+            .and_then(|heard_at| heard_at.checked_sub(height));
+        match heard_depth {
+            Some(heard) if heard >= SILENT_DEPTH => Standing::No,
+            Some(_) if depth >= GIVE_UP_DEPTH => Standing::Ours,
+            None if depth >= SILENT_DEPTH => Standing::Ours,
+            _ => Standing::Open,
+        }
+    }
+
+    fn is_replaced(&self, height: u32, hash: BlockHash) -> bool {
+        let Some(tip) = self.tip() else { return false };
+        let deep = tip.height.saturating_sub(height) >= ORPHAN_DEPTH;
+        deep && self.at(height).is_some_and(|now| now != hash)
+    }
+}

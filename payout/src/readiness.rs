@@ -1,0 +1,268 @@
+//! What still keeps OCEAN from paying. Pure.
+
+use ledger::Msat;
+
+use crate::node::{ChannelView, NodeView};
+use crate::offer::Standing;
+use crate::settings::Settings;
+
+/// A margin below the most that one payment may have: a payment of exactly that much was
+/// seen to block a channel for minutes (Core Lightning 25.12.1).
+const PART_MARGIN: (u64, u64) = (95, 100);
+
+/// A chain source that has not been heard for so long is down.
+const CHAIN_SILENT_SECS: u64 = 30 * 60;
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// How it is.
+    pub mark: Mark,
+    /// In words; where it is not well, what to do.
+    pub said: String,
+}
+
+/// How a thing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mark {
+    /// Well.
+    Good,
+    /// It works, and should be seen to.
+    Warn,
+    /// OCEAN cannot pay.
+    Bad,
+}
+
+fn good(said: impl Into<String>) -> Check {
+    Check {
+        mark: Mark::Good,
+        said: said.into(),
+    }
+}
+
+fn warn(said: impl Into<String>) -> Check {
+    Check {
+        mark: Mark::Warn,
+        said: said.into(),
+    }
+}
+
+fn bad(said: impl Into<String>) -> Check {
+    Check {
+        mark: Mark::Bad,
+        said: said.into(),
+    }
+}
+
+/// The report on a node that is up. `expected` is the next payout, where it is known;
+/// `offer` how the offer stands, none when none was made.
+pub fn readiness(
+    view: &NodeView,
+    settings: &Settings,
+    offer: Option<&Standing>,
+    expected: Option<Msat>,
+    now_secs: u64,
+) -> Vec<Check> {
+    let mut checks = vec![chain(view, now_secs)];
+    let usable: Vec<&ChannelView> = view.channels.iter().filter(|one| one.is_usable).collect();
+    checks.push(match (view.channels.len(), usable.len()) {
+        (0, _) => bad("no channel: open one, or have one opened to this node"),
+        (all, 0) => bad(format!(
+            "none of {all} channels is usable: it waits for confirmations, or for its peer"
+        )),
+        (all, usable) if usable < all => warn(format!("{usable} of {all} channels are usable")),
+        (all, _) => good(format!("{all} channels, all usable")),
+    });
+    if !usable.is_empty() {
+        checks.push(inbound(&usable, settings, expected));
+    }
+    checks.push(match offer {
+        None => bad("no offer was made: `axepool offer`, then give it to OCEAN"),
+        Some(Standing::Good) => good("the offer can be paid"),
+        Some(Standing::Hindered(obstacle)) => {
+            bad(format!("the offer cannot be paid now: {obstacle}"))
+        }
+        Some(Standing::Outdated(why)) => bad(format!(
+            "OCEAN needs a new offer: {why} (`axepool offer --renew`)"
+        )),
+    });
+    checks.extend(reach(view, settings));
+    checks
+}
+
+fn chain(view: &NodeView, now_secs: u64) -> Check {
+    match view.chain_heard_secs {
+        None => bad("the node has not heard from its chain source yet"),
+        Some(at) if now_secs.saturating_sub(at) > CHAIN_SILENT_SECS => bad(format!(
+            "the node's chain source is silent since {} minutes",
+            now_secs.saturating_sub(at) / 60
+        )),
+        Some(_) => good(format!("the chain is followed, block {}", view.tip_height)),
+    }
+}
+
+/// The most that can come in one payment. A public node may be paid over several
+/// channels in parts; a private one over a single one.
+fn most_at_once(usable: &[&ChannelView], is_public: bool) -> Msat {
+    let parts = usable.iter().filter_map(|channel| channel.inbound_part);
+    let all = if is_public {
+        parts.fold(0, |sum: u64, part| sum.saturating_add(part.get()))
+    } else {
+        parts.map(Msat::get).max().unwrap_or(0)
+    };
+    let (numerator, denominator) = PART_MARGIN;
+    Msat::new(all / denominator * numerator)
+}
+
+fn inbound(usable: &[&ChannelView], settings: &Settings, expected: Option<Msat>) -> Check {
+    let most = most_at_once(usable, settings.is_public());
+    let most_sat = most.to_sat_floor();
+    let level = settings
+        .inbound_alarm_sat
+        .and_then(|sat| sat.checked_mul(ledger::MSAT_PER_SAT))
+        .map(Msat::new);
+    match (expected, level) {
+        (Some(expected), _) if expected > most => bad(format!(
+            "the next payout is expected to have {} sat, and {most_sat} sat can come at once: more inbound capacity is needed (a payment takes a tenth of a channel at most, unless its peer is peers.full_in_flight)",
+            expected.to_sat_floor()
+        )),
+        (_, Some(level)) if level > most => warn(format!(
+            "{most_sat} sat can come at once, below the alarm's {}",
+            level.to_sat_floor()
+        )),
+        (Some(expected), _) => good(format!(
+            "{most_sat} sat can come at once, and {} sat are expected next",
+            expected.to_sat_floor()
+        )),
+        (None, _) => good(format!("{most_sat} sat can come at once")),
+    }
+}
+
+fn reach(view: &NodeView, settings: &Settings) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if settings.is_public() && view.announced_secs.is_none() {
+        checks.push(warn(
+            "the node has not announced itself yet: it does once a public channel is ready",
+        ));
+    }
+    for id in &settings.peers.ocean {
+        let connected = view
+            .peers
+            .iter()
+            .any(|peer| peer.node_id == *id && peer.is_connected);
+        checks.push(match (connected, settings.is_public()) {
+            (true, _) => good(format!("connected to OCEAN's node {id}")),
+            (false, true) => warn(format!("not connected to OCEAN's node {id}: the way back to it may have to be searched")),
+            (false, false) => bad(format!("not connected to OCEAN's node {id}: a private node must be, put it into peers.persistent")),
+        });
+    }
+    checks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::Balances;
+    use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
+    use ledger::Sat;
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn key(n: u8) -> PublicKey {
+        PublicKey::from_secret_key(&Secp256k1::new(), &SecretKey::from_slice(&[n; 32]).unwrap())
+    }
+
+    fn channel(part_sat: u64, is_usable: bool) -> ChannelView {
+        ChannelView {
+            id: 1,
+            peer: key(2),
+            size: Sat::new(part_sat * 10),
+            inbound: Msat::new(part_sat * 10_000),
+            inbound_part: Some(Msat::new(part_sat * 1000)),
+            outbound: Msat::ZERO,
+            is_ready: true,
+            is_usable,
+            is_public: false,
+            is_ours: false,
+        }
+    }
+
+    fn view(channels: Vec<ChannelView>) -> NodeView {
+        NodeView {
+            node_id: key(1),
+            channels,
+            peers: Vec::new(),
+            balances: Balances::default(),
+            tip_height: 5,
+            chain_heard_secs: Some(NOW - 60),
+            announced_secs: None,
+        }
+    }
+
+    #[track_caller]
+    fn case(view: &NodeView, settings: &str, expected_sat: Option<u64>, worst: Mark, said: &str) {
+        let settings = Settings::parse(&format!("network = \"regtest\"\n{settings}")).unwrap();
+        let expected = expected_sat.map(|sat| Msat::new(sat * 1000));
+        let checks = readiness(view, &settings, Some(&Standing::Good), expected, NOW);
+        let found = checks.iter().max_by_key(|check| check.mark).unwrap();
+        assert_eq!(found.mark, worst, "{checks:?}");
+        assert!(
+            checks.iter().any(|check| check.said.contains(said)),
+            "{checks:?}"
+        );
+    }
+
+    #[test]
+    fn it_tells_what_keeps_ocean_from_paying() {
+        case(&view(vec![]), "", None, Mark::Bad, "no channel");
+        case(
+            &view(vec![channel(100, false)]),
+            "",
+            None,
+            Mark::Bad,
+            "none of 1",
+        );
+        case(
+            &view(vec![channel(100, true)]),
+            "",
+            Some(95),
+            Mark::Good,
+            "95 sat can come",
+        );
+        case(
+            &view(vec![channel(100, true)]),
+            "",
+            Some(96),
+            Mark::Bad,
+            "96 sat",
+        );
+        // A private node is paid over one channel, a public one over all.
+        let two = view(vec![channel(100, true), channel(100, true)]);
+        case(&two, "", Some(150), Mark::Bad, "150 sat");
+        case(
+            &two,
+            "[reach]\nalias = \"x\"\nlisten = [\"127.0.0.1:1\"]",
+            Some(150),
+            Mark::Warn,
+            "190 sat",
+        );
+        case(
+            &view(vec![channel(100, true)]),
+            "[alarm]\ninbound_sat = 200",
+            None,
+            Mark::Warn,
+            "alarm",
+        );
+        let ocean = format!("[peers]\nocean = [\"{}\"]", key(9));
+        case(
+            &view(vec![channel(100, true)]),
+            &ocean,
+            None,
+            Mark::Bad,
+            "persistent",
+        );
+        let mut silent = view(vec![channel(100, true)]);
+        silent.chain_heard_secs = Some(NOW - 7200);
+        case(&silent, "", None, Mark::Bad, "120 minutes");
+    }
+}

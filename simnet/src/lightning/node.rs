@@ -1,0 +1,320 @@
+//! A lightning node that plays OCEAN's.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use bitcoin::secp256k1::PublicKey;
+use bitcoin::{Address, Amount, Network};
+use ldk_node::config::Config;
+use ldk_node::lightning::ln::channelmanager::PaymentId;
+use ldk_node::lightning::ln::msgs::SocketAddress;
+use ldk_node::lightning::offers::offer::Offer;
+use ldk_node::lightning_invoice::{Bolt11InvoiceDescription, Description};
+use ldk_node::{Builder, Event, Node};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How long it waits for anything of the network before it gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How such a node is made.
+#[derive(Clone, Debug)]
+pub struct OceanNodeOptions {
+    /// Where it keeps its data.
+    pub dir: PathBuf,
+    /// The chain's RPC ([`chain::serve`](crate::chain::serve)).
+    pub chain: SocketAddr,
+    /// Its name; a node without one is private.
+    pub alias: Option<String>,
+    /// Where it listens, `127.0.0.1:port`.
+    pub listen: SocketAddr,
+}
+
+/// A payment that arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Its hash.
+    pub hash: [u8; 32],
+    /// What it cost beside.
+    pub fee_msat: u64,
+}
+
+/// A lightning node that plays OCEAN's.
+#[derive(Debug)]
+pub struct OceanNode {
+    node: Running,
+    outcomes: watch::Receiver<Outcomes>,
+    events: JoinHandle<()>,
+}
+
+#[derive(Clone)]
+struct Running(Arc<Node>);
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Node({})", self.0.node_id())
+    }
+}
+
+type Outcomes = HashMap<PaymentId, Result<Sent, String>>;
+
+impl OceanNode {
+    /// Starts it. The chain must be served already.
+    ///
+    /// # Errors
+    /// If it cannot be built or started.
+    pub async fn start(options: OceanNodeOptions) -> Result<OceanNode> {
+        let node = tokio::task::spawn_blocking(move || start(&options)).await??;
+        let node = Running(Arc::new(node));
+        let (outcomes_tell, outcomes) = watch::channel(Outcomes::new());
+        let events = tokio::spawn(take_events(node.clone(), outcomes_tell));
+        Ok(OceanNode {
+            node,
+            outcomes,
+            events,
+        })
+    }
+
+    /// Its public key.
+    pub fn id(&self) -> PublicKey {
+        self.node.0.node_id()
+    }
+
+    /// A fresh address of its wallet.
+    ///
+    /// # Errors
+    /// If its store fails.
+    pub async fn address(&self) -> Result<Address> {
+        self.with(|node| node.onchain_payment().new_address())
+            .await?
+            .map_err(Into::into)
+    }
+
+    /// Its confirmed coins that it can spend.
+    ///
+    /// # Errors
+    /// If a call broke off.
+    pub async fn spendable(&self) -> Result<Amount> {
+        self.with(|node| Amount::from_sat(node.list_balances().spendable_onchain_balance_sats))
+            .await
+    }
+
+    /// Looks at the chain now instead of within two seconds.
+    ///
+    /// # Errors
+    /// If the chain does not answer.
+    pub async fn sync(&self) -> Result<()> {
+        self.with(Node::sync_wallets).await?.map_err(Into::into)
+    }
+
+    /// Opens a channel of `size` to a node. The funding transaction waits in the mempool
+    /// some time after.
+    ///
+    /// # Errors
+    /// If the node is not reached, or the coins are missing.
+    pub async fn open_channel(
+        &self,
+        to: PublicKey,
+        at: SocketAddr,
+        size: Amount,
+        public: bool,
+    ) -> Result<()> {
+        let at = SocketAddress::from(at);
+        let opened = self.with(move |node| {
+            let size = size.to_sat();
+            if public {
+                node.open_announced_channel(to, at, size, None, None)
+            } else {
+                node.open_channel(to, at, size, None, None)
+            }
+        });
+        opened.await?.map(|_id| ()).map_err(Into::into)
+    }
+
+    /// Connects to a node, and again whenever it is gone.
+    ///
+    /// # Errors
+    /// If it is not reached now.
+    pub async fn connect(&self, to: PublicKey, at: SocketAddr) -> Result<()> {
+        let at = SocketAddress::from(at);
+        self.with(move |node| node.connect(to, at, true))
+            .await?
+            .map_err(Into::into)
+    }
+
+    /// How many of its channels with `peer` can be used.
+    ///
+    /// # Errors
+    /// If a call broke off.
+    pub async fn usable_channels(&self, peer: PublicKey) -> Result<usize> {
+        self.with(move |node| {
+            let all = node.list_channels().into_iter();
+            all.filter(|channel| channel.counterparty_node_id == peer && channel.is_usable)
+                .count()
+        })
+        .await
+    }
+
+    /// Closes all its channels with `peer`, both sides agreeing.
+    ///
+    /// # Errors
+    /// If one cannot be closed.
+    pub async fn close_channels(&self, peer: PublicKey) -> Result<()> {
+        self.with(move |node| {
+            let all = node.list_channels().into_iter();
+            for channel in all.filter(|channel| channel.counterparty_node_id == peer) {
+                node.close_channel(&channel.user_channel_id, peer)?;
+            }
+            Ok(())
+        })
+        .await?
+    }
+
+    /// Pays an offer, once, and waits for what becomes of it.
+    ///
+    /// # Errors
+    /// If it is no offer, the payment fails, or nobody answers within a minute.
+    pub async fn pay_offer(
+        &self,
+        offer: &str,
+        amount_msat: u64,
+        note: Option<String>,
+    ) -> Result<Sent> {
+        let offer: Offer = offer
+            .parse()
+            .map_err(|error| anyhow!("{offer} is no offer: {error:?}"))?;
+        let sending = self.with(move |node| {
+            let bolt12 = node.bolt12_payment();
+            bolt12.send_using_amount(&offer, amount_msat, None, note, None)
+        });
+        self.outcome(sending.await??).await
+    }
+
+    /// Sends money without an invoice (a keysend).
+    ///
+    /// # Errors
+    /// If the payment fails, or nobody answers within a minute.
+    pub async fn keysend(&self, to: PublicKey, amount_msat: u64) -> Result<Sent> {
+        let sending = self.with(move |node| node.spontaneous_payment().send(amount_msat, to, None));
+        self.outcome(sending.await??).await
+    }
+
+    /// An invoice of its own.
+    ///
+    /// # Errors
+    /// If its store fails.
+    pub async fn invoice(&self, amount_msat: u64) -> Result<String> {
+        let text = Description::new("simulated OCEAN".to_owned())?;
+        let made = self.with(move |node| {
+            let text = Bolt11InvoiceDescription::Direct(text);
+            node.bolt11_payment().receive(amount_msat, &text, 3600)
+        });
+        Ok(made.await??.to_string())
+    }
+
+    /// An offer of its own, for any amount.
+    ///
+    /// # Errors
+    /// If it has no way to be found.
+    pub async fn offer(&self) -> Result<String> {
+        let made = self.with(|node| {
+            let bolt12 = node.bolt12_payment();
+            bolt12.receive_variable_amount("simulated OCEAN", None)
+        });
+        Ok(made.await??.to_string())
+    }
+
+    /// Stops it cleanly.
+    ///
+    /// # Errors
+    /// If it does not stop.
+    pub async fn stop(self) -> Result<()> {
+        self.events.abort();
+        self.with(Node::stop).await?.map_err(Into::into)
+    }
+
+    async fn outcome(&self, id: PaymentId) -> Result<Sent> {
+        let mut outcomes = self.outcomes.clone();
+        let known = outcomes.wait_for(|outcomes| outcomes.contains_key(&id));
+        let known = tokio::time::timeout(PATIENCE, known)
+            .await
+            .with_context(|| format!("nothing became of the payment within {PATIENCE:?}"))??;
+        match known.get(&id) {
+            Some(Ok(sent)) => Ok(sent.clone()),
+            Some(Err(why)) => bail!("the payment failed: {why}"),
+            None => bail!("the payment is unknown"),
+        }
+    }
+
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Node) -> T + Send + 'static,
+    ) -> Result<T> {
+        let node = self.node.clone();
+        Ok(tokio::task::spawn_blocking(move || work(&node.0)).await?)
+    }
+}
+
+fn start(options: &OceanNodeOptions) -> Result<Node> {
+    std::fs::create_dir_all(&options.dir)?;
+    let dir = options.dir.to_string_lossy().into_owned();
+    let mut config = Config::default();
+    config.network = Network::Regtest;
+    config.storage_dir_path = dir.clone();
+    let mut builder = Builder::from_config(config);
+    let chain = options.chain;
+    builder.set_chain_source_bitcoind_rpc(
+        chain.ip().to_string(),
+        chain.port(),
+        "ocean".into(),
+        "ocean".into(),
+    );
+    builder.set_listening_addresses(vec![options.listen.into()])?;
+    if let Some(alias) = &options.alias {
+        builder.set_node_alias(alias.clone())?;
+    }
+    builder.set_filesystem_logger(Some(format!("{dir}/ldk.log")), None);
+    let node = builder.build()?;
+    node.start()?;
+    Ok(node)
+}
+
+/// Takes every event, and remembers what became of payments.
+async fn take_events(node: Running, outcomes: watch::Sender<Outcomes>) {
+    loop {
+        match node.0.next_event_async().await {
+            Event::PaymentSuccessful {
+                payment_id: Some(id),
+                payment_hash,
+                fee_paid_msat,
+                ..
+            } => {
+                let sent = Sent {
+                    hash: payment_hash.0,
+                    fee_msat: fee_paid_msat.unwrap_or(0),
+                };
+                outcomes.send_modify(|all| {
+                    all.insert(id, Ok(sent));
+                });
+            }
+            Event::PaymentFailed {
+                payment_id: Some(id),
+                reason,
+                ..
+            } => outcomes.send_modify(|all| {
+                all.insert(id, Err(format!("{reason:?}")));
+            }),
+            other => tracing::debug!(event = ?other, "an event of the simulated OCEAN's node"),
+        }
+        let node = node.clone();
+        let handled = tokio::task::spawn_blocking(move || node.0.event_handled()).await;
+        if !matches!(handled, Ok(Ok(()))) {
+            tracing::error!("the simulated OCEAN's node cannot acknowledge an event");
+            return;
+        }
+    }
+}
