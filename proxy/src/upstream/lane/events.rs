@@ -216,12 +216,15 @@ impl Lane {
 }
 
 /// What races with a new job is nothing to look at; the rest is.
-fn tell_refusal(sent: &Sent, reason: Reason, message: &str) {
+///
+/// The pool's words are quoted, and not under the name `message`: that is the event's own
+/// text, and a log would show a stranger's in its place.
+fn tell_refusal(sent: &Sent, reason: Reason, says: &str) {
     let submit = &sent.forward.submit;
     let (job, reason_label) = (&submit.job.upstream_id, reason.label());
     if reason.says_too_old() {
-        tracing::debug!(%job, reason = reason_label, message, "share refused by the upstream");
+        tracing::debug!(%job, reason = reason_label, ?says, "share refused by the upstream");
     } else {
-        tracing::warn!(%job, reason = reason_label, message, miner = %submit.miner, "share refused by the upstream");
+        tracing::warn!(%job, reason = reason_label, ?says, miner = %submit.miner, "share refused by the upstream");
     }
 }
