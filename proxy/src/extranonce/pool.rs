@@ -60,6 +60,12 @@ impl PrefixPool {
         self.wake();
     }
 
+    /// Gives back what [`Self::take`] gave and no hash was credited with: there is no work
+    /// that its next holder could do again, so it is free at once.
+    pub fn release_unused(&mut self, prefix: u32) {
+        self.free.push_back(prefix);
+    }
+
     /// Tells which jobs there are: the sequence of the newest one ever made, and that
     /// of the oldest living one (`None` when none lives). Neither may go back; one that
     /// does is ignored.

@@ -36,6 +36,7 @@ impl Prefixes {
             prefixes: self.clone(),
             number,
             bytes,
+            unused: false,
         })
     }
 
@@ -63,6 +64,7 @@ pub struct PrefixGuard {
     prefixes: Prefixes,
     number: u32,
     bytes: Extranonce,
+    unused: bool,
 }
 
 impl PrefixGuard {
@@ -70,10 +72,19 @@ impl PrefixGuard {
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.as_bytes()
     }
+
+    /// No hash was credited with it: given back, it need not rest.
+    pub fn unused(&mut self) {
+        self.unused = true;
+    }
 }
 
 impl Drop for PrefixGuard {
     fn drop(&mut self) {
-        self.prefixes.lock().release(self.number);
+        let mut pool = self.prefixes.lock();
+        match self.unused {
+            true => pool.release_unused(self.number),
+            false => pool.release(self.number),
+        }
     }
 }

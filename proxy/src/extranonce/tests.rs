@@ -73,6 +73,18 @@ fn a_dropped_guard_rests_until_the_jobs_of_its_time_are_gone() {
 }
 
 #[test]
+fn a_prefix_that_nothing_was_credited_with_does_not_rest() {
+    let prefixes = Prefixes::new(4).expect("large enough");
+    prefixes.jobs(7, Some(6));
+    let mut guards: Vec<PrefixGuard> = (0..256).map(|_| prefixes.take().expect("free")).collect();
+    let mut looked = guards.swap_remove(9);
+    looked.unused();
+    drop((looked, guards.swap_remove(100)));
+    assert_eq!(prefixes.available(), 1);
+    assert_eq!(prefixes.take().expect("free").as_bytes(), [9]);
+}
+
+#[test]
 fn a_prefix_given_back_while_no_job_lives_is_free_at_once() {
     let mut pool = PrefixPool::new(4).expect("large enough");
     pool.jobs(1, Some(1));
@@ -103,6 +115,8 @@ fn extranonces_are_read_and_put_together() {
 enum Step {
     Take,
     Release(prop::sample::Index),
+    /// One that nothing was credited with.
+    ReleaseUnused(prop::sample::Index),
     /// A new job.
     Job,
     /// The oldest living job dies.
@@ -117,7 +131,8 @@ proptest! {
         size in 2usize..9,
         steps in prop::collection::vec(prop_oneof![
             8 => Just(Step::Take),
-            6 => any::<prop::sample::Index>().prop_map(Step::Release),
+            5 => any::<prop::sample::Index>().prop_map(Step::Release),
+            1 => any::<prop::sample::Index>().prop_map(Step::ReleaseUnused),
             1 => Just(Step::Job),
             1 => Just(Step::Die),
         ], 0..1500),
@@ -151,7 +166,10 @@ proptest! {
                     used.insert(prefix, living.clone());
                     pool.release(prefix);
                 }
-                Step::Release(_) => {}
+                Step::ReleaseUnused(which) if !held.is_empty() => {
+                    pool.release_unused(held.swap_remove(which.index(held.len())));
+                }
+                Step::Release(_) | Step::ReleaseUnused(_) => {}
                 Step::Job => {
                     newest += 1;
                     living.insert(newest);

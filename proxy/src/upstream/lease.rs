@@ -29,7 +29,7 @@ pub enum Unavailable {
 pub struct LaneClosed;
 
 /// A session's place at the upstream. Dropping it releases the prefix, which stays in
-/// quarantine while a job lives on which it may have been used.
+/// quarantine while a job lives on which it may have been used; see [`Self::unused`].
 #[derive(Debug)]
 pub struct Lease {
     lane: Arc<LaneShared>,
@@ -76,6 +76,13 @@ impl Lease {
     pub fn renew(&mut self) -> Result<(), Unavailable> {
         self.held = self.lane.take_prefix()?;
         Ok(())
+    }
+
+    /// No hash was credited with the prefix: when the lease is dropped it is free at once,
+    /// without the quarantine. Strangers and probes that come, look and leave would
+    /// otherwise keep the few prefixes of a small extranonce2 from those who mine.
+    pub fn unused(&mut self) {
+        self.held.prefix.unused();
     }
 
     /// Sends a share to the upstream. It returns as soon as the share is queued for

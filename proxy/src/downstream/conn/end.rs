@@ -62,5 +62,10 @@ impl<S> Drop for Conn<S> {
     fn drop(&mut self) {
         let unanswered = i64::try_from(self.session.pending()).unwrap_or(i64::MAX);
         self.shared.metrics.pending.sub(unanswered);
+        if !self.session.has_credited()
+            && let Some(lease) = &mut self.lease
+        {
+            lease.unused();
+        }
     }
 }

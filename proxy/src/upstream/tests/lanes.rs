@@ -59,3 +59,20 @@ async fn a_released_prefix_rests_while_a_job_lives_on_which_it_was_used() {
     assert_eq!(harness.upstream.lease().expect("rested").prefix(), released);
     harness.stop().await;
 }
+
+#[tokio::test]
+async fn a_prefix_that_nothing_was_credited_with_is_free_at_once() {
+    let pool = Pool::new().await;
+    let mut config = config(&[&pool]);
+    config.max_lanes = 1;
+    let harness = Harness::start(config);
+    let _peer = pool.working("a0", 2).await;
+    let mut leases = vec![harness.lease().await];
+    leases.extend((1..256).map(|_| harness.upstream.lease().expect("256 prefixes")));
+    let mut leaver = leases.remove(7);
+    let prefix = leaver.prefix().to_vec();
+    leaver.unused();
+    drop(leaver);
+    assert_eq!(harness.upstream.lease().expect("free").prefix(), prefix);
+    harness.stop().await;
+}
