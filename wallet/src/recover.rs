@@ -6,13 +6,22 @@
 //! ever, and that are settled here: a request that the mint never got and now refuses
 //! because somebody else used what it was for.
 
-use cdk_common::nuts::{BlindedMessage, CheckStateRequest, RestoreRequest, State};
+use bitcoin::hashes::{Hash, sha256};
+use cdk_common::nuts::{BlindedMessage, CheckStateRequest, PublicKey, RestoreRequest, State};
 use cdk_common::wallet::{
-    IssueSagaState, OperationData, ReceiveSagaState, SendSagaState, WalletSaga, WalletSagaState,
+    IssueSagaState, OperationData, ReceiveSagaState, SendSagaState, SwapSagaState, WalletSaga,
+    WalletSagaState,
 };
 
 use crate::error::WalletError;
 use crate::purse::Purse;
+
+/// Where the store keeps what is ours.
+const NAMESPACE: &str = "axepool";
+const UNCHECKED: &str = "unchecked";
+
+/// Proofs whose states are asked for in one request.
+const STATES_AT_ONCE: usize = 100;
 
 /// What came of the operations that were under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,20 +42,20 @@ impl Purse {
     /// [`WalletError::Store`]. A mint that cannot be asked is none: it stays open.
     pub async fn recover(&self) -> Result<Recovered, WalletError> {
         let before = self.sagas().await?;
+        self.tie_sent_tokens(&before).await?;
+        if before.iter().any(|saga| !is_sent_token(saga)) {
+            self.mark_unchecked(true).await?;
+        }
         // It also frees quotes that were reserved for operations which never began.
         let report = self
             .wallet
             .recover_incomplete_sagas()
             .await
             .map_err(self.error())?;
-        let mut recovered = Recovered {
-            completed: report.recovered,
-            undone: report.compensated,
-            open: 0,
-        };
+        let mut undone = report.compensated;
         if report.failed > 0 {
             for saga in self.sagas().await? {
-                recovered.undone += usize::from(self.settle(&saga).await?);
+                undone += usize::from(self.settle(&saga).await?);
             }
         }
         let after = self.sagas().await?;
@@ -57,8 +66,88 @@ impl Purse {
                 released.map_err(|error| self.store_error(error))?;
             }
         }
-        recovered.open = after.iter().filter(|saga| !is_sent_token(saga)).count();
+        if self.is_unchecked().await? {
+            self.drop_spent().await?;
+            self.mark_unchecked(false).await?;
+        }
+        let unfinished =
+            |sagas: &[WalletSaga]| sagas.iter().filter(|one| !is_sent_token(one)).count();
+        let open = unfinished(&after);
+        let recovered = Recovered {
+            completed: unfinished(&before).saturating_sub(open + undone),
+            undone,
+            open,
+        };
         Ok(recovered)
+    }
+
+    /// Ties the proofs of sent tokens to their operations. Where a token was made by a
+    /// swap cdk 0.18.3 does not, and its recovery then takes the operation for over:
+    /// the token could not be taken back any more.
+    async fn tie_sent_tokens(&self, sagas: &[WalletSaga]) -> Result<(), WalletError> {
+        let store = &self.wallet.localstore;
+        let failed = |error| self.store_error(error);
+        for saga in sagas.iter().filter(|saga| is_sent_token(saga)) {
+            let OperationData::Send(data) = &saga.data else {
+                continue;
+            };
+            let proofs = data.proofs.iter().flatten();
+            let ys: Vec<PublicKey> = proofs.filter_map(|proof| proof.y().ok()).collect();
+            let mut loose = store.get_proofs_by_ys(ys).await.map_err(failed)?;
+            loose.retain(|proof| {
+                proof.state == State::PendingSpent && proof.used_by_operation.is_none()
+            });
+            if loose.is_empty() {
+                continue;
+            }
+            for proof in &mut loose {
+                proof.used_by_operation = Some(saga.id);
+            }
+            let tied = store.update_proofs(loose, Vec::new()).await;
+            tied.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Notes, before anything is recovered, that proofs are to be checked afterwards:
+    /// cut off in between, the next process still does so.
+    async fn mark_unchecked(&self, unchecked: bool) -> Result<(), WalletError> {
+        let (store, mint) = (&self.wallet.localstore, self.mark());
+        let written = match unchecked {
+            true => store.kv_write(NAMESPACE, UNCHECKED, &mint, b"1").await,
+            false => store.kv_remove(NAMESPACE, UNCHECKED, &mint).await,
+        };
+        written.map_err(|error| self.store_error(error))
+    }
+
+    async fn is_unchecked(&self) -> Result<bool, WalletError> {
+        let store = &self.wallet.localstore;
+        let mark = store.kv_read(NAMESPACE, UNCHECKED, &self.mark()).await;
+        Ok(mark.map_err(|error| self.store_error(error))?.is_some())
+    }
+
+    /// The mint in letters that a key of the store may have.
+    fn mark(&self) -> String {
+        sha256::Hash::hash(self.mint.to_string().as_bytes()).to_string()
+    }
+
+    /// Drops proofs that count as ours and are spent at the mint. A payment that was cut
+    /// off in the swap before it leaves such: cdk gives the inputs back to the wallet
+    /// and recovers what they were swapped for besides.
+    async fn drop_spent(&self) -> Result<(), WalletError> {
+        let proofs = self
+            .wallet
+            .get_unspent_proofs()
+            .await
+            .map_err(self.error())?;
+        for some in proofs.chunks(STATES_AT_ONCE) {
+            match self.wallet.check_proofs_spent(some.to_vec()).await {
+                Ok(_) => {}
+                Err(cdk::Error::Database(error)) => return Err(self.store_error(error)),
+                Err(error) => return Err(WalletError::of(&self.mint, error)),
+            }
+        }
+        Ok(())
     }
 
     /// Ends an operation that the mint never carried out and never will. True when it
@@ -91,6 +180,13 @@ impl Purse {
                     .await
                     .map_err(|error| self.store_error(error))?;
             }
+            (WalletSagaState::Swap(SwapSagaState::SwapRequested), OperationData::Swap(data)) => {
+                if !self.unsigned(data.blinded_messages.as_deref()).await {
+                    return Ok(false);
+                }
+                let released = self.wallet.localstore.release_proofs(&saga.id).await;
+                released.map_err(|error| self.store_error(error))?;
+            }
             _ => return Ok(false),
         }
         self.wallet
@@ -115,7 +211,7 @@ impl Purse {
         answer.is_ok_and(|answer| answer.outputs.is_empty() && answer.signatures.is_empty())
     }
 
-    async fn all_spent(&self, ys: Vec<cdk_common::nuts::PublicKey>) -> bool {
+    async fn all_spent(&self, ys: Vec<PublicKey>) -> bool {
         let asked = ys.len();
         let request = CheckStateRequest { ys };
         let answer = self.wallet.mint_connector().post_check_state(request).await;

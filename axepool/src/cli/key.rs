@@ -1,0 +1,153 @@
+//! `axepool key`.
+
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Subcommand;
+use wallet::{OwnerKey, read_key_file, terminal_qr, write_key_file};
+
+use super::wallet::default_place;
+use crate::output;
+
+/// Make a key to mine with, or show one
+///
+/// A miner is a key: its public half is the username that a Bitaxe is given, its secret
+/// half is what the ecash is fetched with. No account is made anywhere.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: KeyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    New(NewArgs),
+    Show(ShowArgs),
+}
+
+/// Make a key and keep it in a file
+///
+/// The file is for you alone (mode 0600) and is never overwritten. Whoever has the secret
+/// has what the miner earns, and without it nobody has: keep a copy elsewhere. The wallet
+/// that `axepool sweep` fills has words of its own, which do not follow from this key.
+#[derive(Debug, clap::Args)]
+struct NewArgs {
+    #[command(flatten)]
+    show: ShowArgs,
+    /// Take the secret that you have instead of a new one: `--from nsec` reads it from
+    /// stdin, as an nsec or as 64 hex digits
+    #[arg(long, value_name = "nsec")]
+    from: Option<String>,
+}
+
+/// Show a key: what goes into AxeOS, and what goes into a wallet
+#[derive(Debug, clap::Args)]
+struct ShowArgs {
+    /// The key's file [default: ~/.axepool/key]
+    #[arg(long, value_name = "FILE", env = "AXEPOOL_KEY")]
+    key: Option<PathBuf>,
+    /// Show the secret even when the output goes into a file or a pipe
+    #[arg(long)]
+    secret: bool,
+    /// Show no QR codes
+    #[arg(long)]
+    no_qr: bool,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    match args.command {
+        KeyCommand::New(new) => make(&new),
+        KeyCommand::Show(show) => {
+            let path = key_path(show.key.as_deref())?;
+            tell(&read_key_file(&path)?, &path, &show)
+        }
+    }
+}
+
+/// The key file that is meant when none is named.
+pub(super) fn key_path(named: Option<&Path>) -> Result<PathBuf> {
+    match named {
+        Some(path) => Ok(path.to_owned()),
+        None => default_place("key"),
+    }
+}
+
+fn make(new: &NewArgs) -> Result<ExitCode> {
+    let key = match new.from.as_deref() {
+        None => OwnerKey::generate(),
+        Some("nsec") => from_stdin()?,
+        Some(given) => {
+            output::remark(
+                "the secret is now in your shell's history: `--from nsec` reads it from stdin instead",
+            );
+            given.parse()?
+        }
+    };
+    let path = key_path(new.show.key.as_deref())?;
+    if new.show.key.is_none() {
+        make_private_parent(&path)?;
+    }
+    write_key_file(&path, &key)?;
+    output::remark(format!(
+        "the key is in {}: keep a copy of that file elsewhere",
+        path.display()
+    ));
+    tell(&key, &path, &new.show)
+}
+
+fn from_stdin() -> Result<OwnerKey> {
+    if std::io::stdin().is_terminal() {
+        output::remark("paste the secret (nsec1... or 64 hex digits), then Enter and Ctrl-D");
+    }
+    let mut text = String::new();
+    // A secret is short; whatever is longer is none.
+    std::io::stdin()
+        .take(1024)
+        .read_to_string(&mut text)
+        .context("cannot read the secret from stdin")?;
+    Ok(text.parse()?)
+}
+
+fn make_private_parent(path: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let Some(parent) = path.parent() else {
+        return Ok(());
+    };
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(parent)
+        .with_context(|| format!("cannot make {}", parent.display()))
+}
+
+fn tell(key: &OwnerKey, path: &Path, show: &ShowArgs) -> Result<ExitCode> {
+    let screen = output::is_screen();
+    let qr = |text: &str| match show.no_qr {
+        true => String::new(),
+        false => terminal_qr(text, screen).unwrap_or_default(),
+    };
+    let npub = key.npub();
+    output::line(format!(
+        "for AxeOS, as the stratum user (either form; `.name` behind it names the device)\n  \
+         npub        {npub}\n  public key  {}\n{}",
+        key.public_hex(),
+        qr(&npub),
+    ))?;
+    if !screen && !show.secret {
+        output::remark(format!(
+            "the secret is in {}, and not shown here: --secret shows it",
+            path.display()
+        ));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let nsec = key.nsec();
+    output::line(format!(
+        "for your wallet, and for nobody else: whoever sees it can take the money\n  \
+         nsec        {nsec}\n  secret      {}\n{}",
+        key.secret_hex(),
+        qr(&nsec),
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}

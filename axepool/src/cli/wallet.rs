@@ -1,0 +1,290 @@
+//! `axepool wallet`.
+
+use std::future::Future;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Subcommand;
+use wallet::{Destination, Home, MintUrl, Purse, plain, read_key_file};
+
+use crate::{humane, output};
+
+/// Use the ecash that was fetched: see it, send it, pay with it
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// The mint meant, where the wallet has ecash of several
+    #[arg(long, value_name = "URL", env = "AXEPOOL_MINT", global = true)]
+    mint: Option<String>,
+    #[command(subcommand)]
+    command: WalletCommand,
+}
+
+/// Where the wallet is
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
+    /// The wallet's directory [default: ~/.axepool/wallet]
+    #[arg(long, value_name = "DIR", env = "AXEPOOL_WALLET", global = true)]
+    wallet: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum WalletCommand {
+    /// Say what is in the wallet
+    Balance {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a token for somebody else, who takes it with any Cashu wallet
+    Send {
+        /// How many sat
+        #[arg(value_name = "SAT", value_parser = clap::value_parser!(u64).range(1..))]
+        amount: u64,
+    },
+    /// Take in a token
+    Receive {
+        /// The token (cashu...), or - to read it from stdin
+        token: String,
+        /// The file of a key that it is locked to
+        #[arg(long, value_name = "FILE", env = "AXEPOOL_KEY")]
+        key: Option<PathBuf>,
+    },
+    /// Pay over lightning
+    Pay {
+        /// An invoice, a BOLT12 offer or a lightning address
+        to: String,
+        /// How many sat, where it does not say so itself
+        #[arg(value_name = "SAT", value_parser = clap::value_parser!(u64).range(1..))]
+        amount: Option<u64>,
+    },
+    /// List tokens that were sent and not taken yet
+    Sent,
+    /// Take back a token that was sent and not taken
+    TakeBack {
+        /// Its id, as `axepool wallet sent` shows it
+        id: String,
+    },
+    /// Ask what became of payments and swaps that were cut off
+    Recover,
+}
+
+impl Place {
+    pub(super) fn open(&self) -> Result<Home> {
+        let dir = match &self.wallet {
+            Some(dir) => dir.clone(),
+            None => default_place("wallet")?,
+        };
+        let home = block_on(async { Ok(Home::open(&dir).await?) })?;
+        if home.new_words() {
+            output::remark(format!(
+                "a new wallet was made in {}. Copy the twelve words in {} to paper now: they bring \
+                 its ecash back when this disk dies. Your miner's key does not, and they do not \
+                 bring back your miner's key: keep a copy of both",
+                dir.display(),
+                home.mnemonic_path().display()
+            ));
+        }
+        Ok(home)
+    }
+}
+
+/// A file or directory of this name in ~/.axepool.
+pub(super) fn default_place(name: &str) -> Result<PathBuf> {
+    let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
+    let home = home
+        .ok_or_else(|| anyhow!("there is no home directory: say where with --wallet and --key"))?;
+    Ok(home.join(".axepool").join(name))
+}
+
+/// A mint's address, as people write it.
+pub(super) fn parse_mint(text: &str) -> Result<MintUrl> {
+    let text = text.trim();
+    let known = text.starts_with("http://") || text.starts_with("https://");
+    if !known {
+        bail!(
+            "{}: the mint's address begins with https:// (or http:// in your own network)",
+            plain(text)
+        );
+    }
+    text.parse()
+        .map_err(|error| anyhow!("{}: {error}", plain(text)))
+}
+
+/// Runs a command of the wallet to its end.
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(Box::pin(work))
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    let mint = args.mint.as_deref().map(parse_mint).transpose()?;
+    match args.command {
+        WalletCommand::Balance { json } => balance(&args.place, json),
+        WalletCommand::Send { amount } => {
+            let (_home, purse) = open(&args.place, mint)?;
+            output::line(block_on(async { Ok(purse.send(amount).await?) })?)?;
+            output::remark(
+                "until somebody takes it, `axepool wallet sent` shows it and `axepool wallet take-back` undoes it",
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+        WalletCommand::Receive { token, key } => receive(&args.place, mint, &token, key),
+        WalletCommand::Pay { to, amount } => {
+            let to: Destination = to.parse()?;
+            let (_home, purse) = open(&args.place, mint)?;
+            let paid = block_on(async { Ok(purse.pay(&to, amount).await?) })?;
+            output::line(format!(
+                "paid {} sat, fee {} sat{}",
+                humane::count(paid.amount_sat),
+                humane::count(paid.fee_sat),
+                paid.proof
+                    .map_or(String::new(), |proof| format!("\nproof {proof}")),
+            ))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        WalletCommand::Sent => sent(&args.place, mint),
+        WalletCommand::TakeBack { id } => {
+            let (_home, purse) = open(&args.place, mint)?;
+            let sat = block_on(async { Ok(purse.take_back(&id).await?) })?;
+            output::line(format!("{} sat are back in the wallet", humane::count(sat)))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        WalletCommand::Recover => recover(&args.place, mint),
+    }
+}
+
+/// The wallet, and the mint in it that is meant: the one that is named, or the only one
+/// that it has ecash of.
+fn open(place: &Place, mint: Option<MintUrl>) -> Result<(Home, Purse)> {
+    let home = place.open()?;
+    let mint = match mint {
+        Some(mint) => mint,
+        None => only_mint(&home)?,
+    };
+    let purse = home.purse(&mint)?;
+    Ok((home, purse))
+}
+
+fn only_mint(home: &Home) -> Result<MintUrl> {
+    let balances = block_on(async { Ok(home.balances().await?) })?;
+    let mut funded: Vec<&String> = balances
+        .iter()
+        .filter(|(_, balance)| *balance != &wallet::MintBalance::default())
+        .map(|(mint, _)| mint)
+        .collect();
+    if funded.is_empty() {
+        funded = balances.keys().collect();
+    }
+    match funded.as_slice() {
+        [mint] => parse_mint(mint),
+        [] => bail!("the wallet is empty: `axepool sweep --mint URL` fills it"),
+        several => {
+            let names: Vec<&str> = several.iter().map(|mint| mint.as_str()).collect();
+            bail!(
+                "the wallet has ecash of several mints: say which with --mint\n  {}",
+                names.join("\n  ")
+            )
+        }
+    }
+}
+
+fn balance(place: &Place, json: bool) -> Result<ExitCode> {
+    let home = place.open()?;
+    let balances = block_on(async { Ok(home.balances().await?) })?;
+    if json {
+        output::json(&balances)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = humane::table(&["mint", "sat", "under way", "sent, not taken"], &[1, 2, 3]);
+    for (mint, balance) in &balances {
+        table.add_row([
+            mint.clone(),
+            humane::count(balance.spendable_sat),
+            humane::count(balance.pending_sat),
+            humane::count(balance.sent_sat),
+        ]);
+    }
+    if balances.is_empty() {
+        output::line("0 sat: the wallet is empty; `axepool sweep --mint URL` fills it")?;
+    } else {
+        output::line(table.to_string())?;
+    }
+    if balances.values().any(|balance| balance.pending_sat > 0) {
+        output::remark("`axepool wallet recover` asks what became of what is under way");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn receive(
+    place: &Place,
+    mint: Option<MintUrl>,
+    token: &str,
+    key: Option<PathBuf>,
+) -> Result<ExitCode> {
+    let token = match token {
+        "-" => from_stdin()?,
+        token => token.to_owned(),
+    };
+    let of = Purse::mint_of(&token)?;
+    let keys = key.map(|path| read_key_file(&path)).transpose()?;
+    let home = place.open()?;
+    let known = block_on(async { Ok(home.balances().await?.contains_key(&of.to_string())) })?;
+    // A token is as good as its mint: whoever takes one trusts that mint.
+    if !known && mint.as_ref() != Some(&of) {
+        bail!(
+            "the token is of {of}, a mint that this wallet does not know. If you trust it: --mint {of}"
+        );
+    }
+    let purse = home.purse(&of)?;
+    let keys: Vec<_> = keys.into_iter().collect();
+    let sat = block_on(async { Ok(purse.receive(&token, &keys).await?) })?;
+    output::line(format!("{} sat received", humane::count(sat)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn from_stdin() -> Result<String> {
+    let mut text = String::new();
+    std::io::stdin()
+        .take(1 << 20)
+        .read_to_string(&mut text)
+        .context("cannot read the token from stdin")?;
+    Ok(text)
+}
+
+fn sent(place: &Place, mint: Option<MintUrl>) -> Result<ExitCode> {
+    let (_home, purse) = open(place, mint)?;
+    let sent = block_on(async { Ok(purse.sent().await?) })?;
+    for token in &sent {
+        output::line(format!(
+            "{}  {} sat\n  {}",
+            token.id,
+            humane::count(token.amount_sat),
+            token.token.as_deref().unwrap_or("(not written down)")
+        ))?;
+    }
+    if sent.is_empty() {
+        output::line("no token waits to be taken")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn recover(place: &Place, mint: Option<MintUrl>) -> Result<ExitCode> {
+    let (_home, purse) = open(place, mint)?;
+    let recovered = block_on(async { Ok(purse.recover().await?) })?;
+    output::line(format!(
+        "{} brought to their end, {} undone, {} still open",
+        recovered.completed, recovered.undone, recovered.open
+    ))?;
+    Ok(if recovered.open == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
