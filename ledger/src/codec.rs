@@ -119,11 +119,12 @@ pub(crate) fn put_tally(row: &mut Vec<u8>, tally: &Tally) {
     row.push(u8::from(tally.quote_requested));
     row.extend_from_slice(&tally.first_ms.to_be_bytes());
     row.extend_from_slice(&tally.last_ms.to_be_bytes());
+    row.extend_from_slice(&tally.upstream_accepted_work.hashes().to_be_bytes());
 }
 
 pub(crate) fn tally(row: &[u8]) -> Result<Tally, BadRow> {
     let mut fields = Fields::of("a tally", row);
-    let tally = Tally {
+    let mut tally = Tally {
         work: fields.work()?,
         shares: fields.u64()?,
         best: fields.hash()?,
@@ -132,7 +133,12 @@ pub(crate) fn tally(row: &[u8]) -> Result<Tally, BadRow> {
         quote_requested: fields.u8()? != 0,
         first_ms: fields.u64()?,
         last_ms: fields.u64()?,
+        upstream_accepted_work: Work::ZERO,
     };
+    // Schema 1 had rows without it.
+    if !fields.is_empty() {
+        tally.upstream_accepted_work = fields.work()?;
+    }
     fields.end(tally)
 }
 

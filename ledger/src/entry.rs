@@ -9,8 +9,8 @@ use bitcoin::hashes::Hash;
 
 use crate::codec::{BadRow, Fields, put_worker_name};
 use crate::{
-    CloseCause, EpochTerms, Identity, MinerId, OutboxId, QuotePer, SessionId, ShareId, ShareRecord,
-    Split, UpstreamResult, Work,
+    CloseCause, EpochId, EpochTerms, Identity, MinerId, OutboxId, QuotePer, SessionId, ShareId,
+    ShareRecord, Split, UpstreamResult, Work,
 };
 
 /// One thing that happened. The state after a history of entries is a function of the
@@ -29,12 +29,20 @@ pub(crate) enum Entry {
     },
     /// These rows of the outbox are done.
     OutboxDone(Vec<OutboxId>),
+    /// Books were written, in the transaction that put this into the journal.
+    Booked {
+        /// So many rows of the outbox came with them.
+        outbox: u64,
+        /// Epochs that dissolved: should the block come back, it closes another one.
+        dissolved: Vec<EpochId>,
+    },
 }
 
 const SHARE: u8 = 1;
 const UPSTREAM: u8 = 2;
 const CLOSE: u8 = 3;
 const OUTBOX_DONE: u8 = 4;
+const BOOKED: u8 = 5;
 
 const MEETS_UPSTREAM: u8 = 1;
 const MEETS_NETWORK: u8 = 2;
@@ -62,6 +70,14 @@ pub(crate) fn put(row: &mut Vec<u8>, entry: &Entry) {
             ids.iter()
                 .for_each(|id| row.extend_from_slice(&id.get().to_be_bytes()));
         }
+        Entry::Booked { outbox, dissolved } => {
+            row.push(BOOKED);
+            row.extend_from_slice(&outbox.to_be_bytes());
+            row.extend_from_slice(&(dissolved.len() as u64).to_be_bytes());
+            dissolved
+                .iter()
+                .for_each(|id| row.extend_from_slice(&id.get().to_be_bytes()));
+        }
     }
 }
 
@@ -86,6 +102,12 @@ pub(crate) fn batch(row: &[u8]) -> Result<Vec<Entry>, BadRow> {
                 let count = fields.u64()?;
                 let ids = (0..count).map(|_| fields.u64().map(OutboxId::new));
                 Entry::OutboxDone(ids.collect::<Result<_, _>>()?)
+            }
+            BOOKED => {
+                let (outbox, count) = (fields.u64()?, fields.u64()?);
+                let ids = (0..count).map(|_| fields.u64().map(EpochId::new));
+                let dissolved = ids.collect::<Result<_, _>>()?;
+                Entry::Booked { outbox, dissolved }
             }
             _ => return Err(fields.bad()),
         });

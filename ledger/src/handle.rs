@@ -13,9 +13,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::entry::Entry;
 use crate::metrics::Metrics;
 use crate::reader::{LedgerError, Reader};
+use crate::settle::{Effect, Event, Policy};
+use crate::settler::{Ask, Request, Settler};
 use crate::store::{FileOpener, OpenError, Opener};
 use crate::writer::{Message, Reply, Writer};
 use crate::{CloseCause, Epoch, EpochTerms, OutboxId, ShareAck, ShareRecord, UpstreamResult};
+
+/// So many events may wait to be booked; then who sends one waits.
+const EVENTS_WAITING: usize = 64;
 
 /// How a ledger is run. [`LedgerOptions::new`] has what suits a household and a pool.
 #[derive(Clone, Debug)]
@@ -40,6 +45,8 @@ pub struct LedgerOptions {
     /// Past so many changed rows a checkpoint comes early, so that the memory that
     /// they take is bounded whatever keys strangers make up.
     pub checkpoint_rows: usize,
+    /// What is known of OCEAN's ways, for the settlement.
+    pub policy: Policy,
     /// Memory for pages of the store.
     pub cache_bytes: usize,
 }
@@ -57,6 +64,7 @@ impl LedgerOptions {
             max_batch: 4096,
             checkpoint_interval: Duration::from_secs(30),
             checkpoint_rows: 50_000,
+            policy: Policy::default(),
             cache_bytes: 32 << 20,
         }
     }
@@ -88,6 +96,7 @@ pub struct Ledger {
     health: watch::Receiver<Health>,
     terms: EpochTerms,
     stop: Arc<AtomicBool>,
+    settler: mpsc::Sender<Request>,
 }
 
 impl Ledger {
@@ -111,8 +120,27 @@ impl Ledger {
         let (sender, inbox) = mpsc::channel(options.channel_capacity.max(1));
         let (health_sender, health) = watch::channel(Health::Ok);
         let stop = Arc::new(AtomicBool::new(false));
-        let writer = Writer::open(opener, options, metrics, health_sender, stop.clone())?;
+        let policy = options.policy;
+        let writer = Writer::open(
+            opener,
+            options,
+            metrics.clone(),
+            health_sender,
+            stop.clone(),
+        )?;
         let reader = Reader(writer.shared().clone());
+        let (settler, asked) = mpsc::channel(EVENTS_WAITING);
+        let books = Settler {
+            reader: reader.clone(),
+            policy,
+            writer: sender.clone(),
+            metrics,
+        };
+        // Ends when the last handle of the ledger is dropped.
+        std::thread::Builder::new()
+            .name("ledger books".to_owned())
+            .spawn(move || books.run(asked))
+            .map_err(OpenError::Thread)?;
         std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || writer.run(inbox))
@@ -123,6 +151,7 @@ impl Ledger {
             health,
             terms,
             stop,
+            settler,
         })
     }
 
@@ -162,6 +191,34 @@ impl Ledger {
             next: self.terms,
         };
         self.command(entry, Reply::Closed(reply)).await?;
+        let epoch = answer.await.map_err(|_| LedgerError::Closed)??;
+        // The close stands, whatever becomes of this: the books catch up with it before
+        // their next event, and at the next start.
+        if let Err(error) = self.ask(Ask::CatchUp).await {
+            tracing::warn!(%error, epoch = %epoch.id, "a close is not booked yet");
+        }
+        Ok(epoch)
+    }
+
+    /// Books an event: decided over everything that was booked before, written in one
+    /// transaction, and back only when that is on disk. Events are booked one after the
+    /// other, whoever sends them. The same event again changes nothing and gives
+    /// nothing. What is to be done for it elsewhere is in the outbox then.
+    ///
+    /// # Errors
+    /// [`LedgerError::Refused`]: the rules do not take it, now or ever; nothing is
+    /// booked. [`LedgerError::ClosesItself`] for the two events that
+    /// [`Self::close_epoch`] causes. All others: it is not known to be booked, to be
+    /// sent again.
+    pub async fn settle(&self, event: Event) -> Result<Vec<Effect>, LedgerError> {
+        self.ask(Ask::Book(Box::new(event))).await
+    }
+
+    async fn ask(&self, ask: Ask) -> Result<Vec<Effect>, LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request { ask, reply };
+        let sent = self.settler.send(request).await;
+        sent.map_err(|_| LedgerError::Closed)?;
         answer.await.map_err(|_| LedgerError::Closed)?
     }
 
@@ -178,7 +235,8 @@ impl Ledger {
     /// Other handles are told that it is closed.
     pub async fn close(self) {
         self.stop.store(true, Ordering::Relaxed);
-        // Already closed is as good.
+        // What is being booked first: it looks at the file. Already closed is as good.
+        let _ = self.ask(Ask::Stop).await;
         let _ = self.sender.send(Message::Stop).await;
         let mut health = self.health.clone();
         // The writer drops its end when the file is let go.

@@ -3,10 +3,11 @@
 //! [`Ledger`] is the one durable store of who did how much work in which epoch. Shares
 //! go in through a [`ShareSender`] and are answered when they are on disk; one writer
 //! gives everything one order. [`Reader`] looks at it. What other rooms have to do
-//! waits in the outbox.
+//! waits in the outbox. Money is booked by [`Ledger::settle`], by the rules of [`settle`].
 
 #![deny(clippy::float_arithmetic)]
 
+mod books_reader;
 mod codec;
 mod entry;
 mod epoch;
@@ -20,6 +21,7 @@ mod odds;
 mod reader;
 mod rows;
 pub mod settle;
+mod settler;
 mod share;
 mod state;
 mod store;
@@ -31,6 +33,7 @@ mod tests;
 mod work;
 mod writer;
 
+pub use books_reader::OrderedQuote;
 pub use codec::BadRow;
 pub use epoch::{CloseCause, Epoch, EpochState, EpochTerms, EpochTotals, QuotePer, Split};
 pub use handle::{Health, Ledger, LedgerClosed, LedgerOptions, SharePermit, ShareSender};

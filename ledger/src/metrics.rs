@@ -1,8 +1,11 @@
 //! What the ledger tells Prometheus.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
 use crate::Epoch;
+use crate::settle::{Effect, Totals};
 
 /// Seconds from a good disk's commit to an SD card's bad day.
 const SECONDS: [f64; 12] = [
@@ -12,7 +15,7 @@ const SHARES: [f64; 12] = [
     1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 4000.0,
 ];
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     pub(crate) commit_seconds: Histogram,
     pub(crate) checkpoint_seconds: Histogram,
@@ -26,6 +29,10 @@ pub(crate) struct Metrics {
     pub(crate) queue_depth: IntGauge,
     pub(crate) dirty_rows: IntGauge,
     pub(crate) healthy: IntGauge,
+    pub(crate) booking_seconds: Histogram,
+    pub(crate) booking_write_seconds: Histogram,
+    pub(crate) alarms: IntCounter,
+    money: IntGaugeVec,
     open_epoch: IntGauge,
     open_epoch_opened: IntGauge,
 }
@@ -57,6 +64,14 @@ impl Metrics {
             &["outcome"],
         )?;
         registry.register(Box::new(shares.clone()))?;
+        let money = IntGaugeVec::new(
+            Opts::new(
+                "axepool_ledger_money_msat",
+                "Where the money is that ever came, by account.",
+            ),
+            &["account"],
+        )?;
+        registry.register(Box::new(money.clone()))?;
         Ok(Metrics {
             commit_seconds: histogram(
                 "axepool_ledger_commit_seconds",
@@ -100,12 +115,47 @@ impl Metrics {
                 "axepool_ledger_healthy",
                 "1 while shares can be stored, else 0.",
             )?,
+            booking_seconds: histogram(
+                "axepool_ledger_booking_seconds",
+                "How long an event of the books took from being taken up to being on disk.",
+                &SECONDS,
+            )?,
+            booking_write_seconds: histogram(
+                "axepool_ledger_booking_write_seconds",
+                "How long the rows of the books took to be on disk: shares wait meanwhile.",
+                &SECONDS,
+            )?,
+            alarms: counter(
+                "axepool_ledger_alarms_total",
+                "What the books were told that a person should look at.",
+            )?,
+            money,
             open_epoch: gauge("axepool_ledger_open_epoch", "The number of the open epoch.")?,
             open_epoch_opened: gauge(
                 "axepool_ledger_open_epoch_opened_seconds",
                 "When the open epoch opened, in seconds since 1970.",
             )?,
         })
+    }
+
+    pub(crate) fn count_alarms(&self, effects: &[Effect]) {
+        let alarms = effects.iter().filter(|e| matches!(e, Effect::Alarm(_)));
+        self.alarms.inc_by(alarms.count() as u64);
+    }
+
+    pub(crate) fn show_totals(&self, totals: &Totals) {
+        for (account, msat) in [
+            ("received", totals.received),
+            ("fee", totals.fee),
+            ("paid", totals.paid),
+            ("carry", totals.carry),
+            ("suspense", totals.suspense),
+            ("node_costs", totals.node_costs),
+            ("withdrawn", totals.withdrawn),
+        ] {
+            let msat = i64::try_from(msat).unwrap_or(i64::MAX);
+            self.money.with_label_values(&[account]).set(msat);
+        }
     }
 
     pub(crate) fn show_epoch(&self, open: &Epoch) {

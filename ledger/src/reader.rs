@@ -1,13 +1,15 @@
 //! Looking at the ledger. Every answer sees all shares that were answered `stored`,
 //! whether or not a checkpoint has them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use redb::Database;
 use thiserror::Error;
 
+use crate::settle::SettleError;
 use crate::state::{Base, State, bucket, slot};
 use crate::store::{FileOpener, OpenError, Opener, Snapshot, StoreError, open_store};
 use crate::{
@@ -27,6 +29,12 @@ pub enum LedgerError {
     /// The ledger is closed, or its thread is gone.
     #[error("the ledger is closed")]
     Closed,
+    /// The rules of the books do not take the event. Nothing was changed.
+    #[error(transparent)]
+    Refused(Box<SettleError<Infallible>>),
+    /// Epochs are opened and closed by [`Ledger::close_epoch`](crate::Ledger::close_epoch).
+    #[error("the books learn from the ledger which epochs opened and closed")]
+    ClosesItself,
     /// The store does not read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -125,6 +133,34 @@ impl Reader {
         })?;
         tallies.extend(ours.into_iter().map(|((_, miner), tally)| (miner, tally)));
         Ok(tallies)
+    }
+
+    /// The miners after `after` whose quote of an epoch was asked for by their work, in
+    /// the order of their keys, at most `limit`.
+    pub(crate) fn quotes_by_work(
+        &self,
+        epoch: EpochId,
+        after: Option<MinerId>,
+        limit: usize,
+    ) -> Result<Vec<MinerId>, LedgerError> {
+        let (ours, snapshot) = self.view(|state| state.tallies(|id| id == epoch))?;
+        let wanted = |miner: &MinerId| after.is_none_or(|after| *miner > after);
+        let ours: BTreeMap<MinerId, Tally> = ours
+            .into_iter()
+            .map(|((_, miner), tally)| (miner, tally))
+            .filter(|(miner, _)| wanted(miner))
+            .collect();
+        let asked = ours.iter().filter(|(_, tally)| tally.quote_requested);
+        let mut miners: BTreeSet<MinerId> = asked.map(|(miner, _)| *miner).collect();
+        let mut found = 0_usize;
+        snapshot.tallies_after(epoch, after, |miner, tally| {
+            if tally.quote_requested && !ours.contains_key(&miner) {
+                miners.insert(miner);
+                found = found.saturating_add(1);
+            }
+            found < limit
+        })?;
+        Ok(miners.into_iter().take(limit).collect())
     }
 
     /// A miner's tally in an epoch; `None` without a share there.

@@ -6,7 +6,8 @@ use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 use serde::{Deserialize, Serialize};
 
-use crate::{EpochId, MinerId, OutboxId, ShareRecord, UpstreamOdds, Work, WorkerName};
+use crate::settle::PayoutKey;
+use crate::{EpochId, MinerId, OutboxId, Sat, ShareRecord, UpstreamOdds, Work, WorkerName};
 
 /// A miner's sums in one epoch. There is none before the first share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,10 @@ pub struct Tally {
     pub upstream_expected: UpstreamOdds,
     /// How many there were.
     pub upstream_found: u64,
+    /// The work, of the upstream's target, of those that the upstream took while the
+    /// epoch was open.
+    #[serde(default)]
+    pub upstream_accepted_work: Work,
     /// The order to make the quote is in the outbox, or was.
     pub quote_requested: bool,
     /// The first share's time, milliseconds since 1970.
@@ -39,6 +44,7 @@ impl Tally {
             best: share.hash,
             upstream_expected: UpstreamOdds::of(share.work, share.upstream_work),
             upstream_found: u64::from(share.meets_upstream),
+            upstream_accepted_work: Work::ZERO,
             quote_requested: false,
             first_ms: share.time_ms,
             last_ms: share.time_ms,
@@ -167,6 +173,29 @@ pub enum OutboxKind {
         miner: MinerId,
         /// For which epoch.
         epoch: EpochId,
+    },
+    /// The mint shall pay this quote, once per payout; it makes it if it is not there.
+    PayQuote {
+        /// What the money came with.
+        payout: PayoutKey,
+        /// Whose quote.
+        miner: MinerId,
+        /// For which epoch.
+        epoch: EpochId,
+        /// How much, at least one.
+        sats: Sat,
+    },
+    /// The epoch has its money: what a quote of it did not get is in carry.
+    SettleEpoch {
+        /// Which.
+        epoch: EpochId,
+    },
+    /// The epoch's block was orphaned: its work counts in another one.
+    MergeEpoch {
+        /// Which.
+        epoch: EpochId,
+        /// Where its work went.
+        into: EpochId,
     },
 }
 

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 
 use crate::entry::Entry;
 use crate::{
-    CloseCause, EpochTerms, Identity, MinerId, OutboxId, QuotePer, SessionId, ShareId, ShareRecord,
-    Split, UpstreamResult, Work, WorkerName,
+    CloseCause, EpochId, EpochTerms, Identity, MinerId, OutboxId, QuotePer, SessionId, ShareId,
+    ShareRecord, Split, UpstreamResult, Work, WorkerName,
 };
 
 /// The miner whose secret key is `number`, from 1.
@@ -106,5 +106,8 @@ pub(crate) fn entry() -> impl Strategy<Value = Entry> {
     });
     let done = proptest::collection::vec(any::<u64>().prop_map(OutboxId::new), 0..5)
         .prop_map(Entry::OutboxDone);
-    prop_oneof![4 => share, 1 => upstream, 1 => close, 1 => done]
+    let dissolved = proptest::collection::vec(any::<u64>().prop_map(EpochId::new), 0..3);
+    let booked = (any::<u64>(), dissolved)
+        .prop_map(|(outbox, dissolved)| Entry::Booked { outbox, dissolved });
+    prop_oneof![4 => share, 1 => upstream, 1 => close, 1 => done, 1 => booked]
 }

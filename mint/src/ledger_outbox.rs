@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use ledger::settle::PayoutKey;
-use ledger::settle::PayoutKey;
 use ledger::{Ledger, LedgerError, OrderedQuote, OutboxId, OutboxKind, OutboxRow, Reader};
 
 use crate::outbox::{Expected, Order, Outbox, OutboxError, PayoutId, PayoutIdError, Row};
@@ -35,7 +34,8 @@ impl LedgerOutbox {
 impl Outbox for LedgerOutbox {
     async fn pending(&self, after: OutboxId, limit: usize) -> Result<Vec<Row>, OutboxError> {
         let rows = self.read(move |reader| reader.outbox(after, limit)).await?;
-        rows.into_iter().map(row).collect()
+        let rows = rows.into_iter().map(row);
+        rows.collect::<Result<_, _>>().map_err(outbox_error)
     }
 
     async fn done(&self, ids: Vec<OutboxId>) -> Result<(), OutboxError> {

@@ -54,6 +54,29 @@ impl Books {
         open.is_some()
     }
 
+    /// The rows of a store.
+    pub(crate) fn of_rows(rows: BookRows) -> Self {
+        let payouts = rows.payouts.into_iter();
+        let operator = rows.operator.into_iter();
+        Books {
+            policy: rows.policy,
+            epochs: rows.epochs,
+            works: rows.works,
+            miners: rows.miners,
+            quotes: rows.quotes,
+            payouts: payouts.map(|row| (row.payment.key(), row)).collect(),
+            allocations: rows.allocations,
+            operator: operator.map(|row| (row.id.clone(), row)).collect(),
+            totals: rows.totals,
+            postings: rows.postings,
+        }
+    }
+
+    /// A quote was ordered by work, as the ledger does from `quote_min_work` on.
+    pub fn quote_ordered(&mut self, miner: MinerId, epoch: EpochId) {
+        self.quotes.insert((miner, epoch));
+    }
+
     /// The epoch that takes shares.
     pub fn open_epoch(&self) -> Option<EpochId> {
         let (&id, account) = self.epochs.last_key_value()?;
@@ -257,6 +280,21 @@ impl Books {
         }
         Ok(())
     }
+}
+
+/// All that a store has of the books.
+#[derive(Debug, Default)]
+pub(crate) struct BookRows {
+    pub(crate) policy: Policy,
+    pub(crate) epochs: BTreeMap<EpochId, EpochAccount>,
+    pub(crate) works: BTreeMap<EpochId, BTreeMap<MinerId, Work>>,
+    pub(crate) miners: BTreeMap<MinerId, MinerAccount>,
+    pub(crate) quotes: BTreeSet<(MinerId, EpochId)>,
+    pub(crate) payouts: Vec<Payout>,
+    pub(crate) allocations: BTreeMap<PayoutKey, Vec<AllocationRow>>,
+    pub(crate) operator: Vec<OperatorEntry>,
+    pub(crate) totals: Totals,
+    pub(crate) postings: Vec<Posting>,
 }
 
 /// What does not add up. Never seen unless the store lost or changed a row.

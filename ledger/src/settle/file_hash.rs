@@ -17,6 +17,14 @@ impl FileHash {
     pub fn of(bytes: &[u8]) -> Self {
         FileHash(sha256::Hash::hash(bytes))
     }
+
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+        FileHash(sha256::Hash::from_byte_array(bytes))
+    }
+
+    pub(crate) fn to_bytes(self) -> [u8; 32] {
+        self.0.to_byte_array()
+    }
 }
 
 impl fmt::Display for FileHash {

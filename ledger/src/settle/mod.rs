@@ -38,10 +38,10 @@ mod text;
 
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects)]
-mod props;
+pub(crate) mod props;
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects)]
 mod tests;
@@ -49,6 +49,7 @@ mod tests;
 pub use account::{Block, Earnings, EpochAccount, MinerAccount, Stage};
 pub use allocate::{Allocation, AllocationError, allocate, fee_floor, spread_over_shares_floor};
 pub use audit::{AuditEpoch, AuditFile, AuditWork, Auditor, recompute};
+pub(crate) use books::BookRows;
 pub use books::{Books, Imbalance};
 pub use decide::decide;
 pub use difference::Difference;

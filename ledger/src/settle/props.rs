@@ -13,10 +13,10 @@ use super::*;
 use crate::{EpochId, Msat, Split, Work};
 
 /// Raw numbers, read in the light of the state: any of them make some event.
-type Step = (u8, u16, u16, u32);
+pub(crate) type Step = (u8, u16, u16, u32);
 
 #[derive(Default)]
-struct History {
+pub(crate) struct History {
     heights: Vec<u32>,
     orphans: Vec<u32>,
     payments: u32,
@@ -124,7 +124,7 @@ impl History {
         }
     }
 
-    fn event(&mut self, books: &Books, step: Step) -> Option<Event> {
+    pub(crate) fn event(&mut self, books: &Books, step: Step) -> Option<Event> {
         let (kind, a, b, c) = step;
         match kind % 16 {
             0..=2 => {
@@ -378,7 +378,7 @@ fn history(steps: &[Step], ways: &mut BTreeSet<String>) {
     }
 }
 
-fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
+pub(crate) fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(any::<Step>(), 0..=length)
 }
 

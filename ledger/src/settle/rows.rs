@@ -1,6 +1,7 @@
 //! What the settlement reads, and the draft of what it will write.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 
 use thiserror::Error;
 
@@ -100,6 +101,37 @@ pub enum SettleError<E> {
     /// A miner's or an epoch's sum contradicts itself, or passes 2^64 msat.
     #[error("the books contradict themselves: {0}")]
     Corrupt(String),
+}
+
+impl<E> SettleError<E> {
+    /// The refusal as such, or the reason why a row could not be read.
+    pub fn refusal(self) -> Result<SettleError<Infallible>, E> {
+        use SettleError as S;
+        Ok(match self {
+            S::Rows(error) => return Err(error),
+            S::UnknownPayout(key) => S::UnknownPayout(key),
+            S::NotSuspended(key) => S::NotSuspended(key),
+            S::UnknownEpoch(epoch) => S::UnknownEpoch(epoch),
+            S::NotClosed(epoch) => S::NotClosed(epoch),
+            S::NotOpen(epoch) => S::NotOpen(epoch),
+            S::NotNew(epoch) => S::NotNew(epoch),
+            S::NoWork(epoch) => S::NoWork(epoch),
+            S::TooEarly {
+                payout,
+                confirmations,
+                needed,
+            } => S::TooEarly {
+                payout,
+                confirmations,
+                needed,
+            },
+            S::Withdrawal { asked, available } => S::Withdrawal { asked, available },
+            S::OperatorEntry(id) => S::OperatorEntry(id),
+            S::Allocation(error) => S::Allocation(error),
+            S::Posting(error) => S::Posting(error),
+            S::Corrupt(what) => S::Corrupt(what),
+        })
+    }
 }
 
 /// The books as they will be: the rows read, with the changes so far over them.

@@ -8,7 +8,7 @@ use super::*;
 use crate::{EpochId, EpochTerms, MinerId, Msat, Sat, Split, Work};
 
 /// The n-th miner; their keys are in the order of their numbers.
-pub(super) fn miner(n: usize) -> MinerId {
+pub(crate) fn miner(n: usize) -> MinerId {
     let mut key = [0; 32];
     // Half of all numbers are the x of a point: one of 64 in a row surely is.
     let at = (n as u64 + 1) * 64;
@@ -20,26 +20,26 @@ pub(super) fn miner(n: usize) -> MinerId {
         .unwrap()
 }
 
-pub(super) fn hash(height: u32) -> BlockHash {
+pub(crate) fn hash(height: u32) -> BlockHash {
     BlockHash::hash(&height.to_le_bytes())
 }
 
-pub(super) fn block(height: u32) -> Block {
+pub(crate) fn block(height: u32) -> Block {
     Block {
         hash: hash(height),
         height,
     }
 }
 
-pub(super) fn preimage(n: u32) -> Preimage {
+pub(crate) fn preimage(n: u32) -> Preimage {
     Preimage(sha256::Hash::hash(&n.to_le_bytes()).to_byte_array())
 }
 
-pub(super) fn lightning(n: u32) -> PayoutKey {
+pub(crate) fn lightning(n: u32) -> PayoutKey {
     PayoutKey::Lightning(sha256::Hash::hash(&preimage(n).0))
 }
 
-pub(super) fn output(n: u32) -> OutPoint {
+pub(crate) fn output(n: u32) -> OutPoint {
     OutPoint {
         txid: Txid::hash(&n.to_le_bytes()),
         vout: n,
@@ -47,13 +47,13 @@ pub(super) fn output(n: u32) -> OutPoint {
 }
 
 /// OCEAN's note.
-pub(super) fn note(block: BlockHash, height: u32) -> Option<String> {
+pub(crate) fn note(block: BlockHash, height: u32) -> Option<String> {
     Some(format!(
         "OCEAN lightning payout running at block `{block}` at height `{height}`"
     ))
 }
 
-pub(super) fn payment(n: u32, amount: u64, note: Option<String>) -> Payment {
+pub(crate) fn payment(n: u32, amount: u64, note: Option<String>) -> Payment {
     let PayoutKey::Lightning(payment_hash) = lightning(n) else {
         unreachable!("made above")
     };
@@ -72,14 +72,14 @@ pub(super) fn payment(n: u32, amount: u64, note: Option<String>) -> Payment {
     }
 }
 
-pub(super) fn at_tip(mut payment: Payment, tip: u32) -> Payment {
+pub(crate) fn at_tip(mut payment: Payment, tip: u32) -> Payment {
     if let Via::Lightning { tip_height, .. } = &mut payment.via {
         *tip_height = Some(tip);
     }
     payment
 }
 
-pub(super) fn on_chain(n: u32, amount: u64, from_ocean: bool, appeared_height: u32) -> Payment {
+pub(crate) fn on_chain(n: u32, amount: u64, from_ocean: bool, appeared_height: u32) -> Payment {
     let via = Via::OnChain {
         output: output(n),
         coinbase: false,
@@ -94,7 +94,7 @@ pub(super) fn on_chain(n: u32, amount: u64, from_ocean: bool, appeared_height: u
     }
 }
 
-pub(super) fn terms(fee_bps: u16, split: Split) -> EpochTerms {
+pub(crate) fn terms(fee_bps: u16, split: Split) -> EpochTerms {
     EpochTerms {
         fee_bps,
         split,
@@ -102,14 +102,14 @@ pub(super) fn terms(fee_bps: u16, split: Split) -> EpochTerms {
     }
 }
 
-pub(super) struct World {
-    pub(super) books: Books,
+pub(crate) struct World {
+    pub(crate) books: Books,
     /// For epochs opened from now on.
-    pub(super) terms: EpochTerms,
+    pub(crate) terms: EpochTerms,
 }
 
 impl World {
-    pub(super) fn new(fee_bps: u16, split: Split) -> World {
+    pub(crate) fn new(fee_bps: u16, split: Split) -> World {
         let mut books = Books::new(Policy::default());
         let terms = terms(fee_bps, split);
         books
@@ -122,14 +122,14 @@ impl World {
     }
 
     /// Miners' work in the open epoch, from a on.
-    pub(super) fn mine(&mut self, works: &[u128]) -> &mut Self {
+    pub(crate) fn mine(&mut self, works: &[u128]) -> &mut Self {
         for (n, &work) in works.iter().enumerate().filter(|(_, work)| **work > 0) {
             assert!(self.books.credit(miner(n), Work::from_hashes(work)));
         }
         self
     }
 
-    pub(super) fn closing(&self, block: Option<Block>) -> Event {
+    pub(crate) fn closing(&self, block: Option<Block>) -> Event {
         let epoch = self.books.open_epoch().unwrap();
         let work = self.books.own_work(epoch);
         Event::EpochClosed {
@@ -143,13 +143,13 @@ impl World {
 
     /// An OCEAN block closes the open epoch.
     #[track_caller]
-    pub(super) fn block(&mut self, height: u32) -> Vec<String> {
+    pub(crate) fn block(&mut self, height: u32) -> Vec<String> {
         self.apply(self.closing(Some(block(height))))
     }
 
     /// An epoch: its work, and the block that closes it.
     #[track_caller]
-    pub(super) fn epoch(&mut self, works: &[u128], height: u32) -> &mut Self {
+    pub(crate) fn epoch(&mut self, works: &[u128], height: u32) -> &mut Self {
         self.mine(works);
         assert_eq!(self.block(height), Vec::<String>::new());
         self
@@ -157,7 +157,7 @@ impl World {
 
     /// The API tells the earnings of a block.
     #[track_caller]
-    pub(super) fn earns(&mut self, height: u32, sats: u64, shares: Option<u64>) -> Vec<String> {
+    pub(crate) fn earns(&mut self, height: u32, sats: u64, shares: Option<u64>) -> Vec<String> {
         let earnings = Earnings {
             net: Sat::new(sats),
             shares_in_window: shares,
@@ -170,7 +170,7 @@ impl World {
 
     /// The event, three times: the first does all, the others nothing.
     #[track_caller]
-    pub(super) fn apply(&mut self, event: Event) -> Vec<String> {
+    pub(crate) fn apply(&mut self, event: Event) -> Vec<String> {
         let effects = self.books.apply(event.clone()).unwrap();
         self.books.check().unwrap();
         let after = self.books.clone();
@@ -182,7 +182,7 @@ impl World {
     }
 
     #[track_caller]
-    pub(super) fn fails(&mut self, event: Event) -> String {
+    pub(crate) fn fails(&mut self, event: Event) -> String {
         let before = self.books.clone();
         let error = self.books.apply(event).unwrap_err().to_string();
         assert_eq!(self.books, before);
@@ -191,16 +191,16 @@ impl World {
 
     /// A payment, with exactly what follows.
     #[track_caller]
-    pub(super) fn pays(&mut self, payment: Payment, expected: &[&str]) -> &mut Self {
+    pub(crate) fn pays(&mut self, payment: Payment, expected: &[&str]) -> &mut Self {
         assert_eq!(self.apply(Event::Paid(payment)), expected);
         self
     }
 
-    pub(super) fn account(&self, epoch: u64) -> &EpochAccount {
+    pub(crate) fn account(&self, epoch: u64) -> &EpochAccount {
         &self.books.epoch_accounts()[&EpochId::new(epoch)]
     }
 
-    pub(super) fn settled(&self, key: PayoutKey) -> &Settlement {
+    pub(crate) fn settled(&self, key: PayoutKey) -> &Settlement {
         match &self.books.payouts()[&key].state {
             PayoutState::Settled(settlement) => settlement,
             other => panic!("{key} is {other:?}"),

@@ -8,7 +8,7 @@ use crate::state::State;
 use crate::state::base::Base;
 use crate::state::miner::MinerRows;
 use crate::{
-    BlockFound, CloseCause, Epoch, EpochId, EpochState, EpochTerms, OutboxId, OutboxKind,
+    BlockFound, CloseCause, Epoch, EpochId, EpochState, EpochTerms, MinerId, OutboxId, OutboxKind,
     OutboxRow, ShareRecord, Tally, UpstreamResult,
 };
 
@@ -36,8 +36,10 @@ impl State {
         base: &mut B,
     ) -> Result<(), B::Error> {
         for entry in entries {
-            if let Entry::Share(share) = entry {
-                self.prepare_share(share, base)?;
+            match entry {
+                Entry::Share(share) => self.prepare_share(share, base)?,
+                Entry::Upstream(result) => drop(self.prepare_miner(&result.miner, base)?),
+                Entry::Close { .. } | Entry::OutboxDone(_) | Entry::Booked { .. } => {}
             }
         }
         Ok(())
@@ -57,6 +59,7 @@ impl State {
                 Entry::Upstream(result) => self.upstream(result),
                 Entry::Close { cause, at_ms, next } => self.close(*cause, *at_ms, *next),
                 Entry::OutboxDone(ids) => self.outbox_done(ids),
+                Entry::Booked { outbox, dissolved } => self.booked(*outbox, dissolved),
             });
         }
     }
@@ -71,20 +74,30 @@ impl State {
             let row = base.session(session)?.unwrap_or_default();
             self.sessions.insert(session, row);
         }
-        let (miner, epoch) = (share.who.miner, self.open.id);
-        let rows = match self.miners.entry(miner) {
+        let miner = share.who.miner;
+        let rows = self.prepare_miner(&miner, base)?;
+        rows.buckets.prepare(Some(miner), share.time_ms, base)?;
+        self.pool.prepare(None, share.time_ms, base)
+    }
+
+    fn prepare_miner<B: Base>(
+        &mut self,
+        miner: &MinerId,
+        base: &mut B,
+    ) -> Result<&mut MinerRows, B::Error> {
+        let epoch = self.open.id;
+        let rows = match self.miners.entry(*miner) {
             hash_map::Entry::Occupied(rows) => rows.into_mut(),
-            hash_map::Entry::Vacant(place) => place.insert(MinerRows::load(epoch, &miner, base)?),
+            hash_map::Entry::Vacant(place) => place.insert(MinerRows::load(epoch, miner, base)?),
         };
         if rows.epoch != epoch {
-            let last = std::mem::replace(&mut rows.tally, base.tally(epoch, &miner)?);
+            let last = std::mem::replace(&mut rows.tally, base.tally(epoch, miner)?);
             if let Some(tally) = last.filter(|_| rows.dirty) {
-                self.older.insert((rows.epoch, miner), tally);
+                self.older.insert((rows.epoch, *miner), tally);
             }
             rows.epoch = epoch;
         }
-        rows.buckets.prepare(Some(miner), share.time_ms, base)?;
-        self.pool.prepare(None, share.time_ms, base)
+        Ok(rows)
     }
 
     fn share(&mut self, share: &ShareRecord) -> Outcome {
@@ -174,6 +187,20 @@ impl State {
         *work = work.saturating_add(result.upstream_work);
         // The open epoch's row: without this a checkpoint may see nothing to do.
         self.dirty = self.dirty.max(1);
+        // An answer that comes after the close, to a miner without a share since then,
+        // is in the totals only: a closed epoch's tallies do not change any more.
+        let rows = self.miners.get_mut(&result.miner);
+        if let Some((tally, dirty)) = rows
+            .filter(|_| result.accepted)
+            .and_then(|rows| Some((rows.tally.as_mut()?, &mut rows.dirty)))
+        {
+            tally.upstream_accepted_work = tally
+                .upstream_accepted_work
+                .saturating_add(result.upstream_work);
+            if !std::mem::replace(dirty, true) {
+                self.dirty = self.dirty.saturating_add(ROWS_OF_A_MINER);
+            }
+        }
         Outcome::Applied
     }
 
@@ -190,6 +217,15 @@ impl State {
         self.closed.push(closed);
         self.dirty = self.dirty.saturating_add(2);
         Outcome::Closed(id)
+    }
+
+    fn booked(&mut self, outbox: u64, dissolved: &[EpochId]) -> Outcome {
+        // The rows themselves are in the base already.
+        self.next_outbox = OutboxId::new(self.next_outbox.get().saturating_add(outbox));
+        self.closed_by.retain(|_, epoch| !dissolved.contains(epoch));
+        self.dissolved.extend(dissolved);
+        self.dirty = self.dirty.saturating_add(dissolved.len().max(1));
+        Outcome::Applied
     }
 
     fn outbox_done(&mut self, ids: &[OutboxId]) -> Outcome {

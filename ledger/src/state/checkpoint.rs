@@ -29,6 +29,7 @@ pub(crate) struct Checkpoint {
     pub(crate) sessions: Vec<(SessionId, SessionRow)>,
     pub(crate) outbox: Vec<(OutboxId, Option<OutboxRow>)>,
     pub(crate) blocks: Vec<BlockFound>,
+    pub(crate) dissolved: Vec<EpochId>,
     pub(crate) prune: Option<Prune>,
 }
 
@@ -72,6 +73,7 @@ impl State {
             tallies: self.older.clone(),
             outbox: self.outbox.iter().map(|(id, row)| (*id, *row)).collect(),
             blocks: self.blocks.clone(),
+            dissolved: self.dissolved.clone(),
             prune: self.prune(),
             ..Checkpoint::default()
         };
@@ -107,6 +109,7 @@ impl State {
         self.older.clear();
         self.outbox.clear();
         self.blocks.clear();
+        self.dissolved.clear();
         self.dirty = 0;
         // With the pruned rows still in memory we would go on from other rows than a
         // replay does.

@@ -45,8 +45,10 @@ pub(crate) struct State {
     open: Epoch,
     /// Epochs closed since the checkpoint.
     closed: Vec<Epoch>,
-    /// Which epoch each block closed, all that ever were: some 700 a year.
+    /// Which epoch each block closed, but for dissolved ones: some 700 a year.
     closed_by: HashMap<BlockHash, EpochId>,
+    /// Epochs dissolved since the checkpoint: their blocks are not in `closed_by`.
+    dissolved: Vec<EpochId>,
     miners: HashMap<MinerId, MinerRows>,
     /// Changed tallies of epochs that are not the miner's latest.
     older: BTreeMap<(EpochId, MinerId), Tally>,
@@ -80,6 +82,7 @@ impl State {
             open: start.open,
             closed: Vec::new(),
             closed_by: start.closed_by,
+            dissolved: Vec::new(),
             miners: HashMap::new(),
             older: BTreeMap::new(),
             pool: Buckets::default(),
@@ -88,6 +91,11 @@ impl State {
             blocks: Vec::new(),
             dirty: 0,
         }
+    }
+
+    /// The number of the next row of the outbox.
+    pub(crate) fn next_outbox(&self) -> OutboxId {
+        self.next_outbox
     }
 
     /// The last batch that is in here.

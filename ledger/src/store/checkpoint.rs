@@ -9,10 +9,10 @@ use crate::Resolution;
 use crate::codec;
 use crate::state::{Checkpoint, Prune};
 use crate::store::tables::{
-    BLOCKS, BUCKETS, EPOCHS, JOURNAL, META, OUTBOX, SESSIONS, TALLIES, WORKERS, bucket_key, meta,
-    tally_key, worker_key,
+    BLOCKS, BUCKETS, DISSOLVED, EPOCHS, JOURNAL, META, OUTBOX, SESSIONS, TALLIES, WORKERS,
+    bucket_key, meta, tally_key, worker_key,
 };
-use crate::store::{StoreError, caught};
+use crate::store::{StoreError, books_rows, caught};
 use bitcoin::hashes::Hash;
 
 /// Puts a batch into the journal; back only when it is on disk. After an error it may
@@ -51,7 +51,7 @@ pub(crate) fn write_checkpoint(
     })
 }
 
-fn begin(database: &Database) -> Result<WriteTransaction, StoreError> {
+pub(super) fn begin(database: &Database) -> Result<WriteTransaction, StoreError> {
     let mut write = database.begin_write()?;
     write.set_durability(Durability::Immediate)?;
     Ok(write)
@@ -111,9 +111,13 @@ fn put_json_rows(write: &WriteTransaction, checkpoint: &Checkpoint) -> Result<()
     let mut table = write.open_table(OUTBOX)?;
     for (id, row) in &checkpoint.outbox {
         match row {
-            Some(row) => table.insert(id.get(), json("outbox", &row.kind)?.as_slice())?,
+            Some(row) => table.insert(id.get(), books_rows::outbox_kind(&row.kind)?.as_slice())?,
             None => table.remove(id.get())?,
         };
+    }
+    let mut table = write.open_table(DISSOLVED)?;
+    for epoch in &checkpoint.dissolved {
+        table.insert(epoch.get(), ())?;
     }
     let mut table = write.open_table(BLOCKS)?;
     for block in &checkpoint.blocks {
@@ -149,6 +153,6 @@ fn prune_rows(write: &WriteTransaction, prune: &Prune) -> Result<(), StoreError>
     Ok(())
 }
 
-fn json<T: Serialize>(table: &'static str, row: &T) -> Result<Vec<u8>, StoreError> {
+pub(super) fn json<T: Serialize>(table: &'static str, row: &T) -> Result<Vec<u8>, StoreError> {
     serde_json::to_vec(row).map_err(|source| StoreError::Json { table, source })
 }

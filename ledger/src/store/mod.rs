@@ -1,11 +1,20 @@
 //! The store: one redb file. What is in which table, and how a file becomes a ledger.
 
+mod books;
+mod books_reads;
+mod books_rows;
 mod checkpoint;
+mod length;
 mod open;
+mod prepare;
 mod snapshot;
 mod tables;
 
+pub(crate) use books::{Booking, write_booking};
+pub(crate) use books_reads::BookTables;
 pub(crate) use checkpoint::{write_checkpoint, write_journal};
+#[cfg(test)]
+pub(crate) use length::SyncedLength;
 pub use open::OpenError;
 pub(crate) use open::{FileOpener, Opener, identity, open_store};
 pub(crate) use snapshot::Snapshot;
@@ -34,6 +43,9 @@ pub enum StoreError {
     /// A row that every ledger has is not there.
     #[error("the store has no {0}")]
     Missing(&'static str),
+    /// Books were decided over rows that are not the last ones any more.
+    #[error("the books changed while an event was decided")]
+    Stale,
     /// The database panicked, which it does for files that were cut or overwritten.
     #[error("the database gave up: {0}")]
     Panic(String),

@@ -5,11 +5,16 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadableDatabase};
 use thiserror::Error;
 
 use crate::entry;
+use crate::reader::LedgerError;
 use crate::state::{Start, State};
+use crate::store::books::create_books;
+use crate::store::checkpoint::begin;
+use crate::store::length::SyncedLength;
 use crate::store::tables::{
     BLOCKS, BUCKETS, EPOCHS, JOURNAL, META, OUTBOX, SCHEMA, SESSIONS, TALLIES, WORKERS, meta,
 };
@@ -47,6 +52,9 @@ pub enum OpenError {
     /// The file is there and cannot be read or written as a ledger.
     #[error("the ledger cannot be read: {0}")]
     Store(#[from] StoreError),
+    /// The closes that the books do not have yet cannot be booked.
+    #[error("the books cannot be brought up to the closed epochs: {0}")]
+    Books(Box<LedgerError>),
     /// A fee above all of it.
     #[error("a fee of {given} basis points is more than all of it ({limit})")]
     Fee {
@@ -140,13 +148,15 @@ impl FileOpener {
 
     fn database(&self, file: File) -> Result<Database, OpenError> {
         let opened = caught(|| {
-            Ok(Database::builder()
+            let backend = FileBackend::new(file).map(SyncedLength);
+            let mut builder = Database::builder();
+            builder
                 .set_cache_size(self.cache_bytes)
                 .set_repair_callback(|repair| {
                     let progress = repair.progress();
                     tracing::warn!(progress, "the ledger was not closed: checking it");
-                })
-                .create_file(file))
+                });
+            Ok(backend.and_then(|backend| builder.create_with_backend(backend)))
         })?;
         opened.map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => OpenError::LockedByAnother(self.path.clone()),
@@ -194,6 +204,9 @@ pub(crate) fn open_store(
                 supported: SCHEMA,
             });
         }
+        if found < SCHEMA {
+            caught(|| migrate(database))?;
+        }
     } else if let Some((terms, now_ms)) = first {
         caught(|| initialise(database, terms, now_ms))?;
     }
@@ -225,8 +238,7 @@ fn schema(database: &Database) -> Result<Option<u64>, StoreError> {
 }
 
 fn initialise(database: &Database, terms: EpochTerms, now_ms: u64) -> Result<(), StoreError> {
-    let mut write = database.begin_write()?;
-    write.set_durability(redb::Durability::Immediate)?;
+    let write = begin(database)?;
     {
         let mut table = write.open_table(META)?;
         let incarnation: [u8; 16] = rand::random();
@@ -258,6 +270,17 @@ fn initialise(database: &Database, terms: EpochTerms, now_ms: u64) -> Result<(),
         write.open_table(OUTBOX)?;
         write.open_table(BLOCKS)?;
     }
+    create_books(&write)?;
+    Ok(write.commit()?)
+}
+
+/// Brings a store of schema 1 to this one, all or nothing.
+fn migrate(database: &Database) -> Result<(), StoreError> {
+    let write = begin(database)?;
+    create_books(&write)?;
+    write
+        .open_table(META)?
+        .insert(meta::SCHEMA, SCHEMA.to_be_bytes().as_slice())?;
     Ok(write.commit()?)
 }
 
@@ -266,7 +289,9 @@ fn read(database: &Database) -> Result<Opened, StoreError> {
     let epochs = snapshot.epochs(EpochId::new(0), usize::MAX)?;
     let open = EpochId::new(snapshot.number(meta::OPEN_EPOCH)?);
     let open = epochs.iter().find(|epoch| epoch.id == open);
-    let closed_by = epochs.iter().filter_map(|epoch| match epoch.state {
+    let dissolved = snapshot.dissolved()?;
+    let standing = epochs.iter().filter(|epoch| !dissolved.contains(&epoch.id));
+    let closed_by = standing.filter_map(|epoch| match epoch.state {
         EpochState::Closed {
             cause: CloseCause::OceanBlock { hash, .. },
             ..

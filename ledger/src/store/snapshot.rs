@@ -1,16 +1,18 @@
 //! One consistent view of the rows of the last checkpoint.
 
+use std::collections::HashSet;
+
 use redb::{
     AccessGuard, Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
 };
 
 use crate::codec;
 use crate::state::{Base, BucketKey, SessionRow};
-use crate::store::StoreError;
 use crate::store::tables::{
-    BLOCKS, BUCKETS, EPOCHS, JOURNAL, META, OUTBOX, SESSIONS, TALLIES, WORKERS, bucket_key, meta,
-    read_tally_key, read_worker_key, tally_key,
+    BLOCKS, BUCKETS, DISSOLVED, EPOCHS, JOURNAL, META, OUTBOX, SESSIONS, TALLIES, WORKERS,
+    bucket_key, meta, read_tally_key, read_worker_key, tally_key,
 };
+use crate::store::{StoreError, books_rows};
 use crate::{
     BlockFound, Epoch, EpochId, MinerId, OutboxId, OutboxRow, Resolution, SessionId, Tally, Work,
     Worker,
@@ -18,7 +20,7 @@ use crate::{
 
 /// A read transaction.
 pub(crate) struct Snapshot {
-    read: ReadTransaction,
+    pub(super) read: ReadTransaction,
     /// The tables that a batch asks for, opened with the first row.
     base: Option<BaseTables>,
 }
@@ -109,6 +111,34 @@ impl Snapshot {
         Ok(())
     }
 
+    /// The tallies of an epoch after `after`, in the order of the keys, until `each` has
+    /// seen enough (false).
+    pub(crate) fn tallies_after(
+        &self,
+        epoch: EpochId,
+        after: Option<MinerId>,
+        mut each: impl FnMut(MinerId, Tally) -> bool,
+    ) -> Result<(), StoreError> {
+        let first = tally_key(epoch, after.map_or([0; 32], |miner| miner.x_only_bytes()));
+        let last = tally_key(epoch, [0xff; 32]);
+        let table = self.read.open_table(TALLIES)?;
+        for row in table.range::<&[u8; 40]>(&first..=&last)? {
+            let (key, row) = row?;
+            let (_, miner) = read_tally_key(key.value())?;
+            if Some(miner) != after && !each(miner, codec::tally(row.value())?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The epochs that dissolved, as of the checkpoint.
+    pub(super) fn dissolved(&self) -> Result<HashSet<EpochId>, StoreError> {
+        let table = self.read.open_table(DISSOLVED)?;
+        let ids = table.iter()?.map(|row| Ok(EpochId::new(row?.0.value())));
+        ids.collect()
+    }
+
     /// The buckets of the given slots that are there.
     pub(crate) fn buckets(
         &mut self,
@@ -142,7 +172,7 @@ impl Snapshot {
             let (id, row) = row?;
             Ok(OutboxRow {
                 id: OutboxId::new(id.value()),
-                kind: json("outbox", row.value())?,
+                kind: books_rows::read_outbox_kind(row.value())?,
             })
         })
         .collect()
@@ -213,6 +243,9 @@ impl Base for Snapshot {
     }
 }
 
-fn json<T: serde::de::DeserializeOwned>(table: &'static str, row: &[u8]) -> Result<T, StoreError> {
+pub(super) fn json<T: serde::de::DeserializeOwned>(
+    table: &'static str,
+    row: &[u8],
+) -> Result<T, StoreError> {
     serde_json::from_slice(row).map_err(|source| StoreError::Json { table, source })
 }

@@ -8,7 +8,10 @@ use crate::{EpochId, MinerId, WorkerName};
 
 /// The shape of all that follows. A program meets an older one with a migration, and
 /// refuses a newer one.
-pub(super) const SCHEMA: u64 = 1;
+///
+/// 2 has the books: schema 1 was never released, so its stores get the empty tables and
+/// the epochs that they have are fed to the books at the start.
+pub(super) const SCHEMA: u64 = 2;
 
 /// Single values by name, see [`meta`].
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -26,10 +29,45 @@ pub(super) const BUCKETS: TableDefinition<'_, &[u8; BUCKET_KEY], u128> =
     TableDefinition::new("buckets");
 /// Session -> highest sequence applied, time of its last share.
 pub(super) const SESSIONS: TableDefinition<'_, u64, (u64, u64)> = TableDefinition::new("sessions");
-/// Outbox number -> [`crate::OutboxKind`], JSON.
+/// Outbox number -> [`crate::OutboxKind`], see `rows_of_books`.
 pub(super) const OUTBOX: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("outbox");
 /// Block hash -> [`crate::BlockFound`], JSON.
 pub(super) const BLOCKS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("blocks");
+
+/// Epochs that dissolved, so that their blocks may close another one.
+pub(super) const DISSOLVED: TableDefinition<'_, u64, ()> = TableDefinition::new("dissolved");
+
+/// Epoch number -> [`crate::settle::EpochAccount`], JSON.
+pub(super) const EPOCH_ACCOUNTS: TableDefinition<'_, u64, &[u8]> =
+    TableDefinition::new("epoch accounts");
+/// Miner -> [`crate::settle::MinerAccount`].
+pub(super) const MINER_ACCOUNTS: TableDefinition<'_, &[u8; 32], &[u8; 24]> =
+    TableDefinition::new("miner accounts");
+/// Payout number, in the order of arrival from 1 -> [`crate::settle::Payout`], JSON.
+pub(super) const PAYOUTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("payouts");
+/// A payout's key as text -> its number.
+pub(super) const PAYOUT_NUMBERS: TableDefinition<'_, &str, u64> =
+    TableDefinition::new("payout numbers");
+/// Numbers of the payouts that are nobody's yet.
+pub(super) const SUSPENDED: TableDefinition<'_, u64, ()> = TableDefinition::new("suspended");
+/// Payout number and the first miner of a chunk -> allocations, by miner.
+pub(super) const ALLOCATIONS: TableDefinition<'_, &[u8; TALLY_KEY], &[u8]> =
+    TableDefinition::new("allocations");
+/// Number of the first posting of a chunk, from 1 -> postings.
+pub(super) const POSTINGS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("postings");
+/// An operator's entry's id -> [`crate::settle::OperatorEntry`], JSON.
+pub(super) const OPERATOR: TableDefinition<'_, &str, &[u8]> =
+    TableDefinition::new("operator entries");
+/// Epoch and miner of the quotes that a settlement ordered; the tallies know the others.
+pub(super) const QUOTES: TableDefinition<'_, &[u8; TALLY_KEY], ()> = TableDefinition::new("quotes");
+/// Epoch, and the payout that paid quotes of it.
+pub(super) const QUOTES_PAID: TableDefinition<'_, (u64, u64), ()> =
+    TableDefinition::new("payouts by epoch of quotes");
+/// Number of an audit file, in the order of settlement from 1 -> payout number.
+pub(super) const AUDIT: TableDefinition<'_, u64, u64> = TableDefinition::new("audit files");
+/// Number of an audit file -> SHA256 of its bytes, once it was made.
+pub(super) const AUDIT_HASHES: TableDefinition<'_, u64, &[u8; 32]> =
+    TableDefinition::new("audit hashes");
 
 /// The names in [`META`]; numbers are 8 bytes, big endian.
 pub(super) mod meta {
@@ -40,6 +78,10 @@ pub(super) mod meta {
     pub(in crate::store) const NEXT_OUTBOX: &str = "next outbox";
     pub(in crate::store) const NOW_MS: &str = "time of the last share";
     pub(in crate::store) const OPEN_EPOCH: &str = "open epoch";
+    /// How many bookings were written.
+    pub(in crate::store) const BOOKINGS: &str = "bookings";
+    /// [`crate::settle::Totals`], JSON.
+    pub(in crate::store) const TOTALS: &str = "totals";
 }
 
 const TALLY_KEY: usize = 8 + 32;

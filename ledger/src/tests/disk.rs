@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use redb::{Database, DatabaseError, StorageBackend};
 
-use crate::store::{OpenError, Opener, StoreError};
+use crate::store::{OpenError, Opener, StoreError, SyncedLength};
 
 /// What a file system gives room by.
 const BLOCK: u64 = 4096;
@@ -234,7 +234,7 @@ impl Opener for Disk {
         };
         let opened = Database::builder()
             .set_cache_size(1 << 20)
-            .create_with_backend(backend)
+            .create_with_backend(SyncedLength(backend))
             .map_err(|error: DatabaseError| OpenError::Store(StoreError::from(error)));
         if opened.is_err() {
             self.state().open = false;

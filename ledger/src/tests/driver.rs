@@ -12,7 +12,9 @@ use super::model::Model;
 use crate::entry::Entry;
 use crate::handle::{Health, LedgerOptions};
 use crate::metrics::Metrics;
-use crate::reader::Reader;
+use crate::reader::{LedgerError, Reader};
+use crate::settle::{Effect, Event, Policy};
+use crate::settler;
 use crate::store::OpenError;
 use crate::writer::{Reply, Writer};
 use crate::{EpochTerms, ShareAck, Work};
@@ -148,6 +150,29 @@ impl Driver {
         worst
     }
 
+    /// Books an event, as the thread for it does.
+    pub(super) fn settle(&mut self, event: Event) -> Result<Vec<Effect>, LedgerError> {
+        let (reader, policy) = (self.reader(), Policy::default());
+        let writer = &mut self.writer;
+        settler::book(&reader, &policy, event, &mut |booking| {
+            writer.book_now(&booking)
+        })
+    }
+
+    /// Books the closes.
+    pub(super) fn catch_up(&mut self) -> Result<Vec<Effect>, LedgerError> {
+        let (reader, policy) = (self.reader(), Policy::default());
+        let writer = &mut self.writer;
+        settler::catch_up(&reader, &policy, &mut |booking| writer.book_now(&booking))
+    }
+
+    /// Keeps the hashes of the audit files.
+    pub(super) fn hash_files(&mut self) -> Result<(), LedgerError> {
+        let reader = self.reader();
+        let writer = &mut self.writer;
+        settler::hash_files(&reader, &mut |booking| writer.book_now(&booking))
+    }
+
     pub(super) fn health(&self) -> Health {
         self.health.borrow().clone()
     }
@@ -197,7 +222,7 @@ fn reply(entry: &Entry) -> (Reply, Wait) {
             let (sender, receiver) = oneshot::channel();
             (Reply::Closed(sender), Wait::Closed(receiver))
         }
-        Entry::OutboxDone(_) => {
+        Entry::OutboxDone(_) | Entry::Booked { .. } => {
             let (sender, receiver) = oneshot::channel();
             (Reply::Done(sender), Wait::Done(receiver))
         }

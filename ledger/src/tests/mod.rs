@@ -1,5 +1,7 @@
 //! The whole ledger against a simple model, on disks that fail.
 
+mod books;
+mod books_crash;
 mod bounds;
 mod crash;
 mod disk;

@@ -79,6 +79,7 @@ impl Model {
                     sums.upstream.push([0; 2]);
                     terms = *next;
                 }
+                Entry::Booked { .. } => panic!("only the writer makes these"),
                 Entry::OutboxDone(ids) => {
                     let made = ids.iter().filter(|id| id.get() <= sums.quotes.len() as u64);
                     sums.done.extend(made);

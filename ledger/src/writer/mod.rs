@@ -1,6 +1,7 @@
 //! The one writer: entries in, in one order; each is answered when it is on disk.
 
 mod batch;
+mod booking;
 mod failing;
 mod lazy;
 mod pace;
@@ -15,8 +16,10 @@ use tokio::sync::{oneshot, watch};
 use crate::entry::Entry;
 use crate::handle::{Health, LedgerOptions};
 use crate::metrics::Metrics;
-use crate::reader::{LedgerError, Shared};
-use crate::store::{OpenError, Opener, open_store, write_checkpoint};
+use crate::reader::{LedgerError, Reader, Shared};
+use crate::settle::Policy;
+use crate::settler;
+use crate::store::{Booking, OpenError, Opener, open_store, write_checkpoint};
 use crate::{Epoch, EpochTerms, ShareAck, UpstreamResult};
 use failing::Failing;
 use pace::Pace;
@@ -26,6 +29,11 @@ use pace::Pace;
 pub(crate) enum Message {
     /// Something that happened, and who waits for it to be on disk.
     Append { entry: Entry, reply: Reply },
+    /// Rows of the books to write, and who waits for them to be on disk.
+    Book {
+        booking: Box<Booking>,
+        reply: oneshot::Sender<Result<(), LedgerError>>,
+    },
     /// Nothing more comes.
     Stop,
 }
@@ -91,7 +99,7 @@ impl Writer {
         opened.state.checkpointed(&checkpoint);
         metrics.healthy.set(1);
         metrics.show_epoch(opened.state.open_epoch());
-        Ok(Writer {
+        let mut writer = Writer {
             shared: Arc::new(Shared {
                 database: RwLock::new(Some(database)),
                 state: Mutex::new(opened.state),
@@ -111,7 +119,27 @@ impl Writer {
             checkpoint_interval: options.checkpoint_interval,
             checkpoint_rows: options.checkpoint_rows,
             dirty_since: None,
-        })
+        };
+        writer.catch_up(&options.policy)?;
+        Ok(writer)
+    }
+
+    /// Books the closes that a crash kept from the books. Mining goes on without: the
+    /// next event tries again, and tells its sender. A disk that fails is another matter.
+    fn catch_up(&mut self, policy: &Policy) -> Result<(), OpenError> {
+        let reader = Reader(self.shared.clone());
+        let done = settler::catch_up(&reader, policy, &mut |booking| self.book_now(&booking));
+        match done {
+            Ok(effects) => self.metrics.count_alarms(&effects),
+            Err(error @ LedgerError::Refused(_)) => {
+                tracing::error!(%error, "the books cannot be brought up to the closed epochs");
+            }
+            Err(error) => return Err(OpenError::Books(Box::new(error))),
+        }
+        let totals = reader.totals();
+        let totals = totals.map_err(|error| OpenError::Books(Box::new(error)))?;
+        self.metrics.show_totals(&totals);
+        Ok(())
     }
 
     /// What readers look at.

@@ -4,10 +4,12 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::entry::Entry;
+use crate::reader::LedgerError;
+use crate::store::Booking;
 use crate::writer::{Message, Reply, Writer};
 
 /// With nothing to do the thread looks up so often.
@@ -22,6 +24,7 @@ struct Inbox {
     messages: Vec<Message>,
     entries: Vec<Entry>,
     replies: Vec<Reply>,
+    bookings: Vec<(Box<Booking>, oneshot::Sender<Result<(), LedgerError>>)>,
     stopped: bool,
 }
 
@@ -33,6 +36,7 @@ impl Inbox {
                     self.entries.push(entry);
                     self.replies.push(reply);
                 }
+                Message::Book { booking, reply } => self.bookings.push((booking, reply)),
                 Message::Stop => self.stopped = true,
             }
         }
@@ -56,6 +60,7 @@ impl Writer {
         while self.receive(&runtime, &mut channel, &mut inbox, LAST_ENTRIES) == Received::Entries {
             inbox.sort();
             self.append(&mut inbox.entries, &mut inbox.replies);
+            self.book_all(&mut inbox);
         }
         if self.failing.is_none() {
             self.checkpoint();
@@ -98,7 +103,15 @@ impl Writer {
         inbox.sort();
         self.due();
         self.append(&mut inbox.entries, &mut inbox.replies);
+        self.book_all(inbox);
         true
+    }
+
+    /// After the shares: they have waited for less.
+    fn book_all(&mut self, inbox: &mut Inbox) {
+        for (booking, reply) in inbox.bookings.drain(..) {
+            self.book(&booking, reply);
+        }
     }
 
     fn receive(

@@ -1,0 +1,363 @@
+//! Random histories of shares, closes, blocks and payments: the store has row for row
+//! what the books in memory have, whatever was asked twice, killed or cut off.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bitcoin::BlockHash;
+use bitcoin::hashes::Hash;
+use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
+
+use super::disk::Disk;
+use super::driver::{Answer, Driver, NOW_MS, terms};
+use crate::entry::Entry;
+use crate::settle::props::{History, Step, steps};
+use crate::settle::testing::miner;
+use crate::settle::{Auditor, Books, Effect, EpochAccount, Event, FileHash, Policy, Rows, Stage};
+use crate::{
+    CloseCause, EpochId, Identity, LedgerError, OutboxId, OutboxKind, Reader, SessionId, ShareId,
+    ShareRecord, Work, WorkerName,
+};
+
+/// The store and the books that it must equal.
+struct World {
+    driver: Driver,
+    books: Books,
+    history: History,
+    shares: u64,
+    /// What must be in the outbox.
+    orders: Vec<OutboxKind>,
+    said: Vec<Event>,
+}
+
+fn share(number: usize, sequence: u64, work: u128) -> ShareRecord {
+    let mut hash = [0; 32];
+    hash[..8].copy_from_slice(&sequence.to_be_bytes());
+    ShareRecord {
+        id: ShareId {
+            session: SessionId::new(1, 7),
+            sequence,
+        },
+        who: Arc::new(Identity {
+            miner: miner(number),
+            worker: WorkerName::clean("w"),
+        }),
+        work: Work::from_hashes(work),
+        hash: BlockHash::from_byte_array(hash),
+        upstream_work: Work::from_hashes(1 << 40),
+        meets_upstream: false,
+        meets_network: false,
+        time_ms: NOW_MS + sequence,
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        let driver = Driver::open(&Disk::new()).expect("opens");
+        let mut books = Books::new(Policy::default());
+        let epoch = EpochId::FIRST;
+        let terms = terms();
+        books
+            .apply(Event::EpochOpened { epoch, terms })
+            .expect("the first");
+        World {
+            driver,
+            books,
+            history: History::default(),
+            shares: 0,
+            orders: Vec::new(),
+            said: Vec::new(),
+        }
+    }
+
+    fn mine(&mut self, number: usize, work: u128) {
+        self.shares += 1;
+        let share = share(number, self.shares, work);
+        assert_eq!(self.driver.append(&[Entry::Share(share)]), Answer::Stored);
+        let miner = miner(number);
+        self.books.credit(miner, Work::from_hashes(work));
+        let epoch = self.books.open_epoch().expect("one is open");
+        let done = self.books.works(epoch).expect("in memory")[&miner];
+        let terms = self.books.epoch_accounts()[&epoch].terms;
+        let ordered = self.books.quote_requested(miner, epoch);
+        if done >= terms.quote_min_work && !ordered.expect("in memory") {
+            self.books.quote_ordered(miner, epoch);
+            self.orders.push(OutboxKind::CreateQuote { miner, epoch });
+        }
+    }
+
+    /// What the books in memory say to it, with the orders for the mint that follow.
+    fn expect(&mut self, event: Event) -> Result<Vec<Effect>, String> {
+        let before = self.books.epoch_accounts().clone();
+        let effects = self.books.apply(event).map_err(|error| error.to_string())?;
+        for effect in &effects {
+            if let Effect::PayQuote {
+                payout,
+                miner,
+                epoch,
+                sats,
+                ..
+            } = *effect
+            {
+                self.orders.push(OutboxKind::PayQuote {
+                    payout,
+                    miner,
+                    epoch,
+                    sats,
+                });
+            }
+        }
+        let marks = marks(&before, self.books.epoch_accounts());
+        self.orders.extend(marks);
+        Ok(effects)
+    }
+
+    fn event(&mut self, event: Event, (_, a, b, _): Step) {
+        if let Event::EpochClosed {
+            epoch,
+            block,
+            work,
+            next,
+            mut next_terms,
+        } = event
+        {
+            // Of many quotes the order comes from the settlement.
+            if b & 1 == 0 {
+                next_terms.quote_min_work = Work::from_hashes(1 << 60);
+            }
+            let cause = block.map_or(CloseCause::Command, |block| CloseCause::OceanBlock {
+                hash: block.hash,
+                height: block.height,
+            });
+            let close = Entry::Close {
+                cause,
+                at_ms: NOW_MS,
+                next: next_terms,
+            };
+            assert_eq!(self.driver.append(&[close]), Answer::Stored);
+            self.expect(Event::EpochClosed {
+                epoch,
+                block,
+                work,
+                next,
+                next_terms,
+            })
+            .expect("a close");
+            // The books may lag behind it: whatever is booked next comes after it.
+            if a & 1 == 0 {
+                self.driver.catch_up().expect("books");
+            }
+            return;
+        }
+        let told = match self.driver.settle(event.clone()) {
+            Err(LedgerError::Refused(why)) => Err(why.to_string()),
+            other => Ok(other.expect("books")),
+        };
+        assert_eq!(told, self.expect(event.clone()), "{event:?}");
+        if told.is_ok() {
+            let again = self.driver.settle(event.clone()).expect("books");
+            assert_eq!(again, [], "{event:?}");
+        }
+        let repeatable = !matches!(
+            event,
+            Event::EarningsKnown { .. } | Event::BlockOrphaned { .. }
+        );
+        if repeatable {
+            let old = self.said.get(usize::from(b) % self.said.len().max(1));
+            if let Some(old) = old {
+                let again = self.driver.settle(old.clone()).unwrap_or_default();
+                assert_eq!(again, []);
+            }
+            self.said.extend(told.is_ok().then_some(event));
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        let (kind, a, b, c) = step;
+        match kind {
+            ..=139 => {
+                if let Some(event) = self.history.event(&self.books, step) {
+                    self.event(event, step);
+                }
+            }
+            140..=147 => self.driver.writer.checkpoint(),
+            148..=153 => {
+                self.driver.close();
+                self.driver.reopen();
+            }
+            154..=163 => {
+                self.driver.disk.lose_power(u64::from(c));
+                self.driver.reopen();
+            }
+            164..=167 => self.driver.hash_files().expect("books"),
+            _ => self.mine(usize::from(a % 6), u128::from(c) << (b % 40)),
+        }
+    }
+
+    fn check(&mut self) {
+        self.driver.catch_up().expect("books");
+        self.books.check().expect("adds up");
+        let reader = self.driver.reader();
+        let stored = reader.whole_books(Policy::default()).expect("reads");
+        assert_eq!(stored, self.books);
+        let mut orders: Vec<String> = self.orders.iter().map(|o| format!("{o:?}")).collect();
+        let mut kinds: Vec<String> = outbox(&reader)
+            .iter()
+            .map(|(_, kind)| format!("{kind:?}"))
+            .collect();
+        orders.sort_unstable();
+        kinds.sort_unstable();
+        assert_eq!(kinds, orders);
+        check_quotes(&self.books, &reader);
+        check_reads(&self.books, &reader);
+    }
+}
+
+fn marks(
+    before: &BTreeMap<EpochId, EpochAccount>,
+    after: &BTreeMap<EpochId, EpochAccount>,
+) -> Vec<OutboxKind> {
+    let mut marks = Vec::new();
+    for (&epoch, account) in after {
+        let before = before.get(&epoch);
+        if let Stage::Merged { into, .. } = account.stage
+            && before.is_some_and(|before| before.stage != account.stage)
+        {
+            marks.push(OutboxKind::MergeEpoch { epoch, into });
+        }
+        if account.covered && before.is_some_and(|before| !before.covered) {
+            marks.push(OutboxKind::SettleEpoch { epoch });
+        }
+    }
+    marks
+}
+
+pub(super) fn outbox(reader: &Reader) -> Vec<(OutboxId, OutboxKind)> {
+    let rows = reader.outbox(OutboxId::START, usize::MAX).expect("reads");
+    rows.into_iter().map(|row| (row.id, row.kind)).collect()
+}
+
+/// What the mint's repair reads: every quote once, with all that it was paid.
+fn check_quotes(books: &Books, reader: &Reader) {
+    let mut quotes = Vec::new();
+    loop {
+        let after = quotes
+            .last()
+            .map(|quote: &crate::OrderedQuote| (quote.epoch, quote.miner));
+        let page = reader.ordered_quotes(after, 2).expect("reads");
+        if page.is_empty() {
+            break;
+        }
+        quotes.extend(page);
+    }
+    assert!(quotes.is_sorted_by_key(|quote| (quote.epoch, quote.miner)));
+    let mut paid = BTreeMap::new();
+    for (key, payout) in books.payouts() {
+        let _ = payout;
+        for row in books
+            .allocations(key)
+            .iter()
+            .filter(|row| !row.paid.is_zero())
+        {
+            paid.entry((row.quote_epoch, row.miner))
+                .or_insert_with(BTreeMap::new)
+                .insert(*key, row.paid);
+        }
+    }
+    for quote in quotes {
+        let ordered = books.quote_requested(quote.miner, quote.epoch);
+        assert!(ordered.expect("in memory"));
+        let expected = paid.remove(&(quote.epoch, quote.miner));
+        let payments: BTreeMap<_, _> = quote.payments.iter().copied().collect();
+        assert_eq!(payments.len(), quote.payments.len());
+        assert_eq!(payments, expected.unwrap_or_default());
+    }
+    assert!(paid.is_empty(), "paid and not listed: {paid:?}");
+}
+
+fn check_reads(books: &Books, reader: &Reader) {
+    let postings = reader.postings(0, usize::MAX).expect("reads");
+    for after in [0, postings.len() / 2, postings.len()] {
+        let page = reader.postings(after as u64, 3).expect("reads");
+        assert_eq!(page, postings[after..postings.len().min(after + 3)]);
+    }
+    let payouts = reader.payouts(usize::MAX).expect("reads");
+    for number in 0..6 {
+        let own = reader
+            .allocations_of(&miner(number), usize::MAX)
+            .expect("reads");
+        let expected = payouts.iter().flat_map(|payout| {
+            let rows = books.allocations(&payout.payment.key()).iter();
+            rows.filter(|row| row.miner == miner(number))
+                .map(|row| (payout.clone(), *row))
+        });
+        assert_eq!(own, expected.collect::<Vec<_>>());
+    }
+    for payout in &payouts {
+        let key = payout.payment.key();
+        assert_eq!(reader.payout(&key).expect("reads").as_ref(), Some(payout));
+        assert_eq!(
+            reader.allocations(&key).expect("reads"),
+            books.allocations(&key)
+        );
+    }
+    let suspended = reader.suspense().expect("reads");
+    assert_eq!(suspended.len(), books.suspended().expect("in memory").len());
+}
+
+/// Everything that was settled is published, in a chain, and recomputes.
+pub(super) fn check_audit(reader: &Reader) -> Option<FileHash> {
+    let mut auditor = Auditor::default();
+    let mut last = None;
+    for number in 1..=reader.audit_files().expect("reads") {
+        let file = reader.audit_file(number).expect("reads").expect("is there");
+        auditor.check(&file).expect("recomputes");
+        last = reader.audit_hash(number).expect("reads");
+        let bytes = file.to_bytes().expect("writes");
+        assert_eq!(last, Some(FileHash::of(&bytes)));
+        let payout = reader.audited_payout(number).expect("reads");
+        assert_eq!(payout.map(|payout| payout.payment), Some(file.payment));
+    }
+    last
+}
+
+fn history(steps: &[Step]) -> u64 {
+    let mut world = World::new();
+    for (at, step) in steps.iter().enumerate() {
+        world.step(*step);
+        if at % 16 == 0 {
+            world.check();
+        }
+    }
+    world.check();
+    check_audit(&world.driver.reader());
+    world.driver.disk.lose_power(1);
+    world.driver.reopen();
+    world.check();
+    world.driver.reader().audit_files().expect("reads")
+}
+
+#[test]
+fn the_store_has_what_the_books_in_memory_have() {
+    let nightly = std::env::var_os("AXEPOOL_NIGHTLY").is_some();
+    let (cases, length) = if nightly { (4_000, 250) } else { (32, 120) };
+    let config = ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let mut runner = if nightly {
+        TestRunner::new(config)
+    } else {
+        TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
+    };
+    let settled = std::cell::Cell::new(0);
+    runner
+        .run(&steps(length), |steps| {
+            settled.set(settled.get() + history(&steps));
+            Ok(())
+        })
+        .expect("all of them");
+    assert!(settled.get() > 50, "only {} were settled", settled.get());
+}
