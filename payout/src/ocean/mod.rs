@@ -8,4 +8,4 @@ mod task;
 pub mod watch;
 
 pub use api::{ListedBlock, OceanApi, OceanEarnings, OceanError, OnChainPayout};
-pub use task::{OCEAN_TAG, OceanWatch, SourceHealth};
+pub use task::{ASK_EVERY, OCEAN_TAG, OceanWatch, SourceHealth};

@@ -21,11 +21,12 @@ use crate::booking::{BookError, Booked, Booking};
 use crate::chain::ChainClient;
 use crate::files;
 
-/// How often the sources are asked. OCEAN wants no more than one question in 30 to 60 s.
-const ROUND: Duration = Duration::from_secs(45);
+/// How often the sources are asked by default. OCEAN wants no more than one question in
+/// 30 to 60 s.
+pub const ASK_EVERY: Duration = Duration::from_secs(45);
 
 /// After failures in a row the API is asked less often, down to this.
-const API_AGAIN: Backoff = Backoff::new(ROUND, Duration::from_secs(900));
+const API_AGAIN_AT_MOST: Duration = Duration::from_secs(900);
 
 /// A chain source that has been silent for so long is not waited for.
 const CHAIN_SILENT_AFTER: Duration = Duration::from_secs(30 * 60);
@@ -48,6 +49,8 @@ pub struct OceanWatch {
     /// What an OCEAN block's coinbase carries: [`OCEAN_TAG`], but for tests of a network
     /// of one's own.
     pub tag: Vec<u8>,
+    /// How often the sources are asked: [`ASK_EVERY`], or what the settings say.
+    pub ask_every: Duration,
     /// Where it keeps what it knows.
     pub file: PathBuf,
     /// Whom it tells.
@@ -127,7 +130,7 @@ impl OceanWatch {
             },
             health,
             chain_heard: now,
-            api_backoff: API_AGAIN,
+            api_backoff: Backoff::new(self.ask_every, API_AGAIN_AT_MOST),
             api_next: now,
             earnings_told: HashMap::new(),
             parts: self,
@@ -136,7 +139,11 @@ impl OceanWatch {
             let round = stop.run_until_cancelled(rounds.round()).await;
             let Some(has_more) = round else { return Ok(()) };
             rounds.save();
-            let wait = if has_more { Duration::ZERO } else { ROUND };
+            let wait = if has_more {
+                Duration::ZERO
+            } else {
+                rounds.parts.ask_every
+            };
             if stop
                 .run_until_cancelled(tokio::time::sleep(wait))
                 .await
