@@ -43,6 +43,9 @@ pub struct UpstreamConfig {
     /// How many upstream connections there may be: each has room for as many miners as
     /// its extranonce2 has prefixes.
     pub max_lanes: usize,
+    /// Certificate authorities, PEM, that are trusted for `stratum+ssl` besides the
+    /// system's: for a pool of one's own behind a private one. Read at the start.
+    pub extra_ca: Option<PathBuf>,
 }
 
 /// Where an upstream is: `stratum+tcp://host:port`, or `stratum+ssl://host:port` (also
@@ -53,7 +56,8 @@ pub struct UpstreamUrl {
     pub host: String,
     /// The TCP port.
     pub port: u16,
-    /// TLS, checked against the system's certificate authorities.
+    /// TLS, checked against the system's certificate authorities and
+    /// [`UpstreamConfig::extra_ca`].
     pub tls: bool,
 }
 

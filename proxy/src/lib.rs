@@ -4,6 +4,7 @@
 //! [`wire`], [`check`], [`seen`], [`job`], [`extranonce`], [`username`], [`vardiff`] and
 //! [`Difficulty`]; `upstream` and `downstream` are the shells around them.
 
+mod certificate;
 pub mod check;
 mod clock;
 pub mod config;
@@ -21,6 +22,7 @@ pub mod username;
 pub mod vardiff;
 pub mod wire;
 
+pub use certificate::CertificateError;
 pub use difficulty::{Difficulty, InvalidDifficulty, InvalidNbits, network_target};
-pub use downstream::{CertificateError, DownstreamStatus, SessionStatus};
+pub use downstream::{Certificate, DownstreamStatus, Masked, SessionStatus};
 pub use proxy::{Proxy, ProxyListeners, ProxyStatus, StartError};

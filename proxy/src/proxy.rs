@@ -14,12 +14,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::certificate::CertificateError;
 use crate::config::{DownstreamConfig, UpstreamConfig};
 use crate::downstream::{
-    Admission, Certificate, CertificateError, DownstreamStatus, Metrics, Registry, Rules, Shared,
-    listen,
+    Admission, Certificate, DownstreamStatus, Metrics, Registry, Rules, Shared, listen,
 };
-use crate::upstream::{Upstream, UpstreamMetrics, UpstreamStatus};
+use crate::upstream::{Upstream, UpstreamMetrics, UpstreamStatus, read_authorities};
 
 /// How long a stop waits for the connections: the disk decides their last shares, and
 /// each has a few seconds of its own.
@@ -115,6 +115,9 @@ impl Proxy {
         cancel: CancellationToken,
     ) -> Result<Proxy, StartError> {
         // All that can fail comes first: nothing runs yet.
+        if let Some(path) = &upstream.extra_ca {
+            read_authorities(path)?;
+        }
         let certificate = downstream.tls.clone().map(Certificate::load).transpose()?;
         let acceptor = certificate
             .as_ref()

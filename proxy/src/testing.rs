@@ -1,5 +1,7 @@
 //! What the tests of several modules need.
 
+pub(crate) mod certificates;
+
 use proptest::test_runner::Config;
 
 /// `day` cases, and a hundred times as many when AXEPOOL_NIGHTLY is 1.

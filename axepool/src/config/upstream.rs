@@ -1,5 +1,6 @@
 //! `[upstream]`: where the pool mines, and as whom.
 
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use bitcoin::address::{Address, NetworkUnchecked};
 use proxy::config::{UpstreamConfig, UpstreamUrl};
 use toml::Value;
 
+use super::from_base;
 use super::reader::Section;
 use super::setting::Refusal;
 
@@ -20,7 +22,7 @@ const USER_AGENT: &str = concat!("axepool/", env!("CARGO_PKG_VERSION"));
 
 const DAY_SECS: u64 = 86_400;
 
-pub(super) fn read(section: &mut Section<'_>, network: Network) -> UpstreamConfig {
+pub(super) fn read(section: &mut Section<'_>, network: Network, base: &Path) -> UpstreamConfig {
     let urls = section.get("urls", default_urls(network));
     if urls.is_empty() {
         section.problem(
@@ -53,7 +55,22 @@ pub(super) fn read(section: &mut Section<'_>, network: Network) -> UpstreamConfi
             1..=DAY_SECS,
         ),
         max_lanes: section.number("max_lanes", 8, 1..=1024),
+        extra_ca: extra_ca(section, base),
     }
+}
+
+/// Authorities besides the system's, for a pool of one's own behind a private one.
+fn extra_ca(section: &mut Section<'_>, base: &Path) -> Option<PathBuf> {
+    let path = from_base(base, section.optional("ca_file")?);
+    if let Err(error) = std::fs::File::open(&path) {
+        section.problem(
+            "ca_file",
+            Some(&Value::String(path.display().to_string())),
+            &format!("cannot be read: {error}"),
+            "name a PEM file with the authority's certificate",
+        );
+    }
+    Some(path)
 }
 
 fn default_urls(network: Network) -> Vec<UpstreamUrl> {

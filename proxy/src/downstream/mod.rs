@@ -21,8 +21,9 @@ mod status;
 mod tests;
 mod tls;
 
+pub use address::Masked;
 pub use status::{DownstreamStatus, SessionStatus};
-pub use tls::CertificateError;
+pub use tls::Certificate;
 
 pub(crate) use admission::Admission;
 pub(crate) use listener::run as listen;
@@ -30,4 +31,3 @@ pub(crate) use metrics::Metrics;
 pub(crate) use registry::Registry;
 pub(crate) use session::Rules;
 pub(crate) use shared::Shared;
-pub(crate) use tls::Certificate;

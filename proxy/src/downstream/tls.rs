@@ -1,68 +1,27 @@
 //! TLS of the miners' side: certificate files, loaded at the start and again when they
 //! change, so that a renewed certificate needs no restart.
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use thiserror::Error;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::certificate::{CertificateError, read_chain, read_file};
 use crate::config::TlsConfig;
 
 /// How often the files' times are looked at.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Why a certificate cannot be used.
-#[derive(Debug, Error)]
-pub enum CertificateError {
-    /// A file that cannot be read.
-    #[error("cannot read {path}: {error}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        error: std::io::Error,
-    },
-    /// A file that is not PEM of the expected kind.
-    #[error("cannot read {path}: {error}")]
-    Pem {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        error: pem::Error,
-    },
-    /// A certificate file without a certificate.
-    #[error("no certificate in {path}")]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The key is of an unknown kind or not the certificate's.
-    #[error("the key {key} does not fit the certificate {certificate}: {error}")]
-    Mismatch {
-        /// The certificate's file.
-        certificate: PathBuf,
-        /// The key's file.
-        key: PathBuf,
-        /// What the TLS library says.
-        error: rustls::Error,
-    },
-    /// The TLS library refuses its own defaults.
-    #[error("cannot set TLS up: {0}")]
-    Setup(rustls::Error),
-}
-
 /// The certificate in use.
 #[derive(Debug)]
-pub(crate) struct Certificate {
+pub struct Certificate {
     config: TlsConfig,
     provider: Arc<CryptoProvider>,
     current: RwLock<Arc<CertifiedKey>>,
@@ -70,7 +29,7 @@ pub(crate) struct Certificate {
 
 impl Certificate {
     /// Loads the files.
-    pub(crate) fn load(config: TlsConfig) -> Result<Arc<Self>, CertificateError> {
+    pub fn load(config: TlsConfig) -> Result<Arc<Self>, CertificateError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let current = RwLock::new(Arc::new(read(&config, &provider)?));
         Ok(Arc::new(Certificate {
@@ -81,7 +40,7 @@ impl Certificate {
     }
 
     /// What takes TLS handshakes with it.
-    pub(crate) fn acceptor(self: &Arc<Self>) -> Result<TlsAcceptor, CertificateError> {
+    pub fn acceptor(self: &Arc<Self>) -> Result<TlsAcceptor, CertificateError> {
         let config = ServerConfig::builder_with_provider(self.provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(CertificateError::Setup)?
@@ -92,7 +51,7 @@ impl Certificate {
 
     /// Loads the files again whenever they change. A bad pair is reported and the one
     /// in use stays: renewing tools write one file after the other.
-    pub(crate) async fn keep_fresh(self: Arc<Self>, cancel: CancellationToken) {
+    pub async fn keep_fresh(self: Arc<Self>, cancel: CancellationToken) {
         let mut loaded = stamps(&self.config).await;
         let mut interval = tokio::time::interval(RELOAD_INTERVAL);
         while cancel.run_until_cancelled(interval.tick()).await.is_some() {
@@ -139,18 +98,8 @@ async fn stamps(config: &TlsConfig) -> [Option<SystemTime>; 2] {
 }
 
 fn read(config: &TlsConfig, provider: &CryptoProvider) -> Result<CertifiedKey, CertificateError> {
-    let chain = CertificateDer::pem_slice_iter(&bytes(&config.certificate)?)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| CertificateError::Pem {
-            path: config.certificate.clone(),
-            error,
-        })?;
-    if chain.is_empty() {
-        return Err(CertificateError::Empty {
-            path: config.certificate.clone(),
-        });
-    }
-    let key = PrivateKeyDer::from_pem_slice(&bytes(&config.key)?).map_err(|error| {
+    let chain = read_chain(&config.certificate)?;
+    let key = PrivateKeyDer::from_pem_slice(&read_file(&config.key)?).map_err(|error| {
         CertificateError::Pem {
             path: config.key.clone(),
             error,
@@ -163,9 +112,95 @@ fn read(config: &TlsConfig, provider: &CryptoProvider) -> Result<CertifiedKey, C
     })
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>, CertificateError> {
-    std::fs::read(path).map_err(|error| CertificateError::File {
-        path: path.to_owned(),
-        error,
-    })
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::testing::certificates::{Authority, Issued};
+
+    /// Writes a file whose time is `secs` after 1970, so that no two writes have the same.
+    fn write(directory: &TempDir, name: &str, text: &str, secs: u64) {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
+    }
+
+    fn loaded(directory: &TempDir, issued: &Issued) -> Arc<Certificate> {
+        write(directory, "cert.pem", &issued.certificate, 1);
+        write(directory, "key.pem", &issued.key, 1);
+        let config = TlsConfig {
+            listen: vec![],
+            certificate: directory.path().join("cert.pem"),
+            key: directory.path().join("key.pem"),
+        };
+        Certificate::load(config).unwrap()
+    }
+
+    /// What a handshake would be given.
+    fn in_use(certificate: &Certificate) -> Vec<u8> {
+        certificate.current.read().unwrap().cert[0].to_vec()
+    }
+
+    /// Time is tokio's own here: it goes on when there is nothing else to do.
+    #[tokio::test(start_paused = true)]
+    async fn a_renewed_certificate_is_served_once_both_files_are_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let authority = Authority::new("test");
+        let (old, new) = (authority.issue("localhost"), authority.issue("localhost"));
+        let certificate = loaded(&directory, &old);
+        let before = in_use(&certificate);
+        let cancel = CancellationToken::new();
+        let task = tokio::spawn(certificate.clone().keep_fresh(cancel.clone()));
+        tokio::time::sleep(RELOAD_INTERVAL / 2).await;
+
+        // A renewing tool writes one file after the other.
+        write(&directory, "cert.pem", &new.certificate, 2);
+        tokio::time::sleep(RELOAD_INTERVAL * 2).await;
+        assert_eq!(in_use(&certificate), before, "the key is not its own");
+        write(&directory, "key.pem", &new.key, 2);
+        tokio::time::sleep(RELOAD_INTERVAL * 2).await;
+        let renewed = in_use(&certificate);
+        assert_ne!(renewed, before);
+
+        write(&directory, "cert.pem", "rubbish", 3);
+        tokio::time::sleep(RELOAD_INTERVAL * 2).await;
+        std::fs::remove_file(directory.path().join("key.pem")).unwrap();
+        tokio::time::sleep(RELOAD_INTERVAL * 2).await;
+        assert_eq!(in_use(&certificate), renewed, "the one in use is kept");
+        cancel.cancel();
+        task.await.unwrap();
+    }
+
+    #[track_caller]
+    fn refused(certificate: &str, key: &str, words: &str) {
+        let directory = tempfile::tempdir().unwrap();
+        write(&directory, "cert.pem", certificate, 1);
+        write(&directory, "key.pem", key, 1);
+        let config = TlsConfig {
+            listen: vec![],
+            certificate: directory.path().join("cert.pem"),
+            key: directory.path().join("key.pem"),
+        };
+        let error = Certificate::load(config).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_pair_is_refused_with_the_file_named() {
+        let authority = Authority::new("test");
+        let (one, other) = (authority.issue("localhost"), authority.issue("localhost"));
+        refused("", &one.key, "no certificate in");
+        refused(&one.certificate, "", "key.pem");
+        refused(&one.certificate, &other.key, "does not fit");
+        refused(&one.certificate, &one.certificate, "key.pem");
+    }
 }

@@ -1,6 +1,7 @@
 //! A socket to the pool, with or without TLS.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 
 use super::failure::Failure;
+use crate::certificate::{CertificateError, read_chain};
 use crate::config::UpstreamUrl;
 
 /// What dies silently between us and a pool (routers that forget, sleeping modems) is
@@ -30,14 +32,22 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// Makes connections. The system's certificate authorities are read when the first
-/// TLS connection is made.
-#[derive(Default)]
+/// Makes connections. The certificate authorities, the system's and the config's, are
+/// read when the first TLS connection is made.
 pub(super) struct Dialer {
+    extra_ca: Option<PathBuf>,
     tls: OnceCell<TlsConnector>,
 }
 
 impl Dialer {
+    /// One that trusts the authorities in the PEM file `extra_ca`, too.
+    pub(super) fn new(extra_ca: Option<PathBuf>) -> Self {
+        Dialer {
+            extra_ca,
+            tls: OnceCell::new(),
+        }
+    }
+
     /// Connects. There is no timeout here: the caller's covers the way to the first job.
     pub(super) async fn dial(&self, url: &UpstreamUrl) -> Result<Box<dyn Stream>, Failure> {
         let tcp = connect(url).await.map_err(Failure::Connect)?;
@@ -47,7 +57,7 @@ impl Dialer {
         }
         let name = ServerName::try_from(url.host.clone())
             .map_err(|_| Failure::ServerName(url.host.clone()))?;
-        let connector = self.tls.get_or_try_init(load_authorities).await?;
+        let connector = self.connector().await?;
         let stream = connector
             .connect(name, tcp)
             .await
@@ -56,6 +66,15 @@ impl Dialer {
                 error,
             })?;
         Ok(Box::new(stream))
+    }
+
+    async fn connector(&self) -> Result<&TlsConnector, Failure> {
+        let make = || async {
+            let extra_ca = self.extra_ca.clone();
+            let roots = tokio::task::spawn_blocking(move || authorities(extra_ca.as_deref())).await;
+            connector(roots.map_err(|_| Failure::NoAuthorities)??)
+        };
+        self.tls.get_or_try_init(make).await
     }
 }
 
@@ -82,16 +101,36 @@ fn tune(tcp: &TcpStream) -> io::Result<()> {
     SockRef::from(tcp).set_tcp_keepalive(&keepalive)
 }
 
-async fn load_authorities() -> Result<TlsConnector, Failure> {
-    let found = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs)
-        .await
-        .map_err(|_| Failure::NoAuthorities)?;
+/// All that are trusted. Blocks: the system's are files.
+fn authorities(extra_ca: Option<&Path>) -> Result<RootCertStore, Failure> {
+    let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
         tracing::warn!(%error, "cannot read some of the system's certificate authorities");
     }
     let mut roots = RootCertStore::empty();
     let (added, ignored) = roots.add_parsable_certificates(found.certs);
     tracing::debug!(added, ignored, "read the system's certificate authorities");
+    if let Some(path) = extra_ca {
+        roots.extend(read_authorities(path)?.roots);
+    }
+    Ok(roots)
+}
+
+/// The authorities in a PEM file, each of which must be usable.
+pub(crate) fn read_authorities(path: &Path) -> Result<RootCertStore, CertificateError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in read_chain(path)? {
+        roots
+            .add(certificate)
+            .map_err(|error| CertificateError::Authority {
+                path: path.to_owned(),
+                error,
+            })?;
+    }
+    Ok(roots)
+}
+
+fn connector(roots: RootCertStore) -> Result<TlsConnector, Failure> {
     if roots.is_empty() {
         return Err(Failure::NoAuthorities);
     }

@@ -33,8 +33,8 @@ impl Connector {
     pub(super) fn new(config: UpstreamConfig) -> Self {
         let configure = Mutex::new(vec![ConfigureMemory::default(); config.urls.len()]);
         Connector {
+            dialer: Dialer::new(config.extra_ca.clone()),
             config,
-            dialer: Dialer::default(),
             configure,
         }
     }

@@ -3,8 +3,10 @@
 use std::io;
 use std::time::Duration;
 
+use rustls::CertificateError;
 use thiserror::Error;
 
+use crate::certificate;
 use crate::config::UpstreamUrl;
 
 /// Why a connection could not be made, or ended.
@@ -12,12 +14,14 @@ use crate::config::UpstreamUrl;
 pub(super) enum Failure {
     #[error("cannot connect: {0}")]
     Connect(#[source] io::Error),
-    #[error("no TLS with {host}: {error}")]
+    #[error("no TLS with {host}: {error}{}", hint(.error))]
     Tls { host: String, error: io::Error },
     #[error("{0:?} is not a host name that a certificate could be for")]
     ServerName(String),
     #[error("no certificate authorities were found on this system, so stratum+ssl cannot be used")]
     NoAuthorities,
+    #[error("[upstream] ca_file: {0}")]
+    Authorities(#[from] certificate::CertificateError),
     #[error("no job within {0:?} of connecting")]
     FirstJobTimeout(Duration),
     #[error(
@@ -58,7 +62,10 @@ impl Failure {
     pub(super) fn label(&self) -> &'static str {
         match self {
             Failure::Connect(_) => "connect",
-            Failure::Tls { .. } | Failure::ServerName(_) | Failure::NoAuthorities => "tls",
+            Failure::Tls { .. }
+            | Failure::ServerName(_)
+            | Failure::NoAuthorities
+            | Failure::Authorities(_) => "tls",
             Failure::FirstJobTimeout(_) => "first_job_timeout",
             Failure::Unauthorized { .. } => "unauthorized",
             Failure::BadExtranonce { .. } => "bad_extranonce",
@@ -82,6 +89,35 @@ impl Failure {
                 | Failure::BadExtranonce { .. }
                 | Failure::ServerName(_)
                 | Failure::NoAuthorities
+                | Failure::Authorities(_)
         )
+    }
+}
+
+/// What an operator can do about a handshake that failed, behind the library's words.
+fn hint(error: &io::Error) -> &'static str {
+    let error = error.get_ref().and_then(|inner| inner.downcast_ref());
+    let Some(rustls::Error::InvalidCertificate(why)) = error else {
+        return match error {
+            // Plain Stratum begins with a brace, which no TLS record does.
+            Some(rustls::Error::InvalidMessage(_)) => {
+                ": is it a plain port? then write stratum+tcp://"
+            }
+            _ => "",
+        };
+    };
+    match why {
+        // The latter where an authority has the name of one that is known, and not its key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            ": no authority known here has signed its certificate; where that is a private \
+             one, name its certificate as [upstream] ca_file"
+        }
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            ": its certificate is an authority's own; a server needs one that the authority signed"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            ": use the name that the certificate is for in [upstream] urls"
+        }
+        _ => "",
     }
 }

@@ -30,6 +30,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use crate::clock::monotonic_ms;
+pub(crate) use connect::read_authorities;
 pub use lease::{LaneClosed, Lease, Unavailable};
 pub use metrics::UpstreamMetrics;
 pub use status::UpstreamStatus;

@@ -1,14 +1,19 @@
 //! Who gets in, and how the others are sent away.
 
-use std::sync::Arc;
-
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::*;
+use crate::config::IpNetwork;
+
+fn localhost() -> IpNetwork {
+    IpNetwork {
+        address: "127.0.0.1".parse().unwrap(),
+        prefix_len: 32,
+    }
+}
 
 #[tokio::test]
 async fn a_name_that_cannot_be_paid_is_met_with_silence_and_explained_to_who_waits() {
@@ -113,10 +118,7 @@ async fn long_lines_and_silent_peers_are_closed() {
 #[tokio::test]
 async fn behind_a_load_balancer_the_real_address_counts() {
     let mut config = config();
-    config.proxy_protocol_from = vec![crate::config::IpNetwork {
-        address: "127.0.0.1".parse().unwrap(),
-        prefix_len: 32,
-    }];
+    config.proxy_protocol_from = vec![localhost()];
     config.limits.max_connections_per_address = 1;
     let house = House::start(config).await;
     let mut devices = Vec::new();
@@ -162,30 +164,32 @@ async fn others_may_not_claim_an_address() {
     house.stop().await;
 }
 
+/// A TLS client of `house` that says `first` before its handshake.
+async fn tls_device(
+    house: &House,
+    authority: &Authority,
+    first: &str,
+) -> Device<TlsStream<TcpStream>> {
+    let mut stream = TcpStream::connect(house.proxy.tls_addresses()[0])
+        .await
+        .unwrap();
+    stream.write_all(first.as_bytes()).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    Device::new(
+        soon(authority.connector().connect(name, stream))
+            .await
+            .unwrap(),
+    )
+}
+
 #[tokio::test]
 async fn tls_serves_the_same() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = config();
-    config.tls = Some(tls_files(&directory));
+    let (tls, authority) = tls_files(&directory);
+    config.tls = Some(tls);
     let house = House::start(config).await;
-    let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(include_bytes!("cert.pem")).unwrap())
-        .unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let client = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let stream = TcpStream::connect(house.proxy.tls_addresses()[0])
-        .await
-        .unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
-    let stream = soon(TlsConnector::from(Arc::new(client)).connect(name, stream))
-        .await
-        .unwrap();
-    let mut device = Device::new(stream);
+    let mut device = tls_device(&house, &authority, "").await;
     device.begin(MINER).await;
     device.send(&submit(7, "1", "0000000001", 1)).await;
     assert_eq!(device.expect("7").await["result"], true);
@@ -196,6 +200,48 @@ async fn tls_serves_the_same() {
     plain.rest().await;
     house
         .metric_becomes("connections_closed_total", "tls", 1.0)
+        .await;
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn tls_behind_a_load_balancer_begins_after_the_header() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = config();
+    let (tls, authority) = tls_files(&directory);
+    config.tls = Some(tls);
+    config.proxy_protocol_from = vec![localhost()];
+    config.limits.max_connections_per_address = 1;
+    let house = House::start(config).await;
+    let header = |last: u8| format!("PROXY TCP4 203.0.113.{last} 192.0.2.1 4660 3333\r\n");
+    let mut first = tls_device(&house, &authority, &header(1)).await;
+    let mut second = tls_device(&house, &authority, &header(2)).await;
+    for (nonce, device) in [&mut first, &mut second].into_iter().enumerate() {
+        device.begin(MINER).await;
+        let nonce = u32::try_from(nonce).unwrap();
+        device.send(&submit(7, "1", "0000000001", nonce)).await;
+        assert_eq!(device.expect("7").await["result"], true);
+    }
+    // The real address counts: its second connection is refused before any handshake.
+    let mut again = Device::connect(house.proxy.tls_addresses()[0]).await;
+    again.send(&header(1)).await;
+    assert_eq!(again.rest().await, b"");
+    assert_eq!(
+        house.metric("connections_refused_total", "address_limit"),
+        1.0
+    );
+    // A handshake without a header is none that the balancer sent.
+    let stream = TcpStream::connect(house.proxy.tls_addresses()[0])
+        .await
+        .unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    assert!(
+        soon(authority.connector().connect(name, stream))
+            .await
+            .is_err()
+    );
+    house
+        .metric_becomes("connections_closed_total", "proxy_header", 1.0)
         .await;
     house.stop().await;
 }
@@ -240,7 +286,7 @@ async fn a_taken_port_and_a_missing_certificate_are_said_at_the_start() {
     assert!(start(taken).await.contains("cannot listen on 127.0.0.1"));
     let directory = tempfile::tempdir().unwrap();
     let mut tls = config();
-    tls.tls = Some(tls_files(&directory));
+    tls.tls = Some(tls_files(&directory).0);
     std::fs::remove_file(directory.path().join("key.pem")).unwrap();
     assert!(start(tls).await.contains("key.pem"));
     house.stop().await;

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{DownstreamConfig, Limits, TlsConfig, UpstreamConfig, UpstreamUrl};
+use crate::testing::certificates::Authority;
 use crate::{Difficulty, Proxy, ProxyListeners};
 
 use device::{Device, soon};
@@ -67,6 +68,7 @@ fn upstream(pool: &Pool) -> UpstreamConfig {
         backoff_max: Duration::from_millis(50),
         failback_interval: Duration::from_secs(60),
         max_lanes: 1,
+        extra_ca: None,
     }
 }
 
@@ -89,6 +91,16 @@ impl House {
         difficulty: f64,
         listeners: ProxyListeners,
     ) -> House {
+        House::start_on(config, difficulty, listeners, |_| ()).await
+    }
+
+    /// With a ledger that is run otherwise.
+    async fn start_on(
+        config: DownstreamConfig,
+        difficulty: f64,
+        listeners: ProxyListeners,
+        change: impl FnOnce(&mut LedgerOptions),
+    ) -> House {
         let pool = Pool::start(difficulty).await;
         let directory = tempfile::tempdir().unwrap();
         let registry = prometheus::Registry::new();
@@ -98,7 +110,8 @@ impl House {
             quote_per: QuotePer::Epoch,
             quote_min_work: Work::ZERO,
         };
-        let options = LedgerOptions::new(directory.path().join("ledger.redb"), terms, 0);
+        let mut options = LedgerOptions::new(directory.path().join("ledger.redb"), terms, 0);
+        change(&mut options);
         let ledger = Ledger::open(options, &registry).unwrap();
         let cancel = CancellationToken::new();
         let proxy = Proxy::start_with(
@@ -162,16 +175,20 @@ impl House {
     }
 }
 
-fn tls_files(directory: &TempDir) -> TlsConfig {
+/// The files of a certificate for `localhost`, and who issued it.
+fn tls_files(directory: &TempDir) -> (TlsConfig, Authority) {
+    let authority = Authority::new("test");
+    let issued = authority.issue("localhost");
     let (certificate, key) = (
         directory.path().join("cert.pem"),
         directory.path().join("key.pem"),
     );
-    std::fs::write(&certificate, include_str!("cert.pem")).unwrap();
-    std::fs::write(&key, include_str!("key.pem")).unwrap();
-    TlsConfig {
+    std::fs::write(&certificate, issued.certificate).unwrap();
+    std::fs::write(&key, issued.key).unwrap();
+    let config = TlsConfig {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         certificate,
         key,
-    }
+    };
+    (config, authority)
 }

@@ -36,6 +36,7 @@ pub(super) fn config(pools: &[&Pool]) -> UpstreamConfig {
         backoff_max: Duration::from_millis(50),
         failback_interval: Duration::from_secs(60),
         max_lanes: 2,
+        extra_ca: None,
     }
 }
 

@@ -7,3 +7,4 @@ mod lanes;
 mod pool;
 mod sessions;
 mod shares;
+mod tls;

@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 use crate::config::UpstreamUrl;
+use crate::upstream::connect::Stream;
 
 /// Nothing in these tests takes longer, unless it never comes.
 pub(super) const SOON: Duration = Duration::from_secs(20);
@@ -41,10 +42,21 @@ impl Pool {
 
     /// The next connection, whose handshake has not been answered.
     pub(super) async fn accept(&self) -> Peer {
+        Peer::new(Box::new(self.accept_tcp().await))
+    }
+
+    async fn accept_tcp(&self) -> TcpStream {
         let (stream, _) = soon("a connection", self.listener.accept())
             .await
             .expect("accepts");
-        Peer::new(stream)
+        stream
+    }
+
+    /// The next connection, over TLS; what went wrong with the handshake otherwise.
+    pub(super) async fn accept_tls(&self, tls: &TlsAcceptor) -> std::io::Result<Peer> {
+        let stream = self.accept_tcp().await;
+        let stream = soon("a handshake", tls.accept(stream)).await?;
+        Ok(Peer::new(Box::new(stream)))
     }
 
     /// The next connection, with a first job.
@@ -57,15 +69,15 @@ impl Pool {
 }
 
 pub(super) struct Peer {
-    reader: BufReader<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
+    reader: BufReader<ReadHalf<Box<dyn Stream>>>,
+    writer: WriteHalf<Box<dyn Stream>>,
     /// Read while something else was looked for.
     unread: VecDeque<Value>,
 }
 
 impl Peer {
-    fn new(stream: TcpStream) -> Self {
-        let (reader, writer) = stream.into_split();
+    fn new(stream: Box<dyn Stream>) -> Self {
+        let (reader, writer) = tokio::io::split(stream);
         Peer {
             reader: BufReader::new(reader),
             writer,
@@ -74,10 +86,12 @@ impl Peer {
     }
 
     pub(super) async fn send(&mut self, text: &str) {
+        let text = format!("{text}\n");
         self.writer
-            .write_all(format!("{text}\n").as_bytes())
+            .write_all(text.as_bytes())
             .await
             .expect("connected");
+        self.writer.flush().await.expect("connected");
     }
 
     pub(super) async fn call(&mut self, method: &str, params: Value) {
