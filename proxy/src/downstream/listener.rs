@@ -1,7 +1,6 @@
 //! Taking connections: the accept loop, the limits at the door, and what comes before
 //! the first line (PROXY protocol, TLS).
 
-use std::io::{Error, ErrorKind};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::accept::{AcceptTrouble, Remedy};
 use super::address::{Masked, contains};
 use super::admission::Admitted;
 use super::close::CloseReason;
@@ -23,11 +23,6 @@ use crate::clock::Now;
 
 /// How long a PROXY protocol header or a TLS handshake may take.
 const PREAMBLE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The first wait after an `accept` that failed for want of descriptors or memory;
-/// doubled up to the longest.
-const BACKOFF_MIN: Duration = Duration::from_millis(50);
-const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
 /// A peer that vanished is noticed after about two minutes, even where it owes us
 /// nothing that would time out.
@@ -43,36 +38,27 @@ pub(crate) async fn run(
     shared: Arc<Shared>,
     stopping: CancellationToken,
 ) {
-    let mut backoff = BACKOFF_MIN;
+    let mut trouble = AcceptTrouble::default();
     while let Some(accepted) = stopping.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, peer)) => {
-                backoff = BACKOFF_MIN;
+                trouble.over();
                 greet(stream, peer.ip(), tls.as_ref(), &shared);
             }
-            Err(error) if is_of_one_connection(&error) => shared.metrics.accept_errors.inc(),
             Err(error) => {
                 shared.metrics.accept_errors.inc();
+                let Remedy::MakeRoom { wait, is_first } = trouble.failed(&error) else {
+                    continue;
+                };
                 // Out of descriptors, mostly. Those who never worked make room.
                 let evicted = shared.registry.evict_one();
-                if backoff == BACKOFF_MIN {
+                if is_first {
                     tracing::warn!(%error, evicted, "cannot take connections");
                 }
-                stopping
-                    .run_until_cancelled(tokio::time::sleep(backoff))
-                    .await;
-                backoff = (backoff * 2).min(BACKOFF_MAX);
+                stopping.run_until_cancelled(tokio::time::sleep(wait)).await;
             }
         }
     }
-}
-
-/// Errors that a peer causes by leaving the queue before it was taken.
-fn is_of_one_connection(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
-    )
 }
 
 fn greet(stream: TcpStream, peer: IpAddr, tls: Option<&TlsAcceptor>, shared: &Arc<Shared>) {

@@ -1,6 +1,7 @@
 //! The miners' side: listeners, the limits at the door, and one task per connection
 //! around a [`session`] that knows neither sockets nor clocks.
 
+mod accept;
 mod address;
 mod admission;
 mod close;

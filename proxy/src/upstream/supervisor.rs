@@ -1,6 +1,5 @@
 //! The lanes: how many there are, and who may have a place on one.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::backlog;
 use super::connector::Connector;
+use super::idle::IdleLanes;
 use super::lane::{Course, Lane};
 use super::lease::{Lease, Unavailable};
 use super::shared::{LaneShared, Shared};
@@ -20,9 +20,6 @@ use crate::config::UpstreamConfig;
 
 /// How often the gauges are brought up to date and idle lanes are looked for.
 const TICK: Duration = Duration::from_secs(1);
-
-/// A lane that no session has been on for so long is closed, unless it is the first.
-const LANE_IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The pool's side of the proxy. A handle: clones are the same upstream.
 #[derive(Clone, Debug)]
@@ -75,7 +72,7 @@ impl Upstream {
             url_in_use,
             cancel,
             tracker: tracker.clone(),
-            idle_since: HashMap::new(),
+            idle: IdleLanes::default(),
         };
         lanes.start_lane(0);
         tracker.spawn(lanes.run());
@@ -106,7 +103,7 @@ struct Lanes {
     url_in_use: watch::Sender<usize>,
     cancel: CancellationToken,
     tracker: TaskTracker,
-    idle_since: HashMap<usize, Instant>,
+    idle: IdleLanes,
 }
 
 impl Lanes {
@@ -114,11 +111,12 @@ impl Lanes {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let cancel = self.cancel.clone();
+        let start = Instant::now();
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return,
                 () = self.shared.lane_wanted() => self.add_lane(),
-                now = tick.tick() => self.close_idle(now),
+                now = tick.tick() => self.close_idle(now.duration_since(start)),
             }
             self.update_gauges();
         }
@@ -159,23 +157,17 @@ impl Lanes {
         self.tracker.spawn(lane.run());
     }
 
-    fn close_idle(&mut self, now: Instant) {
-        for lane in self.shared.lanes() {
-            if lane.index == 0 || lane.leases() > 0 {
-                self.idle_since.remove(&lane.index);
-                continue;
-            }
-            let since = *self.idle_since.entry(lane.index).or_insert(now);
-            if now.duration_since(since) < LANE_IDLE_TIMEOUT {
-                continue;
-            }
-            if let Some(lane) = self.shared.remove_unused_lane(lane.index) {
+    fn close_idle(&mut self, now: Duration) {
+        let lanes = self.shared.lanes();
+        let in_use = lanes.iter().map(|lane| (lane.index, lane.leases()));
+        for index in self.idle.look(now, in_use) {
+            // A session may have come since: then it stays.
+            if let Some(lane) = self.shared.remove_unused_lane(index) {
                 tracing::info!(
                     lane = lane.index,
                     "no miner needs this upstream connection: closing it"
                 );
                 lane.cancel.cancel();
-                self.idle_since.remove(&lane.index);
             }
         }
     }

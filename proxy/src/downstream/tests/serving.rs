@@ -53,44 +53,6 @@ async fn a_share_is_checked_forwarded_stored_and_answered() {
     house.stop().await;
 }
 
-/// Connects, mines so many shares and leaves; gives the extranonce1 that it had.
-async fn visit(house: &House, shares: u32) -> String {
-    let mut device = house.device().await;
-    device
-        .send("{\"id\":1,\"method\":\"mining.subscribe\",\"params\":[]}\n")
-        .await;
-    device.send(&(authorize(2, MINER) + "\n")).await;
-    let subscribed = device.expect("1").await;
-    let job = device.expect("mining.notify").await;
-    let job = job["params"][0].as_str().unwrap();
-    for share in 0..shares {
-        let line = json!({"id": 9, "method": "mining.submit",
-            "params": [MINER, job, "0000000001", "66000000", format!("{share:08x}")]});
-        device.send(&format!("{line}\n")).await;
-        assert_eq!(device.expect("9").await["result"], true);
-    }
-    drop(device);
-    house.metric_becomes("connections", "", 0.0).await;
-    subscribed["result"][1].as_str().unwrap().to_owned()
-}
-
-#[tokio::test]
-async fn a_prefix_rests_only_after_who_was_credited_with_it() {
-    let house = House::start(config()).await;
-    let first = visit(&house, 0).await;
-    assert_eq!(
-        visit(&house, 2).await,
-        first,
-        "who only looked leaves it free"
-    );
-    assert_ne!(
-        visit(&house, 0).await,
-        first,
-        "its job lives, and work was done with it"
-    );
-    house.stop().await;
-}
-
 #[tokio::test]
 async fn lines_may_come_in_any_pieces() {
     let house = House::start(config()).await;
@@ -200,7 +162,7 @@ async fn a_bitaxe_stays_when_the_upstream_changes_its_extranonce() {
     house
         .pool
         .say(&json!({"id": null, "method": "mining.set_extranonce", "params": ["11223344", 8]}));
-    house.pool.say(&notify("second", "0102", true));
+    house.pool.say(&notify("second", "0199", true));
     let set = bitaxe.expect("mining.set_extranonce").await;
     assert!(set["params"][0].as_str().unwrap().starts_with("11223344"));
     let job = bitaxe.expect("mining.notify").await;
@@ -217,6 +179,45 @@ async fn a_bitaxe_stays_when_the_upstream_changes_its_extranonce() {
     house
         .metric_becomes("connections_closed_total", "extranonce_changed", 1.0)
         .await;
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn jobs_go_out_while_the_ledger_takes_nothing() {
+    // It holds one share, has one waiting, and sleeps.
+    let listeners = ProxyListeners::default();
+    let house = House::start_on(config(), EVERY_HASH, listeners, |ledger| {
+        ledger.channel_capacity = 1;
+        ledger.window = Duration::from_secs(2);
+        ledger.max_window = ledger.window;
+    })
+    .await;
+    let mut device = house.device().await;
+    device.begin(MINER).await;
+    for id in 7..=9 {
+        device.send(&submit(id, "1", "0000000001", id)).await;
+    }
+    house.metric_becomes("shares_pending", "", 3.0).await;
+    house.pool.say(&notify("second", "0199", true));
+    let mut before = Vec::new();
+    let told = loop {
+        let line = device.line().await.unwrap();
+        if line["method"] == "mining.notify" {
+            break line;
+        }
+        before.push(line["id"].clone());
+    };
+    assert_eq!(told["params"][0], "2");
+    assert!(
+        !before.contains(&json!(9)),
+        "the last share still waits: {before:?}"
+    );
+    while before.last() != Some(&json!(9)) {
+        let line = device.line().await.unwrap();
+        assert_eq!(line["result"], true, "none is dropped");
+        before.push(line["id"].clone());
+    }
+    assert_eq!(before, [7, 8, 9].map(|id| json!(id)));
     house.stop().await;
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::config::UpstreamConfig;
+use crate::upstream::failback::Failback;
 use crate::upstream::failover::{Ended, Failover, Next};
 
 /// A lane's part in the choice of the URL.
@@ -14,6 +15,8 @@ pub(in crate::upstream) enum Course {
     Lead {
         /// The way through all URLs.
         failover: Failover,
+        /// The way back.
+        failback: Failback,
         /// Where the others learn of it.
         url_in_use: watch::Sender<usize>,
     },
@@ -34,6 +37,7 @@ impl Course {
         let failover = Failover::new(config.urls.len(), config.backoff_min, config.backoff_max);
         Course::Lead {
             failover,
+            failback: Failback::new(config.urls.len(), config.failback_interval),
             url_in_use,
         }
     }
@@ -61,11 +65,14 @@ impl Course {
         }
     }
 
-    /// How many of the first URLs are preferred to the one in use.
-    pub(super) fn preferred(&self) -> usize {
+    /// How long to wait before each look at each of the URLs that are preferred to the
+    /// one in use: the first so many of the config's.
+    pub(super) fn preferred(&self) -> Vec<Duration> {
         match self {
-            Course::Lead { failover, .. } => failover.current(),
-            Course::Follow { .. } => 0,
+            Course::Lead {
+                failover, failback, ..
+            } => failback.intervals(failover.current()),
+            Course::Follow { .. } => Vec::new(),
         }
     }
 
@@ -73,10 +80,12 @@ impl Course {
     pub(super) fn return_to(&mut self, url_index: usize) {
         if let Course::Lead {
             failover,
+            failback,
             url_in_use,
         } = self
         {
             failover.switch_to(url_index);
+            failback.returned(url_index);
             url_in_use.send_replace(failover.current());
         }
     }
@@ -86,8 +95,20 @@ impl Course {
         match self {
             Course::Lead {
                 failover,
+                failback,
                 url_in_use,
             } => {
+                let lived = match how {
+                    Ended::Lost { lived, .. } => lived,
+                    Ended::Failed | Ended::Fatal => Duration::ZERO,
+                };
+                if failback.ended(failover.current(), lived) {
+                    tracing::info!(
+                        url_index = failover.current(),
+                        ?lived,
+                        "the preferred upstream did not last: it is looked at less often"
+                    );
+                }
                 let Next { url_index, wait } = failover.ended(how, rand::random());
                 url_in_use
                     .send_if_modified(|current| std::mem::replace(current, url_index) != url_index);

@@ -98,7 +98,7 @@ impl Lane {
     /// Looks for a preferred URL that works; for ever when none is preferred.
     fn probe(&self) -> Probe {
         let preferred = self.course.preferred();
-        if preferred == 0 {
+        if preferred.is_empty() {
             return std::future::pending().boxed();
         }
         probe(Arc::clone(&self.connector), preferred).boxed()
@@ -125,18 +125,31 @@ impl Lane {
     }
 }
 
-async fn probe(connector: Arc<Connector>, preferred: usize) -> (Destination, Link) {
+/// Looks at the first URLs, at each in its own interval, the most preferred first.
+async fn probe(connector: Arc<Connector>, intervals: Vec<Duration>) -> (Destination, Link) {
+    // Up to a tenth more, so that the proxies of a pool's outage do not knock in step.
+    let stretch = 1.0 + rand::random::<f64>() / 10.0;
+    let next_look = |interval: &Duration| Instant::now() + interval.mul_f64(stretch);
+    let mut due: Vec<Instant> = intervals.iter().map(next_look).collect();
     loop {
-        // Up to a tenth more, so that the proxies of a pool's outage do not knock in step.
-        let interval = connector.config().failback_interval;
-        tokio::time::sleep(interval.mul_f64(1.0 + rand::random::<f64>() / 10.0)).await;
-        for to in (0..preferred).filter_map(|index| connector.destination(index)) {
+        let Some(&next) = due.iter().min() else {
+            return std::future::pending().await;
+        };
+        tokio::time::sleep_until(next).await;
+        for (index, (due, interval)) in due.iter_mut().zip(&intervals).enumerate() {
+            let Some(to) = connector
+                .destination(index)
+                .filter(|_| *due <= Instant::now())
+            else {
+                continue;
+            };
             match connector.establish(&to).await {
                 Ok(link) => return (to, link),
                 Err(failure) => {
                     tracing::debug!(url = %to.url, %failure, "the preferred upstream is not back")
                 }
             }
+            *due = next_look(interval);
         }
     }
 }

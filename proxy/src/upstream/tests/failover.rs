@@ -56,6 +56,36 @@ async fn the_next_url_is_used_and_left_again_without_a_gap() {
 }
 
 #[tokio::test]
+async fn a_primary_that_flaps_is_looked_at_less_often() {
+    const INTERVAL: Duration = Duration::from_millis(100);
+    let (first, second) = (Pool::new().await, Pool::new().await);
+    let mut config = config(&[&first, &second]);
+    config.failback_interval = INTERVAL;
+    config.backoff_max = Duration::from_millis(5);
+    let harness = Harness::start(config);
+    for _ in 0..3 {
+        drop(first.accept().await);
+    }
+    for mistakes in 0..3 {
+        let _peer = second.working("bb", 8).await;
+        let mut status = harness.upstream.status();
+        let fallback = status.wait_for(|status| status.up && status.url_index == 1);
+        soon("the fallback", fallback).await.expect("lives");
+        let begin = tokio::time::Instant::now();
+        let peer = first.working("aa", 8).await;
+        // It was told to be up a moment before the clock of the look began.
+        assert!(begin.elapsed() + INTERVAL / 4 >= INTERVAL * 2_u32.pow(mistakes));
+        let home = status.wait_for(|status| status.up && status.url_index == 0);
+        soon("home", home).await.expect("lives");
+        drop(peer);
+        for _ in 0..2 {
+            first.accept().await.handshake("aa", 8).await;
+        }
+    }
+    harness.stop().await;
+}
+
+#[tokio::test]
 async fn a_refused_username_is_told_and_the_next_url_tried_at_once() {
     let (first, second) = (Pool::new().await, Pool::new().await);
     let harness = Harness::start(config(&[&first, &second]));
