@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/../fuzz"
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- request pool_message share_check username
+[ $# -gt 0 ] || set -- request pool_message share_check username session proxy_header
 if ! cargo fuzz --version >/dev/null 2>&1; then
     cargo install --locked cargo-fuzz
 fi

@@ -91,7 +91,7 @@ pub struct UpstreamJob {
     pub upstream: Assigned,
     /// The threshold of the network, from `nbits`.
     pub network_target: U256,
-    /// The hashes credited so far. Jobs that differ in id and ntime alone share it.
+    /// The hashes credited so far. Jobs that can make the same headers share it.
     pub seen: Arc<SeenHashes>,
     /// When it was received, milliseconds of the proxy's monotonic clock.
     pub received_ms: u64,
@@ -127,19 +127,6 @@ impl UpstreamJob {
             clean_jobs: notify.clean_jobs,
             dead: AtomicBool::new(false),
         })
-    }
-
-    /// True when a share of `notify` could have the same header as one of this job: they
-    /// differ at most in name, time and clean_jobs. Such jobs share [`Self::seen`], so
-    /// that no hash is credited for both.
-    pub fn makes_headers_of(&self, extranonce1: &[u8], notify: &Notify) -> bool {
-        *self.extranonce1 == *extranonce1
-            && self.version == notify.version
-            && self.nbits == notify.nbits
-            && self.prev_hash == notify.prev_hash
-            && self.merkle_branch == notify.merkle_branch
-            && self.coinb1 == notify.coinb1
-            && self.coinb2 == notify.coinb2
     }
 
     /// True while shares of it can be accepted.

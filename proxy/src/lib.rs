@@ -26,3 +26,9 @@ pub use certificate::CertificateError;
 pub use difficulty::{Difficulty, InvalidDifficulty, InvalidNbits, network_target};
 pub use downstream::{Certificate, DownstreamStatus, Masked, SessionStatus};
 pub use proxy::{Proxy, ProxyListeners, ProxyStatus, StartError};
+
+/// What the fuzz targets drive: no part of the library as it is built.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    pub use crate::downstream::{read_proxy_header, run_script};
+}

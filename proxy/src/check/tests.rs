@@ -373,27 +373,6 @@ fn it_is_measured_by_the_assigned_target_alone() {
     assert!(job.seen.is_empty());
 }
 
-#[test]
-fn jobs_know_whether_they_make_the_same_headers() {
-    let case = plain_case();
-    let job = case.block.job(1.0, case.nbits, MASK);
-    let mut notify = Notify {
-        job_id: "another".into(),
-        prev_hash: job.prev_hash,
-        coinb1: job.coinb1.clone(),
-        coinb2: job.coinb2.clone(),
-        merkle_branch: job.merkle_branch.clone(),
-        version: job.version,
-        nbits: job.nbits,
-        ntime: job.ntime + 30,
-        clean_jobs: false,
-    };
-    assert!(job.makes_headers_of(&EXTRANONCE1, &notify));
-    assert!(!job.makes_headers_of(&EXTRANONCE1[1..], &notify));
-    notify.version ^= 1;
-    assert!(!job.makes_headers_of(&EXTRANONCE1, &notify));
-}
-
 /// The genesis block: the only inputs whose hash everybody knows.
 #[test]
 fn the_genesis_block_is_found() {

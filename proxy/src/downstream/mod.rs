@@ -32,3 +32,6 @@ pub(crate) use metrics::Metrics;
 pub(crate) use registry::Registry;
 pub(crate) use session::Rules;
 pub(crate) use shared::Shared;
+
+#[cfg(fuzzing)]
+pub use {proxy_header::fuzz as read_proxy_header, session::run_script};

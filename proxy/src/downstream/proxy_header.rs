@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use ppp::{v1, v2};
 use thiserror::Error;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 
 /// A header of version 1 is at most so long, its line end included.
@@ -41,9 +41,21 @@ pub(crate) enum HeaderError {
     TooLong(usize),
 }
 
+/// A stream whose next bytes can be looked at without taking them.
+pub(crate) trait Peek: AsyncRead + Unpin {
+    /// Waits for bytes and copies them; 0 at the end.
+    fn peek(&mut self, buffer: &mut [u8]) -> impl Future<Output = std::io::Result<usize>> + Send;
+}
+
+impl Peek for TcpStream {
+    async fn peek(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        TcpStream::peek(self, buffer).await
+    }
+}
+
 /// Reads the header; gives the address of the real peer, or `None` when the load
 /// balancer speaks for itself (a health check) or does not know.
-pub(crate) async fn read(stream: &mut TcpStream) -> Result<Option<IpAddr>, HeaderError> {
+pub(crate) async fn read(stream: &mut impl Peek) -> Result<Option<IpAddr>, HeaderError> {
     let mut start = [0u8; v2::PROTOCOL_PREFIX.len()];
     stream.read_exact(&mut start).await?;
     if start == v2::PROTOCOL_PREFIX {
@@ -57,7 +69,7 @@ pub(crate) async fn read(stream: &mut TcpStream) -> Result<Option<IpAddr>, Heade
     }
 }
 
-async fn read_v2(stream: &mut TcpStream, start: &[u8]) -> Result<Vec<u8>, HeaderError> {
+async fn read_v2(stream: &mut impl Peek, start: &[u8]) -> Result<Vec<u8>, HeaderError> {
     let mut header = start.to_vec();
     header.resize(V2_FIXED_BYTES, 0);
     stream.read_exact(&mut header[start.len()..]).await?;
@@ -70,7 +82,7 @@ async fn read_v2(stream: &mut TcpStream, start: &[u8]) -> Result<Vec<u8>, Header
     Ok(header)
 }
 
-async fn read_v1(stream: &mut TcpStream, start: &[u8]) -> Result<Vec<u8>, HeaderError> {
+async fn read_v1(stream: &mut impl Peek, start: &[u8]) -> Result<Vec<u8>, HeaderError> {
     let mut header = start.to_vec();
     let mut ahead = [0u8; V1_MAX_BYTES];
     loop {
@@ -109,6 +121,67 @@ fn source_v2(header: &v2::Header<'_>) -> Option<IpAddr> {
             Some(addresses.source_address.into())
         }
         _ => None,
+    }
+}
+
+/// Reads a header that comes in pieces of `piece` bytes; gives the real peer and what was
+/// left behind the header, or `None` where there is no header.
+#[cfg(any(test, fuzzing))]
+#[allow(unreachable_pub, reason = "reachable where cfg(fuzzing) is set")]
+pub fn fuzz(bytes: &[u8], piece: usize) -> Option<(Option<IpAddr>, &[u8])> {
+    let mut pieces = pieces::Pieces::new(bytes, piece);
+    let source = futures::FutureExt::now_or_never(read(&mut pieces));
+    let source = source.expect("bytes in memory are there").ok()?;
+    Some((source, pieces.rest()))
+}
+
+#[cfg(any(test, fuzzing))]
+mod pieces {
+    use std::io::Result;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tokio::io::{AsyncRead, ReadBuf};
+
+    use super::Peek;
+
+    /// Bytes that come a few at a time.
+    pub(super) struct Pieces<'a> {
+        rest: &'a [u8],
+        piece: usize,
+    }
+
+    impl<'a> Pieces<'a> {
+        pub(super) fn new(rest: &'a [u8], piece: usize) -> Self {
+            let piece = piece.max(1);
+            Pieces { rest, piece }
+        }
+
+        pub(super) fn rest(self) -> &'a [u8] {
+            self.rest
+        }
+    }
+
+    impl AsyncRead for Pieces<'_> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<Result<()>> {
+            let size = self.rest.len().min(self.piece).min(buffer.remaining());
+            let (now, later) = self.rest.split_at(size);
+            buffer.put_slice(now);
+            self.rest = later;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl Peek for Pieces<'_> {
+        async fn peek(&mut self, buffer: &mut [u8]) -> Result<usize> {
+            let size = self.rest.len().min(self.piece).min(buffer.len());
+            buffer[..size].copy_from_slice(&self.rest[..size]);
+            Ok(size)
+        }
     }
 }
 
@@ -207,6 +280,18 @@ mod tests {
         ] {
             let (found, _) = exchange(vec![bad.clone()]).await;
             assert!(found.is_err(), "{bad:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_in_any_pieces_give_the_same(
+            head in proptest::sample::select(vec![&b"PROXY TCP4 "[..], b"PROXY ", v2::PROTOCOL_PREFIX, b""]),
+            tail in proptest::collection::vec(proptest::num::u8::ANY, 0..200),
+            piece in 1_usize..120,
+        ) {
+            let bytes = [head, &tail].concat();
+            proptest::prop_assert_eq!(fuzz(&bytes, piece), fuzz(&bytes, usize::MAX));
         }
     }
 }

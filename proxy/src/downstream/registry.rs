@@ -67,9 +67,13 @@ impl Registry {
     }
 
     /// Enters a connection. A full server asks its oldest connection without an
-    /// accepted share to leave; `None` when there is none.
+    /// accepted share to leave; `None` when there is none, or when as many as may be here
+    /// are leaving already: while the disk hangs they cannot.
     pub(crate) fn enter(self: &Arc<Self>, tls: bool, unix_ms: u64) -> Option<Entered> {
         let mut inner = self.lock();
+        if inner.leaving >= self.max_connections {
+            return None;
+        }
         let staying = inner.by_number.len().saturating_sub(inner.leaving);
         if staying >= self.max_connections && !inner.evict_one() {
             return None;
@@ -320,6 +324,16 @@ mod tests {
         assert_eq!(registry.lock().leaving, 0);
         let _one = registry.enter(false, 0).unwrap();
         assert_eq!(registry.len(), 1);
+    }
+
+    #[test]
+    fn those_who_take_long_to_leave_are_bounded_too() {
+        let registry = Registry::new(3);
+        let mut entered: Vec<_> = (0..20).filter_map(|_| registry.enter(false, 0)).collect();
+        assert_eq!((entered.len(), registry.len()), (6, 6));
+        // One of the first three, which were asked to leave, has left.
+        drop(entered.remove(0));
+        assert!(registry.enter(false, 0).is_some());
     }
 
     #[test]

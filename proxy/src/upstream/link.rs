@@ -201,6 +201,11 @@ impl Link {
             if matches!(event, Event::Job(_)) {
                 self.established_ms.get_or_insert_with(monotonic_ms);
             }
+            if matches!(event, Event::MaskChanged(_)) {
+                // The last one counts; a pool may say it a million times before its first job.
+                self.events
+                    .retain(|event| !matches!(event, Event::MaskChanged(_)));
+            }
             let only_for_the_log = matches!(event, Event::Ignored(_) | Event::Message(_));
             if self.events.len() < MAX_EVENTS || !only_for_the_log {
                 self.events.push(event);

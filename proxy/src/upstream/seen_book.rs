@@ -1,5 +1,6 @@
 //! Which hashes were credited, by what they commit to: two jobs that differ in nothing
-//! but id and ntime can give the same hash, also over reconnects. Pure.
+//! but what the miner or a candidate of the share check can choose can give the same
+//! hash, also over reconnects. Pure.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -70,23 +71,19 @@ impl SeenBook {
     }
 }
 
-/// All that a hash commits to and that the miner does not choose. Each part goes in
+/// All that a hash commits to whatever is chosen. Chosen are the nonce and the time,
+/// the version, of which two readings are tried inside the mask, and the extranonces,
+/// of which shortly after a change the old and the new are tried for either job: with
+/// one set for each, a header of both jobs would be credited twice. Each part goes in
 /// with its length, so that no two jobs' parts run together to the same bytes.
 fn fingerprint(job: &NewJob) -> [u8; 32] {
     let mut hash = Sha256::new();
     let notify = &job.notify;
-    hash.update(notify.version.to_le_bytes());
     hash.update(notify.nbits.to_le_bytes());
-    for part in [
-        &notify.prev_hash[..],
-        &job.extranonce1,
-        &notify.coinb1,
-        &notify.coinb2,
-    ] {
+    for part in [&notify.prev_hash[..], &notify.coinb1, &notify.coinb2] {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    hash.update((job.extranonce2_size as u64).to_le_bytes());
     for branch in &notify.merkle_branch {
         hash.update(branch);
     }
@@ -109,15 +106,16 @@ mod tests {
     }
 
     #[test]
-    fn only_id_time_and_difficulty_may_differ() {
+    fn what_is_chosen_and_what_is_not_hashed_may_differ() {
         same(true, |_| ());
         same(true, |job| job.notify.ntime += 30);
         same(true, |job| job.notify.clean_jobs = true);
         same(true, |job| job.version_mask = 0);
-        same(false, |job| job.notify.version += 1);
+        same(true, |job| job.notify.version ^= 0x2000);
+        same(true, |job| job.extranonce1 = [1].into());
+        same(true, |job| job.extranonce2_size -= 1);
         same(false, |job| job.notify.nbits += 1);
         same(false, |job| job.notify.prev_hash[31] = 0);
-        same(false, |job| job.extranonce1 = [1].into());
         same(false, |job| job.notify.merkle_branch = [[5; 32]].into());
         same(false, |job| job.notify.merkle_branch[1] = [0; 32]);
         same(false, |job| {
@@ -128,7 +126,7 @@ mod tests {
 
     fn numbered(number: u32) -> NewJob {
         let mut job = new_job("numbered");
-        job.notify.version = number;
+        job.notify.nbits = number;
         job
     }
 

@@ -11,6 +11,10 @@ use crate::wire::JobId;
 /// The oldest is forgotten when there are more, and its shares are stale.
 const MAX_JOBS: usize = 32;
 
+/// How far ahead of the clock a job told again begins: a device that rolls the time may
+/// go on with the old one for a moment without leaving that one's times.
+const ROLL_AHEAD_SECS: u32 = 10;
+
 /// What a session was told in one `mining.notify`.
 #[derive(Debug)]
 pub(crate) struct ToldJob {
@@ -43,7 +47,14 @@ impl ToldJob {
 #[derive(Debug)]
 pub(crate) enum Lookup<'a> {
     /// A job whose shares count.
-    Alive(&'a ToldJob),
+    Alive {
+        /// The job.
+        told: &'a ToldJob,
+        /// The time from which on a header belongs to a later notify of the same headers.
+        /// A header that could be submitted under either of two names would be submitted
+        /// under the one that pays best for its hash, which was found already.
+        ntime_before: Option<u32>,
+    },
     /// A job that is over.
     Stale,
     /// A job that the session was never told of.
@@ -96,9 +107,11 @@ impl JobTable {
             (None, _) => job.ntime,
             (Some(latest), None) if latest < job.ntime => job.ntime,
             (Some(latest), None) => latest.saturating_add(1),
-            (Some(latest), Some(_)) => latest
-                .saturating_add(1)
-                .max(job.ntime.saturating_add(age_secs).saturating_add(1)),
+            (Some(latest), Some(_)) => latest.saturating_add(1).max(
+                job.ntime
+                    .saturating_add(age_secs)
+                    .saturating_add(ROLL_AHEAD_SECS),
+            ),
         };
         self.told.retain(|told| told.job.is_alive());
         if self.told.len() >= MAX_JOBS {
@@ -116,12 +129,27 @@ impl JobTable {
 
     /// Finds what `id` names.
     pub(crate) fn find(&self, id: JobId) -> Lookup<'_> {
-        match self.told.iter().rev().find(|told| told.id() == id) {
-            Some(told) if told.job.is_alive() => Lookup::Alive(told),
+        let mut later_first = self.told.iter().rev();
+        match later_first.find(|told| told.id() == id) {
+            Some(told) if told.job.is_alive() => Lookup::Alive {
+                told,
+                ntime_before: self.ntime_before(told),
+            },
             Some(_) => Lookup::Stale,
             None if (1..=self.newest_sequence).contains(&id.sequence) => Lookup::Stale,
             None => Lookup::Unknown,
         }
+    }
+
+    /// The least time of a notify of the same headers that is later than `told`: their
+    /// times grow with each.
+    fn ntime_before(&self, told: &ToldJob) -> Option<u32> {
+        self.told
+            .iter()
+            .filter(|other| Arc::ptr_eq(&other.job.seen, &told.job.seen))
+            .map(|other| other.ntime)
+            .filter(|&ntime| ntime > told.ntime)
+            .min()
     }
 
     /// Lets go of what is over.

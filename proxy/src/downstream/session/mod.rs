@@ -13,8 +13,15 @@ mod submit;
 mod telling;
 mod turn;
 
+#[cfg(any(test, fuzzing))]
+mod script;
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, fuzzing))]
+mod world;
+
+#[cfg(fuzzing)]
+pub use script::run as run_script;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -293,11 +300,6 @@ impl Session {
             Stage::Handshake(_) => None,
             Stage::Authorized(authorized) => Some(authorized),
         }
-    }
-
-    /// True once a hash of it was credited, whatever became of it on the disk.
-    pub(crate) fn has_credited(&self) -> bool {
-        self.sequence > 0
     }
 
     /// How many shares wait for the disk.

@@ -56,11 +56,14 @@ impl Session {
             .as_ref()
             .filter(|_| self.subscribed)
             .ok_or(Reject::NotSubscribed)?;
-        let told = match self.jobs.find(submit.job.ok_or(Reject::JobNotFound)?) {
-            Lookup::Alive(told) => told,
+        let (told, ntime_before) = match self.jobs.find(submit.job.ok_or(Reject::JobNotFound)?) {
+            Lookup::Alive { told, ntime_before } => (told, ntime_before),
             Lookup::Stale => return Err(Reject::Stale),
             Lookup::Unknown => return Err(Reject::JobNotFound),
         };
+        if ntime_before.is_some_and(|before| submit.ntime >= before) {
+            return Err(Reject::NtimeOutOfRange);
+        }
         let (candidates, count) = candidates(seat, &told.job, now_ms);
         let accepted = check::check(&CheckInput {
             job: &told.job,

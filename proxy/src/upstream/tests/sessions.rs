@@ -161,6 +161,24 @@ async fn garbage_is_passed_over_and_endless_lines_are_not() {
 }
 
 #[tokio::test]
+async fn masks_without_end_before_the_first_job_come_to_the_last_one() {
+    let pool = Pool::new().await;
+    let harness = Harness::start(config(&[&pool]));
+    let mut peer = pool.accept().await;
+    peer.handshake("aabb", 8).await;
+    for mask in 0..2_000_u32 {
+        let mask = format!("{:08x}", 0x2000 * (mask % 8));
+        peer.call("mining.set_version_mask", json!([mask])).await;
+    }
+    peer.call("mining.set_version_mask", json!(["00ffe000"]))
+        .await;
+    peer.notify("first", true).await;
+    let lease = harness.lease().await;
+    assert_eq!(lease.view().borrow().version_mask, 0x00ff_e000);
+    harness.stop().await;
+}
+
+#[tokio::test]
 async fn reconnect_is_followed_on_the_same_host_alone() {
     let (pool, other) = (Pool::new().await, Pool::new().await);
     let harness = Harness::start(config(&[&pool]));

@@ -89,7 +89,7 @@ fn a_push_repeats_the_job_under_a_new_name_with_a_later_time() {
     assert_eq!(kinds, ["reply 4", "mining.set_difficulty", "mining.notify"]);
     let notify = &heard[2]["params"];
     assert_eq!(notify[0], "1r1");
-    assert_eq!(notify[7], format!("{:08x}", NTIME + 5));
+    assert_eq!(notify[7], format!("{:08x}", NTIME + 14));
     assert_eq!(notify[8], false);
 }
 
@@ -110,6 +110,40 @@ fn each_job_keeps_the_target_it_was_told_with() {
         heard.last().unwrap()["error"],
         json!([23, "low difficulty share", null])
     );
+}
+
+#[test]
+fn a_hash_cannot_choose_the_name_that_pays_best() {
+    let mut world = World::mining(EVERY_HASH);
+    // The same headers under two names, the second for twice the difficulty.
+    world.rules.min_difficulty = difficulty(EVERY_HASH / 2.0);
+    world.session = Session::new(&world.rules, 0);
+    world
+        .say(&suggest(1, EVERY_HASH / 2.0))
+        .and_then(|()| world.say(&configure(2)))
+        .unwrap();
+    world.say(&subscribe(3, "x")).unwrap();
+    world.say(&authorize(4, MINER)).unwrap();
+    world.wait(61_000).unwrap();
+    world.say(&suggest(5, EVERY_HASH)).unwrap();
+    let heard = world.heard();
+    let later = &heard.last().unwrap()["params"];
+    assert_eq!(later[0], "1r1");
+    let ntime = u32::from_str_radix(later[7].as_str().unwrap(), 16).unwrap();
+    // Each header has one name, whatever its hash is worth under the other.
+    world.say(&submit_at(10, "1", ntime, 1)).unwrap();
+    world.say(&submit_at(11, "1", ntime - 1, 2)).unwrap();
+    world.say(&submit_at(12, "1r1", ntime, 3)).unwrap();
+    world.say(&submit_at(13, "1r1", ntime - 1, 4)).unwrap();
+    let refused: Vec<_> = world
+        .heard()
+        .iter()
+        .map(|line| line["id"].clone())
+        .collect();
+    assert_eq!(refused, [json!(10), json!(13)]);
+    let work = |number: f64| Assigned::of(difficulty(number)).work;
+    let credited: Vec<_> = world.records().iter().map(|record| record.work).collect();
+    assert_eq!(credited, [work(EVERY_HASH / 2.0), work(EVERY_HASH)]);
 }
 
 #[test]

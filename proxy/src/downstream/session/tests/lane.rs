@@ -83,6 +83,42 @@ fn a_bitaxe_keeps_its_connection_when_the_extranonce_changes() {
     assert_eq!(prefixes, [1, 2]);
 }
 
+#[test]
+fn a_header_of_two_jobs_is_credited_once_across_an_extranonce_change() {
+    let mut world = World::mining(EVERY_HASH);
+    // The pool changes the extranonce1 and gives the same work again, as the books know.
+    let (old, seen) = {
+        let job = &world.lane.view.jobs[0];
+        (job.coinb1.clone(), job.seen.clone())
+    };
+    let job = NewJob {
+        generation: 2,
+        seen,
+        ..NewJob::numbered(2, EVERY_HASH)
+    };
+    let mut job = std::sync::Arc::into_inner(job.make()).unwrap();
+    job.coinb1 = old;
+    let job = Arc::new(job);
+    world
+        .change(|view| {
+            view.generation = 2;
+            view.extranonce1 = job.extranonce1.clone();
+            view.jobs = view.jobs.iter().cloned().chain([job]).collect();
+        })
+        .unwrap();
+    let heard = world.heard();
+    let ntime = u32::from_str_radix(heard[1]["params"][7].as_str().unwrap(), 16).unwrap();
+    for job in ["2", "1"] {
+        for ntime in [ntime, ntime - 1] {
+            world.say(&submit_at(10, job, ntime, 1)).unwrap();
+        }
+    }
+    let hashes: std::collections::BTreeSet<_> =
+        world.records().iter().map(|record| record.hash).collect();
+    assert_eq!(hashes.len(), world.records().len());
+    assert_eq!(world.records().len(), 2);
+}
+
 #[track_caller]
 fn keeps(user_agent: &str, extra: Option<&str>, kept: bool) {
     let mut world = World::new(EVERY_HASH);

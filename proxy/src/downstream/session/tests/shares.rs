@@ -205,7 +205,7 @@ fn jobs_of_a_session_are_bounded_and_the_dead_are_let_go() {
     ));
     assert!(matches!(
         world.session.jobs.find(JobId::shared(199)),
-        Lookup::Alive(_)
+        Lookup::Alive { .. }
     ));
     world
         .job(NewJob {
