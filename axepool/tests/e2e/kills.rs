@@ -52,6 +52,9 @@ async fn kills_at_random_moments_cost_no_share_that_was_answered() {
         compare(key, told, sums.get(&key.npub), u64::from(kills));
     }
     assert_eq!(sums.len(), told.len());
+    // Else the kills met nobody at work.
+    let lost: u64 = told.iter().map(|(_, told)| told.lost).sum();
+    assert!(lost >= u64::from(kills / 2), "{lost} in flight");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

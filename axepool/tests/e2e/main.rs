@@ -21,6 +21,7 @@ mod world;
 mod credit_once;
 mod difficulty;
 mod disk;
+mod door;
 mod epochs;
 mod fallback;
 mod hostile;
