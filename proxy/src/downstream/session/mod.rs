@@ -302,6 +302,11 @@ impl Session {
         }
     }
 
+    /// True once a hash of it was credited, whatever became of it on the disk.
+    pub(crate) fn has_credited(&self) -> bool {
+        self.sequence > 0
+    }
+
     /// How many shares wait for the disk.
     pub(crate) fn pending(&self) -> usize {
         self.pending.len()

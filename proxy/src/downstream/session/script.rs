@@ -1,6 +1,8 @@
 //! Runs a session through a script of lines and events, and watches that what must never
 //! happen does not: the fuzz target, and a property test with better scripts.
 
+#![allow(clippy::unwrap_used, reason = "a panic is what both look for")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

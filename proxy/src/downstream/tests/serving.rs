@@ -53,6 +53,44 @@ async fn a_share_is_checked_forwarded_stored_and_answered() {
     house.stop().await;
 }
 
+/// Connects, mines so many shares and leaves; gives the extranonce1 that it had.
+async fn visit(house: &House, shares: u32) -> String {
+    let mut device = house.device().await;
+    device
+        .send("{\"id\":1,\"method\":\"mining.subscribe\",\"params\":[]}\n")
+        .await;
+    device.send(&(authorize(2, MINER) + "\n")).await;
+    let subscribed = device.expect("1").await;
+    let job = device.expect("mining.notify").await;
+    let job = job["params"][0].as_str().unwrap();
+    for share in 0..shares {
+        let line = json!({"id": 9, "method": "mining.submit",
+            "params": [MINER, job, "0000000001", "66000000", format!("{share:08x}")]});
+        device.send(&format!("{line}\n")).await;
+        assert_eq!(device.expect("9").await["result"], true);
+    }
+    drop(device);
+    house.metric_becomes("connections", "", 0.0).await;
+    subscribed["result"][1].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_prefix_rests_only_after_who_was_credited_with_it() {
+    let house = House::start(config()).await;
+    let first = visit(&house, 0).await;
+    assert_eq!(
+        visit(&house, 2).await,
+        first,
+        "who only looked leaves it free"
+    );
+    assert_ne!(
+        visit(&house, 0).await,
+        first,
+        "its job lives, and work was done with it"
+    );
+    house.stop().await;
+}
+
 #[tokio::test]
 async fn lines_may_come_in_any_pieces() {
     let house = House::start(config()).await;
