@@ -87,7 +87,7 @@ pub enum WalletError {
     )]
     PaymentPending,
     /// The payment did not go through.
-    #[error("the payment failed; the ecash is back in the wallet ({0})")]
+    #[error("the payment was not made, and its ecash stays in the wallet: {0}")]
     PaymentFailed(String),
     /// A token that cannot be read, or not taken.
     #[error("the token: {0}")]

@@ -198,7 +198,10 @@ impl Purse {
             prepared => prepared.map_err(self.error())?,
         };
         let operation = prepared.operation_id();
-        match prepared.confirm().await {
+        // cdk asks a mint that is away for ever. To stop asking loses nothing: the
+        // payment is written down.
+        let confirmed = tokio::time::timeout(self.patience, prepared.confirm()).await;
+        match confirmed.unwrap_or(Err(cdk::Error::PendingQuote)) {
             Ok(melted) if melted.state() == MeltQuoteState::Paid => Ok(Paid {
                 amount_sat: melted.amount().to_u64(),
                 fee_sat: melted.fee_paid().to_u64(),

@@ -1,5 +1,7 @@
 //! The ecash of one mint: its balance, tokens out and in.
 
+use std::time::Duration;
+
 use cdk::wallet::{BaseHttpClient, SendOptions, Wallet, WalletBuilder};
 use cdk_common::mint_url::MintUrl;
 use cdk_common::nuts::{CurrencyUnit, MintInfo, Token};
@@ -13,11 +15,15 @@ use crate::transport::Bounded;
 
 pub use crate::recover::Recovered;
 
+/// A payment over lightning is made or given up within a minute, as a rule.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// The ecash of one mint.
 pub struct Purse {
     pub(crate) mint: MintUrl,
     pub(crate) wallet: Wallet,
     pub(crate) pool: PoolClient,
+    pub(crate) patience: Duration,
 }
 
 /// A token that was sent and, as far as is known, not taken.
@@ -48,12 +54,19 @@ impl Purse {
             mint: mint.clone(),
             wallet,
             pool: PoolClient::new(mint.clone(), transport),
+            patience: PATIENCE,
         })
     }
 
     /// The mint's address.
     pub fn mint(&self) -> &MintUrl {
         &self.mint
+    }
+
+    /// How long [`Purse::pay`] waits for an outcome before it says that it is not known
+    /// yet; two minutes otherwise.
+    pub fn wait_at_most(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// Satoshis that can be spent.

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Subcommand;
@@ -60,6 +61,9 @@ enum WalletCommand {
         /// How many sat, where it does not say so itself
         #[arg(value_name = "SAT", value_parser = clap::value_parser!(u64).range(1..))]
         amount: Option<u64>,
+        /// Seconds to wait for the outcome
+        #[arg(long, value_name = "S", default_value_t = 120)]
+        wait: u64,
     },
     /// List tokens that were sent and not taken yet
     Sent,
@@ -136,9 +140,10 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         WalletCommand::Receive { token, key } => receive(&args.place, mint, &token, key),
-        WalletCommand::Pay { to, amount } => {
+        WalletCommand::Pay { to, amount, wait } => {
             let to: Destination = to.parse()?;
-            let (_home, purse) = open(&args.place, mint)?;
+            let (_home, mut purse) = open(&args.place, mint)?;
+            purse.wait_at_most(Duration::from_secs(wait));
             let paid = block_on(async { Ok(purse.pay(&to, amount).await?) })?;
             output::line(format!(
                 "paid {} sat, fee {} sat{}",

@@ -266,12 +266,13 @@ impl TestMint {
         let mut tx = self.cdk.localstore().begin_transaction().await.unwrap();
         tx.add_mint_quote(quote).await.unwrap();
         tx.commit().await.unwrap();
-        let mut pool = self.pool.lock().unwrap();
-        pool.quotes
+        self.pool
+            .lock()
+            .unwrap()
+            .quotes
             .entry(key.public_hex())
             .or_default()
             .push(id.clone());
-        drop(pool);
         if sat > 0 {
             self.pay(&id, sat).await;
         }

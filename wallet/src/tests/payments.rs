@@ -1,4 +1,6 @@
-use cdk_common::nuts::MeltQuoteState;
+use std::time::Duration;
+
+use cdk_common::nuts::{MeltQuoteState, PaymentMethod};
 use cdk_fake_wallet::{FakeInvoiceDescription, create_fake_invoice};
 
 use super::mint::{Fault, Options, TestMint};
@@ -64,12 +66,22 @@ async fn all_there_is_goes_when_it_is_enough() {
     let mint = TestMint::start(with_lightning()).await;
     let dir = tempfile::tempdir().unwrap();
     let (_home, purse) = rich(&mint, dir.path(), 5000).await;
-    // The fake node reads any offer; this is BOLT 12's smallest example.
-    let offer = "lno1pgx37enxv4jsyqcqpdyk6uqmwe5k76m0wfjsugznu2jdvuwyvelhv4jjfvj6lu0v7vm4nfsv0fn5jpjhc6xg5gxe0xpzagv8gh3sfvtup";
-    let Ok(offer) = offer.parse::<Destination>() else {
-        panic!("an offer by its form")
-    };
+    // An offer of somebody else's mint is as good as anybody's.
+    let other = TestMint::start(with_lightning()).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (_theirs, payee) = other.open(elsewhere.path()).await;
+    let asked = payee
+        .wallet
+        .mint_quote(PaymentMethod::BOLT12, None, None, None)
+        .await;
+    let offer: Destination = asked.unwrap().request.parse().unwrap();
     assert_eq!(purse.pay_all(&offer, 5001).await.unwrap(), None);
+    assert_eq!(purse.balance_sat().await.unwrap(), 5000);
+    let paid = purse.pay_all(&offer, 5000).await.unwrap().unwrap();
+    let left = purse.balance_sat().await.unwrap();
+    assert_eq!(paid.amount_sat + paid.fee_sat + left, 5000);
+    // One percent is what the node asks to have in reserve.
+    assert!(paid.amount_sat >= 4900, "{paid:?}");
 }
 
 #[tokio::test]
@@ -90,7 +102,8 @@ async fn a_payment_whose_answer_is_lost_is_made_once() {
     for number in 0..12 {
         for fault in [Fault::Before(number), Fault::After(number)] {
             let dir = tempfile::tempdir().unwrap();
-            let (home, purse) = rich(&mint, dir.path(), 1000).await;
+            let (home, mut purse) = rich(&mint, dir.path(), 1000).await;
+            purse.wait_at_most(Duration::from_millis(500));
             let to = invoice(300);
             mint.fault(fault);
             let cut = purse.pay(&to, None).await;
