@@ -161,8 +161,8 @@ impl BookTables {
         let (zero, last) = (key([0; 32]), key([0xff; 32]));
         let wanted = key(from.map_or([0; 32], |miner| miner.x_only_bytes()));
         // The chunk that `from` is in begins at or before it.
-        let before = self.allocations.range::<&[u8; 40]>(&zero..=&wanted)?;
-        let start = before.rev().next().transpose()?;
+        let mut before = self.allocations.range::<&[u8; 40]>(&zero..=&wanted)?;
+        let start = before.next_back().transpose()?;
         let start = start.map_or(zero, |(key, _)| *key.value());
         for chunk in self.allocations.range::<&[u8; 40]>(&start..=&last)? {
             for row in read_allocations(chunk?.1.value()) {
@@ -192,11 +192,7 @@ impl BookTables {
         after: u64,
         limit: usize,
     ) -> Result<Vec<(u64, Posting)>, StoreError> {
-        let before = self
-            .postings
-            .range(..=after.saturating_add(1))?
-            .rev()
-            .next();
+        let before = self.postings.range(..=after.saturating_add(1))?.next_back();
         let start = before.transpose()?.map_or(0, |(first, _)| first.value());
         let mut keys: BTreeMap<u64, PayoutKey> = BTreeMap::new();
         let mut out = Vec::new();

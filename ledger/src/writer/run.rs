@@ -18,13 +18,16 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// After the stop: how long one who holds a place may take to use it.
 const LAST_ENTRIES: Duration = Duration::from_secs(2);
 
+/// Who waits for a booking.
+type Told = oneshot::Sender<Result<(), LedgerError>>;
+
 /// The entries of a batch and who waits for them, side by side.
 #[derive(Default)]
 struct Inbox {
     messages: Vec<Message>,
     entries: Vec<Entry>,
     replies: Vec<Reply>,
-    bookings: Vec<(Box<Booking>, oneshot::Sender<Result<(), LedgerError>>)>,
+    bookings: Vec<(Box<Booking>, Told)>,
     stopped: bool,
 }
 
