@@ -80,10 +80,11 @@ impl Lightning {
                 return Err(NodeError::Failed(format!("it has no channel {id}")));
             };
             let (id, peer) = (UserChannelId(id), channel.counterparty_node_id);
-            Ok(match how {
+            match how {
                 Close::Together => node.close_channel(&id, peer)?,
                 Close::ByForce => node.force_close_channel(&id, peer, None)?,
-            })
+            }
+            Ok(())
         });
         closed.await?
     }

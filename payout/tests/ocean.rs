@@ -1,6 +1,9 @@
 //! The watch over OCEAN's blocks against a chain source and an API that are late, silent
 //! or wrong, over HTTP as they really are.
 
+// A test's helpers may stop it, as its own body may.
+#![allow(clippy::unwrap_used)]
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 

@@ -87,16 +87,16 @@ fn builder(
     seed: &Seed,
     runtime: Handle,
 ) -> Result<Builder, BuildError> {
-    let mut config = Config::default();
-    config.network = settings.network;
-    config.storage_dir_path = text(&settings.storage_dir);
-    config
-        .trusted_peers_0conf
-        .clone_from(&settings.peers.zero_conf);
-    config.anchor_channels_config = Some(AnchorChannelsConfig {
-        trusted_peers_no_reserve: settings.anchors.trusted.clone(),
-        per_channel_reserve_sats: settings.anchors.reserve_sat,
-    });
+    let config = Config {
+        network: settings.network,
+        storage_dir_path: text(&settings.storage_dir),
+        trusted_peers_0conf: settings.peers.zero_conf.clone(),
+        anchor_channels_config: Some(AnchorChannelsConfig {
+            trusted_peers_no_reserve: settings.anchors.trusted.clone(),
+            per_channel_reserve_sats: settings.anchors.reserve_sat,
+        }),
+        ..Config::default()
+    };
     let mut builder = Builder::from_config(config);
     builder.set_runtime(runtime);
     builder.set_entropy_bip39_mnemonic(seed.mnemonic(), None);

@@ -23,16 +23,20 @@ pub enum MakeError {
     #[error("the node's keys: {0}")]
     Keys(String),
     /// The words are not those of the running node.
-    #[error("the words are those of {ours}, the node is {node}")]
-    OtherNode {
-        /// Whose the words are.
-        ours: PublicKey,
-        /// The node.
-        node: PublicKey,
-    },
+    #[error("the words are those of {}, the node is {}", .0.ours, .0.node)]
+    OtherNode(Box<OtherNode>),
     /// LDK's reason.
     #[error("building the offer: {0}")]
     Build(String),
+}
+
+/// Words that belong to another node.
+#[derive(Debug)]
+pub struct OtherNode {
+    /// Whose the words are.
+    pub ours: PublicKey,
+    /// The node.
+    pub node: PublicKey,
 }
 
 /// An offer of `node` for any amount, without an end, with OCEAN's description. Each
@@ -49,7 +53,7 @@ pub(super) fn make(
         .get_node_id(Recipient::Node)
         .map_err(|()| MakeError::Keys("no node id".into()))?;
     if ours != node {
-        return Err(MakeError::OtherNode { ours, node });
+        return Err(MakeError::OtherNode(Box::new(OtherNode { ours, node })));
     }
     let secp = Secp256k1::new();
     let nonce = Nonce::from_entropy_source(&keys);

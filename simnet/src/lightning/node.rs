@@ -262,9 +262,11 @@ impl OceanNode {
 fn start(options: &OceanNodeOptions) -> Result<Node> {
     std::fs::create_dir_all(&options.dir)?;
     let dir = options.dir.to_string_lossy().into_owned();
-    let mut config = Config::default();
-    config.network = Network::Regtest;
-    config.storage_dir_path = dir.clone();
+    let config = Config {
+        network: Network::Regtest,
+        storage_dir_path: dir.clone(),
+        ..Config::default()
+    };
     let mut builder = Builder::from_config(config);
     let chain = options.chain;
     builder.set_chain_source_bitcoind_rpc(
