@@ -3,6 +3,7 @@
 mod check_config;
 mod demo;
 mod epochs;
+mod key;
 mod load;
 mod miners;
 mod mint;
@@ -10,6 +11,8 @@ mod place;
 mod run;
 mod sim;
 mod status;
+mod sweep;
+mod wallet;
 
 use std::process::ExitCode;
 
@@ -51,6 +54,9 @@ enum Command {
     Demo(demo::Args),
     Load(load::Args),
     Sim(sim::Args),
+    Key(key::Args),
+    Sweep(sweep::Args),
+    Wallet(wallet::Args),
 }
 
 impl Cli {
@@ -61,6 +67,8 @@ impl Cli {
     pub fn run(self) -> Result<ExitCode> {
         let quiet = match &self.command {
             Command::Run(_) => "info",
+            // What cdk has to say of a mint, the command says better.
+            Command::Sweep(_) | Command::Wallet(_) => "warn,cdk=off",
             _ => "warn",
         };
         crate::logs::start(self.log.as_deref().unwrap_or(quiet))?;
@@ -74,6 +82,9 @@ impl Cli {
             Command::Demo(args) => demo::run(args),
             Command::Load(args) => load::run(args),
             Command::Sim(args) => sim::run(args),
+            Command::Key(args) => key::run(args),
+            Command::Sweep(args) => sweep::run(args),
+            Command::Wallet(args) => wallet::run(args),
         }
     }
 }
