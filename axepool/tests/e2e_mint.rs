@@ -251,7 +251,7 @@ async fn a_quote_waits_until_it_is_worth_a_row() {
             seen_below += 1;
         }
         assert!(Instant::now() < deadline, "no quote for work {work}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(seen_below > 0, "it was never seen below the bound");
     assert_eq!(

@@ -45,7 +45,7 @@ pub(super) fn read(section: &mut Section<'_>, pool: &Pool, base: &Path) -> MintS
 }
 
 /// It stands in wallets.
-fn line(text: &String) -> Result<(), Refusal> {
+fn line(text: &str) -> Result<(), Refusal> {
     const MOST: usize = 200;
     if text.trim().is_empty() || text.chars().count() > MOST || text.chars().any(char::is_control) {
         return Err(Refusal::new(

@@ -130,7 +130,9 @@ impl Minting {
             let Some(config) = &self.config else {
                 return;
             };
-            if let Some(mint) = cancel.run_until_cancelled(self.open(config, &routes)).await {
+            if let Some(mint) =
+                Box::pin(cancel.run_until_cancelled(self.open(config, &routes))).await
+            {
                 self.serve(mint, cancel.clone()).await;
             }
         };

@@ -71,7 +71,7 @@ impl PoolSetup {
         format!(
             "[pool]\nnetwork = \"regtest\"\n\
              [metrics]\nlisten = \"127.0.0.1:0\"\n\
-             [http]\nlisten = \"127.0.0.1:0\"\n\
+             [http]\nlisten = \"127.0.0.1:0\"\nrequest_burst_per_address = 1000000\n\
              [upstream]\nurls = [{}]\naddress = \"{ADDRESS}\"\n{}\n\
              [stratum]\nlisten = \"{}\"\n{}\n",
             urls.join(", "),
