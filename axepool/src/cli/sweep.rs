@@ -111,11 +111,11 @@ async fn watch(purse: &Purse, job: &Job, every: Duration) -> Result<ExitCode> {
 async fn once(purse: &Purse, job: &Job) -> Result<ExitCode> {
     let mut said = Instant::now();
     let mut progress = |step: Progress| {
-        if let Some(line) = describe(step) {
-            if said.elapsed() >= BETWEEN_LINES {
-                output::remark(line);
-                said = Instant::now();
-            }
+        if let Some(line) = describe(step)
+            && said.elapsed() >= BETWEEN_LINES
+        {
+            output::remark(line);
+            said = Instant::now();
         }
     };
     let swept = purse.sweep(&job.key, &mut progress).await?;
