@@ -11,7 +11,7 @@ counts=(1000 10000)
 rooms=yes
 for option in "$@"; do
     case "$option" in
-        --big) seconds=60 counts=(1000 10000 20000) ;;
+        --big) seconds=60 counts=(1000 10000 50000) ;;
         --load-only) rooms= ;;
         *) die "unknown option '$option': --big or --load-only" ;;
     esac
