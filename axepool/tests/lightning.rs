@@ -2,7 +2,6 @@
 //! pool's as the payout room runs it. What arrives must be booked exactly once, whatever
 //! happens to channels, books and processes between.
 
-#![allow(clippy::unwrap_used, reason = "a failed test is what a panic is for")]
 // A test's helpers may stop it, as its own body may.
 #![allow(clippy::unwrap_used)]
 
