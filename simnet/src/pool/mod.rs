@@ -12,7 +12,6 @@
 //!
 //! let pool = SimPool::start(SimPoolOptions { difficulty: 0.001, ..Default::default() }).await?;
 //! println!("listening on {}", pool.address());
-//! pool.wait_for(std::time::Duration::from_secs(5), |books| books.accepted() >= 3).await?;
 //! pool.wait_for(|books| books.accepted() >= 3, std::time::Duration::from_secs(5)).await?;
 //! # Ok(()) }
 //! ```
