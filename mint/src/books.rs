@@ -23,6 +23,9 @@ pub struct Liabilities {
     pub paid_unissued_sat: Sat,
     /// Payments that the mint refuses for good and that are still owed.
     pub parked_sat: Sat,
+    /// All that quotes were ever paid: no debt of its own, it tells which payments of
+    /// the ledger have not reached the mint yet.
+    pub paid_sat: Sat,
 }
 
 impl Liabilities {
@@ -54,6 +57,7 @@ impl Mint {
                 .clone()
                 .try_fold(Sat::ZERO, Sat::checked_add)
                 .ok_or(Error::AmountOverflow)?,
+            paid_sat: Sat::new(totals.paid_sat),
         };
         let metrics = self.metrics();
         metrics
