@@ -99,7 +99,7 @@ fn look(reader: &Reader, request: &Request) -> Result<Reply, BooksError> {
         }
         Request::Miners { epoch, workers } => miners(reader, *epoch, *workers),
         Request::Suspects => suspects(reader),
-        Request::Status | Request::CloseEpoch | Request::MintParked { .. } => {
+        Request::Status | Request::CloseEpoch | Request::MintParked { .. } | Request::Node(_) => {
             Err(BooksError::NotTheLedgers)
         }
     }

@@ -21,6 +21,16 @@ pub(crate) fn mint_url(data_dir: &Path) -> PathBuf {
     mint(data_dir).join("public_url.json")
 }
 
+/// The offers that were made for OCEAN.
+pub(crate) fn offers(data_dir: &Path) -> PathBuf {
+    data_dir.join("offers.json")
+}
+
+/// What the watch over OCEAN's blocks keeps.
+pub(crate) fn ocean_watch(data_dir: &Path) -> PathBuf {
+    data_dir.join("ocean-watch.json")
+}
+
 /// The socket of the running process.
 pub(crate) fn admin_socket(data_dir: &Path) -> PathBuf {
     data_dir.join("admin.sock")

@@ -5,11 +5,15 @@
 
 mod client;
 mod line;
+mod node;
 mod protocol;
 mod server;
 mod socket;
 
 pub use client::{AskError, ask};
+pub use node::{
+    ChannelRow, Check, Mark, NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer, PeerRow,
+};
 pub use protocol::{
     LedgerStatus, MinerRow, Miners, MintState, MintStatus, Reply, Request, Status, SuspectRow,
     UpstreamStatus,

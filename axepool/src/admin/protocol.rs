@@ -9,6 +9,8 @@ use ledger::{Epoch, EpochId, MinerId, Sat, Tally, Work, Worker};
 use mint::Parked;
 use serde::{Deserialize, Serialize};
 
+use super::node::{NodeReply, NodeRequest};
+
 /// A question or an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
@@ -35,6 +37,8 @@ pub enum Request {
         #[serde(default)]
         retry: bool,
     },
+    /// About the lightning node.
+    Node(NodeRequest),
 }
 
 /// An answer.
@@ -67,6 +71,8 @@ pub enum Reply {
         /// What is left, the oldest first.
         parked: Vec<Parked>,
     },
+    /// To [`Request::Node`].
+    Node(NodeReply),
     /// It could not be done.
     Error {
         /// Why.
@@ -133,6 +139,10 @@ pub struct Status {
     pub ledger: LedgerStatus,
     /// The mint.
     pub mint: MintStatus,
+    /// What the lightning node is doing, in words; `None` when the pool has none.
+    pub node: Option<String>,
+    /// What is wrong beside mining: miners are served all the same.
+    pub beside: Vec<String>,
 }
 
 /// Whether the mint works.

@@ -7,6 +7,8 @@ mod key;
 mod load;
 mod miners;
 mod mint;
+mod node;
+mod offer;
 mod place;
 mod run;
 mod sim;
@@ -51,6 +53,8 @@ enum Command {
     Epochs(epochs::Args),
     Miners(miners::Args),
     Mint(mint::Args),
+    Node(node::Args),
+    Offer(offer::Args),
     Demo(demo::Args),
     Load(load::Args),
     Sim(sim::Args),
@@ -79,6 +83,8 @@ impl Cli {
             Command::Epochs(args) => epochs::run(args),
             Command::Miners(args) => miners::run(args),
             Command::Mint(args) => mint::run(args),
+            Command::Node(args) => node::run(args),
+            Command::Offer(args) => offer::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Load(args) => load::run(args),
             Command::Sim(args) => sim::run(args),

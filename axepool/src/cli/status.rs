@@ -89,8 +89,12 @@ fn render(status: &Status) -> String {
         ),
     );
     row("mint", mint(&status.mint));
-    if let Some(failing) = &status.mint.failing {
-        row("", format!("    {failing}"));
+    row(
+        "node",
+        status.node.clone().unwrap_or_else(|| "none".to_owned()),
+    );
+    for trouble in &status.beside {
+        row("beside", trouble.clone());
     }
     match status.not_ready.split_first() {
         None => row("ready", "yes".to_owned()),

@@ -5,6 +5,7 @@
 //! a config file of its own.
 
 mod http;
+mod income;
 mod mint;
 mod payout;
 mod pool;
@@ -24,6 +25,7 @@ use proxy::config::{DownstreamConfig, UpstreamConfig};
 use toml::Table;
 
 pub use http::{HttpConfig, HttpLimits, PublicUrl};
+pub use income::{Income, NodeConfig};
 pub use mint::MintSettings;
 pub use problem::{Problem, Problems};
 pub use reader::Effective;
@@ -48,6 +50,8 @@ pub struct Config {
     pub mint: MintSettings,
     /// `[metrics] listen`; empty when metrics are switched off.
     pub metrics_listen: Vec<SocketAddr>,
+    /// `[chain]`, `[lightning]`, `[ocean]`.
+    pub income: Income,
     /// The terms of epochs opened from now on: `[payout]` and `[mint]`.
     pub terms: EpochTerms,
 }
@@ -86,7 +90,7 @@ pub fn parse(text: &str, base: &Path) -> Result<Loaded, Vec<Problem>> {
     let file: Table = toml::from_str(text).map_err(|error| vec![not_toml(text, &error)])?;
     let mut reader = Reader::new(file);
     let pool = reader.section("pool", |section| pool::read(section, base));
-    let upstream = reader.section("upstream", |section| {
+    let (upstream, address) = reader.section("upstream", |section| {
         upstream::read(section, pool.network, base)
     });
     let downstream = reader.section("stratum", |section| stratum::read(section, base));
@@ -100,10 +104,19 @@ pub fn parse(text: &str, base: &Path) -> Result<Loaded, Vec<Problem>> {
             mint::read(section, &pool, base),
         )
     });
+    let chain = reader.section("chain", |section| income::read_chain(section, base));
+    let node = reader.section("lightning", |section| {
+        income::read_node(section, &pool, base, chain.as_ref())
+    });
+    let ocean = reader.section("ocean", |section| income::read_ocean(section, pool.network));
     let terms = reader.section("payout", |section| payout::read(section, &quotes));
     listeners_differ(&mut reader, &downstream, &http, &metrics_listen);
 
     let effective = reader.finish()?;
+    // Without one there is a problem, and `finish` has told it.
+    let Some(address) = address else {
+        return Err(Vec::new());
+    };
     let config = Config {
         network: pool.network,
         name: pool.name,
@@ -113,6 +126,7 @@ pub fn parse(text: &str, base: &Path) -> Result<Loaded, Vec<Problem>> {
         http,
         mint,
         metrics_listen,
+        income: ocean.join(address, chain, node),
         terms,
     };
     Ok(Loaded { config, effective })

@@ -187,15 +187,31 @@ impl Section<'_> {
     ) -> T {
         let given = self.take(key, condition);
         let value = given.unwrap_or(default);
-        if let Some(known) = self.reader.effective.last_mut() {
-            known.value = Some(value.show());
-        }
+        self.shown(value.show());
         value
     }
 
     /// The value of a key without a default.
     pub(super) fn optional<T: Setting>(&mut self, key: &'static str) -> Option<T> {
-        self.take(key, |_| Ok(()))
+        self.optional_if(key, |_| Ok(()))
+    }
+
+    /// Like [`optional`](Self::optional), with one more condition.
+    pub(super) fn optional_if<T: Setting>(
+        &mut self,
+        key: &'static str,
+        condition: impl FnOnce(&T) -> Result<(), Refusal>,
+    ) -> Option<T> {
+        let value = self.take(key, condition)?;
+        self.shown(value.show());
+        Some(value)
+    }
+
+    /// What stands in the effective config for the key that was read last.
+    fn shown(&mut self, value: Value) {
+        if let Some(known) = self.reader.effective.last_mut() {
+            known.value = Some(value);
+        }
     }
 
     /// The value of a key that must be given; `fix` says what to write.
@@ -206,7 +222,7 @@ impl Section<'_> {
         fix: &str,
     ) -> Option<T> {
         let is_missing = !self.table.contains_key(key);
-        let value = self.take(key, |_| Ok(()));
+        let value = self.optional(key);
         if is_missing {
             self.problem(key, None, why, fix);
         }
@@ -260,14 +276,15 @@ impl Section<'_> {
         self.reader.effective.push(Effective {
             section: self.name,
             key,
-            value: given.clone(),
+            value: None,
             given: given.is_some(),
         });
         let given = given?;
         match T::read(&given).and_then(|value| condition(&value).map(|()| value)) {
             Ok(value) => Some(value),
             Err(refusal) => {
-                self.problem(key, Some(&given), &refusal.why, &refusal.fix);
+                let shown = (!T::IS_SECRET).then_some(&given);
+                self.problem(key, shown, &refusal.why, &refusal.fix);
                 None
             }
         }

@@ -34,6 +34,8 @@ impl Refusal {
 
 /// A type that a key can have.
 pub(super) trait Setting: Sized {
+    /// What the file says is not shown when it does not do: a password may be in it.
+    const IS_SECRET: bool = false;
     /// From what the file says.
     fn read(value: &Value) -> Result<Self, Refusal>;
     /// As the file would say it.

@@ -22,7 +22,12 @@ const USER_AGENT: &str = concat!("axepool/", env!("CARGO_PKG_VERSION"));
 
 const DAY_SECS: u64 = 86_400;
 
-pub(super) fn read(section: &mut Section<'_>, network: Network, base: &Path) -> UpstreamConfig {
+/// The address is `None` when there is a problem with it.
+pub(super) fn read(
+    section: &mut Section<'_>,
+    network: Network,
+    base: &Path,
+) -> (UpstreamConfig, Option<Address>) {
     let urls = section.get("urls", default_urls(network));
     if urls.is_empty() {
         section.problem(
@@ -32,9 +37,10 @@ pub(super) fn read(section: &mut Section<'_>, network: Network, base: &Path) -> 
             "give a list of URLs such as [\"stratum+tcp://127.0.0.1:23334\"]",
         );
     }
-    UpstreamConfig {
+    let (username, address) = username(section, network);
+    let config = UpstreamConfig {
         urls,
-        username: username(section, network),
+        username,
         password: section.get_if("password", "x".to_owned(), |text| plain(text, 128)),
         user_agent: section.get_if("user_agent", USER_AGENT.to_owned(), |text| plain(text, 128)),
         suggest_difficulty: section.optional("suggest_difficulty"),
@@ -56,7 +62,8 @@ pub(super) fn read(section: &mut Section<'_>, network: Network, base: &Path) -> 
         ),
         max_lanes: section.number("max_lanes", 8, 1..=1024),
         extra_ca: extra_ca(section, base),
-    }
+    };
+    (config, address)
 }
 
 /// Authorities besides the system's, for a pool of one's own behind a private one.
@@ -87,7 +94,7 @@ fn default_urls(network: Network) -> Vec<UpstreamUrl> {
 
 /// `<address>.<worker>`: the address is where unpaid earnings go, so a mistyped one is
 /// found here and not by an empty wallet.
-fn username(section: &mut Section<'_>, network: Network) -> String {
+fn username(section: &mut Section<'_>, network: Network) -> (String, Option<Address>) {
     let address: Option<String> = section.required(
         "address",
         "missing: OCEAN pays to it what it cannot pay over lightning",
@@ -95,25 +102,27 @@ fn username(section: &mut Section<'_>, network: Network) -> String {
     );
     let worker = section.get_if("worker", "axepool".to_owned(), |name| worker_name(name));
     let Some(address) = address else {
-        return String::new();
+        return (String::new(), None);
     };
     let refuse = |section: &mut Section<'_>, why: &str, fix: &str| {
         section.problem("address", Some(&Value::String(address.clone())), why, fix);
+        None
     };
-    match Address::<NetworkUnchecked>::from_str(&address) {
+    let parsed = match Address::<NetworkUnchecked>::from_str(&address) {
         Err(error) => refuse(
             section,
             &format!("not a bitcoin address: {error}"),
             "copy it from your wallet once more; one mistyped letter breaks it",
         ),
-        Ok(parsed) if !parsed.is_valid_for_network(network) => refuse(
-            section,
-            &format!("an address of another network than {network}"),
-            "give an address of this network, or change pool.network",
-        ),
-        Ok(_) => {}
-    }
-    format!("{address}.{worker}")
+        Ok(parsed) => parsed.require_network(network).ok().or_else(|| {
+            refuse(
+                section,
+                &format!("an address of another network than {network}"),
+                "give an address of this network, or change pool.network",
+            )
+        }),
+    };
+    (format!("{address}.{worker}"), parsed)
 }
 
 fn worker_name(name: &str) -> Result<(), Refusal> {

@@ -4,7 +4,9 @@
 mod facts;
 mod minting;
 mod parts;
+mod paying;
 pub(crate) mod signals;
+mod solvency;
 mod view;
 
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use crate::config::Config;
 use crate::{clock, data_dir, open_files};
 
 use minting::Minting;
+use paying::Paying;
 pub(crate) use view::View;
 
 /// A stop takes no longer: what is left then is dropped. No answered share is among
@@ -45,6 +48,8 @@ pub struct Pool {
     /// Ends the listeners that are not mining.
     side_cancel: CancellationToken,
     side_tasks: TaskTracker,
+    /// Ends the node and the watch, which take longer.
+    paying_cancel: CancellationToken,
 }
 
 impl Pool {
@@ -76,6 +81,8 @@ impl Pool {
             &registry,
         )?;
 
+        let (paying, paying_tasks) = Paying::prepare(&config, ledger.clone(), &registry)?;
+
         let proxy = mining
             .block_on(Proxy::start(
                 config.downstream.clone(),
@@ -91,10 +98,17 @@ impl Pool {
             &config,
             started_ms,
             (metrics_addresses, http_addresses),
-            minting,
+            (minting, paying),
             ledger.clone(),
             &proxy,
         ));
+        let paying_cancel = CancellationToken::new();
+        view.paying.start(
+            paying_tasks,
+            &view.minting,
+            side.handle(),
+            (&paying_cancel, &side_tasks),
+        );
         parts::serve_public(
             &side,
             &config,
@@ -121,6 +135,7 @@ impl Pool {
             ledger,
             side_cancel,
             side_tasks,
+            paying_cancel,
         })
     }
 
@@ -154,9 +169,12 @@ impl Pool {
             ledger,
             side_cancel,
             side_tasks,
+            paying_cancel,
         } = self;
         let deadline = Instant::now() + STOP_DEADLINE;
         view.drain();
+        // The node takes its time, and meanwhile mining is drained.
+        paying_cancel.cancel();
         let second_signal = side.spawn(async {
             if let Ok(name) = signals::stop_signal().await {
                 tracing::warn!(signal = name, "ending at once");
@@ -169,7 +187,9 @@ impl Pool {
             mining.block_on(async { timeout(STOP_DEADLINE - KEPT_FOR_THE_LEDGER, drain).await });
         side_cancel.cancel();
         side_tasks.close();
-        let _ = side.block_on(async { timeout(Duration::from_secs(1), side_tasks.wait()).await });
+        let left = deadline.saturating_duration_since(Instant::now() + KEPT_FOR_THE_LEDGER);
+        let left = left.max(Duration::from_secs(1));
+        let beside = side.block_on(async { timeout(left, side_tasks.wait()).await });
         drop(view);
         let left = deadline
             .saturating_duration_since(Instant::now())
@@ -179,6 +199,7 @@ impl Pool {
         mining.shutdown_background();
         side.shutdown_background();
 
+        beside.context("the lightning node or a listener had not ended when the time was up")?;
         drained.context("connections were still open when the time was up")?;
         closed.context(
             "the ledger was still writing when the time was up; what was answered is durable",

@@ -11,6 +11,7 @@ use proxy::{Proxy, ProxyStatus, SessionStatus};
 use tokio::sync::watch;
 
 use super::minting::Minting;
+use super::paying::Paying;
 use crate::admin::{Answers, LedgerStatus, Reply, Request, Status, UpstreamStatus};
 use crate::config::Config;
 use crate::{books, clock, http};
@@ -27,6 +28,7 @@ pub(crate) struct View {
     metrics: Vec<SocketAddr>,
     http: Vec<SocketAddr>,
     pub(super) minting: Arc<Minting>,
+    pub(super) paying: Arc<Paying>,
     pub(crate) ledger: Ledger,
     ledger_health: watch::Receiver<LedgerHealth>,
     /// The pool alone owns it, so that it can be stopped whoever looks.
@@ -41,7 +43,7 @@ impl View {
         config: &Config,
         started_ms: u64,
         (metrics, http): (Vec<SocketAddr>, Vec<SocketAddr>),
-        minting: Arc<Minting>,
+        (minting, paying): (Arc<Minting>, Arc<Paying>),
         ledger: Ledger,
         proxy: &Arc<Proxy>,
     ) -> Self {
@@ -52,6 +54,7 @@ impl View {
             metrics,
             http,
             minting,
+            paying,
             ledger_health: ledger.health(),
             ledger,
             proxy: Arc::downgrade(proxy),
@@ -138,6 +141,8 @@ impl View {
                 epoch: self.ledger.open_epoch(),
             },
             mint,
+            node: self.paying.node_state(),
+            beside: http::Health::beside(self),
         }))
     }
 
@@ -160,9 +165,8 @@ impl http::Health for View {
 
     fn beside(&self) -> Vec<String> {
         let mint = self.minting.trouble();
-        mint.map(|why| format!("the mint: {why}"))
-            .into_iter()
-            .collect()
+        let mint = mint.map(|why| format!("the mint: {why}"));
+        mint.into_iter().chain(self.paying.trouble()).collect()
     }
 
     fn not_ready(&self) -> Vec<String> {
@@ -198,6 +202,12 @@ impl Answers for View {
             Request::Status => self.status().await,
             Request::MintParked { retry } => match self.minting.parked(retry).await {
                 Ok((done, parked)) => Reply::MintParked { done, parked },
+                Err(error) => Reply::Error {
+                    why: format!("{error:#}"),
+                },
+            },
+            Request::Node(request) => match self.paying.node_answer(request).await {
+                Ok(answer) => Reply::Node(answer),
                 Err(error) => Reply::Error {
                     why: format!("{error:#}"),
                 },

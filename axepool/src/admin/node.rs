@@ -1,0 +1,208 @@
+//! Questions and orders about the lightning node, and their answers.
+
+use bitcoin::Txid;
+use bitcoin::secp256k1::PublicKey;
+use ledger::{Msat, Sat};
+use serde::{Deserialize, Serialize};
+
+/// A question or an order for the node of the running process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case", deny_unknown_fields)]
+pub enum NodeRequest {
+    /// How is it, and what keeps OCEAN from paying?
+    Status,
+    /// A fresh address for the operator's own deposits.
+    DepositAddress,
+    /// The offer for OCEAN: the one that there is, or a new one.
+    Offer {
+        /// A new one where the one that there is does not work any more.
+        #[serde(default)]
+        renew: bool,
+    },
+    /// Connect to a peer, now and after every restart.
+    Connect {
+        /// `node_id@host:port`.
+        peer: String,
+    },
+    /// Open a channel.
+    Open {
+        /// `node_id@host:port`.
+        peer: String,
+        /// Its size.
+        size: Sat,
+        /// The network may know of it.
+        public: bool,
+    },
+    /// Close a channel.
+    Close {
+        /// The node's own name for it.
+        #[serde(with = "decimal")]
+        channel: u128,
+        /// Without the peer's agreement.
+        force: bool,
+    },
+    /// Send from the node's wallet.
+    SendOnchain {
+        /// The address.
+        to: String,
+        /// How much; `None`: all but the reserve for closing channels.
+        amount: Option<Sat>,
+        /// Even if less is left than is owed.
+        force: bool,
+    },
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum NodeReply {
+    /// To [`NodeRequest::Status`].
+    Status(Box<NodeStatus>),
+    /// To [`NodeRequest::DepositAddress`].
+    DepositAddress {
+        /// The address.
+        address: String,
+    },
+    /// To [`NodeRequest::Offer`].
+    Offer(Box<OfferAnswer>),
+    /// It is done.
+    Done,
+    /// To [`NodeRequest::Open`]: the node waits for the channel's confirmations.
+    Opening {
+        /// The node's own name for it.
+        #[serde(with = "decimal")]
+        channel: u128,
+    },
+    /// To [`NodeRequest::SendOnchain`].
+    Sent {
+        /// The transaction.
+        txid: Txid,
+    },
+}
+
+/// The offer for OCEAN.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OfferAnswer {
+    /// `lno1...`.
+    pub offer: String,
+    /// The payout address in its description.
+    pub address: String,
+    /// When it was made, seconds since 1970.
+    pub made_secs: u64,
+    /// It was made just now: OCEAN does not know it yet.
+    pub is_new: bool,
+    /// How a payer finds the node.
+    pub route: String,
+    /// Why it cannot be paid now, or ever again.
+    pub trouble: Option<String>,
+    /// What else is to be done for payments to arrive.
+    pub advice: Vec<String>,
+}
+
+/// The node at a glance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// What it is doing, in words.
+    pub state: String,
+    /// What it looks like; `None` while it is not up.
+    pub node: Option<NodeLook>,
+    /// What was looked at for OCEAN's next payout, and how it is.
+    pub checks: Vec<Check>,
+    /// What the next payout is expected to have; `None` when nobody knows.
+    pub expected: Option<Msat>,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// How it is.
+    pub mark: Mark,
+    /// In words; where it is not well, what to do.
+    pub said: String,
+}
+
+/// How a thing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    /// Well.
+    Good,
+    /// It works, and should be seen to.
+    Warn,
+    /// OCEAN cannot pay.
+    Bad,
+}
+
+/// The node while it is up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeLook {
+    /// Who it is.
+    pub node_id: PublicKey,
+    /// The last block that it saw.
+    pub tip_height: u32,
+    /// Its channels.
+    pub channels: Vec<ChannelRow>,
+    /// Whom it knows.
+    pub peers: Vec<PeerRow>,
+    /// Ours in channels.
+    pub channels_sat: Sat,
+    /// On-chain and to be spent.
+    pub spendable_sat: Sat,
+    /// On-chain in all, unconfirmed too.
+    pub on_chain_sat: Sat,
+    /// Kept for closing channels.
+    pub anchor_reserve_sat: Sat,
+    /// On the way from closed channels.
+    pub closing_sat: Sat,
+}
+
+/// A channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelRow {
+    /// The node's own name for it, which commands take.
+    #[serde(with = "decimal")]
+    pub id: u128,
+    /// With whom.
+    pub peer: PublicKey,
+    /// Its size.
+    pub size: Sat,
+    /// What it can take in all.
+    pub inbound: Msat,
+    /// The most that it takes in one part.
+    pub inbound_part: Option<Msat>,
+    /// What it can send.
+    pub outbound: Msat,
+    /// Confirmed, or trusted without.
+    pub is_ready: bool,
+    /// Ready, and the peer is there.
+    pub is_usable: bool,
+    /// The network may know of it.
+    pub is_public: bool,
+}
+
+/// A peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerRow {
+    /// Who.
+    pub node_id: PublicKey,
+    /// Where.
+    pub address: String,
+    /// It is there.
+    pub is_connected: bool,
+    /// The node connects to it by itself.
+    pub is_persistent: bool,
+}
+
+/// Numbers beyond 2^53 are decimal strings in JSON.
+mod decimal {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(number: &u128, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(number)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u128, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}

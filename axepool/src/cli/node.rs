@@ -1,0 +1,267 @@
+//! `axepool node`.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Subcommand;
+use ledger::{Msat, Sat};
+
+use super::place::Place;
+use crate::admin::{Mark, NodeLook, NodeReply, NodeRequest, NodeStatus, Reply, Request};
+use crate::{humane, output};
+
+/// Look after the lightning node of the running pool
+///
+/// OCEAN pays it after each of its blocks. All of this goes through the admin socket.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: NodeCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum NodeCommand {
+    Status(StatusArgs),
+    Connect(ConnectArgs),
+    Open(OpenArgs),
+    Close(CloseArgs),
+    SendOnchain(SendArgs),
+}
+
+/// Tell how the node is and what still keeps OCEAN from paying
+///
+/// The exit code is 0 when OCEAN can pay, 1 when something is in the way.
+#[derive(Debug, clap::Args)]
+struct StatusArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Connect to a peer, now and after every restart
+#[derive(Debug, clap::Args)]
+struct ConnectArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The peer, node_id@host:port
+    #[arg(value_name = "PEER")]
+    peer: String,
+}
+
+/// Open a channel to a peer, from the node's own wallet
+///
+/// Money in it can be sent. To be paid, the other side must have money in a channel to
+/// you: have one opened to this node, or spend from your own.
+#[derive(Debug, clap::Args)]
+struct OpenArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The peer, node_id@host:port
+    #[arg(value_name = "PEER")]
+    peer: String,
+    /// The channel's size in satoshis
+    #[arg(value_name = "SAT")]
+    size: Sat,
+    /// Let the network know of it; the node must be a public one
+    #[arg(long)]
+    public: bool,
+}
+
+/// Close a channel
+#[derive(Debug, clap::Args)]
+struct CloseArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Its number, from axepool node status
+    #[arg(value_name = "CHANNEL")]
+    channel: u128,
+    /// Without the peer's agreement: dearer, and the money is locked for some hundred blocks
+    #[arg(long)]
+    force: bool,
+}
+
+/// Send from the node's wallet
+///
+/// Refused when less would be left than is owed to miners and holders of ecash. Fees that
+/// the pool earned are withdrawn with axepool fee withdraw, which books it.
+#[derive(Debug, clap::Args)]
+struct SendArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The address
+    #[arg(value_name = "ADDRESS")]
+    to: String,
+    /// Satoshis, or "all" but the reserve for closing channels
+    #[arg(value_name = "SAT|all")]
+    amount: String,
+    /// Even if less is left than is owed
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    match args.command {
+        NodeCommand::Status(args) => status(&args),
+        NodeCommand::Connect(args) => {
+            let peer = args.peer.clone();
+            expect_done(ask(&args.place, NodeRequest::Connect { peer })?)?;
+            output::line(format!("connected to {}", args.peer))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        NodeCommand::Open(args) => open(args),
+        NodeCommand::Close(args) => {
+            let (channel, force) = (args.channel, args.force);
+            expect_done(ask(&args.place, NodeRequest::Close { channel, force })?)?;
+            output::line(
+                "the channel is being closed: its money is in the node's wallet once that is confirmed",
+            )?;
+            Ok(ExitCode::SUCCESS)
+        }
+        NodeCommand::SendOnchain(args) => send(args),
+    }
+}
+
+/// Asks the node of the running process.
+pub(super) fn ask(place: &Place, request: NodeRequest) -> Result<NodeReply> {
+    match place.ask_running(Request::Node(request))? {
+        Reply::Node(answer) => Ok(answer),
+        _ => bail!(OTHER_VERSION),
+    }
+}
+
+pub(super) const OTHER_VERSION: &str =
+    "the running axepool answered something else: is it of another version?";
+
+fn expect_done(reply: NodeReply) -> Result<()> {
+    match reply {
+        NodeReply::Done => Ok(()),
+        _ => bail!(OTHER_VERSION),
+    }
+}
+
+fn open(args: OpenArgs) -> Result<ExitCode> {
+    let request = NodeRequest::Open {
+        peer: args.peer,
+        size: args.size,
+        public: args.public,
+    };
+    let NodeReply::Opening { channel } = ask(&args.place, request)? else {
+        bail!(OTHER_VERSION);
+    };
+    output::line(format!(
+        "channel {channel} is being opened: it can be used once its transaction is confirmed (axepool node status)"
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn send(args: SendArgs) -> Result<ExitCode> {
+    let amount = match args.amount.as_str() {
+        "all" => None,
+        sats => match sats.parse() {
+            Ok(sats) => Some(sats),
+            Err(_) => bail!("{sats:?} is neither a number of satoshis nor \"all\""),
+        },
+    };
+    let request = NodeRequest::SendOnchain {
+        to: args.to,
+        amount,
+        force: args.force,
+    };
+    let NodeReply::Sent { txid } = ask(&args.place, request)? else {
+        bail!(OTHER_VERSION);
+    };
+    output::line(txid.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn status(args: &StatusArgs) -> Result<ExitCode> {
+    let NodeReply::Status(status) = ask(&args.place, NodeRequest::Status)? else {
+        bail!(OTHER_VERSION);
+    };
+    if args.json {
+        output::json(&status)?;
+    } else {
+        output::line(render(&status).trim_end())?;
+    }
+    let is_bad = |mark| mark == Mark::Bad;
+    let is_well = status.node.is_some() && !status.checks.iter().any(|check| is_bad(check.mark));
+    Ok(if is_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn render(status: &NodeStatus) -> String {
+    let mut lines = vec![format!("node       {}", status.state)];
+    if let Some(node) = &status.node {
+        lines.extend(money(node));
+        lines.extend(channels(node));
+        lines.extend(peers(node));
+    }
+    for check in &status.checks {
+        let mark = match check.mark {
+            Mark::Good => "good",
+            Mark::Warn => "WARN",
+            Mark::Bad => "BAD ",
+        };
+        lines.push(format!("{mark}       {}", check.said));
+    }
+    lines.join("\n")
+}
+
+fn money(node: &NodeLook) -> Vec<String> {
+    let mut lines = vec![
+        format!("channels   {} sat ours", node.channels_sat),
+        format!(
+            "on-chain   {} sat, {} to spend, {} kept for closing channels",
+            node.on_chain_sat, node.spendable_sat, node.anchor_reserve_sat
+        ),
+    ];
+    if !node.closing_sat.is_zero() {
+        lines.push(format!(
+            "closing    {} sat come back from closed channels",
+            node.closing_sat
+        ));
+    }
+    lines
+}
+
+fn channels(node: &NodeLook) -> Vec<String> {
+    if node.channels.is_empty() {
+        return Vec::new();
+    }
+    let header = [
+        "channel", "peer", "size", "can take", "at once", "can send", "state",
+    ];
+    let sat = |amount: Msat| amount.to_sat_floor().to_string();
+    let mut table = humane::table(&header, &[2, 3, 4, 5]);
+    for channel in &node.channels {
+        let state = match (channel.is_ready, channel.is_usable) {
+            (_, true) if channel.is_public => "usable, public",
+            (_, true) => "usable",
+            (true, false) => "peer is away",
+            (false, _) => "not confirmed",
+        };
+        table.add_row([
+            channel.id.to_string(),
+            humane::short_key(&channel.peer.to_string()),
+            channel.size.to_string(),
+            sat(channel.inbound),
+            channel.inbound_part.map_or("?".to_owned(), sat),
+            sat(channel.outbound),
+            state.to_owned(),
+        ]);
+    }
+    vec![table.to_string()]
+}
+
+fn peers(node: &NodeLook) -> Vec<String> {
+    let line = |peer: &crate::admin::PeerRow| {
+        let state = if peer.is_connected { "here" } else { "AWAY" };
+        format!("peer       {}@{} {state}", peer.node_id, peer.address)
+    };
+    node.peers.iter().map(line).collect()
+}

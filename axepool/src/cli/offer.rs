@@ -1,0 +1,72 @@
+//! `axepool offer`.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use super::node::{OTHER_VERSION, ask};
+use super::place::Place;
+use crate::admin::{NodeReply, NodeRequest, OfferAnswer};
+use crate::output;
+
+/// Show the BOLT12 offer that OCEAN is to pay, and how it stands
+///
+/// It is made once and kept: it outlives channels and restarts, and an old one stays
+/// payable. The exit code is 1 when it cannot be paid now. What to do with it:
+/// axepool ocean-sign.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// Make a new one if the one that there is does not work any more; OCEAN must be told
+    #[arg(long)]
+    renew: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Show no QR code
+    #[arg(long)]
+    no_qr: bool,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    let request = NodeRequest::Offer { renew: args.renew };
+    let NodeReply::Offer(offer) = ask(&args.place, request)? else {
+        bail!(OTHER_VERSION);
+    };
+    if args.json {
+        output::json(&offer)?;
+    } else {
+        tell(&offer, args.no_qr)?;
+    }
+    Ok(if offer.trouble.is_none() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn tell(offer: &OfferAnswer, no_qr: bool) -> Result<()> {
+    output::line(&offer.offer)?;
+    if output::is_screen()
+        && !no_qr
+        && let Some(qr) = wallet::terminal_qr(&offer.offer.to_uppercase(), true)
+    {
+        output::line(qr)?;
+    }
+    output::remark(format!("for        OCEAN Payouts for {}", offer.address));
+    output::remark(format!("found      {}", offer.route));
+    match &offer.trouble {
+        Some(trouble) => output::remark(format!("BAD        {trouble}")),
+        None => output::remark("good       it can be paid"),
+    }
+    for advice in &offer.advice {
+        output::remark(format!("to do      {advice}"));
+    }
+    if offer.is_new {
+        output::remark(
+            "to do      OCEAN does not know it yet: sign its message (axepool ocean-sign) and enter both at OCEAN",
+        );
+    }
+    Ok(())
+}

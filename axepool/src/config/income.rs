@@ -1,0 +1,269 @@
+//! `[chain]`, `[lightning]`, `[ocean]`: how OCEAN's money comes in, and how the pool
+//! learns what it is for.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bitcoin::{Address, Network};
+use payout::{ChainSource, Settings};
+use toml::Value;
+
+use super::from_base;
+use super::pool::Pool;
+use super::reader::Section;
+use super::setting::{Refusal, Setting};
+
+/// OCEAN's API, which is of mainnet alone.
+const OCEAN_API: &str = "https://api.ocean.xyz/v1";
+
+/// How OCEAN's money comes in.
+#[derive(Clone, Debug)]
+pub struct Income {
+    /// The payout address: `[upstream] address`.
+    pub address: Address,
+    /// Where the chain is read.
+    pub chain: Option<ChainSource>,
+    /// The lightning node; none: the pool mines and tallies, and quotes stay unpaid.
+    pub node: Option<NodeConfig>,
+    /// Where OCEAN's API is, if it is asked.
+    pub ocean_api: Option<String>,
+    /// The chain is looked at for OCEAN's blocks and payouts.
+    pub watches_chain: bool,
+    /// How often the API and the chain are asked.
+    pub ask_every: Duration,
+}
+
+/// The lightning node's part.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Its settings, with absolute paths or such from the current directory.
+    pub settings: Settings,
+    /// Where it reads the chain: its own settings' source, else the pool's.
+    pub chain: ChainSource,
+}
+
+/// Where OCEAN's blocks are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BlockSource {
+    Api,
+    Chain,
+}
+
+impl Setting for BlockSource {
+    fn read(value: &Value) -> Result<Self, Refusal> {
+        match value.as_str() {
+            Some("api") => Ok(BlockSource::Api),
+            Some("chain") => Ok(BlockSource::Chain),
+            _ => Err(Refusal::new(
+                "not a source of blocks",
+                "give \"api\", \"chain\" or both, [\"api\", \"chain\"]",
+            )),
+        }
+    }
+
+    fn show(&self) -> Value {
+        let name = match self {
+            BlockSource::Api => "api",
+            BlockSource::Chain => "chain",
+        };
+        Value::String(name.to_owned())
+    }
+}
+
+/// A chain source's URL, which may have a password in it: as such, or in a file of its
+/// own.
+#[derive(Clone, PartialEq, Eq)]
+enum ChainUrl {
+    Here(ChainSource),
+    File(PathBuf),
+}
+
+impl fmt::Debug for ChainUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.show())
+    }
+}
+
+impl Setting for ChainUrl {
+    const IS_SECRET: bool = true;
+
+    fn read(value: &Value) -> Result<Self, Refusal> {
+        let fix = "give bitcoind's RPC, \"http://user:password@127.0.0.1:8332\", an Esplora \
+                   server, \"https://host/api\", or { file = \"...\" } with the URL in it";
+        if let Some(text) = value.as_str() {
+            let source = text.parse().map(ChainUrl::Here);
+            return source.map_err(|error: payout::settings::ChainSourceError| {
+                Refusal::new(error.to_string(), fix)
+            });
+        }
+        let table = value.as_table().filter(|table| table.len() == 1);
+        match table.and_then(|table| table.get("file")) {
+            Some(file) => Ok(ChainUrl::File(PathBuf::read(file)?)),
+            None => Err(Refusal::new("not a URL", fix)),
+        }
+    }
+
+    fn show(&self) -> Value {
+        match self {
+            ChainUrl::Here(ChainSource::Bitcoind {
+                host, port, user, ..
+            }) => Value::String(format!("http://{user}:***@{host}:{port}")),
+            ChainUrl::Here(ChainSource::Esplora(url) | ChainSource::Electrum(url)) => {
+                Value::String(url.clone())
+            }
+            ChainUrl::File(path) => {
+                Value::Table([("file".to_owned(), path.show())].into_iter().collect())
+            }
+        }
+    }
+}
+
+/// `[chain]`.
+pub(super) fn read_chain(section: &mut Section<'_>, base: &Path) -> Option<ChainSource> {
+    let source = match section.optional("url")? {
+        ChainUrl::Here(source) => source,
+        ChainUrl::File(path) => from_file(section, &from_base(base, path))?,
+    };
+    if matches!(source, ChainSource::Electrum(_)) {
+        section.problem(
+            "url",
+            None,
+            "the pool itself does not speak to an Electrum server",
+            "give bitcoind's RPC or an Esplora server here; the node's own file may name an \
+             Electrum server",
+        );
+    }
+    Some(source)
+}
+
+fn from_file(section: &mut Section<'_>, path: &Path) -> Option<ChainSource> {
+    let shown = Value::String(path.display().to_string());
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            section.problem(
+                "url",
+                Some(&shown),
+                &format!("cannot be read: {error}"),
+                "name a file whose only line is the URL",
+            );
+            return None;
+        }
+    };
+    match text.trim().parse() {
+        Ok(source) => Some(source),
+        Err(error) => {
+            let error: payout::settings::ChainSourceError = error;
+            let fix = "its only line is the URL, http://user:password@127.0.0.1:8332";
+            section.problem("url", Some(&shown), &error.to_string(), fix);
+            None
+        }
+    }
+}
+
+/// `[lightning]`.
+pub(super) fn read_node(
+    section: &mut Section<'_>,
+    pool: &Pool,
+    base: &Path,
+    chain: Option<&ChainSource>,
+) -> Option<NodeConfig> {
+    let path: PathBuf = section.optional("config")?;
+    let shown = Value::String(path.display().to_string());
+    let settings = match Settings::read(&from_base(base, path)) {
+        Ok(settings) => settings.under(&pool.data_dir),
+        Err(error) => {
+            let fix =
+                "name a file made after one of ldk-node-config/, where every key is explained";
+            section.problem("config", Some(&shown), &error.to_string(), fix);
+            return None;
+        }
+    };
+    if settings.network != pool.network {
+        section.problem(
+            "config",
+            Some(&shown),
+            &format!(
+                "its network is {}, and the pool's is {}",
+                settings.network, pool.network
+            ),
+            "make network in it and pool.network the same",
+        );
+    }
+    let source = settings.chain_source.as_ref().or(chain).cloned();
+    let Some(source) = source else {
+        section.problem(
+            "config",
+            Some(&shown),
+            "the node has no chain to read",
+            "give [chain] url = \"http://user:password@127.0.0.1:8332\", or chain_source in that \
+             file",
+        );
+        return None;
+    };
+    Some(NodeConfig {
+        settings,
+        chain: source,
+    })
+}
+
+/// `[ocean]`, as read.
+pub(super) struct Ocean {
+    api: Option<String>,
+    watches_chain: bool,
+    ask_every: Duration,
+}
+
+/// `[ocean]`.
+pub(super) fn read_ocean(section: &mut Section<'_>, network: Network) -> Ocean {
+    let url = match network {
+        Network::Bitcoin => Some(section.get_if("api_url", OCEAN_API.to_owned(), |url| http(url))),
+        _ => section.optional_if("api_url", |url| http(url)),
+    };
+    let blocks = section.get("blocks", vec![BlockSource::Api, BlockSource::Chain]);
+    if blocks.is_empty() {
+        section.problem(
+            "blocks",
+            None,
+            "nobody to ask for OCEAN's blocks: no epoch would ever be closed by one",
+            "give \"api\", \"chain\" or both, [\"api\", \"chain\"]",
+        );
+    }
+    Ocean {
+        api: url.filter(|_| blocks.contains(&BlockSource::Api)),
+        watches_chain: blocks.contains(&BlockSource::Chain),
+        // OCEAN asks for no more than one question in 30 to 60 s.
+        ask_every: section.seconds("ask_every_secs", payout::ocean::ASK_EVERY, 1..=3600),
+    }
+}
+
+fn http(url: &String) -> Result<(), Refusal> {
+    let is_http = url.starts_with("https://") || url.starts_with("http://");
+    if is_http && url.chars().all(|c| c.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        "not a URL",
+        "give one that begins with https:// or http://",
+    ))
+}
+
+impl Ocean {
+    /// The whole, once its sections are read.
+    pub(super) fn join(
+        self,
+        address: Address,
+        chain: Option<ChainSource>,
+        node: Option<NodeConfig>,
+    ) -> Income {
+        Income {
+            address,
+            watches_chain: self.watches_chain && chain.is_some(),
+            chain,
+            node,
+            ocean_api: self.api,
+            ask_every: self.ask_every,
+        }
+    }
+}

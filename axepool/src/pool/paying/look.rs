@@ -1,0 +1,191 @@
+//! A look at node and books from time to time: for status, metrics, and to stop melts
+//! when more is owed than there is.
+
+use std::sync::Arc;
+
+use ledger::settle::Totals;
+use ledger::{LedgerError, MSAT_PER_SAT};
+use payout::node::NodeView;
+use serde_json::{Value, json};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::super::minting::Minting;
+use super::super::solvency::{Assets, Melts, Owed, melts};
+use super::{LOOK_INTERVAL, Paying, Watching};
+use crate::clock;
+
+/// What one look found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Looked {
+    at_ms: u64,
+    owed: Owed,
+    /// `None` while the node is not up.
+    assets: Option<Assets>,
+}
+
+impl Looked {
+    /// What is owed and what is there, in msat; `None` while one is not known.
+    pub(super) fn both(&self) -> Option<(u128, u128)> {
+        Some((self.owed.total()?, self.assets?.total()))
+    }
+}
+
+impl Paying {
+    pub(super) async fn keep_looking(
+        self: Arc<Self>,
+        minting: Arc<Minting>,
+        cancel: CancellationToken,
+    ) {
+        let mut interval = tokio::time::interval(LOOK_INTERVAL);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while cancel.run_until_cancelled(interval.tick()).await.is_some() {
+            match self.totals().await {
+                Ok(totals) => self.look(&totals, &minting).await,
+                Err(error) => tracing::warn!(%error, "the ledger's totals cannot be read"),
+            }
+        }
+    }
+
+    async fn totals(&self) -> Result<Totals, LedgerError> {
+        let reader = self.ledger.reader().clone();
+        tokio::task::spawn_blocking(move || reader.totals())
+            .await
+            .unwrap_or(Err(LedgerError::Closed))
+    }
+
+    async fn look(&self, totals: &Totals, minting: &Minting) {
+        let owed = minting.liabilities();
+        let owed = Owed::new(totals, owed.as_ref().map(|(_, owed)| owed));
+        let view = match &self.node {
+            Some(node) => node.lightning.view().await.ok(),
+            None => None,
+        };
+        let assets = view.as_ref().map(|view| Assets::new(&view.balances));
+        let mut known = self.known();
+        let before = std::mem::replace(&mut known.melts, Melts::Off);
+        known.melts = match self.node {
+            None => Melts::Off,
+            Some(_) => melts(&owed, assets.as_ref(), before.clone()),
+        };
+        if known.melts != before {
+            match &known.melts {
+                Melts::Paused { missing } => {
+                    tracing::error!(missing_msat = %missing, "more is owed than there is: ecash is not melted until that is mended");
+                }
+                Melts::On => tracing::info!("what is owed is covered: ecash is melted"),
+                Melts::Off => {}
+            }
+        }
+        known.looked = Some(Looked {
+            at_ms: clock::now_ms(),
+            owed,
+            assets,
+        });
+        self.measure(&owed, assets.as_ref(), view.as_ref(), &known.melts);
+    }
+
+    fn measure(
+        &self,
+        owed: &Owed,
+        assets: Option<&Assets>,
+        view: Option<&NodeView>,
+        melts: &Melts,
+    ) {
+        let metrics = &self.metrics;
+        let part = |family: &prometheus::IntGaugeVec, part: &str, msat: u128| {
+            let gauge = family.with_label_values(&[part]);
+            gauge.set(i64::try_from(msat).unwrap_or(i64::MAX));
+        };
+        let msat = |sats: ledger::Sat| u128::from(sats.get()) * u128::from(MSAT_PER_SAT);
+        part(&metrics.liabilities, "carry", owed.carry);
+        part(&metrics.liabilities, "suspense", owed.suspense);
+        part(&metrics.liabilities, "fee", owed.fee);
+        if let Some(mint) = owed.mint {
+            part(&metrics.liabilities, "outstanding", msat(mint.outstanding));
+            part(
+                &metrics.liabilities,
+                "paid_unissued",
+                msat(mint.paid_unissued),
+            );
+            part(&metrics.liabilities, "parked", msat(mint.parked));
+            part(&metrics.liabilities, "unapplied", msat(mint.unapplied));
+        }
+        if let Some(assets) = assets {
+            part(&metrics.assets, "channels", msat(assets.channels));
+            part(&metrics.assets, "on_chain", msat(assets.on_chain));
+            part(&metrics.assets, "closing", msat(assets.closing));
+        }
+        metrics
+            .melts_paused
+            .set(i64::from(matches!(melts, Melts::Paused { .. })));
+        metrics.node_up.set(i64::from(view.is_some()));
+        self.measure_node(view);
+        self.measure_watch();
+    }
+
+    fn measure_node(&self, view: Option<&NodeView>) {
+        let metrics = &self.metrics;
+        let channels = view.map_or(&[][..], |view| &view.channels);
+        let usable = || channels.iter().filter(|channel| channel.is_usable);
+        let count = |state: &str, count: usize| {
+            let gauge = metrics.channels.with_label_values(&[state]);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        };
+        count("usable", usable().count());
+        count("unusable", channels.len() - usable().count());
+        let sum = |amounts: &mut dyn Iterator<Item = ledger::Msat>| {
+            let sum = amounts.fold(0_u64, |sum, amount| sum.saturating_add(amount.get()));
+            i64::try_from(sum / MSAT_PER_SAT).unwrap_or(i64::MAX)
+        };
+        let inbound = sum(&mut usable().map(|channel| channel.inbound));
+        let outbound = sum(&mut usable().map(|channel| channel.outbound));
+        metrics.inbound_sat.set(inbound);
+        metrics.outbound_sat.set(outbound);
+        if let Some(view) = view {
+            metrics.node_tip.set(i64::from(view.tip_height));
+        }
+    }
+
+    fn measure_watch(&self) {
+        let Watching::Runs(health) = &self.watch else {
+            return;
+        };
+        let health = health.borrow();
+        let heard = [
+            ("api", health.api_heard_secs),
+            ("chain", health.chain_heard_secs),
+        ];
+        for (source, secs) in heard {
+            if let Some(secs) = secs {
+                let gauge = self.metrics.heard.with_label_values(&[source]);
+                gauge.set(i64::try_from(secs).unwrap_or(i64::MAX));
+            }
+        }
+        if let Some(height) = health.tip_height {
+            self.metrics.watched_tip.set(i64::from(height));
+        }
+    }
+
+    /// For `/api/solvency`: what is owed and what is there, as of the last look.
+    pub(in crate::pool) fn solvency(&self) -> Value {
+        let known = self.known();
+        let (melts, missing) = match &known.melts {
+            Melts::Off => ("off", None),
+            Melts::On => ("on", None),
+            Melts::Paused { missing } => ("paused", Some(missing.to_string())),
+        };
+        json!({
+            "as_of_ms": known.looked.map(|looked| looked.at_ms),
+            "liabilities": known.looked.map(|looked| looked.owed.to_json()),
+            "assets": known.looked.and_then(|looked| looked.assets).map(Assets::to_json),
+            "melts": melts,
+            "missing_msat": missing,
+            "detail": match self.node {
+                Some(_) => "null: not known now. assets are the lightning node's alone",
+                None => "null: not known now. This pool has no lightning node: what backs its \
+                         ecash is not shown here",
+            },
+        })
+    }
+}

@@ -1,0 +1,274 @@
+//! The way of OCEAN's money into the books, beside mining: the lightning node, the watch
+//! over OCEAN's blocks, and what is there against what is owed. Nothing of it is ever
+//! waited for by mining, and all of it may be missing.
+
+mod books;
+mod look;
+mod metrics;
+mod node;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use ledger::Ledger;
+use payout::chain::ChainClient;
+use payout::node::{NodeTask, Spawned};
+use payout::ocean::{OCEAN_TAG, OceanApi, OceanWatch, SourceHealth};
+use payout::offer::{OfferBook, OfferDesk};
+use payout::{Booking, Intake, Lightning, Parts, Settings};
+use prometheus::Registry;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::minting::Minting;
+use super::solvency::Melts;
+use crate::config::{Config, Income};
+use crate::data_dir;
+use books::LedgerBooks;
+use look::Looked;
+use metrics::Metrics;
+
+/// How often node and books are looked at for status, metrics and solvency.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The money's way in, whether or not all of it is there.
+pub(crate) struct Paying {
+    ledger: Ledger,
+    node: Option<Node>,
+    /// Why there is no node although the config names one.
+    node_broken: Option<String>,
+    watch: Watching,
+    known: Mutex<Known>,
+    metrics: Metrics,
+}
+
+/// The node, up or not.
+struct Node {
+    lightning: Lightning,
+    desk: OfferDesk,
+    settings: Settings,
+}
+
+/// The watch over OCEAN's blocks.
+enum Watching {
+    /// There is neither an API nor a chain to ask.
+    Nobody,
+    /// It cannot begin.
+    Broken(String),
+    /// How its sources do.
+    Runs(watch::Receiver<SourceHealth>),
+}
+
+/// What was seen last.
+struct Known {
+    looked: Option<Looked>,
+    melts: Melts,
+}
+
+/// What is to be run.
+pub(super) struct Tasks {
+    node: Option<NodeTask>,
+    watch: Option<(OceanWatch, watch::Sender<SourceHealth>)>,
+}
+
+impl Paying {
+    /// Everything that `config` names, not running yet. What cannot be had is missing,
+    /// with the reason in the log and in the status: miners come first.
+    ///
+    /// # Errors
+    /// A metric's name is taken.
+    pub(super) fn prepare(
+        config: &Config,
+        ledger: Ledger,
+        registry: &Registry,
+    ) -> Result<(Arc<Paying>, Tasks)> {
+        let booking: Arc<dyn Booking> = Arc::new(LedgerBooks(ledger.clone()));
+        let (node, node_broken, node_task) = match prepare_node(config, &booking) {
+            Ok(Some((node, task))) => (Some(node), None, Some(task)),
+            Ok(None) => (None, None, None),
+            Err(error) => {
+                let why = format!("{error:#}");
+                tracing::error!(why, "there is no lightning node; mining goes on");
+                (None, Some(why), None)
+            }
+        };
+        let (watch, watch_task) = match prepare_watch(config, booking) {
+            Ok(Some(parts)) => {
+                let (sender, receiver) = watch::channel(SourceHealth::default());
+                (Watching::Runs(receiver), Some((parts, sender)))
+            }
+            Ok(None) => {
+                tracing::info!(
+                    "nobody to ask for OCEAN's blocks: axepool epochs close closes epochs"
+                );
+                (Watching::Nobody, None)
+            }
+            Err(error) => {
+                let why = format!("{error:#}");
+                tracing::error!(why, "OCEAN's blocks are not watched; mining goes on");
+                (Watching::Broken(why), None)
+            }
+        };
+        let melts = Melts::Off;
+        let paying = Paying {
+            ledger,
+            node,
+            node_broken,
+            watch,
+            known: Mutex::new(Known {
+                looked: None,
+                melts,
+            }),
+            metrics: Metrics::register(registry).context("the payouts' metrics")?,
+        };
+        let tasks = Tasks {
+            node: node_task,
+            watch: watch_task,
+        };
+        Ok((Arc::new(paying), tasks))
+    }
+
+    /// Runs it all on `handle` until `cancel`.
+    pub(super) fn start(
+        self: &Arc<Self>,
+        tasks: Tasks,
+        minting: &Arc<Minting>,
+        handle: &Handle,
+        (cancel, tracker): (&CancellationToken, &TaskTracker),
+    ) {
+        if let Some(node) = tasks.node {
+            tracker.spawn_on(node.run(cancel.clone()), handle);
+        }
+        if let Some((watch, health)) = tasks.watch {
+            let cancel = cancel.clone();
+            let watching = async move {
+                // What it kept cannot be read: a person must look, it would skip blocks.
+                if let Err(error) = watch.run(health, cancel).await {
+                    tracing::error!(%error, "the watch over OCEAN's blocks ended");
+                }
+            };
+            tracker.spawn_on(watching, handle);
+        }
+        let looking = Arc::clone(self).keep_looking(Arc::clone(minting), cancel.clone());
+        tracker.spawn_on(looking, handle);
+    }
+
+    /// Talks to the node; `None` when the pool has none.
+    pub(crate) fn lightning(&self) -> Option<Lightning> {
+        self.node.as_ref().map(|node| node.lightning.clone())
+    }
+
+    /// What the node is doing, in words; `None` when the pool has none.
+    pub(super) fn node_state(&self) -> Option<String> {
+        let node = self.node.as_ref()?;
+        Some(node.lightning.state().borrow().to_string())
+    }
+
+    /// Whether ecash can be melted, as of the last look.
+    pub(super) fn melts(&self) -> Melts {
+        self.known().melts.clone()
+    }
+
+    /// What is wrong with it, if anything is: no reason to send miners away.
+    pub(super) fn trouble(&self) -> Vec<String> {
+        let mut trouble = Vec::new();
+        if let Some(why) = &self.node_broken {
+            trouble.push(format!("the lightning node: {why}"));
+        }
+        if let Some(node) = &self.node {
+            let state = node.lightning.state().borrow().clone();
+            if !state.is_running() {
+                trouble.push(format!("the lightning node: {state}"));
+            }
+        }
+        match &self.watch {
+            Watching::Nobody => {}
+            Watching::Broken(why) => trouble.push(format!("OCEAN's blocks: {why}")),
+            Watching::Runs(health) if health.has_changed().is_err() => {
+                trouble.push("OCEAN's blocks: the watch ended, see the log".to_owned());
+            }
+            Watching::Runs(health) => {
+                let health = health.borrow();
+                let errors = [&health.api_error, &health.chain_error, &health.books_error];
+                let errors = errors.into_iter().flatten();
+                trouble.extend(errors.map(|error| format!("OCEAN's blocks: {error}")));
+            }
+        }
+        if let Melts::Paused { missing } = self.melts() {
+            trouble.push(format!(
+                "{missing} msat more are owed than there are: ecash is not melted"
+            ));
+        }
+        trouble
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn prepare_node(config: &Config, booking: &Arc<dyn Booking>) -> Result<Option<(Node, NodeTask)>> {
+    let Some(node) = &config.income.node else {
+        return Ok(None);
+    };
+    let offers = OfferBook::open(&data_dir::offers(&config.data_dir))?;
+    let parts = Parts {
+        settings: node.settings.clone(),
+        chain: node.chain.clone(),
+        intake: Intake::new(Arc::clone(booking), offers.clone()),
+    };
+    let Spawned {
+        lightning, task, ..
+    } = parts.prepare();
+    let desk = OfferDesk::new(
+        lightning.clone(),
+        node.settings.clone(),
+        offers,
+        config.income.address.to_string(),
+    );
+    let node = Node {
+        lightning,
+        desk,
+        settings: node.settings.clone(),
+    };
+    Ok(Some((node, task)))
+}
+
+fn prepare_watch(config: &Config, booking: Arc<dyn Booking>) -> Result<Option<OceanWatch>> {
+    let Income {
+        address,
+        chain,
+        ocean_api,
+        watches_chain,
+        ask_every,
+        ..
+    } = &config.income;
+    let api = ocean_api.as_deref().map(OceanApi::new).transpose()?;
+    let chain = match chain.as_ref().filter(|_| *watches_chain) {
+        Some(source) => ChainClient::new(source).map_err(|error| anyhow!(error))?,
+        None => None,
+    };
+    if api.is_none() && chain.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(OceanWatch {
+        api,
+        chain,
+        address: address.clone(),
+        tag: OCEAN_TAG.to_vec(),
+        ask_every: *ask_every,
+        file: data_dir::ocean_watch(&config.data_dir),
+        booking,
+    }))
+}
+
+impl std::fmt::Debug for Paying {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Paying")
+            .field("node", &self.node.is_some())
+            .finish_non_exhaustive()
+    }
+}

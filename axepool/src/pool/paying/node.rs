@@ -1,0 +1,225 @@
+//! What the operator asks of the node, over the admin socket.
+
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail};
+use bitcoin::Address;
+use bitcoin::address::NetworkUnchecked;
+use ledger::settle::EpochAccount;
+use ledger::{MSAT_PER_SAT, Msat, Sat};
+use payout::commands::{Amount, Close};
+use payout::node::NodeView;
+use payout::offer::{Answer, Route, Standing};
+use payout::readiness;
+use payout::settings::Peer;
+
+use super::{Node, Paying};
+use crate::admin::{
+    ChannelRow, Check, Mark, NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer, PeerRow,
+};
+use crate::clock;
+
+impl Paying {
+    /// Answers `request`.
+    ///
+    /// # Errors
+    /// There is no node, it is not up, or it could not.
+    pub(in crate::pool) async fn node_answer(&self, request: NodeRequest) -> Result<NodeReply> {
+        let Some(node) = &self.node else {
+            match &self.node_broken {
+                Some(why) => bail!("there is no lightning node: {why}"),
+                None => bail!(
+                    "the config names no lightning node: [lightning] config = \"...\", see ldk-node-config/"
+                ),
+            }
+        };
+        let lightning = &node.lightning;
+        Ok(match request {
+            NodeRequest::Status => NodeReply::Status(Box::new(self.node_status(node).await?)),
+            NodeRequest::DepositAddress => NodeReply::DepositAddress {
+                address: lightning.deposit_address().await?.to_string(),
+            },
+            NodeRequest::Offer { renew } => {
+                NodeReply::Offer(Box::new(offer_answer(node.desk.offer(renew).await?)))
+            }
+            NodeRequest::Connect { peer } => {
+                lightning.connect(parse_peer(&peer)?).await?;
+                NodeReply::Done
+            }
+            NodeRequest::Open { peer, size, public } => {
+                if public && !node.settings.is_public() {
+                    bail!(
+                        "a public channel needs a public node: give reach.alias and reach.listen in its file"
+                    );
+                }
+                let peer = parse_peer(&peer)?;
+                let channel = lightning.open_channel(peer, size, public).await?;
+                NodeReply::Opening { channel }
+            }
+            NodeRequest::Close { channel, force } => {
+                let how = if force {
+                    Close::ByForce
+                } else {
+                    Close::Together
+                };
+                lightning.close_channel(channel, how).await?;
+                NodeReply::Done
+            }
+            NodeRequest::SendOnchain { to, amount, force } => {
+                self.send_on_chain(node, &to, amount, force).await?
+            }
+        })
+    }
+
+    async fn send_on_chain(
+        &self,
+        node: &Node,
+        to: &str,
+        amount: Option<Sat>,
+        force: bool,
+    ) -> Result<NodeReply> {
+        let address = Address::<NetworkUnchecked>::from_str(to)
+            .with_context(|| format!("{to:?} is not a bitcoin address"))?;
+        let view = node.lightning.view().await?;
+        if !force {
+            self.leaves_enough(&view, amount)?;
+        }
+        let amount = amount.map_or(Amount::AllButReserve, Amount::Sats);
+        let txid = node.lightning.send_on_chain(address, amount).await?;
+        tracing::warn!(%txid, to, "sent on-chain by command");
+        Ok(NodeReply::Sent { txid })
+    }
+
+    /// What is sent away is the miners' unless something is left over.
+    fn leaves_enough(&self, view: &NodeView, amount: Option<Sat>) -> Result<()> {
+        let sent = amount.unwrap_or(view.balances.spendable);
+        let known = self.known();
+        let looked = known.looked.as_ref();
+        let Some((owed, assets)) = looked.and_then(|looked| looked.both()) else {
+            bail!("what is owed is not known now: try again in some seconds, or add --force");
+        };
+        let sent = u128::from(sent.get()).saturating_mul(u128::from(MSAT_PER_SAT));
+        let left = assets.saturating_sub(sent);
+        if left < owed {
+            bail!(
+                "{owed} msat are owed, and only {left} msat would be left: the rest is not yours (axepool fee status). Add --force to send all the same"
+            );
+        }
+        Ok(())
+    }
+
+    async fn node_status(&self, node: &Node) -> Result<NodeStatus> {
+        let state = node.lightning.state().borrow().to_string();
+        let expected = self.expected().await?;
+        let Ok(view) = node.lightning.view().await else {
+            return Ok(NodeStatus {
+                state,
+                node: None,
+                checks: Vec::new(),
+                expected,
+            });
+        };
+        let standing = node.desk.standing().await?;
+        let now_secs = clock::now_ms() / 1000;
+        let checks =
+            readiness::readiness(&view, &node.settings, standing.as_ref(), expected, now_secs);
+        Ok(NodeStatus {
+            state,
+            node: Some(node_look(view)),
+            checks: checks.into_iter().map(check).collect(),
+            expected,
+        })
+    }
+
+    /// What OCEAN said of the blocks that it has not paid yet; `None` when it said
+    /// nothing.
+    async fn expected(&self) -> Result<Option<Msat>> {
+        let reader = self.ledger.reader().clone();
+        let accounts = tokio::task::spawn_blocking(move || reader.epoch_accounts()).await??;
+        let open = accounts.values().filter(|account| !account.covered);
+        let open = open.filter_map(still_expected);
+        Ok(open.reduce(|sum, more| Msat::new(sum.get().saturating_add(more.get()))))
+    }
+}
+
+fn still_expected(account: &EpochAccount) -> Option<Msat> {
+    account.block()?;
+    let earned = account.earnings?.net.to_msat()?;
+    earned.checked_sub(account.received)
+}
+
+fn parse_peer(text: &str) -> Result<Peer> {
+    text.parse()
+        .with_context(|| format!("{text:?} is no peer: give node_id@host:port"))
+}
+
+fn offer_answer(answer: Answer) -> OfferAnswer {
+    let route = match answer.offer.route {
+        Route::Public => "by its id: the node is public, and the offer needs no path".to_owned(),
+        Route::Through(peer) => format!("through its peer {peer}: the node is private"),
+    };
+    let trouble = match answer.standing {
+        Standing::Good => None,
+        Standing::Hindered(obstacle) => Some(format!("it cannot be paid now: {obstacle}")),
+        Standing::Outdated(why) => Some(format!(
+            "OCEAN needs a new one: {why} (axepool offer --renew)"
+        )),
+    };
+    OfferAnswer {
+        offer: answer.offer.offer,
+        address: answer.offer.address,
+        made_secs: answer.offer.made_secs,
+        is_new: answer.is_new,
+        route,
+        trouble,
+        advice: answer.advice,
+    }
+}
+
+fn check(check: readiness::Check) -> Check {
+    Check {
+        mark: match check.mark {
+            readiness::Mark::Good => Mark::Good,
+            readiness::Mark::Warn => Mark::Warn,
+            readiness::Mark::Bad => Mark::Bad,
+        },
+        said: check.said,
+    }
+}
+
+fn node_look(view: NodeView) -> NodeLook {
+    NodeLook {
+        node_id: view.node_id,
+        tip_height: view.tip_height,
+        channels: view
+            .channels
+            .into_iter()
+            .map(|channel| ChannelRow {
+                id: channel.id,
+                peer: channel.peer,
+                size: channel.size,
+                inbound: channel.inbound,
+                inbound_part: channel.inbound_part,
+                outbound: channel.outbound,
+                is_ready: channel.is_ready,
+                is_usable: channel.is_usable,
+                is_public: channel.is_public,
+            })
+            .collect(),
+        peers: view
+            .peers
+            .into_iter()
+            .map(|peer| PeerRow {
+                node_id: peer.node_id,
+                address: peer.address,
+                is_connected: peer.is_connected,
+                is_persistent: peer.is_persistent,
+            })
+            .collect(),
+        channels_sat: view.balances.channels,
+        spendable_sat: view.balances.spendable,
+        on_chain_sat: view.balances.on_chain,
+        anchor_reserve_sat: view.balances.anchor_reserve,
+        closing_sat: view.balances.closing,
+    }
+}
