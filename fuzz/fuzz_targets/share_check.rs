@@ -12,7 +12,7 @@ use proxy::job::{Assigned, JobContext, UpstreamJob};
 use proxy::seen::SeenHashes;
 use proxy::wire::upstream::Notify;
 use proxy::wire::{Method, parse};
-use proxy::Difficulty;
+use proxy::{Difficulty, network_target};
 use ruint::aliases::U256;
 
 #[derive(Arbitrary, Debug)]
@@ -93,6 +93,7 @@ fuzz_target!(|input: Input| {
         ntime: input.ntime,
         clean_jobs: false,
     };
+    let Ok(network_target) = network_target(input.nbits) else { return };
     let context = JobContext {
         sequence: 1,
         generation: 1,
@@ -100,10 +101,11 @@ fuzz_target!(|input: Input| {
         extranonce2_size: usize::from(input.extranonce2_size % 33),
         version_mask: input.upstream_mask,
         upstream,
+        network_target,
         seen: Arc::new(SeenHashes::new()),
         received_ms: 0,
     };
-    let Ok(job) = UpstreamJob::new(context, notify) else { return };
+    let job = UpstreamJob::new(context, notify);
     let candidates: Vec<Extranonce1> =
         input.prefixes.iter().filter_map(|prefix| Extranonce1::new(&input.extranonce1, prefix)).collect();
     let line = br#"{"id":1,"method":"mining.submit","params":["u","1","00","0","0"]}"#;

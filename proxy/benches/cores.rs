@@ -16,7 +16,7 @@ use proxy::job::{Assigned, JobContext, UpstreamJob};
 use proxy::seen::SeenHashes;
 use proxy::wire::upstream::Notify;
 use proxy::wire::{JobId, LineDecoder, Method, Submit, parse, reply};
-use proxy::{Difficulty, username, vardiff};
+use proxy::{Difficulty, network_target, username, vardiff};
 
 const EXTRANONCE1: [u8; 4] = [1, 2, 3, 4];
 
@@ -60,10 +60,11 @@ fn job(coinbase_bytes: usize, branches: usize) -> UpstreamJob {
         extranonce2_size: 8,
         version_mask: 0x1fff_e000,
         upstream: Assigned::of(Difficulty::ONE),
+        network_target: network_target(notify.nbits).unwrap(),
         seen: Arc::new(SeenHashes::new()),
         received_ms: 0,
     };
-    UpstreamJob::new(context, notify).unwrap()
+    UpstreamJob::new(context, notify)
 }
 
 fn submit(line: &str) -> Submit<'_> {

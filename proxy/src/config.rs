@@ -157,6 +157,8 @@ pub struct DownstreamConfig {
     pub limits: Limits,
     /// How long miners are kept while no upstream has work.
     pub upstream_grace: Duration,
+    /// How long miners are kept while the ledger cannot store their shares.
+    pub store_grace: Duration,
 }
 
 /// TLS of the miners' side.

@@ -9,7 +9,7 @@ use ruint::aliases::U256;
 
 use crate::seen::SeenHashes;
 use crate::wire::upstream::Notify;
-use crate::{Difficulty, InvalidNbits, hex, network_target};
+use crate::{Difficulty, hex};
 
 /// The target of one difficulty, with the work it is credited with.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,6 +49,9 @@ pub struct JobContext<'a> {
     pub version_mask: u32,
     /// What the upstream asks of a share now.
     pub upstream: Assigned,
+    /// The network's target, as [`network_target`](crate::network_target) reads it from
+    /// the job's nbits.
+    pub network_target: U256,
     /// The hashes credited for jobs with the same headers, or a new set.
     pub seen: Arc<SeenHashes>,
     /// When it was received, milliseconds of the proxy's monotonic clock.
@@ -103,9 +106,9 @@ pub struct UpstreamJob {
 }
 
 impl UpstreamJob {
-    /// The job of a `mining.notify`; an error when its nbits are no target.
-    pub fn new(context: JobContext<'_>, notify: Notify) -> Result<Self, InvalidNbits> {
-        Ok(UpstreamJob {
+    /// The job of a `mining.notify`.
+    pub fn new(context: JobContext<'_>, notify: Notify) -> Self {
+        UpstreamJob {
             sequence: context.sequence,
             generation: context.generation,
             extranonce1: context.extranonce1.into(),
@@ -114,7 +117,7 @@ impl UpstreamJob {
             upstream: context.upstream,
             seen: context.seen,
             received_ms: context.received_ms,
-            network_target: network_target(notify.nbits)?,
+            network_target: context.network_target,
             notify_middle: notify_middle(&notify),
             upstream_id: notify.job_id,
             prev_hash: notify.prev_hash,
@@ -126,7 +129,7 @@ impl UpstreamJob {
             ntime: notify.ntime,
             clean_jobs: notify.clean_jobs,
             dead: AtomicBool::new(false),
-        })
+        }
     }
 
     /// True while shares of it can be accepted.

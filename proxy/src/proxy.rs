@@ -17,16 +17,18 @@ use tokio_util::task::TaskTracker;
 use crate::certificate::CertificateError;
 use crate::config::{DownstreamConfig, UpstreamConfig};
 use crate::downstream::{
-    Admission, Certificate, DownstreamStatus, Metrics, Registry, Rules, Shared, listen,
+    Admission, Certificate, DownstreamStatus, Metrics, Registry, Rules, Shared, keep_store_gate,
+    listen,
 };
 use crate::upstream::{Upstream, UpstreamMetrics, UpstreamStatus, read_authorities};
 
 /// How long a stop waits for the connections: the disk decides their last shares, and
-/// each has a few seconds of its own.
-const STOP_DOWNSTREAM: Duration = Duration::from_secs(10);
+/// each has a few seconds of its own. Together with [`STOP_UPSTREAM`] it leaves the
+/// ledger its part of the ten seconds after which service managers kill.
+const STOP_DOWNSTREAM: Duration = Duration::from_millis(4_500);
 
 /// How long a stop waits for the upstream's last answers after that.
-const STOP_UPSTREAM: Duration = Duration::from_secs(10);
+const STOP_UPSTREAM: Duration = Duration::from_secs(2);
 
 /// Sockets that listen already: from a service manager, or bound early.
 #[derive(Debug, Default)]
@@ -149,6 +151,7 @@ impl Proxy {
             ),
             shares,
             health: ledger.health(),
+            store: Arc::default(),
             metrics,
             registry: Registry::new(downstream.limits.max_connections),
             admission: Admission::new(&downstream.limits),
@@ -157,6 +160,11 @@ impl Proxy {
         let accepting = cancel.child_token();
         accept_all(&shared, plain, None, &accepting);
         accept_all(&shared, tls, acceptor, &accepting);
+        shared.tracker.spawn(keep_store_gate(
+            shared.clone(),
+            downstream.store_grace,
+            accepting.clone(),
+        ));
         if let Some(certificate) = certificate {
             shared
                 .tracker

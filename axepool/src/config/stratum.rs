@@ -50,6 +50,7 @@ pub(super) fn read(section: &mut Section<'_>, base: &Path) -> DownstreamConfig {
             Duration::from_secs(30),
             0..=DAY_SECS,
         ),
+        store_grace: section.seconds("store_grace_secs", Duration::from_secs(300), 1..=DAY_SECS),
         tls: tls(section, base),
         proxy_protocol_from: section.get("proxy_protocol_from", Vec::new()),
     }

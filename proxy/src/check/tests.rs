@@ -15,11 +15,11 @@ use bitcoin::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::Difficulty;
 use crate::job::JobContext;
 use crate::seen::SeenHashes;
 use crate::testing::cases;
 use crate::wire::upstream::Notify;
+use crate::{Difficulty, network_target};
 
 const MASK: u32 = 0x1fff_e000;
 
@@ -122,10 +122,11 @@ impl Block {
             extranonce2_size: EXTRANONCE2_SIZE,
             version_mask,
             upstream: assigned(upstream),
+            network_target: network_target(nbits).expect("valid nbits"),
             seen: Arc::new(SeenHashes::new()),
             received_ms: 0,
         };
-        UpstreamJob::new(context, notify).expect("valid nbits")
+        UpstreamJob::new(context, notify)
     }
 
     /// The header by the library: it reads the coinbase as a transaction and takes

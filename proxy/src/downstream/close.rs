@@ -37,6 +37,8 @@ pub(crate) enum CloseReason {
     UpstreamLost,
     /// The upstream's extranonce changed and the device cannot take a new one.
     ExtranonceChanged,
+    /// The ledger has been unable to store shares for longer than the grace time.
+    StoreFailing,
     /// The ledger takes no more shares.
     LedgerClosed,
 }
@@ -62,6 +64,7 @@ impl CloseReason {
             CloseReason::Stopping => "stopping",
             CloseReason::UpstreamLost => "upstream_lost",
             CloseReason::ExtranonceChanged => "extranonce_changed",
+            CloseReason::StoreFailing => "store_failing",
             CloseReason::LedgerClosed => "ledger_closed",
         }
     }

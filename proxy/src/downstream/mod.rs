@@ -18,6 +18,7 @@ mod session;
 mod shared;
 mod state;
 mod status;
+mod store_gate;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -32,6 +33,7 @@ pub(crate) use metrics::Metrics;
 pub(crate) use registry::Registry;
 pub(crate) use session::Rules;
 pub(crate) use shared::Shared;
+pub(crate) use store_gate::keep as keep_store_gate;
 
 #[cfg(fuzzing)]
 pub use {proxy_header::fuzz as read_proxy_header, session::run_script};

@@ -1,7 +1,7 @@
 //! The connections that there are: their number, who must leave when the server is
 //! full, and what a status page tells of them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
@@ -22,9 +22,11 @@ pub(crate) struct Registry {
 #[derive(Debug, Default)]
 struct Inner {
     next: u64,
-    by_number: HashMap<u64, Arc<Connection>>,
+    by_number: BTreeMap<u64, Arc<Connection>>,
     /// Those without an accepted share, oldest first: they leave a full server.
     unproven: BTreeSet<u64>,
+    /// How many had an accepted share.
+    proven: usize,
     /// Asked to leave for room, not gone yet.
     leaving: usize,
 }
@@ -54,7 +56,8 @@ pub(crate) struct Connection {
 
 const ASKED_NOTHING: u8 = 0;
 const ASKED_EVICT: u8 = 1;
-const ASKED_STOP: u8 = 2;
+const ASKED_STORE: u8 = 2;
+const ASKED_STOP: u8 = 3;
 
 impl Registry {
     /// With nobody connected.
@@ -111,6 +114,16 @@ impl Registry {
         }
     }
 
+    /// Asks `share` of every `of` connections to leave, because what they find cannot be
+    /// stored: those whose number leaves the rest `share`.
+    pub(crate) fn close_part(&self, share: u64, of: u64) {
+        for connection in self.lock().by_number.values() {
+            if connection.number % of == share {
+                connection.ask(ASKED_STORE);
+            }
+        }
+    }
+
     /// The number of connections.
     pub(crate) fn len(&self) -> usize {
         self.lock().by_number.len()
@@ -120,17 +133,14 @@ impl Registry {
     /// have an accepted share.
     pub(crate) fn sessions(&self, limit: usize) -> (Vec<Arc<Connection>>, usize) {
         let inner = self.lock();
-        let mut authorized: Vec<_> = inner
+        let authorized = inner
             .by_number
             .values()
             .filter(|one| one.who.get().is_some())
+            .take(limit)
             .cloned()
             .collect();
-        let proven = authorized.iter().filter(|one| one.is_proven()).count();
-        drop(inner);
-        authorized.sort_unstable_by_key(|one| one.number);
-        authorized.truncate(limit);
-        (authorized, proven)
+        (authorized, inner.proven)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -191,6 +201,7 @@ impl Connection {
         match self.asked.load(Ordering::Acquire) {
             ASKED_NOTHING => None,
             ASKED_EVICT => Some(CloseReason::Evicted),
+            ASKED_STORE => Some(CloseReason::StoreFailing),
             _ => Some(CloseReason::Stopping),
         }
     }
@@ -260,10 +271,9 @@ impl Entered {
     /// It had its first accepted share: a full server no longer drops it.
     pub(crate) fn prove(&self) {
         if !self.connection.proven.swap(true, Ordering::Relaxed) {
-            self.registry
-                .lock()
-                .unproven
-                .remove(&self.connection.number);
+            let mut inner = self.registry.lock();
+            inner.unproven.remove(&self.connection.number);
+            inner.proven += 1;
         }
     }
 }
@@ -274,6 +284,9 @@ impl Drop for Entered {
         let number = self.connection.number;
         inner.unproven.remove(&number);
         inner.by_number.remove(&number);
+        if self.connection.is_proven() {
+            inner.proven = inner.proven.saturating_sub(1);
+        }
         if self.connection.evicted.load(Ordering::Relaxed) {
             inner.leaving = inner.leaving.saturating_sub(1);
         }
@@ -301,6 +314,38 @@ mod tests {
         drop(newest);
         let _next = registry.enter(false, 0).unwrap();
         assert_eq!(young.connection().asked(), None);
+    }
+
+    #[test]
+    fn workers_are_counted_once_until_they_are_gone() {
+        let registry = Registry::new(3);
+        let one = registry.enter(false, 0).unwrap();
+        let other = registry.enter(false, 0).unwrap();
+        one.prove();
+        one.prove();
+        assert_eq!(registry.sessions(0).1, 1);
+        drop(other);
+        assert_eq!(registry.sessions(0).1, 1);
+        drop(one);
+        assert_eq!(registry.sessions(0).1, 0);
+    }
+
+    #[test]
+    fn all_leave_in_parts() {
+        let registry = Registry::new(10);
+        let all: Vec<_> = (0..7).map(|_| registry.enter(false, 0).unwrap()).collect();
+        let asked = || {
+            all.iter()
+                .filter(|one| one.connection().asked() == Some(CloseReason::StoreFailing))
+                .count()
+        };
+        let counts: Vec<_> = (0..3)
+            .map(|part| {
+                registry.close_part(part, 3);
+                asked()
+            })
+            .collect();
+        assert_eq!(counts, [3, 5, 7]);
     }
 
     #[test]

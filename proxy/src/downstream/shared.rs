@@ -10,6 +10,7 @@ use super::admission::Admission;
 use super::metrics::Metrics;
 use super::registry::Registry;
 use super::session::Rules;
+use super::store_gate::StoreGate;
 use crate::config::IpNetwork;
 use crate::upstream::Upstream;
 
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) shares: ShareSender,
     /// Why the ledger stores nothing, when it does not.
     pub(crate) health: watch::Receiver<Health>,
+    /// Whether miners are served at all while it does not.
+    pub(crate) store: Arc<StoreGate>,
     /// The counters.
     pub(crate) metrics: Arc<Metrics>,
     /// The connections.

@@ -1,17 +1,12 @@
 //! The living jobs of a lane, and what it shows to its sessions. Pure.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
-use ruint::aliases::U256;
 
 use super::LaneView;
 use super::age::AgeLimit;
 use super::client::NewJob;
-use super::render::notify_middle;
 use super::seen_book::SeenBook;
-use crate::job::{Assigned, UpstreamJob};
-use crate::network_target;
+use crate::job::{Assigned, JobContext, UpstreamJob};
 
 /// More living jobs than this are not kept: a pool that sends a job a second, never
 /// clean, would fill the memory with the hashes seen for each.
@@ -104,31 +99,18 @@ impl Board {
     }
 
     fn make_job(&self, new: NewJob, seen: &mut SeenBook, now_ms: u64) -> UpstreamJob {
-        let seen = seen.of(&new, now_ms);
-        let notify = *new.notify;
-        UpstreamJob {
+        let context = JobContext {
             sequence: self.sequence,
             generation: self.generation,
-            seen,
-            notify_middle: notify_middle(&notify).into(),
-            upstream: Assigned::of(new.difficulty),
-            // Checked when it came in; were it not, nothing would meet zero.
-            network_target: network_target(notify.nbits).unwrap_or(U256::ZERO),
-            upstream_id: notify.job_id,
-            extranonce1: new.extranonce1,
+            seen: seen.of(&new, now_ms),
+            extranonce1: &new.extranonce1,
             extranonce2_size: new.extranonce2_size,
-            prev_hash: notify.prev_hash,
-            coinb1: notify.coinb1,
-            coinb2: notify.coinb2,
-            merkle_branch: notify.merkle_branch,
-            version: notify.version,
-            nbits: notify.nbits,
-            ntime: notify.ntime,
-            clean_jobs: notify.clean_jobs,
             version_mask: new.version_mask,
+            upstream: Assigned::of(new.difficulty),
+            network_target: new.network_target,
             received_ms: now_ms,
-            dead: AtomicBool::new(false),
-        }
+        };
+        UpstreamJob::new(context, *new.notify)
     }
 
     /// The upstream changed the version mask; it holds for jobs from now on.

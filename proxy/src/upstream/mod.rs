@@ -21,7 +21,6 @@ mod lease;
 mod link;
 mod metrics;
 mod redirect;
-mod render;
 mod seen_book;
 mod shared;
 mod status;

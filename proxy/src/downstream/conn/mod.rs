@@ -34,7 +34,7 @@ use deliver::deliver;
 use unsent::Unsent;
 
 /// How long a stopping server waits for the disk and the peer of one connection.
-const DRAIN_MS: u64 = 5_000;
+const DRAIN_MS: u64 = 3_000;
 
 /// One connection, plain or TLS.
 pub(crate) struct Conn<S> {
@@ -202,24 +202,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
         event: impl FnOnce(&mut Session, &mut Turn<'_>) -> Result<(), CloseReason>,
     ) -> Result<(), CloseReason> {
         scratch::with(|scratch| {
-            let mut seats = LeaseSeats {
-                upstream: &self.shared.upstream,
-                lease: &mut self.lease,
-            };
-            let mut turn = Turn {
-                now: Now::read(),
-                clock: Now::read,
-                rules: &self.shared.rules,
-                seats: &mut seats,
-                metrics: &self.shared.metrics,
-                entered: &self.entered,
-                out: &mut scratch.out,
-                outgoing: &mut self.outgoing,
-            };
-            let done = event(&mut self.session, &mut turn);
-            let sent = self.send(cx, &scratch.out);
-            done.and(sent)
+            self.turn_into(cx, &mut scratch.out, |session, _, turn| {
+                event(session, turn)
+            })
         })
+    }
+
+    /// As [`Self::turn_now`], with the buffer for the answer and the lines in hand.
+    fn turn_into(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut Vec<u8>,
+        event: impl FnOnce(&mut Session, &mut LineDecoder, &mut Turn<'_>) -> Result<(), CloseReason>,
+    ) -> Result<(), CloseReason> {
+        let mut seats = LeaseSeats {
+            upstream: &self.shared.upstream,
+            lease: &mut self.lease,
+        };
+        let mut turn = Turn {
+            now: Now::read(),
+            clock: Now::read,
+            rules: &self.shared.rules,
+            storing: self.shared.store.is_open(),
+            seats: &mut seats,
+            metrics: &self.shared.metrics,
+            entered: &self.entered,
+            out,
+            outgoing: &mut self.outgoing,
+        };
+        let done = event(&mut self.session, &mut self.decoder, &mut turn);
+        let sent = self.send(cx, out);
+        done.and(sent)
     }
 
     fn send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Result<(), CloseReason> {

@@ -6,11 +6,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Conn, Event, deliver};
-use crate::clock::Now;
 use crate::downstream::close::CloseReason;
 use crate::downstream::scratch;
-use crate::downstream::seats::LeaseSeats;
-use crate::downstream::session::Turn;
 use ledger::Health;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
@@ -112,33 +109,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
                 return Poll::Ready(Err(CloseReason::Peer));
             }
             self.shared.metrics.bytes_in.inc_by(segment.len() as u64);
-            let mut seats = LeaseSeats {
-                upstream: &self.shared.upstream,
-                lease: &mut self.lease,
-            };
-            let mut turn = Turn {
-                now: Now::read(),
-                clock: Now::read,
-                rules: &self.shared.rules,
-                seats: &mut seats,
-                metrics: &self.shared.metrics,
-                entered: &self.entered,
-                out: &mut scratch.out,
-                outgoing: &mut self.outgoing,
-            };
-            let done = loop {
-                match self.decoder.next_line(&mut segment) {
-                    Ok(None) => break Ok(()),
-                    Ok(Some(line)) => {
-                        if let Err(reason) = self.session.on_line(line, &mut turn) {
-                            break Err(reason);
+            Poll::Ready(
+                self.turn_into(cx, &mut scratch.out, |session, decoder, turn| {
+                    loop {
+                        match decoder.next_line(&mut segment) {
+                            Ok(None) => break Ok(()),
+                            Ok(Some(line)) => session.on_line(line, turn)?,
+                            Err(error) => break Err(session.on_too_long(error, turn)),
                         }
                     }
-                    Err(error) => break Err(self.session.on_too_long(error, &mut turn)),
-                }
-            };
-            let sent = self.send(cx, &scratch.out);
-            Poll::Ready(done.and(sent))
+                }),
+            )
         })
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn handle(
         return Ok(());
     }
     if let Err(reason) = session.seat(id, turn) {
-        turn.metrics.authorization_refused("no_work");
+        turn.metrics.authorization_refused(reason.label());
         return Err(reason);
     }
     let Some(number) = turn.entered.next_session() else {
@@ -53,7 +53,8 @@ pub(super) fn handle(
     };
     let who = Arc::new(who);
     turn.metrics.authorizations.inc();
-    tracing::debug!(connection = turn.entered.connection().number(), miner = %who.miner, worker = %who.worker, "authorized");
+    // Without the worker: what follows the dot may be a secret typed by mistake, too.
+    tracing::debug!(connection = turn.entered.connection().number(), miner = %who.miner, "authorized");
     // Set once: a second authorize does not come here.
     let _ = turn.entered.connection().who.set(who.clone());
     session.authorize(who, SessionId::new(turn.rules.boot, number), turn);

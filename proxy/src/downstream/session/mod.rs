@@ -40,8 +40,10 @@ use pending::PendingShares;
 use super::close::CloseReason;
 use super::method;
 use super::rate::MessageRate;
-use crate::upstream::Unavailable;
 use crate::wire::{self, Id, LineTooLong, WireError, reply};
+
+/// What a client is told that comes while no share can be stored.
+const NOT_STORED: &str = "shares cannot be stored at the moment";
 
 /// One downstream connection.
 #[derive(Debug)]
@@ -259,24 +261,38 @@ impl Session {
         reason
     }
 
-    /// The session's place at the upstream, taken when it is first needed.
+    /// The session's place at the upstream, taken when it is first needed. None is given
+    /// while no share can be stored.
     pub(crate) fn seat(
         &mut self,
         id: Id<'_>,
         turn: &mut Turn<'_>,
     ) -> Result<&mut Seat, CloseReason> {
+        if !turn.storing {
+            return Err(self.refuse(
+                id,
+                WireError::CODE,
+                NOT_STORED,
+                CloseReason::StoreFailing,
+                turn,
+            ));
+        }
         if self.seat.is_none() {
             let grant = match turn.seats.take() {
                 Ok(grant) => grant,
-                Err(unavailable) => return Err(self.no_work(id, unavailable, turn)),
+                Err(unavailable) => {
+                    return Err(self.refuse(
+                        id,
+                        WireError::CODE,
+                        unavailable,
+                        CloseReason::NoWork,
+                        turn,
+                    ));
+                }
             };
             self.seat = Some(Seat::new(grant));
         }
         self.seat.as_mut().ok_or(CloseReason::NoWork)
-    }
-
-    fn no_work(&mut self, id: Id<'_>, why: Unavailable, turn: &mut Turn<'_>) -> CloseReason {
-        self.refuse(id, WireError::CODE, why, CloseReason::NoWork, turn)
     }
 
     /// Makes it a session: what was held back goes out.

@@ -106,7 +106,8 @@ impl Session {
         if accepted.meets_network {
             turn.metrics.blocks.inc();
             tracing::info!(
-                hash = %record.hash, miner = %record.who.miner, worker = %record.who.worker,
+                hash = %record.hash, miner = %record.who.miner,
+                connection = turn.entered.connection().number(),
                 "BLOCK FOUND: a share meets the network's target"
             );
         }

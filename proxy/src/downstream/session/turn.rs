@@ -19,6 +19,9 @@ pub(crate) struct Turn<'a> {
     pub(crate) clock: fn() -> Now,
     /// The bounds.
     pub(crate) rules: &'a Rules,
+    /// False while the ledger has been unable to store shares for longer than the grace
+    /// time: then nobody is given work.
+    pub(crate) storing: bool,
     /// Where places at the upstream come from.
     pub(crate) seats: &'a mut dyn Seats,
     /// The counters.

@@ -9,7 +9,6 @@ use ledger::ShareRecord;
 use serde_json::Value;
 
 use super::{Grant, Outgoing, Rules, Seats, Session, Turn};
-use crate::Difficulty;
 use crate::clock::Now;
 use crate::config::{DownstreamConfig, Limits};
 use crate::downstream::close::CloseReason;
@@ -20,6 +19,7 @@ use crate::job::{Assigned, JobContext, UpstreamJob};
 use crate::seen::SeenHashes;
 use crate::upstream::{LaneView, Unavailable, UpstreamSubmit};
 use crate::wire::upstream::Notify;
+use crate::{Difficulty, network_target};
 
 /// The generator point: a key as good as any.
 pub(super) const MINER: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
@@ -80,10 +80,11 @@ impl NewJob {
             extranonce2_size: 8,
             version_mask: self.mask,
             upstream: Assigned::of(difficulty(self.difficulty)),
+            network_target: network_target(notify.nbits).unwrap(),
             seen: self.seen,
             received_ms: self.received_ms,
         };
-        Arc::new(UpstreamJob::new(context, notify).unwrap())
+        Arc::new(UpstreamJob::new(context, notify))
     }
 }
 
@@ -130,6 +131,8 @@ pub(super) struct World {
     pub(super) metrics: Metrics,
     pub(super) entered: Entered,
     pub(super) now_ms: u64,
+    /// False as when the ledger has failed for long.
+    pub(super) storing: bool,
     pub(super) out: Vec<u8>,
     pub(super) outgoing: VecDeque<Outgoing>,
 }
@@ -147,6 +150,7 @@ pub(super) fn rules() -> Rules {
             ..Limits::default()
         },
         upstream_grace: Duration::from_secs(60),
+        store_grace: Duration::from_secs(300),
     };
     Rules::new(&config, 7)
 }
@@ -179,6 +183,7 @@ impl World {
             metrics: Metrics::new(&prometheus::Registry::new()).unwrap(),
             entered: Registry::new(10).enter(false, 0).unwrap(),
             now_ms: 0,
+            storing: true,
             out: Vec::new(),
             outgoing: VecDeque::new(),
         }
@@ -206,6 +211,7 @@ impl World {
             },
             clock: Now::default,
             rules: &self.rules,
+            storing: self.storing,
             seats: &mut self.lane,
             metrics: &self.metrics,
             entered: &self.entered,

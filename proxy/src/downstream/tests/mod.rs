@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{DownstreamConfig, Limits, TlsConfig, UpstreamConfig, UpstreamUrl};
 use crate::testing::certificates::Authority;
+use crate::testing::metrics::{metric, metric_becomes};
 use crate::{Difficulty, Proxy, ProxyListeners};
 
 use device::{Device, soon};
@@ -46,6 +47,7 @@ fn config() -> DownstreamConfig {
         target_shares_per_minute: 8.0,
         limits: Limits::default(),
         upstream_grace: Duration::from_millis(300),
+        store_grace: Duration::from_secs(300),
     }
 }
 
@@ -109,6 +111,7 @@ impl House {
             split: Split::Epoch,
             quote_per: QuotePer::Epoch,
             quote_min_work: Work::ZERO,
+            max_share_quotes: 0,
         };
         let mut options = LedgerOptions::new(directory.path().join("ledger.redb"), terms, 0);
         change(&mut options);
@@ -144,29 +147,12 @@ impl House {
         Device::connect(self.address()).await
     }
 
-    /// The sum of a metric over all its labels that hold `label`.
     fn metric(&self, name: &str, label: &str) -> f64 {
-        let name = format!("axepool_{name}");
-        let families = self.registry.gather();
-        let metrics = families
-            .iter()
-            .filter(|family| family.name() == name)
-            .flat_map(|family| family.get_metric());
-        metrics
-            .filter(|metric| {
-                label.is_empty() || metric.get_label().iter().any(|pair| pair.value() == label)
-            })
-            .map(|metric| metric.get_counter().get_value() + metric.get_gauge().get_value())
-            .sum()
+        metric(&self.registry, name, label)
     }
 
     async fn metric_becomes(&self, name: &str, label: &str, value: f64) {
-        soon(async {
-            while (self.metric(name, label) - value).abs() > 1e-9 {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        })
-        .await;
+        metric_becomes(&self.registry, name, label, value).await;
     }
 
     async fn stop(self) {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ruint::aliases::U256;
+
 use super::Reason;
 use crate::Difficulty;
 use crate::wire::upstream::{Notify, Subscribed};
@@ -11,6 +13,8 @@ use crate::wire::upstream::{Notify, Subscribed};
 #[derive(Clone, Debug)]
 pub(crate) struct NewJob {
     pub(crate) notify: Box<Notify>,
+    /// From the notify's nbits.
+    pub(crate) network_target: U256,
     pub(crate) extranonce1: Box<[u8]>,
     pub(crate) extranonce2_size: usize,
     pub(crate) difficulty: Difficulty,
@@ -20,12 +24,14 @@ pub(crate) struct NewJob {
 impl NewJob {
     pub(super) fn new(
         notify: Box<Notify>,
+        network_target: U256,
         session: &Subscribed,
         difficulty: Difficulty,
         version_mask: u32,
     ) -> Self {
         NewJob {
             notify,
+            network_target,
             extranonce1: session.extranonce1.as_bytes().into(),
             extranonce2_size: session.extranonce2_size,
             difficulty,

@@ -1,5 +1,7 @@
 //! From the first line to the first job.
 
+use ruint::aliases::U256;
+
 use super::Client;
 use super::event::{Event, NewJob};
 use crate::Difficulty;
@@ -38,6 +40,7 @@ pub(super) struct Handshake {
 #[derive(Debug)]
 struct Held {
     notify: Box<Notify>,
+    network_target: U256,
     session: Option<Subscribed>,
     difficulty: Option<Difficulty>,
 }
@@ -130,6 +133,10 @@ impl<T> Client<T> {
             return;
         }
         self.handshake.authorized = true;
+        // Some pools keep their set_extranonce for those who asked. One that does not
+        // know the method answers with an error, which changes nothing.
+        let id = self.take_id();
+        request::extranonce_subscribe(&mut self.out, id);
         if let Some(difficulty) = self.options.suggest_difficulty {
             let id = self.take_id();
             request::suggest_difficulty(&mut self.out, id, difficulty);
@@ -153,17 +160,24 @@ impl<T> Client<T> {
     }
 
     /// Takes a job: hands it on, or keeps it until the handshake is done.
-    pub(super) fn take_job(&mut self, notify: Box<Notify>, now_ms: u64) {
+    pub(super) fn take_job(&mut self, notify: Box<Notify>, network_target: U256, now_ms: u64) {
         self.last_job_ms = now_ms;
         let difficulty = self.difficulty;
         match (&self.handshake.session, difficulty) {
             (Some(session), Some(difficulty)) if self.handshake.done => {
-                let job = NewJob::new(notify, session, difficulty, self.version_mask);
+                let job = NewJob::new(
+                    notify,
+                    network_target,
+                    session,
+                    difficulty,
+                    self.version_mask,
+                );
                 self.events.push(Event::Job(Box::new(job)));
             }
             _ => {
                 self.handshake.held = Some(Held {
                     notify,
+                    network_target,
                     session: self.handshake.session,
                     difficulty,
                 });
@@ -195,7 +209,13 @@ impl<T> Client<T> {
         self.difficulty.get_or_insert(difficulty);
         self.handshake.done = true;
         let session = held.session.unwrap_or(session);
-        let job = NewJob::new(held.notify, &session, difficulty, self.version_mask);
+        let job = NewJob::new(
+            held.notify,
+            held.network_target,
+            &session,
+            difficulty,
+            self.version_mask,
+        );
         self.events.push(Event::Job(Box::new(job)));
     }
 }

@@ -70,7 +70,7 @@ impl<T> Client<T> {
 
     fn notify(&mut self, notify: Box<Notify>, now_ms: u64) {
         match network_target(notify.nbits) {
-            Ok(_) => self.take_job(notify, now_ms),
+            Ok(network_target) => self.take_job(notify, network_target, now_ms),
             Err(error) => self.events.push(Event::Ignored(error.to_string())),
         }
     }
@@ -100,8 +100,8 @@ impl<T> Client<T> {
             });
             return;
         }
-        // What is left is the reply to suggest_difficulty, which matters to nobody, or
-        // one that comes after its share was given up.
+        // What is left are the replies to suggest_difficulty and extranonce.subscribe,
+        // which matter to nobody, and those that come after their share was given up.
         self.handshake_reply(reply, now_ms);
     }
 

@@ -116,7 +116,9 @@ async fn too_small_an_extranonce2_is_told() {
     let pool = Pool::new().await;
     let harness = Harness::start(config(&[&pool]));
     let mut peer = pool.accept().await;
-    peer.handshake("aabb", 1).await;
+    let subscribe = peer.expect("mining.subscribe").await;
+    peer.reply(&subscribe, json!([[["mining.notify", "s"]], "aabb", 1]))
+        .await;
     peer.closed().await;
     harness
         .metric_becomes("disconnects_total", "bad_extranonce", 1.0)

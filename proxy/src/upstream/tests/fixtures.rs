@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::Difficulty;
 use crate::job::UpstreamJob;
 use crate::upstream::UpstreamSubmit;
 use crate::upstream::board::Board;
 use crate::upstream::client::NewJob;
 use crate::upstream::seen_book::SeenBook;
 use crate::wire::upstream::Notify;
+use crate::{Difficulty, network_target};
 
 /// The generator point, a key as good as any.
 const MINER: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
@@ -26,6 +26,7 @@ pub(crate) fn new_job(id: &str) -> NewJob {
         clean_jobs: false,
     };
     NewJob {
+        network_target: network_target(notify.nbits).expect("valid nbits"),
         notify: Box::new(notify),
         extranonce1: [0xaa; 4].into(),
         extranonce2_size: 8,

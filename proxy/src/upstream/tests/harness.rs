@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::pool::{Pool, soon};
 use crate::config::UpstreamConfig;
+use crate::testing::metrics::{metric, metric_becomes};
 use crate::upstream::{LaneView, Lease, Unavailable, Upstream, UpstreamMetrics};
 
 pub(super) struct Harness {
@@ -79,31 +80,14 @@ impl Harness {
             .expect("the lanes live")
     }
 
-    /// The value of a metric, over all its labels that hold `label`.
+    /// The sum of an upstream metric over all its labels that hold `label`.
     pub(super) fn metric(&self, name: &str, label: &str) -> f64 {
-        let name = format!("axepool_upstream_{name}");
-        let families = self.registry.gather();
-        let metrics = families
-            .iter()
-            .filter(|family| family.name() == name)
-            .flat_map(|family| family.get_metric());
-        metrics
-            .filter(|metric| {
-                label.is_empty() || metric.get_label().iter().any(|pair| pair.value() == label)
-            })
-            .map(|metric| metric.get_counter().get_value() + metric.get_gauge().get_value())
-            .sum()
+        metric(&self.registry, &format!("upstream_{name}"), label)
     }
 
-    /// Waits until a metric has this value.
+    /// Waits until it has this value.
     pub(super) async fn metric_becomes(&self, name: &str, label: &str, value: f64) {
-        let what = format!("{name} {label} {value}");
-        soon(&what, async {
-            while (self.metric(name, label) - value).abs() > 1e-9 {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        })
-        .await;
+        metric_becomes(&self.registry, &format!("upstream_{name}"), label, value).await;
     }
 
     pub(super) async fn stop(self) {

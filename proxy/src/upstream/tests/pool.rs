@@ -156,6 +156,9 @@ impl Peer {
         .await;
         let authorize = self.expect("mining.authorize").await;
         self.reply(&authorize, json!(true)).await;
+        // As most pools do; it must make no difference.
+        let subscribe = self.expect("mining.extranonce.subscribe").await;
+        self.refuse(&subscribe, 20, "unknown method").await;
         self.call("mining.set_difficulty", json!([64])).await;
     }
 

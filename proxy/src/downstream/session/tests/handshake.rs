@@ -235,3 +235,44 @@ fn the_small_methods_and_every_kind_of_id() {
         .unwrap();
     assert!(world.heard().is_empty(), "a reply is not answered");
 }
+
+#[test]
+fn nobody_is_given_work_while_no_share_can_be_stored() {
+    // A Bitaxe, in one breath: closed without a word, so that its fallback begins.
+    let mut world = World::new(5000.0);
+    world.storing = false;
+    assert_eq!(world.say(&configure(1)), Err(CloseReason::StoreFailing));
+    assert!(world.out.is_empty());
+    // Its probe: without mining.notify it stays where it is.
+    let mut world = World::new(5000.0);
+    world.storing = false;
+    assert_eq!(
+        world.say(&subscribe(1, "bitaxe/BM1370/v2.9.0")),
+        Err(CloseReason::StoreFailing)
+    );
+    assert!(world.out.is_empty());
+    // One that subscribed a moment before: silent as well.
+    let mut world = World::new(5000.0);
+    world.say(&subscribe(1, "bitaxe/BM1370/v2.9.0")).unwrap();
+    world.storing = false;
+    assert_eq!(
+        world.say(&authorize(2, MINER)),
+        Err(CloseReason::StoreFailing)
+    );
+    assert!(world.out.is_empty());
+    assert_eq!(world.metrics.authorizations_refused_for("store_failing"), 1);
+    // Who waits for each reply is told why.
+    let mut world = World::new(5000.0);
+    world.say(&subscribe(1, "patient")).unwrap();
+    world.wait(1_000).unwrap();
+    world.heard();
+    world.storing = false;
+    assert_eq!(
+        world.say(&authorize(2, MINER)),
+        Err(CloseReason::StoreFailing)
+    );
+    assert_eq!(
+        world.heard()[0]["error"][1],
+        "shares cannot be stored at the moment"
+    );
+}

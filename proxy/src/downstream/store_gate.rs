@@ -1,0 +1,142 @@
+//! Closed while the ledger has been unable to store shares for too long.
+//!
+//! A moment's trouble with the disk costs a few shares, and the devices are kept. A disk
+//! that stays full would have them hash in vain: they are sent to their fallback then,
+//! in the way in which the loss of the upstream does it, and nobody is given work until
+//! the ledger has stored again for a while.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ledger::Health;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::shared::Shared;
+
+/// A ledger that works for less than this is not well: on a disk that is almost full its
+/// probe, which is small, may work where the next shares fail.
+const WELL_AFTER: Duration = Duration::from_secs(15);
+
+/// Those who must leave do so in so many parts, lest all devices look for their
+/// fallback in the same instant.
+const PARTS: u32 = 50;
+
+/// How long that takes.
+const LEAVE_OVER: Duration = Duration::from_secs(5);
+
+/// Whether miners are served. Open at first.
+#[derive(Debug, Default)]
+pub(crate) struct StoreGate {
+    closed: AtomicBool,
+}
+
+impl StoreGate {
+    /// False while nobody is to be given work.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.closed.load(Ordering::Relaxed)
+    }
+}
+
+/// Closes and opens the gate as the ledger's health says, until `stopping`.
+pub(crate) async fn keep(shared: Arc<Shared>, grace: Duration, stopping: CancellationToken) {
+    let watched = async {
+        let mut health = shared.health.clone();
+        // Ends with the ledger's writer, and the pool with it.
+        while health.wait_for(is_failing).await.is_ok() {
+            if recovers(&mut health, grace).await {
+                continue;
+            }
+            shared.store.closed.store(true, Ordering::Relaxed);
+            tracing::error!(
+                ?grace,
+                "shares could not be stored for too long: miners are sent to their fallback"
+            );
+            send_away(&shared, grace.min(LEAVE_OVER)).await;
+            while !recovers(&mut health, grace).await {}
+            shared.store.closed.store(false, Ordering::Relaxed);
+            tracing::info!("shares can be stored again: miners are served");
+        }
+    };
+    stopping.run_until_cancelled(watched).await;
+}
+
+/// True once the ledger has stored for a while without a failure, false when it fails
+/// at the end of the grace time.
+async fn recovers(health: &mut watch::Receiver<Health>, grace: Duration) -> bool {
+    let deadline = Instant::now() + grace;
+    loop {
+        let works = health.wait_for(|health| !is_failing(health));
+        if timeout_at(deadline, works).await.is_err() {
+            return false;
+        }
+        let fails = timeout(WELL_AFTER.min(grace / 2), health.wait_for(is_failing)).await;
+        // Well for long enough; or its writer is gone, and there is nothing to wait for.
+        if !matches!(fails, Ok(Ok(_))) {
+            return true;
+        }
+    }
+}
+
+async fn send_away(shared: &Shared, over: Duration) {
+    for part in 0..PARTS {
+        shared.registry.close_part(part.into(), PARTS.into());
+        sleep(over / PARTS).await;
+    }
+}
+
+fn is_failing(health: &Health) -> bool {
+    *health != Health::Ok
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(300);
+
+    /// What becomes of a ledger that fails from 0 s on, and whose health changes at
+    /// these seconds.
+    #[track_caller]
+    fn case(changes: &[u64], recovered: bool, after_secs: u64) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let failing = Health::Failing {
+            reason: "no space".to_owned(),
+        };
+        let (sender, mut health) = watch::channel(failing.clone());
+        let changes = changes.to_vec();
+        let (done, took) = runtime.block_on(async {
+            let start = Instant::now();
+            tokio::spawn(async move {
+                for at in changes {
+                    tokio::time::sleep_until(start + Duration::from_secs(at)).await;
+                    sender.send_modify(|health| {
+                        *health = match health {
+                            Health::Ok => failing.clone(),
+                            Health::Failing { .. } => Health::Ok,
+                        };
+                    });
+                }
+                std::future::pending::<()>().await;
+            });
+            (recovers(&mut health, GRACE).await, start.elapsed())
+        });
+        assert_eq!((done, took.as_secs()), (recovered, after_secs));
+    }
+
+    #[test]
+    fn a_ledger_recovers_when_it_works_for_a_while() {
+        case(&[], false, 300);
+        case(&[20], true, 35);
+        case(&[299], true, 314);
+        // Works for moments only: each time somebody brings it a share.
+        case(&[20, 30, 40], true, 55);
+        case(&[20, 30, 290, 304], false, 304);
+    }
+}
