@@ -59,6 +59,12 @@ pub enum ClaimError {
     /// A signed request that is not taken.
     #[error(transparent)]
     Signed(#[from] SignedError),
+    /// The mint's URL is none that a token could name.
+    #[error("this pool makes no tokens: {why}")]
+    NoTokens {
+        /// Why, and what to do instead.
+        why: String,
+    },
     /// Others claim for the same key all the time.
     #[error("other claims for the key {miner} came in between: try again")]
     Busy {
@@ -92,6 +98,9 @@ impl Mint {
         signed: Option<&Signed>,
         now_ms: u64,
     ) -> Result<Claim, ClaimError> {
+        if let Some(why) = &self.config().no_tokens {
+            return Err(ClaimError::NoTokens { why: why.clone() });
+        }
         if let Some(signed) = signed {
             signed.check(Purpose::Claim, self.key(), miner, now_ms)?;
         }

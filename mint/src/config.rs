@@ -15,6 +15,9 @@ pub struct MintConfig {
     pub incarnation: Incarnation,
     /// The URL that wallets reach this mint under. It is written into every token.
     pub public_url: String,
+    /// Why no tokens are issued to claims, in words for who asks for one, if so: a token
+    /// that names a URL which its owner cannot reach is worth nothing. Sweeps go on.
+    pub no_tokens: Option<String>,
     /// The mint's name, as wallets show it.
     pub name: String,
     /// One line about it.
@@ -39,6 +42,7 @@ impl MintConfig {
             dir,
             incarnation,
             public_url,
+            no_tokens: None,
             name: "Axepool".to_owned(),
             description: "The mint of a Bitaxe pool: work becomes ecash".to_owned(),
             motd: None,

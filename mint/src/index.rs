@@ -10,6 +10,7 @@
 //! | `axepool`, `parked` | hash of what was asked | row and reason, JSON |
 //! | `axepool`, `sweep_only` | the miner | since when, ms since 1970 |
 //! | `axepool`, `signed` | the miner | time of the last signed request, ms since 1970 |
+//! | `axepool`, `melts` | `paused` | why melts are paused |
 //! | `axepool`, `totals` | `paid_sat`, `issued_sat` | decimal |
 //! | `axepool`, `seed` | `fingerprint` | hex, tells another mnemonic |
 //!

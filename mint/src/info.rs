@@ -8,8 +8,10 @@ use cdk_common::{CurrencyUnit, PaymentMethod};
 use std::sync::Arc;
 
 use crate::config::MintConfig;
-use crate::lightning::{Lightning, LightningMethod};
+use crate::lightning::Lightning;
+use crate::melt_method::LightningMethod;
 use crate::method::WorkMethod;
+use crate::pause::Pause;
 use crate::quote::{METHOD, method};
 
 /// How long a repeated request is answered from cdk's cache (NUT-19): cdk's own
@@ -28,6 +30,7 @@ pub(crate) async fn configure(
     mut builder: MintBuilder,
     config: &MintConfig,
     lightning: Option<Arc<dyn Lightning>>,
+    pause: &Arc<Pause>,
 ) -> Result<(MintBuilder, MintInfo), cdk::Error> {
     builder = builder
         .with_limits(config.max_inputs, config.max_outputs)
@@ -46,7 +49,7 @@ pub(crate) async fn configure(
         .await?;
     let melts = lightning.is_some();
     if let Some(node) = lightning {
-        let node = Arc::new(LightningMethod::new(node));
+        let node = Arc::new(LightningMethod::new(node, Arc::clone(pause)));
         for name in ["bolt11", "bolt12"] {
             let method = PaymentMethod::from(name);
             builder

@@ -47,7 +47,7 @@ impl Outbox for LedgerOutbox {
         after: Option<QuoteKey>,
         limit: usize,
     ) -> Result<Vec<Expected>, OutboxError> {
-        let after = after.map(|quote| (quote.epoch, quote.miner));
+        let after = after.map(|quote| (quote.epoch, quote.miner, quote.share));
         let quotes = self
             .read(move |reader| reader.ordered_quotes(after, limit))
             .await?;
@@ -58,16 +58,29 @@ impl Outbox for LedgerOutbox {
 
 fn row(row: OutboxRow) -> Result<Row, PayoutIdError> {
     let order = match row.kind {
-        OutboxKind::CreateQuote { miner, epoch } => Order::CreateQuote {
-            quote: QuoteKey::of_epoch(miner, epoch),
+        OutboxKind::CreateQuote {
+            miner,
+            epoch,
+            share,
+        } => Order::CreateQuote {
+            quote: QuoteKey {
+                miner,
+                epoch,
+                share,
+            },
         },
         OutboxKind::PayQuote {
             payout,
             miner,
             epoch,
+            share,
             sats,
         } => Order::PayQuote {
-            quote: QuoteKey::of_epoch(miner, epoch),
+            quote: QuoteKey {
+                miner,
+                epoch,
+                share,
+            },
             payout: payout_id(&payout)?,
             amount: sats,
         },
@@ -87,7 +100,11 @@ fn expected(quote: OrderedQuote) -> Result<Expected, PayoutIdError> {
     let payments = quote.payments.iter();
     let payments = payments.map(|(key, sats)| Ok((payout_id(key)?, *sats)));
     Ok(Expected {
-        quote: QuoteKey::of_epoch(quote.miner, quote.epoch),
+        quote: QuoteKey {
+            miner: quote.miner,
+            epoch: quote.epoch,
+            share: quote.share,
+        },
         payments: payments.collect::<Result<_, _>>()?,
     })
 }

@@ -21,6 +21,7 @@ pub(crate) struct Metrics {
     pub(crate) paid_unissued_sat: IntGauge,
     pub(crate) parked_sat: IntGauge,
     pub(crate) melts_paused: IntGauge,
+    pub(crate) melts_open: IntGauge,
     pub(crate) requests_refused: IntCounter,
     outbox_behind: IntGauge,
     writes: IntCounterVec,
@@ -67,6 +68,10 @@ impl Metrics {
             paid_unissued_sat: gauge("paid_unissued_sat", "Paid to quotes and not issued")?,
             parked_sat: gauge("parked_sat", "Owed by rows that are parked")?,
             melts_paused: gauge("melts_paused", "1 while melts are paused")?,
+            melts_open: gauge(
+                "melts_open",
+                "Melts whose payment is under way or has an unknown outcome",
+            )?,
             requests_refused: counter(
                 "requests_refused_total",
                 "Requests told to come back because too many were worked on",

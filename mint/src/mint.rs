@@ -21,8 +21,10 @@ use crate::config::MintConfig;
 use crate::index;
 use crate::info;
 use crate::lightning::Lightning;
+use crate::melts;
 use crate::metrics::{CountWrites, Metrics};
 use crate::outbox::{Outbox, Row};
+use crate::pause::Pause;
 use crate::quote::QuoteIds;
 use crate::seed::{self, Seed, SeedError};
 use crate::store::{Store, WriteGuard};
@@ -91,6 +93,8 @@ struct Inner {
     config: MintConfig,
     lightning: bool,
     epochs: RwLock<BTreeMap<EpochId, EpochMark>>,
+    pause: Arc<Pause>,
+    /// What the mint says of itself when melts are not paused.
     info: tokio::sync::Mutex<MintInfo>,
     metrics: Arc<Metrics>,
     /// Why the worker's last step failed.
@@ -146,13 +150,17 @@ impl Mint {
 
         let lightning_given = lightning.is_some();
         let builder = MintBuilder::new(Arc::clone(&store));
-        let (builder, mut info) = info::configure(builder, &config, lightning).await?;
+        let pause = Arc::new(Pause::new(melts::stored_pause(&store).await?));
+        let (builder, mut info) = info::configure(builder, &config, lightning, &pause).await?;
         let cdk = builder.build_with_seed(sqlite, seed.bytes()).await?;
         // What the store says of itself wins in cdk: ours is written at every start.
         let stored = cdk.mint_info().await?;
         let key = stored.pubkey.ok_or(cdk::Error::CouldNotGetMintInfo)?;
         info.pubkey = Some(key);
-        cdk.set_mint_info(info.clone()).await?;
+        let paused = pause.why();
+        cdk.set_mint_info(melts::as_told(&info, paused.as_deref()))
+            .await?;
+        metrics.melts_paused.set(i64::from(paused.is_some()));
         cdk.start().await?;
 
         let epochs = read_marks(&store).await?;
@@ -164,6 +172,7 @@ impl Mint {
             url,
             config,
             lightning: lightning_given,
+            pause,
             epochs: RwLock::new(epochs),
             info: tokio::sync::Mutex::new(info),
             metrics,
@@ -178,20 +187,6 @@ impl Mint {
         cancel: CancellationToken,
     ) -> JoinHandle<()> {
         tokio::spawn(Worker::new(self.clone(), outbox).run(cancel))
-    }
-
-    /// Pauses or resumes melts, as NUT-05 then says. Without lightning they stay off.
-    pub async fn pause_melts(&self, paused: bool) -> Result<(), cdk::Error> {
-        let mut info = self.0.info.lock().await;
-        let disabled = paused || !self.0.lightning;
-        if info.nuts.nut05.disabled != disabled {
-            let mut changed = info.clone();
-            changed.nuts.nut05.disabled = disabled;
-            self.0.cdk.set_mint_info(changed.clone()).await?;
-            *info = changed;
-        }
-        self.0.metrics.melts_paused.set(i64::from(paused));
-        Ok(())
     }
 
     /// The mint's own public key (NUT-06), which signed requests name.
@@ -280,6 +275,14 @@ impl Mint {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    pub(crate) fn pause(&self) -> &Pause {
+        &self.0.pause
+    }
+
+    pub(crate) fn info(&self) -> &tokio::sync::Mutex<MintInfo> {
+        &self.0.info
     }
 
     pub(crate) fn has_lightning(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Errors over HTTP, in the shape of NUT-00: `{"code", "detail"}`.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cdk_common::error::{ErrorCode, ErrorResponse};
 
@@ -9,7 +9,7 @@ use crate::claim::ClaimError;
 use crate::lookup::LookupRefusal;
 
 /// The code of what the NUTs have no code for, as cdk uses it.
-const OTHER: ErrorCode = ErrorCode::Unknown(50000);
+pub(super) const OTHER: ErrorCode = ErrorCode::Unknown(50000);
 
 /// An error to be answered.
 pub(super) struct HttpError(StatusCode, ErrorResponse);
@@ -29,9 +29,16 @@ impl IntoResponse for HttpError {
     }
 }
 
-/// An answer with a status and a text.
-pub(super) fn body(status: StatusCode, detail: &str) -> impl IntoResponse + use<> {
-    HttpError(status, ErrorResponse::new(OTHER, detail.to_owned()))
+/// An answer from outside of the routes that answer web wallets: it says itself that any
+/// origin may read it.
+pub(super) fn refusal(status: StatusCode, code: ErrorCode, detail: &str) -> Response {
+    let error = HttpError(status, ErrorResponse::new(code, detail.to_owned()));
+    let mut response = error.into_response();
+    response.headers_mut().insert(
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    );
+    response
 }
 
 impl From<LookupRefusal> for HttpError {
@@ -50,7 +57,9 @@ impl From<LookupRefusal> for HttpError {
 impl From<ClaimError> for HttpError {
     fn from(error: ClaimError) -> Self {
         let (status, code) = match &error {
-            ClaimError::SweepOnly { .. } => (StatusCode::FORBIDDEN, OTHER),
+            ClaimError::SweepOnly { .. } | ClaimError::NoTokens { .. } => {
+                (StatusCode::FORBIDDEN, OTHER)
+            }
             ClaimError::Signed(_) => (StatusCode::BAD_REQUEST, ErrorCode::WitnessMissingOrInvalid),
             ClaimError::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, OTHER),
             ClaimError::Mint(_) => return internal(&error),

@@ -2,6 +2,7 @@
 
 mod error;
 mod lookup;
+mod melt;
 mod token;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use tower_http::cors::{Any, CorsLayer};
@@ -73,6 +74,7 @@ impl Mint {
         };
         Ok(nuts
             .merge(ours)
+            .layer(from_fn_with_state(self.clone(), melt::in_words))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .layer(TimeoutLayer::with_status_code(
                 StatusCode::REQUEST_TIMEOUT,
@@ -87,17 +89,10 @@ impl Mint {
 async fn one_place(State(places): State<Places>, request: Request, next: Next) -> Response {
     let Ok(_place) = places.free.try_acquire() else {
         places.mint.metrics().requests_refused.inc();
-        let mut response = error::body(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the mint is busy: try again",
-        )
-        .into_response();
+        let busy = "the mint is busy: try again";
+        let mut response = error::refusal(StatusCode::SERVICE_UNAVAILABLE, error::OTHER, busy);
         let headers = response.headers_mut();
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        headers.insert(
-            header::ACCESS_CONTROL_ALLOW_ORIGIN,
-            HeaderValue::from_static("*"),
-        );
         return response;
     };
     next.run(request).await

@@ -272,3 +272,22 @@ async fn a_sweep_and_claims_at_once_issue_everything_once() {
     let owed = pool.mint.liabilities().await.expect("reads");
     assert_eq!(owed.outstanding_sat.get(), pool.ledger.paid_sat());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mint_without_a_url_of_its_own_makes_no_tokens() {
+    let why = "it has no public address";
+    let pool = Pool::set(|config| config.no_tokens = Some(why.to_owned())).await;
+    let owner = Owner::new();
+    pool.paid(&owner, &[(1, 8)]).await;
+    for body in [
+        json!({}),
+        owner.signed(&pool.mint, Purpose::Claim, now_ms()),
+    ] {
+        let path = format!("/api/miners/{}/token", owner.miner);
+        let (status, answer) = pool.post(&path, body).await;
+        assert_eq!(status, 403, "{answer}");
+        let detail = answer["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains(why), "{answer}");
+    }
+    assert_eq!(row_sums(&pool.mint).await, (8, 0), "a sweep still gets it");
+}

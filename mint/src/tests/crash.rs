@@ -19,20 +19,25 @@ use crate::{Claim, Expected, Mint, Outbox, OutboxError, QuoteKey, Row};
 
 /// Lets so many writes through; the next fails, and so does everything after it, as
 /// when the process is gone.
-struct Crash {
+pub(super) struct Crash {
     left: AtomicUsize,
     dead: AtomicBool,
 }
 
 impl Crash {
-    fn after(writes: usize) -> Arc<Self> {
+    pub(super) fn after(writes: usize) -> Arc<Self> {
         Arc::new(Crash {
             left: AtomicUsize::new(writes),
             dead: AtomicBool::new(false),
         })
     }
 
-    fn happened(&self) -> bool {
+    /// From now on so many writes are let through.
+    pub(super) fn comes_after(&self, writes: usize) {
+        self.left.store(writes, Ordering::SeqCst);
+    }
+
+    pub(super) fn happened(&self) -> bool {
         self.dead.load(Ordering::SeqCst)
     }
 

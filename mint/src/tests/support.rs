@@ -14,7 +14,9 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::metrics::{CountWrites, Metrics};
 use crate::mint::now_ms;
+use crate::store::WriteGuard;
 use crate::worker::Worker;
 use crate::{
     Expected, Lightning, Mint, MintConfig, Order, Outbox, OutboxError, PayoutId, Purpose, QuoteKey,
@@ -189,13 +191,44 @@ impl Pool {
     }
 
     pub(crate) async fn with(lightning: Option<Arc<dyn Lightning>>) -> Pool {
+        let registry = Registry::new();
+        let metrics = Arc::new(Metrics::register(&registry).expect("registers"));
+        let guard = Arc::new(CountWrites(Arc::clone(&metrics)));
+        Pool::open(lightning, guard, metrics, registry, |_| {}).await
+    }
+
+    /// With a store that can fail.
+    pub(crate) async fn guarded(
+        lightning: Option<Arc<dyn Lightning>>,
+        guard: Arc<dyn WriteGuard>,
+    ) -> Pool {
+        let registry = Registry::new();
+        let metrics = Arc::new(Metrics::register(&registry).expect("registers"));
+        Pool::open(lightning, guard, metrics, registry, |_| {}).await
+    }
+
+    /// With other settings.
+    pub(crate) async fn set(change: impl FnOnce(&mut MintConfig)) -> Pool {
+        let registry = Registry::new();
+        let metrics = Arc::new(Metrics::register(&registry).expect("registers"));
+        let guard = Arc::new(CountWrites(Arc::clone(&metrics)));
+        Pool::open(None, guard, metrics, registry, change).await
+    }
+
+    async fn open(
+        lightning: Option<Arc<dyn Lightning>>,
+        guard: Arc<dyn WriteGuard>,
+        metrics: Arc<Metrics>,
+        registry: Registry,
+        change: impl FnOnce(&mut MintConfig),
+    ) -> Pool {
         let dir = tempfile::tempdir().expect("a directory");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
-        let registry = Registry::new();
-        let mint = Mint::open(config(dir.path(), url.clone()), lightning, &registry)
-            .await
-            .expect("opens");
+        let mut config = config(dir.path(), url.clone());
+        change(&mut config);
+        let mint = Mint::open_guarded(config, lightning, metrics, guard).await;
+        let mint = mint.expect("opens");
         let router = mint.router().await.expect("routes");
         tokio::spawn(async move { axum::serve(listener, router).await });
         Pool {
@@ -205,6 +238,13 @@ impl Pool {
             registry,
             dir,
         }
+    }
+
+    /// A mint over the same files, as after a restart.
+    pub(crate) async fn again(&self, lightning: Arc<dyn Lightning>) -> Mint {
+        let config = config(self.dir.path(), self.url.clone());
+        let mint = Mint::open(config, Some(lightning), &Registry::new()).await;
+        mint.expect("opens again")
     }
 
     /// Lets the worker do all that there is, now.
