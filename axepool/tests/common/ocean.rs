@@ -1,0 +1,234 @@
+//! OCEAN beside a pool's process, with what the binary needs of it to earn money: a chain
+//! with OCEAN's blocks in it, and a lightning node that pays offers with OCEAN's note.
+
+#![allow(dead_code, unreachable_pub)]
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axepool::admin::{NodeLook, NodeReply, NodeRequest, NodeStatus, Reply, Request};
+use bitcoin::absolute::LockTime;
+use bitcoin::block::{Header, Version};
+use bitcoin::hashes::Hash as _;
+use bitcoin::script::{Builder, PushBytesBuf};
+use bitcoin::{
+    Amount, Block, BlockHash, CompactTarget, OutPoint, ScriptBuf, Sequence, Transaction, TxIn,
+    TxMerkleNode, TxOut, Witness, transaction,
+};
+use simnet::chain::{Chain, SharedChain, serve};
+use simnet::lightning::{NoteNames, OceanNode, OceanNodeOptions, payout};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::common::PoolProcess;
+
+/// Channels take some seconds on a loaded machine.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The chain and OCEAN's node.
+pub struct Ocean {
+    pub chain: SharedChain,
+    pub node: OceanNode,
+    rpc: SocketAddr,
+    node_at: SocketAddr,
+    /// Where the pool's node is to listen: the same over restarts.
+    pool_at: SocketAddr,
+    dir: TempDir,
+    stop: CancellationToken,
+}
+
+pub fn now_secs() -> u32 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970");
+    u32::try_from(since.as_secs()).expect("before 2106")
+}
+
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address")
+}
+
+impl Ocean {
+    /// A chain with some blocks, and a node with coins.
+    pub async fn start() -> Ocean {
+        let dir = tempfile::tempdir().expect("a directory");
+        let chain = SharedChain::new(Chain::with_faucet(now_secs()));
+        let stop = CancellationToken::new();
+        let rpc = serve(chain.clone(), stop.clone()).await.expect("RPC");
+        let (node_at, pool_at) = (free_address(), free_address());
+        let node = OceanNode::start(OceanNodeOptions {
+            dir: dir.path().join("ocean"),
+            chain: rpc,
+            alias: Some("OCEAN".to_owned()),
+            listen: node_at,
+        })
+        .await
+        .expect("OCEAN's node");
+        let ocean = Ocean {
+            chain,
+            node,
+            rpc,
+            node_at,
+            pool_at,
+            dir,
+            stop,
+        };
+        let address = ocean.node.address().await.expect("an address");
+        let coins = Amount::from_sat(40_000_000);
+        let funded = ocean.chain.lock().faucet(&address, coins, now_secs());
+        funded.expect("the faucet");
+        ocean.mine(1);
+        ocean.node.sync().await.expect("a sync");
+        ocean
+    }
+
+    /// Sections of the pool's config, to be put behind `[stratum]`.
+    pub fn config(&self) -> String {
+        let file = self.dir.path().join("node.toml");
+        let (id, at) = (self.node.id(), self.node_at);
+        let settings = format!(
+            "network = \"regtest\"\n[log]\nfile = \"ldk.log\"\nlevel = \"debug\"\n\
+             [reach]\nlisten = [\"{}\"]\nalias = \"pool\"\n\
+             [peers]\npersistent = [\"{id}@{at}\"]\n[anchors]\ntrusted = [\"{id}\"]\n",
+            self.pool_at
+        );
+        std::fs::write(&file, settings).expect("the node's settings");
+        format!(
+            "[chain]\nurl = \"http://pool:pool@{}\"\n[lightning]\nconfig = \"{}\"\n\
+             [ocean]\nask_every_secs = 1\nblocks = [\"chain\"]\n",
+            self.rpc,
+            file.display()
+        )
+    }
+
+    /// Blocks of others.
+    pub fn mine(&self, count: u32) {
+        self.chain.lock().mine_to_faucet(count, now_secs());
+    }
+
+    /// OCEAN finds a block; its hash and height.
+    pub fn find_block(&self) -> (BlockHash, u32) {
+        let mut chain = self.chain.lock();
+        let height = chain.height() + 1;
+        let before = chain.block(height - 1).expect("the tip").header;
+        let block = tagged(before, height);
+        let hash = chain.submit(block).expect("a sound block");
+        (hash, height)
+    }
+
+    /// OCEAN opens a public channel to the pool; usable on both sides when this returns.
+    pub async fn open_channel(&self, pool: &PoolProcess) {
+        let node = look(pool).await;
+        let size = Amount::from_sat(10_000_000);
+        let opened = self
+            .node
+            .open_channel(node.node_id, self.pool_at, size, true);
+        opened.await.expect("a channel");
+        let since = Instant::now();
+        while self.chain.lock().mempool().is_empty() {
+            give_up(since, "a funding transaction");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.mine(6);
+        self.channel_is_usable(pool).await;
+    }
+
+    /// Waits until payments can flow.
+    pub async fn channel_is_usable(&self, pool: &PoolProcess) {
+        let since = Instant::now();
+        loop {
+            let node = look(pool).await;
+            let here = node.channels.iter().any(|channel| channel.is_usable);
+            let there = self.node.usable_channels(node.node_id).await;
+            if here && there.expect("its channels") > 0 {
+                return;
+            }
+            give_up(since, "a usable channel");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// OCEAN pays `offer` for its block at `height`.
+    pub async fn pay(&self, offer: &str, amount_msat: u64, height: u32) {
+        let names = NoteNames::Found;
+        let sent = payout(&self.node, &self.chain, offer, height, amount_msat, names);
+        sent.await.expect("it pays");
+    }
+
+    pub async fn end(self) {
+        self.node.stop().await.expect("it stops");
+        self.stop.cancel();
+    }
+}
+
+/// What the pool's node says of itself.
+pub async fn node_status(pool: &PoolProcess) -> NodeStatus {
+    match pool.ask(Request::Node(NodeRequest::Status)).await {
+        Reply::Node(NodeReply::Status(status)) => *status,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the pool's node looks like, once it is up.
+pub async fn look(pool: &PoolProcess) -> NodeLook {
+    let up = async |pool: &PoolProcess| node_status(pool).await.node;
+    pool.poll("the lightning node", up).await
+}
+
+/// The offer for OCEAN.
+pub async fn offer(pool: &PoolProcess) -> String {
+    match pool
+        .ask(Request::Node(NodeRequest::Offer { renew: false }))
+        .await
+    {
+        Reply::Node(NodeReply::Offer(answer)) => {
+            assert_eq!(answer.trouble, None);
+            answer.offer
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+pub fn give_up(since: Instant, what: &str) {
+    assert!(since.elapsed() < PATIENCE, "still not: {what}");
+}
+
+/// An empty block with OCEAN's tag on top of `before`, with its proof of work.
+fn tagged(before: Header, height: u32) -> Block {
+    let tag = PushBytesBuf::try_from(b"< OCEAN.XYZ >".to_vec()).expect("short");
+    let coinbase = Transaction {
+        version: transaction::Version::TWO,
+        lock_time: LockTime::ZERO,
+        input: vec![TxIn {
+            previous_output: OutPoint::null(),
+            script_sig: Builder::new()
+                .push_int(i64::from(height))
+                .push_slice(tag)
+                .into_script(),
+            sequence: Sequence::MAX,
+            witness: Witness::new(),
+        }],
+        output: vec![TxOut {
+            value: Amount::ZERO,
+            script_pubkey: ScriptBuf::new_op_return([0; 4]),
+        }],
+    };
+    let mut block = Block {
+        header: Header {
+            version: Version::from_consensus(0x2000_0000),
+            prev_blockhash: before.block_hash(),
+            merkle_root: TxMerkleNode::all_zeros(),
+            time: before.time + 1,
+            bits: CompactTarget::from_consensus(0x207f_ffff),
+            nonce: 0,
+        },
+        txdata: vec![coinbase],
+    };
+    block.header.merkle_root = block.compute_merkle_root().expect("it has a coinbase");
+    while block.header.validate_pow(block.header.target()).is_err() {
+        block.header.nonce += 1;
+    }
+    block
+}
