@@ -79,6 +79,11 @@ impl Intake {
         }
     }
 
+    /// The offers that are OCEAN's.
+    pub(crate) fn offers(&self) -> OfferBook {
+        self.offers.clone()
+    }
+
     /// The payment of an event. Returns when it is dealt with for good, however long the
     /// books take.
     pub(crate) async fn take(

@@ -6,6 +6,8 @@
 //! - [`intake`]: what arrives, into the books, exactly once;
 //! - [`ocean`]: OCEAN's API, and which blocks are OCEAN's;
 //! - [`chain`]: our own eyes on the chain;
+//! - [`outgoing`]: what leaves the node for burnt ecash, each payment once;
+//! - [`sign`]: the proof that OCEAN wants of the payout address;
 //! - [`commands`], [`readiness`]: what the operator does with the node, and is told of it;
 //! - [`booking`]: the door to the books, which the binary adapts to the ledger.
 //!
@@ -19,16 +21,21 @@ pub mod chain;
 pub mod commands;
 mod files;
 pub mod intake;
+mod keys;
 pub mod node;
 pub mod ocean;
 pub mod offer;
+pub mod outgoing;
 pub mod readiness;
 mod seed;
 pub mod settings;
+pub mod sign;
 
 pub use booking::{BookError, Booked, Booking};
 pub use chain::ChainClient;
 pub use intake::Intake;
+pub use keys::{KeyError, payout_address};
 pub use node::{Lightning, NodeError, NodeState, Parts};
+pub use outgoing::Payer;
 pub use seed::{Seed, SeedError};
 pub use settings::{ChainSource, Settings};

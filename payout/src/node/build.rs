@@ -10,6 +10,8 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 
 use crate::chain::ChainClient;
+use crate::files;
+use crate::keys::{KeyError, payout_address};
 use crate::seed::{Seed, SeedError};
 use crate::settings::{ChainSource, Gossip, LogLevel, Settings};
 
@@ -37,6 +39,10 @@ pub(super) enum StartError {
     Runtime(std::io::Error),
     #[error("its start broke off: {0}")]
     BrokeOff(String),
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error("its payout address cannot be set aside: {0}")]
+    PayoutAddress(String),
 }
 
 /// Asks the chain source, before anything is made of what it says, whether it is the
@@ -74,11 +80,33 @@ pub(super) fn start(
 ) -> Result<Arc<Node>, StartError> {
     let seed = Seed::open(&settings.mnemonic_file, &settings.storage_dir)?;
     let node = builder(settings, chain, &seed, runtime)?.build()?;
+    set_payout_address_aside(settings, &seed, &node)?;
     node.start().map_err(|error| StartError::Start {
         source_name: chain.clone(),
         error,
     })?;
     Ok(Arc::new(node))
+}
+
+/// The wallet's first address is where OCEAN pays on-chain, so nothing else may ever be
+/// paid there: no deposit of the operator's, no closing channel. The wallet counts up;
+/// once it has given an address it never gives that or an earlier one again.
+fn set_payout_address_aside(
+    settings: &Settings,
+    seed: &Seed,
+    node: &Node,
+) -> Result<(), StartError> {
+    let failed = |error: &dyn std::fmt::Display| StartError::PayoutAddress(error.to_string());
+    let mark = settings.storage_dir.join("payout-address");
+    let ours = payout_address(seed, settings.network)?.to_string();
+    let is_done = files::read_if_there(&mark).map_err(|error| failed(&error))?;
+    if is_done.is_some_and(|text| text.trim() == ours) {
+        return Ok(());
+    }
+    let given = node.onchain_payment().new_address();
+    let given = given.map_err(|error| failed(&error))?;
+    tracing::debug!(payout_address = ours, %given, "the payout address is set aside");
+    files::write_whole(&mark, &format!("{ours}\n")).map_err(|error| failed(&error))
 }
 
 fn builder(

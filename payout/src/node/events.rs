@@ -4,6 +4,9 @@
 use bitcoin::hashes::{Hash as _, sha256};
 use ldk_node::Event;
 use ledger::Msat;
+use ledger::settle::Preimage;
+
+use crate::outgoing::{Heard, Name};
 
 /// What became of a channel, for logs and for who watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +26,8 @@ pub enum ChannelNews {
 pub(super) enum Meaning {
     /// Money arrived: book it, then acknowledge.
     Received { hash: sha256::Hash, amount: Msat },
-    /// An outgoing payment is decided; whoever waits looks it up.
-    Outgoing,
+    /// An outgoing payment is decided: write it down, then acknowledge.
+    Outgoing(Heard),
     /// The channels are not what they were.
     Channels(ChannelNews),
     /// Nothing.
@@ -44,17 +47,30 @@ pub(super) fn meaning(event: &Event) -> Meaning {
         },
         Event::PaymentSuccessful {
             payment_id,
+            payment_hash,
+            payment_preimage,
             fee_paid_msat,
-            ..
         } => {
-            tracing::info!(?payment_id, ?fee_paid_msat, "a payment of ours arrived");
-            Meaning::Outgoing
+            // A name is there in all that this version of the node wrote.
+            let name = Name(payment_id.map_or(payment_hash.0, |id| id.0));
+            tracing::info!(%name, ?fee_paid_msat, "a payment of ours arrived");
+            Meaning::Outgoing(Heard::Arrived {
+                name,
+                preimage: payment_preimage.map(|preimage| Preimage(preimage.0).to_string()),
+                fee: fee_paid_msat.map(Msat::new),
+            })
         }
         Event::PaymentFailed {
-            payment_id, reason, ..
+            payment_id,
+            payment_hash,
+            reason,
         } => {
-            tracing::info!(?payment_id, ?reason, "a payment of ours failed");
-            Meaning::Outgoing
+            let id = payment_id.map(|id| id.0);
+            let Some(name) = id.or(payment_hash.map(|hash| hash.0)).map(Name) else {
+                return Meaning::Nothing;
+            };
+            tracing::info!(%name, ?reason, "a payment of ours failed");
+            Meaning::Outgoing(Heard::Failed { name })
         }
         Event::PaymentClaimable { payment_hash, .. } => {
             // Only for invoices made with a hash of somebody else, which we never make.

@@ -14,9 +14,12 @@ mod view;
 use std::sync::Arc;
 
 use ldk_node::Node;
+use ledger::Msat;
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+
+use crate::outgoing::Desk;
 
 pub use events::ChannelNews;
 pub use run::{NodeTask, Parts, Spawned};
@@ -28,6 +31,7 @@ pub use view::{Balances, ChannelView, NodeView, PeerView};
 pub struct Lightning {
     state: watch::Receiver<NodeState>,
     live: watch::Receiver<Option<Live>>,
+    outgoing: watch::Receiver<u64>,
 }
 
 /// The node while it runs.
@@ -35,6 +39,7 @@ pub struct Lightning {
 pub(crate) struct Live {
     pub(crate) node: Arc<Node>,
     pub(crate) runtime: Handle,
+    desk: Arc<Desk>,
 }
 
 impl std::fmt::Debug for Live {
@@ -52,6 +57,9 @@ pub enum NodeError {
     /// It refused or failed; its own words.
     #[error("the lightning node: {0}")]
     Failed(String),
+    /// It ended in the middle: whether it was done is not known.
+    #[error("a call of the lightning node broke off: {0}")]
+    BrokeOff(String),
 }
 
 impl From<ldk_node::NodeError> for NodeError {
@@ -83,15 +91,32 @@ impl Lightning {
         &self,
         work: impl FnOnce(&Node) -> T + Send + 'static,
     ) -> Result<T, NodeError> {
+        self.live()?.with(work).await
+    }
+
+    /// The node, if it is up.
+    pub(crate) fn live(&self) -> Result<Live, NodeError> {
         let live = self.live.borrow().clone();
-        let Some(live) = live else {
-            return Err(NodeError::Down(self.state.borrow().clone()));
-        };
-        live.with(work).await
+        live.ok_or_else(|| NodeError::Down(self.state.borrow().clone()))
+    }
+
+    /// Tells that an outgoing payment is decided.
+    pub(crate) fn outgoing(&self) -> watch::Receiver<u64> {
+        self.outgoing.clone()
     }
 }
 
+/// What the usable channels can send in all.
+pub(crate) fn spendable(node: &Node) -> Msat {
+    view::spendable(node)
+}
+
 impl Live {
+    /// Who decides what is handed to the node.
+    pub(crate) fn desk(&self) -> Arc<Desk> {
+        Arc::clone(&self.desk)
+    }
+
     /// Runs `work` on the node's own runtime: ldk-node blocks, and puts the sockets that
     /// it opens on the runtime that it is called from.
     pub(crate) async fn with<T: Send + 'static>(
@@ -100,6 +125,6 @@ impl Live {
     ) -> Result<T, NodeError> {
         let node = Arc::clone(&self.node);
         let done = self.runtime.spawn_blocking(move || work(&node)).await;
-        done.map_err(|error| NodeError::Failed(format!("a call of it broke off: {error}")))
+        done.map_err(|error| NodeError::BrokeOff(error.to_string()))
     }
 }

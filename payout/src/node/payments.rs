@@ -9,6 +9,8 @@ use ledger::settle::Preimage;
 use lightning::ln::channelmanager::PaymentId;
 use lightning::offers::offer::OfferId;
 
+use crate::outgoing::{Name, Outbound, Status};
+
 /// A payment that arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
@@ -53,6 +55,53 @@ pub(crate) fn all_received(node: &Node) -> Vec<Received> {
     let mut all: Vec<Received> = complete.into_iter().filter_map(arrived).collect();
     all.sort_by_key(|payment| (payment.at_secs, payment.hash));
     all
+}
+
+/// The outgoing payment of that name.
+pub(crate) fn outbound(node: &Node, name: Name) -> Option<Outbound> {
+    node.payment(&PaymentId(name.0)).and_then(went_out)
+}
+
+/// The outgoing payment to an offer that carries this note.
+pub(crate) fn outbound_with_note(node: &Node, note: &str) -> Option<Outbound> {
+    let with_note = node.list_payments_with_filter(|payment| {
+        payment.direction == PaymentDirection::Outbound
+            && matches!(
+                &payment.kind,
+                PaymentKind::Bolt12Offer { payer_note: Some(said), .. } if said.0 == note
+            )
+    });
+    with_note.into_iter().next().and_then(went_out)
+}
+
+fn went_out(details: PaymentDetails) -> Option<Outbound> {
+    if details.direction != PaymentDirection::Outbound {
+        return None;
+    }
+    let (preimage, note) = match details.kind {
+        PaymentKind::Bolt12Offer {
+            preimage,
+            payer_note,
+            ..
+        } => (preimage, payer_note.map(|note| note.0)),
+        PaymentKind::Bolt11 { preimage, .. }
+        | PaymentKind::Bolt11Jit { preimage, .. }
+        | PaymentKind::Bolt12Refund { preimage, .. }
+        | PaymentKind::Spontaneous { preimage, .. } => (preimage, None),
+        PaymentKind::Onchain { .. } => return None,
+    };
+    Some(Outbound {
+        status: match details.status {
+            PaymentStatus::Pending => Status::Pending,
+            PaymentStatus::Succeeded => Status::Succeeded,
+            PaymentStatus::Failed => Status::Failed,
+        },
+        amount: details.amount_msat.map(Msat::new),
+        fee: details.fee_paid_msat.map(Msat::new),
+        preimage: preimage.map(|preimage| Preimage(preimage.0).to_string()),
+        note,
+        at_secs: details.latest_update_timestamp,
+    })
 }
 
 fn arrived(details: PaymentDetails) -> Option<Received> {

@@ -1,7 +1,7 @@
 //! The node's life: start it, again and again if need be; take its events; stop it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, watch};
@@ -13,6 +13,7 @@ use super::events::{self, Meaning};
 use super::{ChannelNews, Lightning, Live, NodeState};
 use crate::backoff::Backoff;
 use crate::intake::{Intake, Taken};
+use crate::outgoing::{Desk, Heard, PayError};
 use crate::settings::{ChainSource, Peer, Settings};
 
 /// A chain source that is down is mostly back within minutes.
@@ -24,6 +25,17 @@ const SWEEP_EVERY: Duration = Duration::from_secs(300);
 /// How often persistent peers that are gone are connected to. ldk-node does it itself
 /// for those that it has reached once.
 const CONNECT_EVERY: Duration = Duration::from_secs(30);
+
+/// How often it is tried to write down what became of an outgoing payment before it is
+/// acknowledged without. The node's own store has nearly all of it, and behind it in the
+/// queue OCEAN's payouts wait.
+const WRITE_TRIES: u32 = 12;
+
+/// Between such tries, first and longest: with [`WRITE_TRIES`] about two minutes.
+const WRITE_AGAIN: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
+
+/// A payment that is not decided for so long is told of, and again after as long.
+const UNDECIDED_ALARM: Duration = Duration::from_secs(3600);
 
 /// How long the node's runtime may take to let go of its tasks.
 const RUNTIME_PATIENCE: Duration = Duration::from_secs(10);
@@ -64,6 +76,7 @@ pub struct NodeTask {
     live: watch::Sender<Option<Live>>,
     outgoing: watch::Sender<u64>,
     channels: broadcast::Sender<ChannelNews>,
+    desk: Arc<Desk>,
 }
 
 /// How a time with the node ended.
@@ -79,12 +92,17 @@ impl Parts {
         let (live, live_seen) = watch::channel(None);
         let (outgoing, outgoing_seen) = watch::channel(0);
         let (channels, channels_seen) = broadcast::channel(NEWS_KEPT);
+        // Beside the node's store, with which it must be kept and lost.
+        let journal = self.settings.storage_dir.join("outgoing.jsonl");
+        let desk = Arc::new(Desk::new(journal, self.intake.offers()));
         Spawned {
             lightning: Lightning {
                 state: state_seen,
                 live: live_seen,
+                outgoing: outgoing_seen.clone(),
             },
             task: NodeTask {
+                desk,
                 parts: self,
                 state,
                 live,
@@ -157,6 +175,7 @@ impl NodeTask {
                 Live {
                     node,
                     runtime: handle,
+                    desk: Arc::clone(&self.desk),
                 },
                 runtime,
             )),
@@ -179,6 +198,8 @@ impl NodeTask {
         ));
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut alarm = tokio::time::interval(UNDECIDED_ALARM);
+        alarm.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let ended = loop {
             tokio::select! {
                 biased;
@@ -194,6 +215,7 @@ impl NodeTask {
                     }
                 }
                 _ = sweep.tick() => self.parts.intake.sweep(live, stop).await,
+                _ = alarm.tick() => tell_undecided(live).await,
             }
         };
         connector.abort();
@@ -206,9 +228,12 @@ impl NodeTask {
             Meaning::Received { hash, amount } => {
                 return self.parts.intake.take(live, *hash, *amount, stop).await == Taken::Dealt;
             }
-            Meaning::Outgoing => self
-                .outgoing
-                .send_modify(|count| *count = count.wrapping_add(1)),
+            Meaning::Outgoing(heard) => {
+                let dealt = hear(live, heard, stop).await;
+                self.outgoing
+                    .send_modify(|count| *count = count.wrapping_add(1));
+                return dealt;
+            }
             Meaning::Channels(news) => {
                 // Nobody listening is no failure.
                 let _listeners = self.channels.send(news.clone());
@@ -230,6 +255,53 @@ impl NodeTask {
         drop(live);
         let_go(runtime).await;
     }
+}
+
+/// Writes down what became of an outgoing payment. False when it was stopped before.
+async fn hear(live: &Live, heard: &Heard, stop: &CancellationToken) -> bool {
+    let mut backoff = WRITE_AGAIN;
+    loop {
+        let (desk, what) = (live.desk(), heard.clone());
+        let written = live.with(move |node| desk.hear(node, &what)).await;
+        let Err(error) = written.map_err(PayError::from).and_then(|done| done) else {
+            return true;
+        };
+        let wait = backoff.failed();
+        tracing::error!(?heard, %error, ?wait, "what became of a payment of ours cannot be written down");
+        if backoff.failures() >= WRITE_TRIES {
+            return true;
+        }
+        let waited = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+        if waited.is_none() {
+            return false;
+        }
+    }
+}
+
+/// Tells a person of the payments of which nobody knows what became of them.
+async fn tell_undecided(live: &Live) {
+    let desk = live.desk();
+    let left = live.with(move |node| desk.undecided(node)).await;
+    let left = match left.map_err(PayError::from).and_then(|left| left) {
+        Ok(left) => left,
+        Err(error) => {
+            tracing::error!(%error, "nothing can be paid");
+            return;
+        }
+    };
+    for (id, amount, since_secs) in left {
+        let age = unix_secs().saturating_sub(since_secs);
+        if age >= UNDECIDED_ALARM.as_secs() {
+            tracing::warn!(id, amount_msat = %amount, age_secs = age, "a payment of ours is still not decided; its ecash stays locked");
+        }
+    }
+}
+
+fn unix_secs() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }
 
 /// Ends a runtime from where blocking is allowed.

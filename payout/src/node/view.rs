@@ -99,6 +99,17 @@ pub(crate) fn look(node: &Node) -> NodeView {
     }
 }
 
+/// What the usable channels can send in all.
+pub(super) fn spendable(node: &Node) -> Msat {
+    let channels = node.list_channels();
+    let usable = channels.iter().filter(|channel| channel.is_usable);
+    Msat::new(
+        usable
+            .map(|channel| channel.outbound_capacity_msat)
+            .fold(0, u64::saturating_add),
+    )
+}
+
 fn channel(channel: &ldk_node::ChannelDetails) -> ChannelView {
     let inbound = Msat::new(channel.inbound_capacity_msat);
     // Two caps on what is in flight towards us: ours at opening, and the peer's own.

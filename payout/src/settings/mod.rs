@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 
 use bitcoin::Network;
 use bitcoin::secp256k1::PublicKey;
+use ledger::Sat;
 use lightning::ln::msgs::SocketAddress;
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::outgoing::Fees;
 use parsed::Parsed;
 pub use peer::{Peer, PeerError};
 pub use source::{ChainSource, ChainSourceError};
@@ -40,6 +42,8 @@ pub struct Settings {
     /// Warn when no usable channel can receive as much in one payment, in satoshis; none:
     /// the expected payout alone counts.
     pub inbound_alarm_sat: Option<u64>,
+    /// What is set aside for the way of a payment that ecash is burnt for.
+    pub melt_fees: Fees,
 }
 
 /// The node's own log.
@@ -209,6 +213,8 @@ struct File {
     offer: OfferFile,
     #[serde(default)]
     alarm: AlarmFile,
+    #[serde(default)]
+    melts: MeltsFile,
 }
 
 fn default_storage_dir() -> PathBuf {
@@ -283,6 +289,29 @@ struct AlarmFile {
     inbound_sat: Option<u64>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct MeltsFile {
+    fee_base_sat: u64,
+    fee_ppm: u32,
+}
+
+impl Default for MeltsFile {
+    fn default() -> Self {
+        let Fees { base, ppm } = Fees::default();
+        MeltsFile {
+            fee_base_sat: base.get(),
+            fee_ppm: ppm,
+        }
+    }
+}
+
+/// More than a tenth for the way is a slip of the pen.
+const MAX_FEE_PPM: u32 = 100_000;
+
+/// The same for the base.
+const MAX_FEE_BASE_SAT: u64 = 100_000;
+
 /// The most bytes of an alias (BOLT 7).
 const MAX_ALIAS_BYTES: usize = 32;
 
@@ -311,6 +340,28 @@ impl File {
             },
             offer_path: offer_path(self.offer.path.as_deref())?,
             inbound_alarm_sat: self.alarm.inbound_sat,
+            melt_fees: self.melts.checked()?,
+        })
+    }
+}
+
+impl MeltsFile {
+    fn checked(&self) -> Result<Fees, String> {
+        let MeltsFile {
+            fee_base_sat,
+            fee_ppm,
+        } = *self;
+        if fee_base_sat > MAX_FEE_BASE_SAT {
+            return Err(format!(
+                "melts.fee_base_sat {fee_base_sat} is above {MAX_FEE_BASE_SAT}"
+            ));
+        }
+        if fee_ppm > MAX_FEE_PPM {
+            return Err(format!("melts.fee_ppm {fee_ppm} is above {MAX_FEE_PPM}"));
+        }
+        Ok(Fees {
+            base: Sat::new(fee_base_sat),
+            ppm: fee_ppm,
         })
     }
 }

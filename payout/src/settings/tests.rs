@@ -52,6 +52,7 @@ fn defaults_are_a_private_node() {
     assert_eq!(settings.offer_path, OfferPath::Auto);
     assert_eq!(settings.reach.gossip, Gossip::PeerToPeer);
     assert_eq!(settings.anchors.reserve_sat, 25_000);
+    assert_eq!(settings.melt_fees, Fees::default());
     let settings = settings.under(Path::new("/data"));
     assert_eq!(settings.mnemonic_file, Path::new("/data/node-mnemonic"));
     assert_eq!(settings.storage_dir, Path::new("/data/node"));
@@ -60,6 +61,11 @@ fn defaults_are_a_private_node() {
 #[test]
 fn what_cannot_be_is_refused_by_name() {
     refused("", "network");
+    refused("network = \"regtest\"\n[melts]\nfee_ppm = 100001", "100001");
+    refused(
+        "network = \"regtest\"\n[melts]\nfee_base_sat = 100001",
+        "melts.fee_base_sat",
+    );
     refused("network = \"main\"", "\"main\"");
     refused("network = \"regtest\"\nalias = \"x\"", "alias");
     refused("network = \"regtest\"\n[reach]\nalais = \"x\"", "alais");

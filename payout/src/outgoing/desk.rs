@@ -1,0 +1,469 @@
+//! Who decides: what is handed to the node, and what is known of it. One at a time, under
+//! one lock, so that nobody asks after a payment that is half-way in.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
+use bitcoin::hex::DisplayHex as _;
+use ledger::Msat;
+use lightning::offers::offer::OfferId;
+use thiserror::Error;
+
+use super::journal::{Journal, JournalError, Key, Name, Ordered, Record, State};
+use super::request::{Order, Place, Request, RequestError};
+use super::{Fees, Outcome, Quote};
+use crate::node::NodeError;
+use crate::offer::OfferBook;
+
+/// Why a payment is not quoted, or what became of one is not known now.
+#[derive(Debug, Error)]
+pub enum PayError {
+    /// The node is not up.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// What is to be paid cannot be.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// Nothing can be written down, so nothing is paid.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The channels do not have it.
+    #[error("{amount} msat are more than the node can send now, {spendable} msat")]
+    Balance {
+        /// With the fee reserve.
+        amount: Msat,
+        /// What the usable channels can send in all.
+        spendable: Msat,
+    },
+    /// It was paid before, or is being paid.
+    #[error("the invoice {0} was paid already, or is being paid")]
+    Again(sha256::Hash),
+    /// It was handed to the node before and failed. The node knows a payment by its hash
+    /// alone, so that a second try could be taken for the first.
+    #[error("paying the invoice {0} failed before: ask for another one")]
+    FailedBefore(sha256::Hash),
+    /// Not an id.
+    #[error("a payment's id has 1 to {MAX_ID_BYTES} bytes, not {0}")]
+    Id(usize),
+}
+
+/// The most bytes of an id.
+const MAX_ID_BYTES: usize = 128;
+
+/// What the desk needs of the node. Its calls block for locks and the disk, never for the
+/// network.
+pub(crate) trait Hands {
+    /// Who pays, and when.
+    fn place(&self) -> Place;
+
+    /// What the usable channels can send in all.
+    fn spendable(&self) -> Msat;
+
+    /// The outgoing payment of that key in the node's store.
+    fn by_key(&self, key: &Key) -> Option<Outbound>;
+
+    /// The outgoing payment of that name in the node's store.
+    fn by_name(&self, name: Name) -> Option<Outbound>;
+
+    /// Hands it over; the node's name for it.
+    fn send(&self, order: &Order, key: &Key, fee_limit: Msat) -> Result<Name, Unsent>;
+}
+
+/// Why there is no name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unsent {
+    /// It never left, and never will.
+    Certain(String),
+    /// It may have left.
+    Unknown(String),
+}
+
+/// An outgoing payment in the node's store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outbound {
+    pub(crate) status: Status,
+    /// Without the fees.
+    pub(crate) amount: Option<Msat>,
+    pub(crate) fee: Option<Msat>,
+    pub(crate) preimage: Option<String>,
+    pub(crate) note: Option<String>,
+    /// When the node last wrote of it, seconds since 1970.
+    pub(crate) at_secs: u64,
+}
+
+/// How it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Pending,
+    Succeeded,
+    Failed,
+}
+
+/// What an event of the node says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// A payment arrived.
+    Arrived {
+        name: Name,
+        preimage: Option<String>,
+        fee: Option<Msat>,
+    },
+    /// A payment failed.
+    Failed { name: Name },
+}
+
+impl Heard {
+    fn name(&self) -> Name {
+        match self {
+            Heard::Arrived { name, .. } | Heard::Failed { name } => *name,
+        }
+    }
+}
+
+/// The desk.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    path: PathBuf,
+    /// The node's own offers, which it cannot pay.
+    own_offers: OfferBook,
+    /// Opened when it is first needed: damaged, it keeps us from paying and not from
+    /// being paid.
+    journal: Mutex<Option<Journal>>,
+}
+
+impl Desk {
+    pub(crate) fn new(path: PathBuf, own_offers: OfferBook) -> Desk {
+        Desk {
+            path,
+            own_offers,
+            journal: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn quote(
+        &self,
+        node: &impl Hands,
+        request: &Request,
+        fees: &Fees,
+    ) -> Result<Quote, PayError> {
+        let order = self.order(node, request)?;
+        let amount = order.amount();
+        let fee_limit = fees
+            .reserve_ceil(amount)
+            .ok_or(RequestError::Amount(amount))?;
+        if let Some(hash) = order.hash() {
+            self.with_journal(|journal| admit(journal, node, hash).map(drop))?;
+        }
+        can_send(node, amount, fee_limit)?;
+        Ok(Quote { amount, fee_limit })
+    }
+
+    /// Pays, unless `id` is known.
+    pub(super) fn pay(
+        &self,
+        node: &impl Hands,
+        id: &str,
+        request: &Request,
+        fee_limit: Msat,
+    ) -> Result<Outcome, PayError> {
+        if id.is_empty() || id.len() > MAX_ID_BYTES {
+            return Err(PayError::Id(id.len()));
+        }
+        self.with_journal(|journal| {
+            if journal.get(id).is_some() {
+                return Ok(resolve(journal, node, id)?);
+            }
+            match self.prepare(journal, node, id, request, fee_limit) {
+                Ok((order, ordered)) => hand_over(journal, node, id, &order, ordered),
+                Err(PayError::Journal(error)) => Err(error.into()),
+                // Refused before the node heard of it: that is certain, and stays so.
+                Err(refusal) => {
+                    let why = refusal.to_string();
+                    tracing::info!(id, why, "a payment is refused");
+                    refuse(journal, node, id, None, why)
+                }
+            }
+        })
+    }
+
+    /// What became of `id`. One that was never ordered never will be.
+    pub(super) fn look_up(&self, node: &impl Hands, id: &str) -> Result<Outcome, PayError> {
+        if id.is_empty() || id.len() > MAX_ID_BYTES {
+            return Err(PayError::Id(id.len()));
+        }
+        self.with_journal(|journal| {
+            if journal.get(id).is_some() {
+                return Ok(resolve(journal, node, id)?);
+            }
+            // Whoever is told so gives the money back: an order that comes after all
+            // must find this line.
+            let why = "it was never ordered".to_owned();
+            refuse(journal, node, id, None, why)
+        })
+    }
+
+    /// An event of the node. What its store knows is found there later as well; for what
+    /// it does not, this is the only word that ever comes.
+    ///
+    /// # Errors
+    /// If it cannot be written down: it should be told again.
+    pub(crate) fn hear(&self, node: &impl Hands, heard: &Heard) -> Result<(), PayError> {
+        self.with_journal(|journal| {
+            let name = heard.name();
+            let stored = node.by_name(name);
+            let note = stored.as_ref().and_then(|stored| stored.note.clone());
+            let is_it = |record: &&Record| {
+                let key = record.order.as_ref().map(|order| &order.key);
+                let by_key = match key {
+                    Some(Key::Hash(hash)) => hash.to_byte_array() == name.0,
+                    Some(Key::Note(ours)) => note.as_ref() == Some(ours),
+                    None => false,
+                };
+                by_key || record.state == State::Sent(name)
+            };
+            let Some(record) = journal.undecided().find(is_it).cloned() else {
+                if stored.is_none() && journal.undecided().next().is_some() {
+                    tracing::error!(%name, ?heard, "a payment that the node's store does not know: it may be one that is looked for");
+                }
+                return Ok(());
+            };
+            let Some(order) = &record.order else {
+                return Ok(());
+            };
+            let state = match (heard, stored.map(|stored| stored.status)) {
+                (Heard::Arrived { preimage, fee, .. }, _) => arrived(order, None, *fee, preimage.clone()),
+                // The event is older than what the store says.
+                (Heard::Failed { .. }, Some(Status::Pending | Status::Succeeded)) => return Ok(()),
+                (Heard::Failed { .. }, Some(Status::Failed) | None) => failed(),
+            };
+            Ok(journal.write(Record { state, ..record })?)
+        })
+    }
+
+    /// What is neither paid nor certain not to be: id, amount, and since when.
+    pub(crate) fn undecided(
+        &self,
+        node: &impl Hands,
+    ) -> Result<Vec<(String, Msat, u64)>, PayError> {
+        self.with_journal(|journal| {
+            let ids: Vec<String> = journal.undecided().map(|one| one.id.clone()).collect();
+            for id in &ids {
+                resolve(journal, node, id)?;
+            }
+            let left = journal.undecided().map(|record| {
+                let amount = record.order.as_ref().map(|order| order.amount);
+                (
+                    record.id.clone(),
+                    amount.unwrap_or_default(),
+                    record.made_secs,
+                )
+            });
+            Ok(left.collect())
+        })
+    }
+
+    fn order(&self, node: &impl Hands, request: &Request) -> Result<Order, RequestError> {
+        let order = request.order(&node.place())?;
+        let is_own = |id: &OfferId| self.own_offers.has(id);
+        if matches!(&order, Order::Bolt12 { offer, .. } if is_own(&offer.id())) {
+            return Err(RequestError::Ours);
+        }
+        Ok(order)
+    }
+
+    fn prepare(
+        &self,
+        journal: &mut Journal,
+        node: &impl Hands,
+        id: &str,
+        request: &Request,
+        fee_limit: Msat,
+    ) -> Result<(Order, Ordered), PayError> {
+        let order = self.order(node, request)?;
+        let (key, failed_before_secs) = match order.hash() {
+            Some(hash) => (Key::Hash(hash), admit(journal, node, hash)?),
+            None => (Key::Note(note(id)), None),
+        };
+        can_send(node, order.amount(), Msat::ZERO)?;
+        let ordered = Ordered {
+            amount: order.amount(),
+            fee_limit,
+            key,
+            failed_before_secs,
+        };
+        Ok((order, ordered))
+    }
+
+    fn with_journal<T>(
+        &self,
+        work: impl FnOnce(&mut Journal) -> Result<T, PayError>,
+    ) -> Result<T, PayError> {
+        let mut guard: MutexGuard<'_, Option<Journal>> =
+            self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        let journal = match guard.as_mut() {
+            Some(journal) => journal,
+            None => guard.insert(Journal::open(&self.path)?),
+        };
+        work(journal)
+    }
+}
+
+/// A note that belongs to one id alone and says nothing of it: whoever has a melt quote's
+/// id can ask the mint about it, and the receiver reads this.
+fn note(id: &str) -> String {
+    let mut engine = sha256::Hash::engine();
+    engine.input(b"axepool outgoing payment\0");
+    engine.input(id.as_bytes());
+    let hash = sha256::Hash::from_engine(engine).to_byte_array();
+    format!("Cashu melt {}", hash[..16].as_hex())
+}
+
+/// Whether an invoice of that hash may be paid: once in its life. Where an earlier try
+/// failed before the node had it, when the node's store wrote of that.
+fn admit(
+    journal: &mut Journal,
+    node: &impl Hands,
+    hash: sha256::Hash,
+) -> Result<Option<u64>, PayError> {
+    let key = Key::Hash(hash);
+    let before = journal.newest(&key).map(|record| record.id.clone());
+    if let Some(id) = &before {
+        resolve(journal, node, id)?;
+        match journal.get(id).map(|record| &record.state) {
+            Some(State::NotPaid { was_handed, .. }) if !was_handed => {}
+            Some(State::NotPaid { .. }) => return Err(PayError::FailedBefore(hash)),
+            _ => return Err(PayError::Again(hash)),
+        }
+    }
+    let stored = node.by_key(&key);
+    match stored.map(|stored| (stored.status, stored.at_secs)) {
+        None => Ok(None),
+        Some((Status::Failed, at_secs)) if before.is_some() => Ok(Some(at_secs)),
+        // Paid from elsewhere, by the operator's command.
+        Some((Status::Failed, _)) => Err(PayError::FailedBefore(hash)),
+        Some(_) => Err(PayError::Again(hash)),
+    }
+}
+
+fn can_send(node: &impl Hands, amount: Msat, fees: Msat) -> Result<(), PayError> {
+    let spendable = node.spendable();
+    let with_fees = amount.checked_add(fees);
+    let with_fees = with_fees.ok_or(RequestError::Amount(amount))?;
+    if with_fees > spendable {
+        return Err(PayError::Balance {
+            amount: with_fees,
+            spendable,
+        });
+    }
+    Ok(())
+}
+
+/// Writes the order down, then hands it over.
+fn hand_over(
+    journal: &mut Journal,
+    node: &impl Hands,
+    id: &str,
+    order: &Order,
+    ordered: Ordered,
+) -> Result<Outcome, PayError> {
+    let record = Record {
+        id: id.to_owned(),
+        made_secs: node.place().now_secs,
+        order: Some(ordered.clone()),
+        state: State::Recorded,
+    };
+    journal.write(record.clone())?;
+    match node.send(order, &ordered.key, ordered.fee_limit) {
+        Ok(name) => {
+            let state = State::Sent(name);
+            if let Err(error) = journal.write(Record { state, ..record }) {
+                // It is found by its key as well.
+                tracing::error!(id, %name, %error, "a payment's name could not be written down");
+            }
+            Ok(Outcome::Pending)
+        }
+        Err(Unsent::Certain(why)) => {
+            tracing::info!(id, why, "the node refuses a payment");
+            refuse(journal, node, id, Some(ordered), why)
+        }
+        Err(Unsent::Unknown(why)) => {
+            tracing::error!(id, why, "whether the node has a payment is not known");
+            Ok(Outcome::Pending)
+        }
+    }
+}
+
+/// Writes down that the node never had it.
+fn refuse(
+    journal: &mut Journal,
+    node: &impl Hands,
+    id: &str,
+    order: Option<Ordered>,
+    why: String,
+) -> Result<Outcome, PayError> {
+    let state = State::NotPaid {
+        why,
+        was_handed: false,
+    };
+    let outcome = state.outcome();
+    let made_secs = journal.get(id).map(|record| record.made_secs);
+    journal.write(Record {
+        id: id.to_owned(),
+        made_secs: made_secs.unwrap_or_else(|| node.place().now_secs),
+        order,
+        state,
+    })?;
+    Ok(outcome)
+}
+
+/// What the node's store says of an undecided record, written down when it decides it.
+fn resolve(journal: &mut Journal, node: &impl Hands, id: &str) -> Result<Outcome, JournalError> {
+    let Some(record) = journal.get(id).cloned() else {
+        return Ok(Outcome::Pending);
+    };
+    let Some(order) = &record.order else {
+        return Ok(record.state.outcome());
+    };
+    let found = match &record.state {
+        State::Recorded => node.by_key(&order.key).filter(|found| {
+            found.status != Status::Failed || order.failed_before_secs != Some(found.at_secs)
+        }),
+        State::Sent(name) => node.by_name(*name),
+        State::Paid { .. } | State::NotPaid { .. } => return Ok(record.state.outcome()),
+    };
+    let Some(found) = found else {
+        return Ok(Outcome::Pending);
+    };
+    let state = match found.status {
+        Status::Pending => return Ok(Outcome::Pending),
+        Status::Failed => failed(),
+        Status::Succeeded => arrived(order, found.amount, found.fee, found.preimage),
+    };
+    let outcome = state.outcome();
+    journal.write(Record { state, ..record })?;
+    Ok(outcome)
+}
+
+fn failed() -> State {
+    State::NotPaid {
+        why: "it did not get through".into(),
+        was_handed: true,
+    }
+}
+
+/// A payment that arrived. A fee that the node does not tell is taken for all that it was
+/// allowed: what left the node must not be more than what was burnt for it.
+fn arrived(
+    order: &Ordered,
+    amount: Option<Msat>,
+    fee: Option<Msat>,
+    preimage: Option<String>,
+) -> State {
+    let fee = fee.unwrap_or(order.fee_limit);
+    let amount = amount.unwrap_or(order.amount);
+    State::Paid {
+        spent: amount.checked_add(fee).unwrap_or(amount),
+        preimage,
+    }
+}

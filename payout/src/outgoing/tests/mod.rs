@@ -1,0 +1,4 @@
+mod desk;
+mod fake;
+mod histories;
+mod requests;
