@@ -21,6 +21,13 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<ExitCode> {
     let loaded = config::load(&args.config)?;
     output::line(config::render(&loaded.effective).trim_end())?;
+    let config = &loaded.config;
+    if config.mint.enabled && config.http.no_tokens(config.network).is_some() {
+        output::remark(
+            "warning: http.public_url is not set: the pool makes no tokens to scan, and owners \
+             can only sweep. Set it to the address under which their wallets reach this machine",
+        );
+    }
     match mint_url::warning(&loaded.config) {
         Ok(None) => {}
         Ok(Some(warning)) => output::remark(format!("warning: {warning}")),

@@ -39,6 +39,16 @@ impl HttpConfig {
         };
         self.public_url.clone().unwrap_or_else(local)
     }
+
+    /// Why the pool makes no tokens for who asks, if so: a token names the URL of its
+    /// mint, and this machine's own is of no use to wallets elsewhere. On regtest all is
+    /// on one machine.
+    pub(crate) fn no_tokens(&self, network: Network) -> Option<&'static str> {
+        const WHY: &str = "its operator has not set http.public_url, which every token names. \
+                           `axepool sweep` and other wallets that look up quotes fetch your \
+                           earnings without one";
+        (self.public_url.is_none() && network != Network::Regtest).then_some(WHY)
+    }
 }
 
 /// Bounds on what strangers can take.
