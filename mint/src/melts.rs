@@ -103,18 +103,21 @@ impl Mint {
         cancel: CancellationToken,
     ) -> JoinHandle<()> {
         let mint = self.clone();
-        tokio::spawn(async move {
+        let settling = async move {
             let mut tells = true;
             loop {
                 if let Err(error) = mint.settle_melts().await {
                     tracing::warn!(%error, "open melts cannot be read; tried again");
                 }
                 tokio::select! {
-                    () = cancel.cancelled() => return,
                     () = tokio::time::sleep(SETTLE_INTERVAL) => {}
                     told = decided.changed(), if tells => tells = told.is_ok(),
                 }
             }
+        };
+        // Cut off in the middle is as good as killed: nothing is half done in the store.
+        tokio::spawn(async move {
+            cancel.run_until_cancelled(settling).await;
         })
     }
 

@@ -11,16 +11,18 @@ use super::support::{Owner, Pool, row_sums};
 #[ignore = "needs npm ci --prefix mint/tests/interop; scripts/test.sh runs it"]
 async fn cashu_ts_finds_mints_spends_and_receives() {
     let pool = Pool::start().await;
-    let (owner, second, stranger) = (Owner::new(), Owner::new(), Owner::new());
+    let [owner, second, third, stranger] = [(); 4].map(|()| Owner::new());
     pool.paid(&owner, &[(1, 13), (2, 8), (3, 0), (4, 100), (5, 1)])
         .await;
     pool.paid(&second, &[(1, 30), (2, 15)]).await;
+    pool.paid(&third, &[(1, 20), (2, 3)]).await;
     let hex = |owner: &Owner| owner.secret.to_secret_hex();
     let asked = json!({
         "url": pool.url,
         "secret": hex(&owner),
         "key": owner.miner,
         "second": { "secret": hex(&second), "key": second.miner },
+        "third": { "secret": hex(&third), "key": third.miner },
         "stranger": hex(&stranger),
     });
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
@@ -45,11 +47,11 @@ async fn cashu_ts_finds_mints_spends_and_receives() {
     let sat = |name: &str| said[name].as_u64().expect("an amount");
     assert_eq!(sat("single") + sat("batch"), 122);
     assert_eq!(sat("token"), 45);
-    assert_eq!(row_sums(&pool.mint).await, (167, 167));
+    assert_eq!(row_sums(&pool.mint).await, (190, 190));
     let owed = pool.mint.liabilities().await.expect("reads");
     assert_eq!(
         (owed.outstanding_sat.get(), owed.paid_unissued_sat.get()),
-        (167, 0)
+        (190, 0)
     );
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use cdk::amount::SplitTarget;
-use cdk::wallet::{ReceiveOptions, SendOptions};
+use cdk::wallet::{ReceiveOptions, SendOptions, Wallet};
 use cdk_common::nuts::nut00::ProofsMethods;
 use cdk_common::{Amount, CurrencyUnit};
 use serde_json::{Value, json};
@@ -122,6 +122,81 @@ async fn a_quote_can_be_paid_and_minted_again() {
         );
     }
     assert_eq!(u64::from(wallet.total_balance().await.expect("sums")), 12);
+}
+
+/// A wallet of cdk that was told of a quote, with a key for it or without.
+async fn told_of(pool: &Pool, id: &str, key: Option<&Owner>) -> Wallet {
+    let wallet = pool.wallet().await;
+    let mut quote = wallet
+        .fetch_mint_quote(id, Some(method()))
+        .await
+        .expect("known");
+    quote.secret_key = key.map(|owner| owner.secret.clone());
+    let store = &wallet.localstore;
+    store.add_mint_quote(quote).await.expect("kept");
+    wallet
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wallet_of_cdk_gets_nothing_that_is_not_its_own() {
+    let pool = Pool::start().await;
+    let (owner, stranger) = (Owner::new(), Owner::new());
+    pool.paid(&owner, &[(1, 9), (2, 5)]).await;
+    pool.paid(&stranger, &[(1, 4)]).await;
+    let (first, second) = (pool.id(&owner, 1), pool.id(&owner, 2));
+    let whole = SplitTarget::default;
+
+    for key in [None, Some(&stranger)] {
+        let wallet = told_of(&pool, &first, key).await;
+        let error = wallet
+            .mint(&first, whole(), None)
+            .await
+            .expect_err("locked");
+        let told = matches!(error, cdk::Error::SignatureMissingOrInvalid);
+        assert!(told || key.is_none(), "{error}");
+    }
+    let unknown = "f7b0e94b-f2f0-8a92-9c12-3c8c0a5a4a5a";
+    let wallet = pool.wallet().await;
+    let fetched = wallet.fetch_mint_quote(unknown, Some(method())).await;
+    assert!(fetched.is_err(), "an unknown quote");
+
+    // One bad quote in a batch: nothing is issued for the others either.
+    let wallet = told_of(&pool, &first, Some(&owner)).await;
+    let bad = pool.id(&stranger, 1);
+    let mut keys = HashMap::new();
+    for id in [&first, &bad] {
+        wallet
+            .fetch_mint_quote(id, Some(method()))
+            .await
+            .expect("known");
+        keys.insert(id.clone(), owner.secret.clone());
+    }
+    let ids = [first.as_str(), bad.as_str()];
+    let batch = wallet.batch_mint(&ids, whole(), None, Some(keys)).await;
+    let error = batch.expect_err("one of them is another's");
+    assert!(
+        matches!(error, cdk::Error::SignatureMissingOrInvalid),
+        "{error}"
+    );
+    assert_eq!(row_sums(&pool.mint).await, (18, 0));
+
+    // Two wallets with the key: one of them gets it, and gets it once.
+    let one = told_of(&pool, &second, Some(&owner)).await;
+    let other = told_of(&pool, &second, Some(&owner)).await;
+    let (one, other) = tokio::join!(
+        one.mint(&second, whole(), None),
+        other.mint(&second, whole(), None)
+    );
+    assert_eq!(
+        [one.is_ok(), other.is_ok()]
+            .iter()
+            .filter(|ok| **ok)
+            .count(),
+        1
+    );
+    let refused = one.err().or(other.err()).expect("one is refused");
+    assert!(matches!(refused, cdk::Error::IssuedQuote), "{refused}");
+    assert_eq!(row_sums(&pool.mint).await, (18, 5));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { MintOperationError, Wallet, getEncodedToken, schnorrSignMessage, sumProofs } from "@cashu/cashu-ts";
 
 const METHOD = "axepool";
-const { url, secret, key, second, stranger } = JSON.parse(process.argv[2]);
+const { url, secret, key, second, third, stranger } = JSON.parse(process.argv[2]);
 
 async function json(path, body) {
   const headers = { "content-type": "application/json" };
@@ -48,6 +48,8 @@ const [one, ...rest] = quotes;
 await refused(20008, "no signature", () => wallet.mintProofs(METHOD, paid(one), { quote: one.quote }));
 await refused(20008, "another key", () => wallet.mintProofs(METHOD, paid(one), { quote: one.quote }, { privkey: stranger }));
 await refused(11005, "over-issue", () => wallet.mintProofs(METHOD, paid(one) + 1, { quote: one.quote }, { privkey: secret }));
+const unknown = "f7b0e94b-f2f0-8a92-9c12-3c8c0a5a4a5a";
+await refused(50000, "unknown quote", () => wallet.mintProofs(METHOD, 1, { quote: unknown }, { privkey: secret }));
 const single = await wallet.mintProofs(METHOD, paid(one), { quote: one.quote }, { privkey: secret });
 await refused(20002, "double mint", () => wallet.mintProofs(METHOD, paid(one), { quote: one.quote }, { privkey: secret }));
 
@@ -56,7 +58,11 @@ const entries = rest.map((quote) => ({ amount: paid(quote), quote }));
 const spoiled = [...entries, { amount: paid(one), quote: one }];
 await refused(20002, "a batch with an issued quote", async () =>
   wallet.completeBatchMint(await wallet.prepareBatchMint(METHOD, spoiled, { privkey: secret })));
-const batch = await wallet.completeBatchMint(await wallet.prepareBatchMint(METHOD, entries, { privkey: secret }));
+const preview = await wallet.prepareBatchMint(METHOD, entries, { privkey: secret });
+const batch = await wallet.completeBatchMint(preview);
+// The same request again is no second issue: the answer comes from the cache (NUT-19).
+const replayed = await wallet.completeBatchMint(preview);
+assert.deepEqual(replayed.map((proof) => proof.C), batch.map((proof) => proof.C));
 
 // Spent: sent on to somebody else, who is left with ecash of their own.
 const minted = [...single, ...batch];
@@ -71,5 +77,23 @@ await refused(undefined, "a token without the key", async () => (await open()).r
 await refused(undefined, "a token with another key", async () => (await open()).receive(claim.token, { privkey: stranger }));
 const token = await wallet.receive(claim.token, { privkey: second.secret, requireDleq: true });
 assert.equal(total(token), claim.amount);
+
+// A sweep and a claim for one key at once: one of them gets it, the other is told so.
+const raced = await json(`/v1/mint/quote/${METHOD}/pubkey`, {
+  pubkeys: [third.key],
+  pubkey_signatures: [schnorrSignMessage(`Cashu_MintQuoteLookup_v1${info.pubkey}${third.key}`, third.secret)],
+});
+const racing = raced.quotes.map((quote) => ({ amount: paid(quote), quote }));
+const sweep = await wallet.prepareBatchMint(METHOD, racing, { privkey: third.secret });
+const [swept, claimed] = await Promise.all([
+  wallet.completeBatchMint(sweep).then(total, (error) => {
+    assert.ok(error instanceof MintOperationError, String(error));
+    assert.ok([20001, 20002].includes(error.code), `lost the race: ${error.code}`);
+    return 0;
+  }),
+  json(`/api/miners/${third.key}/token`, {}).then((answer) => answer.amount ?? 0),
+]);
+assert.ok((swept === 0) !== (claimed === 0), `${swept} swept, ${claimed} claimed`);
+assert.equal(swept + claimed, racing.reduce((sum, entry) => sum + entry.amount, 0));
 
 console.log(JSON.stringify({ single: total(single), batch: total(batch), token: total(token) }));
