@@ -5,10 +5,11 @@ use bitcoin::BlockHash;
 use super::account::{Block, Earnings, EpochAccount, Stage};
 use super::event::{Alarm, Changes, Event};
 use super::expect::{Expectations, covers};
+use super::operator;
 use super::pay;
 use super::payment::{PayoutKey, PayoutState};
 use super::policy::Policy;
-use super::posting::{Account, Cause, OperatorEntry, OperatorKind};
+use super::posting::{Account, Cause};
 use super::rows::{Booked, Draft, Rows, SettleError};
 use crate::{EpochId, EpochTerms, Work};
 
@@ -38,7 +39,7 @@ pub fn decide<R: Rows>(
         Event::Paid(payment) => pay::paid(&mut draft, policy, payment)?,
         Event::Assign { payout, epoch } => pay::assign(&mut draft, policy, payout, epoch)?,
         Event::ToFee { payout } => to_fee(&mut draft, payout)?,
-        Event::Operator(entry) => operator(&mut draft, entry)?,
+        Event::Operator(entry) => operator::book(&mut draft, entry)?,
     }
     Ok(draft.changes)
 }
@@ -240,44 +241,5 @@ fn to_fee<R: Rows>(draft: &mut Draft<'_, R>, key: PayoutKey) -> Booked<(), R> {
     )?;
     payout.state = PayoutState::ToFee;
     draft.changes.payouts.insert(key, payout);
-    Ok(())
-}
-
-/// The most bytes of an operator's entry's id.
-const MAX_ENTRY_ID: usize = 128;
-
-fn operator<R: Rows>(draft: &mut Draft<'_, R>, entry: OperatorEntry) -> Booked<(), R> {
-    if let Some(booked) = draft.operator_entry(&entry.id)? {
-        return if booked == entry {
-            Ok(())
-        } else {
-            Err(SettleError::OperatorEntry(entry.id))
-        };
-    }
-    if entry.id.is_empty() || entry.id.len() > MAX_ENTRY_ID || entry.amount.is_zero() {
-        return Err(SettleError::OperatorEntry(
-            entry.id.chars().take(MAX_ENTRY_ID).collect(),
-        ));
-    }
-    let to = match entry.kind {
-        OperatorKind::NodeCost => Account::NodeCosts,
-        OperatorKind::Withdrawal => {
-            let available = draft.totals()?.withdrawable();
-            if u128::from(entry.amount.get()) > available {
-                return Err(SettleError::Withdrawal {
-                    asked: entry.amount,
-                    available,
-                });
-            }
-            Account::Withdrawn
-        }
-    };
-    draft.post(
-        Cause::Operator(entry.id.clone()),
-        Account::Operator,
-        to,
-        entry.amount,
-    )?;
-    draft.changes.operator = Some(entry);
     Ok(())
 }

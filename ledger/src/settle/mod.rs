@@ -25,6 +25,7 @@ mod event;
 mod expect;
 mod file_hash;
 mod note;
+mod operator;
 mod pay;
 mod payment;
 mod policy;

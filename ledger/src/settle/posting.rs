@@ -1,9 +1,11 @@
 //! Postings: the ledger in double entry.
 
+use bitcoin::Txid;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::payment::PayoutKey;
+use super::text;
 use crate::{EpochId, MinerId, Msat};
 
 /// Where money is.
@@ -63,14 +65,39 @@ pub struct OperatorEntry {
 }
 
 /// What an operator's entry is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OperatorKind {
     /// The node's costs. They are real whether the account has it or not: it may go
     /// below zero.
     NodeCost,
-    /// A withdrawal of fees; never more than there is.
-    Withdrawal,
+    /// A withdrawal of fees; never more than there is. It is booked before it is sent:
+    /// until its outcome is booked, too, nobody knows whether it was.
+    Withdrawal {
+        /// Where to, as the operator wrote it, 1 to 128 bytes.
+        to: String,
+    },
+    /// A withdrawal's outcome: it was sent. Moves nothing.
+    Sent {
+        /// The withdrawal's id.
+        withdrawal: String,
+        /// The transaction.
+        #[serde(with = "text")]
+        txid: Txid,
+    },
+    /// A withdrawal's outcome: it is sure that nothing was sent, and the money is back.
+    Returned {
+        /// The withdrawal's id.
+        withdrawal: String,
+    },
+}
+
+impl OperatorEntry {
+    /// The id of the entry that tells a withdrawal's outcome. There is one for each
+    /// withdrawal, so that an outcome is told once and never another one after it.
+    pub fn outcome_id(withdrawal: &str) -> String {
+        format!("{withdrawal}/outcome")
+    }
 }
 
 /// The sums of all postings, in msat; 128 bits, so that no payment can make them
@@ -122,6 +149,11 @@ impl Totals {
         let amount = u128::from(posting.amount.get());
         let more = |sum: &mut u128| sum.checked_add(amount).map(|after| *sum = after);
         let less = |sum: &mut u128| sum.checked_sub(amount).map(|after| *sum = after);
+        if (posting.from, posting.to) == (Withdrawn, Operator) {
+            // What comes back is no new fee.
+            less(&mut self.withdrawn)?;
+            return Some(self);
+        }
         match posting.from {
             Outside => more(&mut self.received)?,
             Suspense => less(&mut self.suspense)?,

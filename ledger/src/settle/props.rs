@@ -21,6 +21,8 @@ pub(crate) struct History {
     orphans: Vec<u32>,
     payments: u32,
     entries: u32,
+    /// The last withdrawal that was asked for, with or without success.
+    withdrawn: Option<(String, Msat)>,
     /// Events that may come again at any time.
     repeatable: Vec<Event>,
 }
@@ -116,11 +118,35 @@ impl History {
                 kind: OperatorKind::NodeCost,
                 amount,
             })),
-            _ => Some(Event::Operator(OperatorEntry {
-                id,
-                kind: OperatorKind::Withdrawal,
-                amount,
-            })),
+            _ => Some(Event::Operator(self.withdrawal(id, amount, c))),
+        }
+    }
+
+    /// A new withdrawal, or what became of the last one.
+    fn withdrawal(&mut self, id: String, amount: Msat, c: u32) -> OperatorEntry {
+        let new = |id, amount| OperatorEntry {
+            id,
+            kind: OperatorKind::Withdrawal { to: "there".into() },
+            amount,
+        };
+        let last = self.withdrawn.take();
+        let Some((withdrawal, amount)) = last.filter(|_| c & 1 == 0) else {
+            self.withdrawn = Some((id.clone(), amount));
+            return new(id, amount);
+        };
+        let kind = match c & 2 {
+            0 => OperatorKind::Returned {
+                withdrawal: withdrawal.clone(),
+            },
+            _ => OperatorKind::Sent {
+                withdrawal: withdrawal.clone(),
+                txid: output(1).txid,
+            },
+        };
+        OperatorEntry {
+            id: OperatorEntry::outcome_id(&withdrawal),
+            kind,
+            amount,
         }
     }
 

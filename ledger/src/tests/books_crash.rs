@@ -51,7 +51,7 @@ fn acts() -> Vec<Act> {
     };
     let withdrawal = OperatorEntry {
         id: "w1".into(),
-        kind: OperatorKind::Withdrawal,
+        kind: OperatorKind::Withdrawal { to: "there".into() },
         amount: Msat::new(700),
     };
     let orphaned = || Act::Book(Event::BlockOrphaned { block: hash(110) });

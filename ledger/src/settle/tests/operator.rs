@@ -12,6 +12,23 @@ fn entry(id: &str, kind: OperatorKind, amount: u64) -> Event {
     })
 }
 
+fn withdrawal() -> OperatorKind {
+    OperatorKind::Withdrawal { to: "there".into() }
+}
+
+fn returned(of: &str) -> OperatorKind {
+    OperatorKind::Returned {
+        withdrawal: of.into(),
+    }
+}
+
+fn sent(of: &str) -> OperatorKind {
+    OperatorKind::Sent {
+        withdrawal: of.into(),
+        txid: output(1).txid,
+    }
+}
+
 #[test]
 fn a_keysend_and_a_foreign_offer_are_the_operators() {
     let mut world = World::new(0, Split::Epoch);
@@ -60,7 +77,7 @@ fn what_the_operator_takes_and_pays() {
     world.epoch(&[1], 100);
     world.apply(Event::Paid(payment(1, 100_000, note(hash(100), 100))));
     assert_eq!(
-        world.apply(entry("w1", OperatorKind::Withdrawal, 4_000)),
+        world.apply(entry("w1", withdrawal(), 4_000)),
         ["operator > withdrawn 4000"]
     );
     assert_eq!(
@@ -68,7 +85,7 @@ fn what_the_operator_takes_and_pays() {
         ["operator > nodecosts 5000"]
     );
     assert_eq!(
-        world.fails(entry("w2", OperatorKind::Withdrawal, 1_001)),
+        world.fails(entry("w2", withdrawal(), 1_001)),
         "1001 msat cannot be withdrawn: 1000 msat are there"
     );
     // Costs are real whether there are fees or not.
@@ -78,11 +95,50 @@ fn what_the_operator_takes_and_pays() {
     );
     assert_eq!(world.books.sums().withdrawable(), 0);
     for bad in [
-        entry("w1", OperatorKind::Withdrawal, 4_001),
+        entry("w1", withdrawal(), 4_001),
         entry("", OperatorKind::NodeCost, 1),
         entry("x", OperatorKind::NodeCost, 0),
         entry(&"x".repeat(129), OperatorKind::NodeCost, 1),
     ] {
         assert!(world.fails(bad).starts_with("operator's entry"));
     }
+}
+
+#[test]
+fn a_withdrawal_has_one_outcome() {
+    let mut world = World::new(1_000, Split::Epoch);
+    world.epoch(&[1], 100);
+    world.apply(Event::Paid(payment(1, 100_000, note(hash(100), 100))));
+    let before = world.books.sums();
+    for (id, outcome) in [("a", returned("a")), ("b", sent("b"))] {
+        world.apply(entry(id, withdrawal(), 4_000));
+        assert_eq!(world.books.sums().withdrawable(), 6_000);
+        let told = entry(&OperatorEntry::outcome_id(id), outcome, 4_000);
+        let moved = match id {
+            "a" => vec!["withdrawn > operator 4000"],
+            _ => vec![],
+        };
+        assert_eq!(world.apply(told.clone()), moved);
+        assert_eq!(world.apply(told), Vec::<String>::new(), "told again");
+    }
+    let after = world.books.sums();
+    assert_eq!((after.fee, after.withdrawn), (before.fee, 4_000));
+    // The other outcome comes too late, and those of nothing, of another amount or
+    // under another id never.
+    world.apply(entry("c", withdrawal(), 1_000));
+    world.apply(entry("cost", OperatorKind::NodeCost, 1_000));
+    for bad in [
+        entry("a/outcome", sent("a"), 4_000),
+        entry("b/outcome", returned("b"), 4_000),
+        entry("c/outcome", returned("c"), 999),
+        entry("c", returned("c"), 1_000),
+        entry("other", returned("c"), 1_000),
+        entry("nothing/outcome", returned("nothing"), 1_000),
+        entry("cost/outcome", returned("cost"), 1_000),
+        entry(&"x".repeat(121), withdrawal(), 1),
+        entry("d", OperatorKind::Withdrawal { to: String::new() }, 1),
+    ] {
+        assert!(world.fails(bad).starts_with("operator's entry"));
+    }
+    world.books.check().unwrap();
 }
