@@ -57,8 +57,11 @@ pub enum HomeError {
     #[error(transparent)]
     Mnemonic(#[from] SecretFileError),
     /// It does not hold twelve to twenty-four words of BIP39.
-    #[error("{0} holds no mnemonic: twelve words are expected")]
+    #[error("{0}: no mnemonic: twelve words of BIP39's English list are expected")]
     NoMnemonic(PathBuf),
+    /// Words that are not the ones that are there.
+    #[error("{0} holds other words already: keep the two wallets in two directories")]
+    OtherWords(PathBuf),
     /// A store without its words: they were lost, and new ones would not be its seed.
     #[error(
         "{store} is there, but {mnemonic} with its words is not: put back the copy of the words",
@@ -117,7 +120,7 @@ impl Home {
         make_dir(dir)?;
         let lock = lock(dir)?;
         let (mnemonic, new_words) = words(dir)?;
-        let store = open_store(dir).await?;
+        let store = open_store(&dir.join(STORE)).await?;
         Ok(Home::with_store(
             dir,
             mnemonic.to_seed_normalized(""),
@@ -125,6 +128,36 @@ impl Home {
             new_words,
             lock,
         ))
+    }
+
+    /// Makes the wallet in `dir` with the words `given` instead of new ones, or opens it
+    /// when it has these words already. [`Home::restore`] brings its ecash back.
+    ///
+    /// # Errors
+    /// [`HomeError::NoMnemonic`] for words that are none, [`HomeError::OtherWords`] and
+    /// [`HomeError::WordsGone`] for a wallet that has, or had, others.
+    pub async fn open_with_words(dir: &Path, given: &str) -> Result<Home, HomeError> {
+        make_dir(dir)?;
+        let path = dir.join(MNEMONIC);
+        let given = parse_words(given, &path)?;
+        let here = match secret_file::read(&path)? {
+            Some(text) => Some(parse_words(&text, &path)?),
+            None => None,
+        };
+        match here {
+            Some(here) if here == given => {}
+            Some(_) => return Err(HomeError::OtherWords(path)),
+            None => {
+                no_store_without_words(dir)?;
+                secret_file::create(&path, &format!("{given}\n"))?;
+            }
+        }
+        Home::open(dir).await
+    }
+
+    /// True when there is a wallet in `dir`, or what is left of one.
+    pub fn is_there(dir: &Path) -> bool {
+        dir.join(MNEMONIC).exists() || dir.join(STORE).exists()
     }
 
     fn with_store(dir: &Path, seed: [u8; 64], store: Store, new_words: bool, lock: File) -> Home {
@@ -160,7 +193,16 @@ impl Home {
     /// # Errors
     /// When no HTTP client can be made.
     pub fn purse(&self, mint: &MintUrl) -> Result<Purse, WalletError> {
-        Purse::open(mint, self.seed, Arc::clone(&self.store))
+        self.purse_over(mint, Arc::clone(&self.store))
+    }
+
+    /// The same with the ecash in another store.
+    pub(crate) fn purse_over(&self, mint: &MintUrl, store: Store) -> Result<Purse, WalletError> {
+        Purse::open(mint, self.seed, store)
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The mints at which this wallet has, or had, something.
@@ -233,40 +275,45 @@ fn lock(dir: &Path) -> Result<File, HomeError> {
 fn words(dir: &Path) -> Result<(Mnemonic, bool), HomeError> {
     let path = dir.join(MNEMONIC);
     if let Some(text) = secret_file::read(&path)? {
-        let words = text
-            .parse()
-            .map_err(|_| HomeError::NoMnemonic(path.clone()))?;
-        return Ok((words, false));
+        return Ok((parse_words(&text, &path)?, false));
     }
-    let store = dir.join(STORE);
-    if store.exists() {
-        return Err(HomeError::WordsGone {
-            store,
-            mnemonic: path,
-        });
-    }
+    no_store_without_words(dir)?;
     let entropy: [u8; 16] = rand::random();
     let words = Mnemonic::from_entropy(&entropy).expect("16 bytes are twelve words");
     secret_file::create(&path, &format!("{words}\n"))?;
     Ok((words, true))
 }
 
-async fn open_store(dir: &Path) -> Result<Store, HomeError> {
-    let path = dir.join(STORE);
+fn parse_words(text: &str, path: &Path) -> Result<Mnemonic, HomeError> {
+    text.parse()
+        .map_err(|_| HomeError::NoMnemonic(path.to_owned()))
+}
+
+fn no_store_without_words(dir: &Path) -> Result<(), HomeError> {
+    let store = dir.join(STORE);
+    if store.exists() {
+        let mnemonic = dir.join(MNEMONIC);
+        return Err(HomeError::WordsGone { store, mnemonic });
+    }
+    Ok(())
+}
+
+/// cdk's store in the file `path`, made when it is not there.
+pub(crate) async fn open_store(path: &Path) -> Result<Store, HomeError> {
     let failed = |error: &dyn std::fmt::Display| HomeError::Store {
-        path: path.clone(),
+        path: path.to_owned(),
         why: error.to_string(),
     };
-    let store = WalletRedbDatabase::new(&path).map_err(|error| failed(&error))?;
+    let store = WalletRedbDatabase::new(path).map_err(|error| failed(&error))?;
     // cdk-redb 0.18.3 makes every table of a new store but this one, and cannot read
     // what is under way until something was. Removing nothing makes it.
     store
         .delete_saga(&uuid::Uuid::nil())
         .await
         .map_err(|error| failed(&error))?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(|source| {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(|source| {
         HomeError::Io {
-            path: path.clone(),
+            path: path.to_owned(),
             source,
         }
     })?;

@@ -24,6 +24,7 @@ mod pool;
 mod purse;
 mod qr;
 mod recover;
+mod restore;
 mod secret_file;
 mod sweep;
 #[cfg(test)]
@@ -40,5 +41,6 @@ pub use key_file::{KeyFileError, read_key_file, write_key_file};
 pub use melt::Paid;
 pub use purse::{Purse, Recovered, SentToken};
 pub use qr::terminal_qr;
+pub use restore::Restored;
 pub use secret_file::SecretFileError;
 pub use sweep::{Left, Progress, Swept};

@@ -149,11 +149,16 @@ impl Purse {
         if good {
             return Ok(());
         }
+        let said = match &info.motd {
+            Some(motd) if melts.disabled => format!(" It says: {}.", plain(motd)),
+            _ => String::new(),
+        };
         Err(WalletError::Refused {
             mint: self.mint.to_string(),
-            why: "it does not pay over lightning to such a destination now. `axepool wallet send` \
-                  makes a token that another wallet takes"
-                .to_owned(),
+            why: format!(
+                "it does not pay over lightning to such a destination now.{said} `axepool wallet \
+                 send` makes a token that another wallet takes"
+            ),
         })
     }
 

@@ -1,7 +1,7 @@
 //! A mint on a port of its own, with a pool's routes beside it and a network that can
 //! fail at a chosen request.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
@@ -47,6 +47,8 @@ pub(super) enum Fault {
 pub(super) struct Pool {
     quotes: BTreeMap<String, Vec<QuoteId>>,
     tokens: BTreeMap<String, Vec<Token>>,
+    /// Quotes whose lock the look-up does not tell.
+    silent: BTreeSet<QuoteId>,
 }
 
 #[derive(Clone)]
@@ -279,6 +281,11 @@ impl TestMint {
         id
     }
 
+    /// From now on the look-up does not tell what the quote is locked to.
+    pub(super) fn hide_lock(&self, id: &QuoteId) {
+        self.pool.lock().unwrap().silent.insert(id.clone());
+    }
+
     pub(super) async fn pay(&self, id: &QuoteId, sat: u64) {
         let mut tx = self.cdk.localstore().begin_transaction().await.unwrap();
         let mut quote = tx.get_mint_quote(id).await.unwrap().unwrap();
@@ -434,7 +441,11 @@ async fn look_up(
             .await
             .unwrap()
             .unwrap();
-        let answer: cdk_common::nuts::MintQuoteCustomResponse<QuoteId> = quote.try_into().unwrap();
+        let mut answer: cdk_common::nuts::MintQuoteCustomResponse<QuoteId> =
+            quote.try_into().unwrap();
+        if mint.pool.lock().unwrap().silent.contains(&id) {
+            answer.pubkey = None;
+        }
         quotes.push(answer);
     }
     Json(json!({ "quotes": quotes })).into_response()

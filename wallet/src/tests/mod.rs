@@ -5,4 +5,5 @@ mod dying_store;
 mod interruptions;
 mod mint;
 mod payments;
+mod restores;
 mod sweeps;

@@ -120,15 +120,49 @@ async fn one_bad_quote_keeps_only_itself() {
     let dir = tempfile::tempdir().unwrap();
     let (_home, purse) = mint.open(dir.path()).await;
     let (key, other) = (OwnerKey::generate(), OwnerKey::generate());
-    // What a look-up says of a quote's key is the same x, so that it is this wallet's to try.
+    mint.quote(&key, 3).await;
+    // The mint takes it for this key's and does not say that it is not: the batch of all
+    // three is refused for it.
+    let bad = mint.locked_quote(&key, &other.public_hex(), 100).await;
+    mint.hide_lock(&bad);
+    mint.quote(&key, 4).await;
+    for (quotes_sat, balance_sat) in [(7, 7), (0, 7)] {
+        let swept = sweep(&purse, &key).await;
+        assert_eq!(
+            (swept.quotes_sat, swept.balance_sat, swept.known_quotes),
+            (quotes_sat, balance_sat, 3)
+        );
+        let [left] = swept.left.as_slice() else {
+            panic!("one is left: {:?}", swept.left);
+        };
+        assert_eq!(
+            (left.what.as_str(), left.sat),
+            (bad.to_string().as_str(), Some(100))
+        );
+        assert!(
+            left.why.to_lowercase().contains("signature"),
+            "{}",
+            left.why
+        );
+        assert!(
+            purse.sagas().await.unwrap().is_empty(),
+            "nothing stays open"
+        );
+    }
+    assert_eq!(mint.issued_and_paid().await, (7, 107));
+}
+
+#[tokio::test]
+async fn a_quote_that_is_told_to_be_anothers_is_not_tried() {
+    let mint = TestMint::start(Options::default()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (_home, purse) = mint.open(dir.path()).await;
+    let (key, other) = (OwnerKey::generate(), OwnerKey::generate());
     mint.quote(&key, 3).await;
     mint.locked_quote(&key, &other.public_hex(), 100).await;
-    mint.quote(&key, 4).await;
     let swept = sweep(&purse, &key).await;
-    assert_eq!(
-        (swept.quotes_sat, swept.balance_sat, swept.known_quotes),
-        (7, 7, 2)
-    );
+    assert_eq!((swept.quotes_sat, swept.known_quotes), (3, 1));
+    assert_eq!(swept.left, []);
 }
 
 #[tokio::test]
