@@ -1,5 +1,7 @@
 //! A lightning node that plays OCEAN's.
 
+mod hold;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
