@@ -8,18 +8,18 @@ use std::time::Duration;
 use anyhow::Result;
 use ledger::{
     CloseCause, Epoch, EpochId, EpochTerms, Ledger, LedgerError, LedgerOptions, MinerId, OpenError,
-    Reader, Resolution, Tally,
+    Reader, RecentWork, Resolution, Tally,
 };
 use thiserror::Error;
 
 use crate::admin::{MinerRow, Miners, Reply, Request, SuspectRow};
-use crate::{clock, data_dir, humane};
+use crate::{clock, data_dir, humane, money};
 
 /// Over how many epochs withholding is looked for: some months of OCEAN's blocks.
 const SUSPECT_EPOCHS: u64 = 100;
 
 /// How many buckets of ten minutes a hashrate is estimated from.
-const HASHRATE_BUCKETS: usize = 4;
+const HASHRATE_BUCKETS: u64 = 4;
 
 /// Why a question has no answer.
 #[derive(Debug, Error)]
@@ -63,10 +63,24 @@ pub(crate) async fn ask_the_store(
     terms: Option<EpochTerms>,
     request: Request,
 ) -> Result<Reply> {
-    let path = data_dir::ledger(data_dir);
-    if request != Request::CloseEpoch {
-        return Ok(look(&Reader::open(&path)?, &request)?);
+    match request {
+        Request::CloseEpoch => {
+            let ledger = open_to_write(data_dir, terms)?;
+            let reply = close_epoch(&ledger).await;
+            ledger.close().await;
+            Ok(reply?)
+        }
+        Request::Money(request) => {
+            let reply = money::ask_the_store(data_dir, terms, request).await?;
+            Ok(Reply::Money(reply))
+        }
+        looking => Ok(look(&Reader::open(&data_dir::ledger(data_dir))?, &looking)?),
     }
+}
+
+/// The ledger in `data_dir`, which no process has open, for an order.
+pub(crate) fn open_to_write(data_dir: &Path, terms: Option<EpochTerms>) -> Result<Ledger> {
+    let path = data_dir::ledger(data_dir);
     if !path.exists() {
         return Err(OpenError::NoLedger(path).into());
     }
@@ -76,10 +90,7 @@ pub(crate) async fn ask_the_store(
         None => Reader::open(&path)?.open_epoch().terms,
     };
     let options = LedgerOptions::new(path, terms, clock::now_ms());
-    let ledger = Ledger::open(options, &prometheus::Registry::new())?;
-    let reply = close_epoch(&ledger).await;
-    ledger.close().await;
-    Ok(reply?)
+    Ok(Ledger::open(options, &prometheus::Registry::new())?)
 }
 
 async fn close_epoch(ledger: &Ledger) -> Result<Reply, BooksError> {
@@ -99,9 +110,11 @@ fn look(reader: &Reader, request: &Request) -> Result<Reply, BooksError> {
         }
         Request::Miners { epoch, workers } => miners(reader, *epoch, *workers),
         Request::Suspects => suspects(reader),
-        Request::Status | Request::CloseEpoch | Request::MintParked { .. } | Request::Node(_) => {
-            Err(BooksError::NotTheLedgers)
-        }
+        Request::Status
+        | Request::CloseEpoch
+        | Request::MintParked { .. }
+        | Request::Node(_)
+        | Request::Money(_) => Err(BooksError::NotTheLedgers),
     }
 }
 
@@ -119,6 +132,8 @@ fn miners(
         })?,
     };
     let now_ms = clock::now_ms();
+    let recent = || reader.recent_work(Resolution::TenMinutes, HASHRATE_BUCKETS, now_ms);
+    let recent = epoch.is_open().then(recent).transpose()?;
     let mut miners = Vec::new();
     for (miner, tally) in reader.tallies(epoch.id)? {
         let workers = if with_workers {
@@ -126,7 +141,10 @@ fn miners(
         } else {
             Vec::new()
         };
-        let hashrate = hashrate(reader, &epoch, miner, &tally, now_ms)?;
+        let hashrate = match &recent {
+            Some(recent) => hashrate_now(recent, miner, &tally, now_ms),
+            None => hashrate_then(&epoch, &tally),
+        };
         miners.push(MinerRow {
             miner,
             tally,
@@ -138,36 +156,23 @@ fn miners(
     Ok(Reply::Miners(Miners { epoch, miners }))
 }
 
-/// Of an open epoch the miner's rate now, of a closed one that of the whole epoch.
-fn hashrate(
-    reader: &Reader,
-    epoch: &Epoch,
-    miner: MinerId,
-    tally: &Tally,
-    now_ms: u64,
-) -> Result<f64, BooksError> {
-    if let Some(closed_ms) = epoch.closed_ms() {
-        let length = Duration::from_millis(closed_ms.saturating_sub(epoch.opened_ms));
-        return Ok(humane::rate(tally.work, length));
-    }
-    let buckets = reader.buckets(Some(miner), Resolution::TenMinutes, now_ms)?;
-    let recent = &buckets[buckets.len().saturating_sub(HASHRATE_BUCKETS)..];
-    let Some(first) = recent.first() else {
-        return Ok(0.0);
-    };
-    let work = recent.iter().fold(ledger::Work::ZERO, |sum, bucket| {
-        sum.saturating_add(bucket.work)
-    });
+/// The miner's rate over the whole of a closed epoch.
+fn hashrate_then(epoch: &Epoch, tally: &Tally) -> f64 {
+    let closed_ms = epoch.closed_ms().unwrap_or(epoch.opened_ms);
+    let length = Duration::from_millis(closed_ms.saturating_sub(epoch.opened_ms));
+    humane::rate(tally.work, length)
+}
+
+/// The miner's rate now.
+fn hashrate_now(recent: &RecentWork, miner: MinerId, tally: &Tally, now_ms: u64) -> f64 {
+    let work = recent.miners.get(&miner).copied().unwrap_or_default();
     // Who has no work but this epoch's began with it, perhaps within the buckets.
     let since_ms = if work == tally.work {
-        first.start_ms.max(tally.first_ms)
+        recent.since_ms.max(tally.first_ms)
     } else {
-        first.start_ms
+        recent.since_ms
     };
-    Ok(humane::rate(
-        work,
-        Duration::from_millis(now_ms.saturating_sub(since_ms)),
-    ))
+    humane::rate(work, Duration::from_millis(now_ms.saturating_sub(since_ms)))
 }
 
 fn suspects(reader: &Reader) -> Result<Reply, BooksError> {

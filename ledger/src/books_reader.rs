@@ -3,7 +3,7 @@
 //! These rows are written whole and at once, so each answer is of one moment. A close
 //! is booked right after it is stored: until then the account of its epoch is open.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::reader::{LedgerError, Reader};
 use crate::settle::{
@@ -11,18 +11,7 @@ use crate::settle::{
     Payout, PayoutKey, PayoutState, Policy, Posting, Tallied, Totals, audit_file,
 };
 use crate::store::{BookTables, Snapshot, StoreError};
-use crate::{EpochId, MinerId, Sat};
-
-/// A quote that was ordered, with all that it was paid.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OrderedQuote {
-    /// Of which epoch.
-    pub epoch: EpochId,
-    /// Whose.
-    pub miner: MinerId,
-    /// By payout in the order of their arrival, each once.
-    pub payments: Vec<(PayoutKey, Sat)>,
-}
+use crate::{EpochId, MinerId};
 
 impl Reader {
     /// The tables of the books, of this moment.
@@ -213,60 +202,6 @@ impl Reader {
         Ok(tallies
             .map(|(miner, tally)| (miner, (tally.work, tally.upstream_accepted_work)))
             .collect())
-    }
-
-    /// Every quote that was ever ordered, by epoch and key, with its payments: those
-    /// after `after`, at most `limit`.
-    pub fn ordered_quotes(
-        &self,
-        after: Option<(EpochId, MinerId)>,
-        limit: usize,
-    ) -> Result<Vec<OrderedQuote>, LedgerError> {
-        let books = self.books()?;
-        let open = self.open_epoch().id;
-        let (mut epoch, mut seen) = match after {
-            Some((epoch, miner)) => (epoch, Some(miner)),
-            None => (EpochId::FIRST, None),
-        };
-        let mut page = Vec::new();
-        while epoch <= open && page.len() < limit {
-            let room = limit.saturating_sub(page.len());
-            page.extend(self.ordered_quotes_of(&books, epoch, seen.take(), room)?);
-            epoch = epoch.next();
-        }
-        Ok(page)
-    }
-
-    fn ordered_quotes_of(
-        &self,
-        books: &BookTables,
-        epoch: EpochId,
-        after: Option<MinerId>,
-        limit: usize,
-    ) -> Result<Vec<OrderedQuote>, LedgerError> {
-        let mut miners: BTreeSet<MinerId> =
-            books.ordered_in(epoch, after, limit)?.into_iter().collect();
-        miners.extend(self.quotes_by_work(epoch, after, limit)?);
-        let miners: Vec<MinerId> = miners.into_iter().take(limit).collect();
-        let (Some(&first), Some(&last)) = (miners.first(), miners.last()) else {
-            return Ok(Vec::new());
-        };
-        let mut payments: BTreeMap<MinerId, Vec<(PayoutKey, Sat)>> = BTreeMap::new();
-        for number in books.paid_quotes_of(epoch)? {
-            let key = books.numbered(number)?.payment.key();
-            books.allocations(number, Some(first), |row| {
-                if row.quote_epoch == epoch && !row.paid.is_zero() && row.miner <= last {
-                    payments.entry(row.miner).or_default().push((key, row.paid));
-                }
-                row.miner < last
-            })?;
-        }
-        let quote = |miner| OrderedQuote {
-            epoch,
-            miner,
-            payments: payments.remove(&miner).unwrap_or_default(),
-        };
-        Ok(miners.into_iter().map(quote).collect())
     }
 
     /// All of the books, and whether they add up from the postings alone: an operator's

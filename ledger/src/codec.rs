@@ -6,7 +6,7 @@
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 
-use crate::{Tally, UpstreamOdds, Work, Worker, WorkerName};
+use crate::{SessionId, ShareId, Tally, UpstreamOdds, Work, Worker, WorkerName};
 
 /// A row that does not read back: the disk lied, or a newer program wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +79,13 @@ impl<'a> Fields<'a> {
         self.u128().map(Work::from_hashes)
     }
 
+    pub(crate) fn share_id(&mut self) -> Result<ShareId, BadRow> {
+        Ok(ShareId {
+            session: SessionId::from_u64(self.u64()?),
+            sequence: self.u64()?,
+        })
+    }
+
     pub(crate) fn hash(&mut self) -> Result<BlockHash, BadRow> {
         self.array().map(BlockHash::from_byte_array)
     }
@@ -100,6 +107,12 @@ impl<'a> Fields<'a> {
             Err(self.error)
         }
     }
+}
+
+/// Appends a share's id.
+pub(crate) fn put_share_id(row: &mut Vec<u8>, share: &ShareId) {
+    row.extend_from_slice(&share.session.to_u64().to_be_bytes());
+    row.extend_from_slice(&share.sequence.to_be_bytes());
 }
 
 /// Appends a name with its length in front.

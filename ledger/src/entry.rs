@@ -7,10 +7,10 @@ use std::sync::Arc;
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 
-use crate::codec::{BadRow, Fields, put_worker_name};
+use crate::codec::{BadRow, Fields, put_share_id, put_worker_name};
 use crate::{
-    CloseCause, EpochId, EpochTerms, Identity, MinerId, OutboxId, QuotePer, SessionId, ShareId,
-    ShareRecord, Split, UpstreamResult, Work,
+    CloseCause, EpochId, EpochTerms, Identity, MinerId, OutboxId, QuotePer, ShareRecord, Split,
+    UpstreamResult, Work,
 };
 
 /// One thing that happened. The state after a history of entries is a function of the
@@ -46,6 +46,10 @@ const BOOKED: u8 = 5;
 
 const MEETS_UPSTREAM: u8 = 1;
 const MEETS_NETWORK: u8 = 2;
+
+/// Beside the way of quoting: how many shares have their own follows. Rows of before
+/// there were such quotes have none.
+const HAS_MOST: u8 = 0x80;
 
 /// Appends an entry. Fixed widths: a share is 131 bytes and its worker's name, about
 /// the least that its hash and key allow, at the cost of a few copies.
@@ -117,8 +121,7 @@ pub(crate) fn batch(row: &[u8]) -> Result<Vec<Entry>, BadRow> {
 
 fn put_share(row: &mut Vec<u8>, share: &ShareRecord) {
     row.push(SHARE);
-    row.extend_from_slice(&share.id.session.to_u64().to_be_bytes());
-    row.extend_from_slice(&share.id.sequence.to_be_bytes());
+    put_share_id(row, &share.id);
     row.extend_from_slice(&share.who.miner.x_only_bytes());
     put_worker_name(row, &share.who.worker);
     row.extend_from_slice(&share.work.hashes().to_be_bytes());
@@ -139,11 +142,7 @@ fn put_share(row: &mut Vec<u8>, share: &ShareRecord) {
 }
 
 fn share(fields: &mut Fields<'_>) -> Result<ShareRecord, BadRow> {
-    let session = SessionId::from_u64(fields.u64()?);
-    let id = ShareId {
-        session,
-        sequence: fields.u64()?,
-    };
+    let id = fields.share_id()?;
     let miner = MinerId::from_stored(fields.array()?);
     let who = Arc::new(Identity {
         miner,
@@ -191,27 +190,40 @@ fn put_terms(row: &mut Vec<u8>, terms: &EpochTerms) {
         Split::Epoch => 0,
         Split::Tides => 1,
     });
-    row.push(match terms.quote_per {
+    let per = match terms.quote_per {
         QuotePer::Epoch => 0,
         QuotePer::Share => 1,
-    });
+    };
+    let most = terms.max_share_quotes;
+    row.push(if most == 0 { per } else { per | HAS_MOST });
     row.extend_from_slice(&terms.quote_min_work.hashes().to_be_bytes());
+    if most > 0 {
+        row.extend_from_slice(&most.to_be_bytes());
+    }
 }
 
 fn terms(fields: &mut Fields<'_>) -> Result<EpochTerms, BadRow> {
+    let fee_bps = fields.u16()?;
+    let split = match fields.u8()? {
+        0 => Split::Epoch,
+        1 => Split::Tides,
+        _ => return Err(fields.bad()),
+    };
+    let per = fields.u8()?;
     Ok(EpochTerms {
-        fee_bps: fields.u16()?,
-        split: match fields.u8()? {
-            0 => Split::Epoch,
-            1 => Split::Tides,
-            _ => return Err(fields.bad()),
-        },
-        quote_per: match fields.u8()? {
+        fee_bps,
+        split,
+        quote_per: match per & !HAS_MOST {
             0 => QuotePer::Epoch,
             1 => QuotePer::Share,
             _ => return Err(fields.bad()),
         },
         quote_min_work: Work::from_hashes(fields.u128()?),
+        max_share_quotes: if per & HAS_MOST == 0 {
+            0
+        } else {
+            fields.u32()?
+        },
     })
 }
 

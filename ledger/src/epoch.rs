@@ -23,7 +23,7 @@ pub enum QuotePer {
     /// One quote per miner and epoch.
     #[default]
     Epoch,
-    /// One quote per accepted share.
+    /// One quote per accepted share, see [`EpochTerms::max_share_quotes`].
     Share,
 }
 
@@ -41,11 +41,26 @@ pub struct EpochTerms {
     /// A miner's work in the epoch from which on the quote is made; below it, at
     /// settlement. Zero: with the first share.
     pub quote_min_work: Work,
+    /// With [`QuotePer::Share`]: so many shares of the epoch, its first ones, have a
+    /// quote of their own. All other work is the miner's quote of the epoch.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub max_share_quotes: u32,
 }
 
 impl EpochTerms {
     /// All of it.
     pub const MAX_FEE_BPS: u16 = 10_000;
+
+    /// Whether the share that follows on `before` others of the epoch has a quote of
+    /// its own.
+    pub(crate) fn quotes_share(&self, before: u64) -> bool {
+        self.quote_per == QuotePer::Share && before < u64::from(self.max_share_quotes)
+    }
+}
+
+/// Published with the terms only where there are such quotes.
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Default for EpochTerms {
@@ -55,6 +70,7 @@ impl Default for EpochTerms {
             split: Split::Epoch,
             quote_per: QuotePer::Epoch,
             quote_min_work: Work::ZERO,
+            max_share_quotes: 0,
         }
     }
 }

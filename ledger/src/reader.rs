@@ -40,6 +40,15 @@ pub enum LedgerError {
     Store(#[from] StoreError),
 }
 
+/// What miners did lately.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecentWork {
+    /// Where the first of the buckets begins, milliseconds since 1970.
+    pub since_ms: u64,
+    /// Credited work since then, by miner.
+    pub miners: BTreeMap<MinerId, Work>,
+}
+
 /// The ledger for reading. Cheap to clone. The calls look at the disk: where waiting
 /// for one matters, make them from a blocking thread.
 #[derive(Clone, Debug)]
@@ -135,26 +144,23 @@ impl Reader {
         Ok(tallies)
     }
 
-    /// The miners after `after` whose quote of an epoch was asked for by their work, in
-    /// the order of their keys, at most `limit`.
-    pub(crate) fn quotes_by_work(
+    /// The miners after `after` whose tally in an epoch is `wanted`, in the order of
+    /// their keys, at most `limit`.
+    pub(crate) fn miners_by_tally(
         &self,
         epoch: EpochId,
         after: Option<MinerId>,
         limit: usize,
-    ) -> Result<Vec<MinerId>, LedgerError> {
+        wanted: impl Fn(&Tally) -> bool,
+    ) -> Result<BTreeSet<MinerId>, LedgerError> {
         let (ours, snapshot) = self.view(|state| state.tallies(|id| id == epoch))?;
-        let wanted = |miner: &MinerId| after.is_none_or(|after| *miner > after);
-        let ours: BTreeMap<MinerId, Tally> = ours
-            .into_iter()
-            .map(|((_, miner), tally)| (miner, tally))
-            .filter(|(miner, _)| wanted(miner))
-            .collect();
-        let asked = ours.iter().filter(|(_, tally)| tally.quote_requested);
-        let mut miners: BTreeSet<MinerId> = asked.map(|(miner, _)| *miner).collect();
+        let later = |miner: &MinerId| after.is_none_or(|after| *miner > after);
+        let held = ours.iter().filter(|(_, tally)| wanted(tally));
+        let held = held.map(|((_, miner), _)| *miner);
+        let mut miners: BTreeSet<MinerId> = held.filter(later).collect();
         let mut found = 0_usize;
         snapshot.tallies_after(epoch, after, |miner, tally| {
-            if tally.quote_requested && !ours.contains_key(&miner) {
+            if wanted(&tally) && !ours.contains_key(&(epoch, miner)) {
                 miners.insert(miner);
                 found = found.saturating_add(1);
             }
@@ -220,6 +226,30 @@ impl Reader {
             .collect())
     }
 
+    /// The work of every miner in the newest `newest` buckets, the one that is being
+    /// filled among them, and where these begin. Reads those buckets alone, all miners'
+    /// at once; who has no work in them is not there.
+    pub fn recent_work(
+        &self,
+        resolution: Resolution,
+        newest: u64,
+        now_ms: u64,
+    ) -> Result<RecentWork, LedgerError> {
+        let last = slot(resolution, now_ms);
+        let slots = last.saturating_sub(newest.saturating_sub(1))..=last;
+        let (ours, snapshot) = self.view(|state| state.work_in(resolution, &slots))?;
+        let mut known = snapshot.work_in(resolution, &slots)?;
+        known.extend(ours);
+        let mut miners: BTreeMap<MinerId, Work> = BTreeMap::new();
+        // A share that was refused leaves an empty bucket in memory.
+        for ((_, miner), work) in known.into_iter().filter(|(_, work)| !work.is_zero()) {
+            let sum = miners.entry(miner).or_default();
+            *sum = sum.saturating_add(work);
+        }
+        let since_ms = bucket(resolution, *slots.start(), Work::ZERO).start_ms;
+        Ok(RecentWork { since_ms, miners })
+    }
+
     /// Every block found, by time.
     pub fn blocks_found(&self) -> Result<Vec<BlockFound>, LedgerError> {
         let (ours, snapshot) = self.view(|state| state.blocks().to_vec())?;
@@ -272,7 +302,10 @@ impl Reader {
 
     /// What the state says, and a snapshot of the store that fits: the state's rows go
     /// before the store's.
-    fn view<T>(&self, pick: impl FnOnce(&State) -> T) -> Result<(T, Snapshot), LedgerError> {
+    pub(crate) fn view<T>(
+        &self,
+        pick: impl FnOnce(&State) -> T,
+    ) -> Result<(T, Snapshot), LedgerError> {
         self.0.with_database(|database| {
             let state = self.0.state();
             let snapshot = Snapshot::begin(database)?;

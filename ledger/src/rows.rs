@@ -7,7 +7,9 @@ use bitcoin::hashes::Hash;
 use serde::{Deserialize, Serialize};
 
 use crate::settle::PayoutKey;
-use crate::{EpochId, MinerId, OutboxId, Sat, ShareRecord, UpstreamOdds, Work, WorkerName};
+use crate::{
+    EpochId, MinerId, OutboxId, Sat, ShareId, ShareRecord, UpstreamOdds, Work, WorkerName,
+};
 
 /// A miner's sums in one epoch. There is none before the first share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +76,15 @@ pub(crate) fn better(a: BlockHash, b: BlockHash) -> BlockHash {
         .rev()
         .lt(a.as_byte_array().iter().rev());
     if lower { b } else { a }
+}
+
+/// A share that has a quote of its own ([`QuotePer::Share`](crate::QuotePer::Share)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotedShare {
+    /// The share.
+    pub share: ShareId,
+    /// Its credited work: what the miner's sats are spread by.
+    pub work: Work,
 }
 
 /// One device of a miner, over all epochs.
@@ -173,6 +184,9 @@ pub enum OutboxKind {
         miner: MinerId,
         /// For which epoch.
         epoch: EpochId,
+        /// For which share of it; none: for all work that has no quote of its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        share: Option<ShareId>,
     },
     /// The mint shall pay this quote, once per payout; it makes it if it is not there.
     PayQuote {
@@ -182,6 +196,9 @@ pub enum OutboxKind {
         miner: MinerId,
         /// For which epoch.
         epoch: EpochId,
+        /// For which share of it, as in [`OutboxKind::CreateQuote`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        share: Option<ShareId>,
         /// How much, at least one.
         sats: Sat,
     },

@@ -41,7 +41,7 @@ impl fmt::Display for SessionId {
 }
 
 /// A share's id: made once, by the proxy, and safe to deliver again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ShareId {
     /// The session that submitted it.
     pub session: SessionId,

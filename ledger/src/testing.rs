@@ -42,8 +42,16 @@ pub(crate) fn share(number: u8, sequence: u64, work: u128) -> ShareRecord {
 }
 
 fn terms() -> impl Strategy<Value = EpochTerms> {
-    (any::<u16>(), any::<bool>(), any::<bool>(), any::<u64>()).prop_map(
-        |(fee, tides, share, work)| EpochTerms {
+    let most = prop_oneof![Just(0), any::<u32>()];
+    (
+        any::<u16>(),
+        any::<bool>(),
+        any::<bool>(),
+        any::<u64>(),
+        most,
+    )
+        .prop_map(|(fee, tides, share, work, max_share_quotes)| EpochTerms {
+            max_share_quotes,
             fee_bps: fee,
             split: if tides { Split::Tides } else { Split::Epoch },
             quote_per: if share {
@@ -52,8 +60,7 @@ fn terms() -> impl Strategy<Value = EpochTerms> {
                 QuotePer::Epoch
             },
             quote_min_work: Work::from_hashes(work.into()),
-        },
-    )
+        })
 }
 
 fn cause() -> impl Strategy<Value = CloseCause> {

@@ -200,6 +200,7 @@ async fn the_outbox_asks_for_each_quote_once() {
     let expected = OutboxKind::CreateQuote {
         miner: miner(0),
         epoch: EpochId::FIRST,
+        share: None,
     };
     assert_eq!(
         rows.iter().map(|row| row.kind).collect::<Vec<_>>(),

@@ -134,15 +134,20 @@ fn check(reader: &Reader, key: PayoutKey) {
     assert_eq!(reader.totals().expect("reads"), totals);
     let rows = reader.outbox(OutboxId::START, 9).expect("reads");
     let (epoch, sats) = (EpochId::FIRST, Sat::new(12));
-    let (payout, miner) = (key, miner());
+    let (payout, miner, share) = (key, miner(), None);
     assert_eq!(
         rows.iter().map(|row| row.kind).collect::<Vec<_>>(),
         [
-            OutboxKind::CreateQuote { miner, epoch },
+            OutboxKind::CreateQuote {
+                miner,
+                epoch,
+                share
+            },
             OutboxKind::PayQuote {
                 payout,
                 miner,
                 epoch,
+                share,
                 sats
             },
             OutboxKind::SettleEpoch { epoch },

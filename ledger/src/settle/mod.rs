@@ -34,6 +34,7 @@ mod posting;
 mod publish;
 mod rows;
 mod select;
+mod shares;
 mod split;
 mod text;
 
@@ -66,4 +67,5 @@ pub use posting::{Account, Cause, OperatorEntry, OperatorKind, Posting, PostingE
 pub use publish::{Tallied, audit_file};
 pub use rows::{Rows, SettleError};
 pub use select::{Candidate, Found, NamedBy};
+pub use shares::{QuotePart, spread_over_quotes_floor};
 pub use split::{Part, Slice};

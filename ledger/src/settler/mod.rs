@@ -10,10 +10,12 @@
 mod rows;
 mod thread;
 
+use std::collections::BTreeMap;
+
 use crate::reader::{LedgerError, Reader};
-use crate::settle::{Alarm, Block, Effect, Event, Policy, Stage, decide};
-use crate::store::{Booking, StoreError};
-use crate::{CloseCause, Epoch, EpochId, EpochState};
+use crate::settle::{Alarm, Block, Changes, Effect, EpochAccount, Event, Policy, Stage, decide};
+use crate::store::{Booking, QuoteParts, StoreError};
+use crate::{CloseCause, Epoch, EpochId, EpochState, QuotePer};
 use rows::StoreRows;
 pub(crate) use thread::{Ask, Request, Settler};
 
@@ -100,12 +102,40 @@ fn book_one(
         return Ok(None);
     }
     let tables = rows.tables();
-    let booking = Booking::of_changes(tables, &tables.epochs()?, &changes)?;
+    let before = tables.epochs()?;
+    let parts = quote_parts(reader, &before, &changes)?;
+    let booking = Booking::of_changes(tables, &before, &changes, &parts)?;
     // The snapshot holds pages, and the file where it must be reopened.
     drop(rows);
     commit(booking)?;
     changes.effects.iter().for_each(alarm);
     Ok(Some(changes.effects))
+}
+
+/// How the sats are spread where shares have quotes of their own.
+fn quote_parts(
+    reader: &Reader,
+    before: &BTreeMap<EpochId, EpochAccount>,
+    changes: &Changes,
+) -> Result<QuoteParts, LedgerError> {
+    let mut parts = QuoteParts::new();
+    for effect in &changes.effects {
+        let Effect::PayQuote {
+            payout,
+            miner,
+            epoch,
+            sats,
+            per: QuotePer::Share,
+        } = *effect
+        else {
+            continue;
+        };
+        let account = changes.epochs.get(&epoch).or_else(|| before.get(&epoch));
+        let account = account.ok_or(StoreError::Missing("account of a paid epoch"))?;
+        let spread = reader.quote_parts(account, miner, sats)?;
+        parts.insert((payout, miner), spread);
+    }
+    Ok(parts)
 }
 
 /// Makes and keeps the hashes of the audit files that have none yet, so that the next

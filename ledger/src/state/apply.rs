@@ -9,7 +9,7 @@ use crate::state::base::Base;
 use crate::state::miner::MinerRows;
 use crate::{
     BlockFound, CloseCause, Epoch, EpochId, EpochState, EpochTerms, MinerId, OutboxId, OutboxKind,
-    OutboxRow, ShareRecord, Tally, UpstreamResult,
+    OutboxRow, QuotedShare, ShareId, ShareRecord, Tally, UpstreamResult,
 };
 
 /// The rows that a miner's first share since the checkpoint makes dirty: a tally and
@@ -131,23 +131,47 @@ impl State {
                 none.insert(Tally::first(share))
             }
         };
-        if !tally.quote_requested && tally.work >= self.open.terms.quote_min_work {
-            tally.quote_requested = true;
-            let kind = OutboxKind::CreateQuote {
-                miner,
-                epoch: self.open.id,
-            };
-            let row = OutboxRow {
-                id: self.next_outbox,
-                kind,
-            };
-            self.outbox.insert(row.id, Some(row));
-            self.next_outbox = OutboxId::new(row.id.get().saturating_add(1));
-            dirty = dirty.saturating_add(1);
-        }
+        let (terms, before) = (self.open.terms, self.open.totals.shares);
+        let has_own = terms.quotes_share(before);
+        let wanted = !has_own && !tally.quote_requested && tally.work >= terms.quote_min_work;
+        tally.quote_requested |= wanted;
         self.dirty = self.dirty.saturating_add(dirty);
+        if has_own {
+            self.quote(share, before);
+        } else if wanted {
+            self.order_quote(miner, None);
+        }
         self.add_to_totals(share);
         Outcome::Applied
+    }
+
+    /// A share gets a quote of its own.
+    fn quote(&mut self, share: &ShareRecord, before: u64) {
+        let miner = share.who.miner;
+        // Below the most of them, which is such a number.
+        let place = u32::try_from(before).unwrap_or(u32::MAX);
+        let quoted = QuotedShare {
+            share: share.id,
+            work: share.work,
+        };
+        self.quoted.insert((self.open.id, miner, place), quoted);
+        self.dirty = self.dirty.saturating_add(1);
+        self.order_quote(miner, Some(share.id));
+    }
+
+    fn order_quote(&mut self, miner: MinerId, share: Option<ShareId>) {
+        let epoch = self.open.id;
+        let row = OutboxRow {
+            id: self.next_outbox,
+            kind: OutboxKind::CreateQuote {
+                miner,
+                epoch,
+                share,
+            },
+        };
+        self.outbox.insert(row.id, Some(row));
+        self.next_outbox = OutboxId::new(row.id.get().saturating_add(1));
+        self.dirty = self.dirty.saturating_add(1);
     }
 
     fn add_to_totals(&mut self, share: &ShareRecord) {

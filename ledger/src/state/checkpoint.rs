@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::state::base::{BucketKey, SessionRow};
-use crate::state::{KEPT_ROWS, State, slot};
+use crate::state::{KEPT_ROWS, QuotedKey, State, slot};
 use crate::{
-    BlockFound, Epoch, EpochId, MinerId, OutboxId, OutboxRow, Resolution, SessionId, Tally, Work,
-    Worker,
+    BlockFound, Epoch, EpochId, MinerId, OutboxId, OutboxRow, QuotedShare, Resolution, SessionId,
+    Tally, Work, Worker,
 };
 
 /// A session that was silent for so long (by the time of the shares) is forgotten: a
@@ -29,6 +29,7 @@ pub(crate) struct Checkpoint {
     pub(crate) sessions: Vec<(SessionId, SessionRow)>,
     pub(crate) outbox: Vec<(OutboxId, Option<OutboxRow>)>,
     pub(crate) blocks: Vec<BlockFound>,
+    pub(crate) quoted: BTreeMap<QuotedKey, QuotedShare>,
     pub(crate) dissolved: Vec<EpochId>,
     pub(crate) prune: Option<Prune>,
 }
@@ -73,6 +74,7 @@ impl State {
             tallies: self.older.clone(),
             outbox: self.outbox.iter().map(|(id, row)| (*id, *row)).collect(),
             blocks: self.blocks.clone(),
+            quoted: self.quoted.clone(),
             dissolved: self.dissolved.clone(),
             prune: self.prune(),
             ..Checkpoint::default()
@@ -109,6 +111,7 @@ impl State {
         self.older.clear();
         self.outbox.clear();
         self.blocks.clear();
+        self.quoted.clear();
         self.dissolved.clear();
         self.dirty = 0;
         // With the pruned rows still in memory we would go on from other rows than a

@@ -14,13 +14,14 @@ mod checkpoint;
 mod miner;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use bitcoin::BlockHash;
 use hashbrown::HashMap;
 
 use crate::{
-    BlockFound, Bucket, Epoch, EpochId, MinerId, OutboxId, OutboxRow, Resolution, SessionId, Tally,
-    Work, Worker,
+    BlockFound, Bucket, Epoch, EpochId, MinerId, OutboxId, OutboxRow, QuotedShare, Resolution,
+    SessionId, Tally, Work, Worker,
 };
 
 pub(crate) use apply::Outcome;
@@ -30,6 +31,10 @@ use miner::{Buckets, MinerRows};
 
 /// Past so many rows in memory the clean ones are let go after a checkpoint.
 const KEPT_ROWS: usize = 40_000;
+
+/// Epoch, miner, and the place among all shares of the epoch: a miner's are in the
+/// order of the ledger.
+pub(crate) type QuotedKey = (EpochId, MinerId, u32);
 
 /// The open epoch and all rows that the base does not have yet.
 #[derive(Debug)]
@@ -57,6 +62,8 @@ pub(crate) struct State {
     /// New rows of the outbox, and `None` for those that are done.
     outbox: BTreeMap<OutboxId, Option<OutboxRow>>,
     blocks: Vec<BlockFound>,
+    /// New shares with a quote of their own.
+    quoted: BTreeMap<QuotedKey, QuotedShare>,
     /// How many rows the base does not have yet; about, and never less.
     dirty: usize,
 }
@@ -89,6 +96,7 @@ impl State {
             sessions: HashMap::new(),
             outbox: BTreeMap::new(),
             blocks: Vec::new(),
+            quoted: BTreeMap::new(),
             dirty: 0,
         }
     }
@@ -174,6 +182,23 @@ impl State {
             .collect()
     }
 
+    /// The work of the miners that we hold in some slots, by slot and miner.
+    pub(crate) fn work_in(
+        &self,
+        resolution: Resolution,
+        slots: &RangeInclusive<u64>,
+    ) -> BTreeMap<(u64, MinerId), Work> {
+        let filling = self.miners.iter().flat_map(|(miner, rows)| {
+            let filling = rows.buckets.iter();
+            filling.map(|filling| (*miner, *filling))
+        });
+        filling
+            .filter(|(_, filling)| filling.resolution == resolution)
+            .filter(|(_, filling)| slots.contains(&filling.slot))
+            .map(|(miner, filling)| ((filling.slot, miner), filling.work))
+            .collect()
+    }
+
     /// Changes of the outbox after `after`: a row that is new, `None` for one that is
     /// done.
     pub(crate) fn outbox_after(&self, after: OutboxId) -> BTreeMap<OutboxId, Option<OutboxRow>> {
@@ -181,6 +206,15 @@ impl State {
         self.outbox
             .range(first..)
             .map(|(id, row)| (*id, *row))
+            .collect()
+    }
+
+    /// The shares of a miner that have quotes of their own and that the base does not
+    /// have, by their place in the epoch.
+    pub(crate) fn quoted(&self, epoch: EpochId, miner: MinerId) -> BTreeMap<u32, QuotedShare> {
+        self.quoted
+            .range((epoch, miner, 0)..=(epoch, miner, u32::MAX))
+            .map(|((_, _, place), share)| (*place, *share))
             .collect()
     }
 

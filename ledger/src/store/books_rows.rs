@@ -5,10 +5,10 @@
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::{OutPoint, Txid};
 
-use crate::codec::{BadRow, Fields};
+use crate::codec::{BadRow, Fields, put_share_id};
 use crate::settle::{Account, AllocationRow, MinerAccount, PayoutKey};
 use crate::store::StoreError;
-use crate::{EpochId, MinerId, Msat, OutboxKind, Sat};
+use crate::{EpochId, MinerId, Msat, OutboxKind, Sat, ShareId};
 
 /// Rows of one key's chunk: a look-up reads some ten kilobytes at most.
 pub(super) const CHUNK: usize = 128;
@@ -16,8 +16,11 @@ pub(super) const CHUNK: usize = 128;
 const LIGHTNING: u8 = 1;
 const ON_CHAIN: u8 = 2;
 
-/// The first byte of a PayQuote; all other kinds are JSON, which begins with a brace.
+/// The first byte of the orders that are many; all others are JSON, which begins with a
+/// brace.
 const PAY_QUOTE: u8 = 1;
+const PAY_SHARE_QUOTE: u8 = 2;
+const CREATE_SHARE_QUOTE: u8 = 3;
 
 pub(super) fn miner_account(account: &MinerAccount) -> [u8; 24] {
     let mut row = [0; 24];
@@ -165,36 +168,60 @@ fn read_account(fields: &mut Fields<'_>) -> Result<Account, BadRow> {
 }
 
 pub(super) fn outbox_kind(kind: &OutboxKind) -> Result<Vec<u8>, StoreError> {
-    let OutboxKind::PayQuote {
-        payout,
-        miner,
-        epoch,
-        sats,
-    } = kind
-    else {
-        return super::checkpoint::json("outbox", kind);
-    };
-    let mut row = vec![PAY_QUOTE];
-    put_payout_key(&mut row, payout);
-    row.extend_from_slice(&miner.x_only_bytes());
-    row.extend_from_slice(&epoch.get().to_be_bytes());
-    row.extend_from_slice(&sats.get().to_be_bytes());
+    let mut row = Vec::new();
+    match *kind {
+        OutboxKind::PayQuote {
+            payout,
+            miner,
+            epoch,
+            share,
+            sats,
+        } => {
+            row.push(share.map_or(PAY_QUOTE, |_| PAY_SHARE_QUOTE));
+            put_payout_key(&mut row, &payout);
+            put_quote(&mut row, miner, epoch, share);
+            row.extend_from_slice(&sats.get().to_be_bytes());
+        }
+        OutboxKind::CreateQuote {
+            miner,
+            epoch,
+            share: share @ Some(_),
+        } => {
+            row.push(CREATE_SHARE_QUOTE);
+            put_quote(&mut row, miner, epoch, share);
+        }
+        _ => return super::checkpoint::json("outbox", kind),
+    }
     Ok(row)
 }
 
 pub(super) fn read_outbox_kind(row: &[u8]) -> Result<OutboxKind, StoreError> {
-    if row.first() != Some(&PAY_QUOTE) {
-        return super::snapshot::json("outbox", row);
-    }
-    let mut fields = Fields::of("an order to pay", row);
-    fields.u8()?;
-    let kind = OutboxKind::PayQuote {
-        payout: read_payout_key(&mut fields)?,
-        miner: MinerId::from_stored(fields.array()?),
-        epoch: EpochId::new(fields.u64()?),
-        sats: Sat::new(fields.u64()?),
+    let mut fields = Fields::of("an order for the mint", row);
+    let kind = match fields.u8()? {
+        kind @ (PAY_QUOTE | PAY_SHARE_QUOTE) => OutboxKind::PayQuote {
+            payout: read_payout_key(&mut fields)?,
+            miner: MinerId::from_stored(fields.array()?),
+            epoch: EpochId::new(fields.u64()?),
+            share: match kind {
+                PAY_QUOTE => None,
+                _ => Some(fields.share_id()?),
+            },
+            sats: Sat::new(fields.u64()?),
+        },
+        CREATE_SHARE_QUOTE => OutboxKind::CreateQuote {
+            miner: MinerId::from_stored(fields.array()?),
+            epoch: EpochId::new(fields.u64()?),
+            share: Some(fields.share_id()?),
+        },
+        _ => return super::snapshot::json("outbox", row),
     };
     Ok(fields.end(kind)?)
+}
+
+fn put_quote(row: &mut Vec<u8>, miner: MinerId, epoch: EpochId, share: Option<ShareId>) {
+    row.extend_from_slice(&miner.x_only_bytes());
+    row.extend_from_slice(&epoch.get().to_be_bytes());
+    share.iter().for_each(|share| put_share_id(row, share));
 }
 
 fn put_payout_key(row: &mut Vec<u8>, key: &PayoutKey) {
@@ -229,6 +256,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::SessionId;
     use crate::testing::miner;
 
     fn account() -> impl Strategy<Value = Account> {
@@ -282,14 +310,18 @@ mod tests {
 
         #[test]
         fn orders_read_back(
-            payout in payout_key(), number in 1..9_u8, epoch: u64, sats: u64,
+            payout in payout_key(), number in 1..9_u8, epoch: u64, sats: u64, id: [u64; 2],
         ) {
+            let session = SessionId::from_u64(id[0]);
+            let share = Some(ShareId { session, sequence: id[1] });
             let epoch = EpochId::new(epoch);
             let into = epoch.next();
             let (miner, sats) = (miner(number), Sat::new(sats));
             for kind in [
-                OutboxKind::PayQuote { payout, miner, epoch, sats },
-                OutboxKind::CreateQuote { miner, epoch },
+                OutboxKind::PayQuote { payout, miner, epoch, share: None, sats },
+                OutboxKind::PayQuote { payout, miner, epoch, share, sats },
+                OutboxKind::CreateQuote { miner, epoch, share: None },
+                OutboxKind::CreateQuote { miner, epoch, share },
                 OutboxKind::SettleEpoch { epoch },
                 OutboxKind::MergeEpoch { epoch, into },
             ] {

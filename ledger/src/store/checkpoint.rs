@@ -9,8 +9,8 @@ use crate::Resolution;
 use crate::codec;
 use crate::state::{Checkpoint, Prune};
 use crate::store::tables::{
-    BLOCKS, BUCKETS, DISSOLVED, EPOCHS, JOURNAL, META, OUTBOX, SESSIONS, TALLIES, WORKERS,
-    bucket_key, meta, tally_key, worker_key,
+    BLOCKS, BUCKETS, DISSOLVED, EPOCHS, JOURNAL, META, OUTBOX, QUOTED_SHARES, SESSIONS, TALLIES,
+    WORKERS, bucket_key, meta, quoted_key, quoted_row, tally_key, worker_key,
 };
 use crate::store::{StoreError, books_rows, caught};
 use bitcoin::hashes::Hash;
@@ -99,6 +99,10 @@ fn put_rows(write: &WriteTransaction, checkpoint: &Checkpoint) -> Result<(), Sto
     let mut table = write.open_table(SESSIONS)?;
     for (session, row) in &checkpoint.sessions {
         table.insert(session.to_u64(), (row.sequence, row.last_ms))?;
+    }
+    let mut table = write.open_table(QUOTED_SHARES)?;
+    for (key, quoted) in &checkpoint.quoted {
+        table.insert(&quoted_key(*key), &quoted_row(quoted))?;
     }
     Ok(())
 }

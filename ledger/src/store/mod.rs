@@ -17,6 +17,7 @@ pub(crate) use checkpoint::{write_checkpoint, write_journal};
 pub(crate) use length::SyncedLength;
 pub use open::OpenError;
 pub(crate) use open::{FileOpener, Opener, identity, open_store};
+pub(crate) use prepare::QuoteParts;
 pub(crate) use snapshot::Snapshot;
 
 use thiserror::Error;

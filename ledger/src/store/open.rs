@@ -16,7 +16,8 @@ use crate::store::books::create_books;
 use crate::store::checkpoint::begin;
 use crate::store::length::SyncedLength;
 use crate::store::tables::{
-    BLOCKS, BUCKETS, EPOCHS, JOURNAL, META, OUTBOX, SCHEMA, SESSIONS, TALLIES, WORKERS, meta,
+    BLOCKS, BUCKETS, EPOCHS, JOURNAL, META, OUTBOX, QUOTED_SHARES, SCHEMA, SESSIONS, TALLIES,
+    WORKERS, meta,
 };
 use crate::store::{Snapshot, StoreError, caught};
 use crate::{CloseCause, Epoch, EpochId, EpochState, EpochTerms, Incarnation, OutboxId};
@@ -147,14 +148,18 @@ impl FileOpener {
     }
 
     fn database(&self, file: File) -> Result<Database, OpenError> {
+        // redb repairs what it has just made as well: nothing to worry anybody with.
+        let is_new = file.metadata().is_ok_and(|metadata| metadata.len() == 0);
         let opened = caught(|| {
             let backend = FileBackend::new(file).map(SyncedLength);
             let mut builder = Database::builder();
             builder
                 .set_cache_size(self.cache_bytes)
-                .set_repair_callback(|repair| {
-                    let progress = repair.progress();
-                    tracing::warn!(progress, "the ledger was not closed: checking it");
+                .set_repair_callback(move |repair| {
+                    if !is_new {
+                        let progress = repair.progress();
+                        tracing::warn!(progress, "the ledger was not closed: checking it");
+                    }
                 });
             Ok(backend.and_then(|backend| builder.create_with_backend(backend)))
         })?;
@@ -205,7 +210,7 @@ pub(crate) fn open_store(
             });
         }
         if found < SCHEMA {
-            caught(|| migrate(database))?;
+            caught(|| migrate(database, found))?;
         }
     } else if let Some((terms, now_ms)) = first {
         caught(|| initialise(database, terms, now_ms))?;
@@ -269,15 +274,19 @@ fn initialise(database: &Database, terms: EpochTerms, now_ms: u64) -> Result<(),
         write.open_table(SESSIONS)?;
         write.open_table(OUTBOX)?;
         write.open_table(BLOCKS)?;
+        write.open_table(QUOTED_SHARES)?;
     }
     create_books(&write)?;
     Ok(write.commit()?)
 }
 
-/// Brings a store of schema 1 to this one, all or nothing.
-fn migrate(database: &Database) -> Result<(), StoreError> {
+/// Brings a store of the schema `found` to this one, all or nothing.
+fn migrate(database: &Database, found: u64) -> Result<(), StoreError> {
     let write = begin(database)?;
-    create_books(&write)?;
+    if found < 2 {
+        create_books(&write)?;
+    }
+    write.open_table(QUOTED_SHARES)?;
     write
         .open_table(META)?
         .insert(meta::SCHEMA, SCHEMA.to_be_bytes().as_slice())?;

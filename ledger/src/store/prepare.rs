@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::settle::{
-    Cause, Changes, Effect, EpochAccount, FileHash, PayoutKey, PayoutState, Posting, Stage,
+    Cause, Changes, Effect, EpochAccount, FileHash, PayoutKey, PayoutState, Posting, QuotePart,
+    Stage,
 };
 use crate::store::StoreError;
 use crate::store::books::{Booking, PayoutRow};
@@ -15,7 +16,7 @@ use crate::store::books_rows::{
 };
 use crate::store::checkpoint::json;
 use crate::store::tables::tally_key;
-use crate::{EpochId, OutboxKind};
+use crate::{EpochId, MinerId, OutboxKind};
 
 /// Postings are read in their order, so their chunks may be bigger.
 const POSTINGS: usize = 4 * CHUNK;
@@ -23,12 +24,17 @@ const POSTINGS: usize = 4 * CHUNK;
 /// Numbers that payouts have, or get by this booking.
 type Numbers = BTreeMap<PayoutKey, u64>;
 
+/// The payments that are spread over the quotes of shares: by payout and miner.
+pub(crate) type QuoteParts = BTreeMap<(PayoutKey, MinerId), Vec<QuotePart>>;
+
 impl Booking {
-    /// What `changes` come to over the rows of `tables`, whose epochs are `before`.
+    /// What `changes` come to over the rows of `tables`, whose epochs are `before`;
+    /// `parts` are of those payments that are spread over shares.
     pub(crate) fn of_changes(
         tables: &BookTables,
         before: &BTreeMap<EpochId, EpochAccount>,
         changes: &Changes,
+        parts: &QuoteParts,
     ) -> Result<Self, StoreError> {
         let mut booking = Booking {
             number: tables.bookings()?.saturating_add(1),
@@ -50,7 +56,8 @@ impl Booking {
         if let Some(totals) = &changes.totals {
             booking.totals = Some(json("totals", totals)?);
         }
-        booking.put_orders(before, changes)?;
+        booking.put_orders(changes, parts)?;
+        booking.put_marks(before, changes)?;
         Ok(booking)
     }
 
@@ -175,11 +182,7 @@ impl Booking {
 
     /// The outbox. A payment makes the quote that it needs, so an order to make one is
     /// left out where its payment follows.
-    fn put_orders(
-        &mut self,
-        before: &BTreeMap<EpochId, EpochAccount>,
-        changes: &Changes,
-    ) -> Result<(), StoreError> {
+    fn put_orders(&mut self, changes: &Changes, parts: &QuoteParts) -> Result<(), StoreError> {
         let mut effects = changes.effects.iter().peekable();
         while let Some(effect) = effects.next() {
             match *effect {
@@ -190,7 +193,11 @@ impl Booking {
                             if *of == miner && *at == epoch)
                     });
                     if !paid {
-                        self.order(&OutboxKind::CreateQuote { miner, epoch })?;
+                        self.order(&OutboxKind::CreateQuote {
+                            miner,
+                            epoch,
+                            share: None,
+                        })?;
                     }
                 }
                 Effect::PayQuote {
@@ -199,16 +206,32 @@ impl Booking {
                     epoch,
                     sats,
                     ..
-                } => self.order(&OutboxKind::PayQuote {
-                    payout,
-                    miner,
-                    epoch,
-                    sats,
-                })?,
+                } => {
+                    let whole = [(None, sats)];
+                    let parts = parts.get(&(payout, miner));
+                    for &(share, sats) in parts.map_or(whole.as_slice(), Vec::as_slice) {
+                        self.order(&OutboxKind::PayQuote {
+                            payout,
+                            miner,
+                            epoch,
+                            share,
+                            sats,
+                        })?;
+                    }
+                }
                 Effect::Posting(_) | Effect::Alarm(_) => {}
             }
         }
         self.quotes.sort_unstable();
+        Ok(())
+    }
+
+    /// The outbox, of whole epochs.
+    fn put_marks(
+        &mut self,
+        before: &BTreeMap<EpochId, EpochAccount>,
+        changes: &Changes,
+    ) -> Result<(), StoreError> {
         for (&epoch, account) in &changes.epochs {
             let before = before.get(&epoch);
             if let Stage::Merged { into, .. } = account.stage

@@ -1,6 +1,7 @@
 //! One consistent view of the rows of the last checkpoint.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::ops::RangeInclusive;
 
 use redb::{
     AccessGuard, Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
@@ -9,13 +10,14 @@ use redb::{
 use crate::codec;
 use crate::state::{Base, BucketKey, SessionRow};
 use crate::store::tables::{
-    BLOCKS, BUCKETS, DISSOLVED, EPOCHS, JOURNAL, META, OUTBOX, SESSIONS, TALLIES, WORKERS,
-    bucket_key, meta, read_tally_key, read_worker_key, tally_key,
+    BLOCKS, BUCKETS, DISSOLVED, EPOCHS, JOURNAL, META, OUTBOX, QUOTED_SHARES, SESSIONS, TALLIES,
+    WORKERS, bucket_key, meta, quoted_key, quoted_place, read_bucket_key, read_quoted,
+    read_tally_key, read_worker_key, tally_key,
 };
 use crate::store::{StoreError, books_rows};
 use crate::{
-    BlockFound, Epoch, EpochId, MinerId, OutboxId, OutboxRow, Resolution, SessionId, Tally, Work,
-    Worker,
+    BlockFound, Epoch, EpochId, MinerId, OutboxId, OutboxRow, QuotedShare, Resolution, SessionId,
+    Tally, Work, Worker,
 };
 
 /// A read transaction.
@@ -158,6 +160,52 @@ impl Snapshot {
             buckets.extend(row.map(|row| (slot, Work::from_hashes(row.value()))));
         }
         Ok(buckets)
+    }
+
+    /// The buckets of every miner in the given slots.
+    pub(crate) fn work_in(
+        &self,
+        resolution: Resolution,
+        slots: &RangeInclusive<u64>,
+    ) -> Result<BTreeMap<(u64, MinerId), Work>, StoreError> {
+        let key = |slot| {
+            bucket_key(&BucketKey {
+                resolution,
+                slot,
+                who: None,
+            })
+        };
+        let first = key(*slots.start());
+        let mut last = key(*slots.end());
+        last[9..].fill(0xff);
+        let table = self.read.open_table(BUCKETS)?;
+        let mut found = BTreeMap::new();
+        for row in table.range::<&[u8; 41]>(&first..=&last)? {
+            let (key, work) = row?;
+            if let (slot, Some(miner)) = read_bucket_key(key.value())? {
+                found.insert((slot, miner), Work::from_hashes(work.value()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// A miner's shares with quotes of their own, by their place in the epoch.
+    pub(crate) fn quoted(
+        &self,
+        epoch: EpochId,
+        miner: MinerId,
+    ) -> Result<BTreeMap<u32, QuotedShare>, StoreError> {
+        let (first, last) = (
+            quoted_key((epoch, miner, 0)),
+            quoted_key((epoch, miner, u32::MAX)),
+        );
+        let table = self.read.open_table(QUOTED_SHARES)?;
+        let rows = table.range::<&[u8; 44]>(&first..=&last)?;
+        rows.map(|row| {
+            let (key, row) = row?;
+            Ok((quoted_place(key.value())?, read_quoted(row.value())?))
+        })
+        .collect()
     }
 
     /// The rows of the outbox after `after`, at most `limit`.

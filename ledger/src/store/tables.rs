@@ -4,14 +4,16 @@ use redb::TableDefinition;
 
 use crate::codec::{BadRow, Fields};
 use crate::state::BucketKey;
-use crate::{EpochId, MinerId, WorkerName};
+use crate::{EpochId, MinerId, QuotedShare, WorkerName};
 
 /// The shape of all that follows. A program meets an older one with a migration, and
 /// refuses a newer one.
 ///
 /// 2 has the books: schema 1 was never released, so its stores get the empty tables and
 /// the epochs that they have are fed to the books at the start.
-pub(super) const SCHEMA: u64 = 2;
+///
+/// 3 has the shares with quotes of their own.
+pub(super) const SCHEMA: u64 = 3;
 
 /// Single values by name, see [`meta`].
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -33,6 +35,10 @@ pub(super) const SESSIONS: TableDefinition<'_, u64, (u64, u64)> = TableDefinitio
 pub(super) const OUTBOX: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("outbox");
 /// Block hash -> [`crate::BlockFound`], JSON.
 pub(super) const BLOCKS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("blocks");
+
+/// Epoch, miner and place in the epoch -> [`crate::QuotedShare`].
+pub(super) const QUOTED_SHARES: TableDefinition<'_, &[u8; QUOTED_KEY], &[u8; QUOTED_ROW]> =
+    TableDefinition::new("shares with quotes");
 
 /// Epochs that dissolved, so that their blocks may close another one.
 pub(super) const DISSOLVED: TableDefinition<'_, u64, ()> = TableDefinition::new("dissolved");
@@ -86,6 +92,8 @@ pub(super) mod meta {
 
 const TALLY_KEY: usize = 8 + 32;
 const BUCKET_KEY: usize = 1 + 8 + 32;
+const QUOTED_KEY: usize = TALLY_KEY + 4;
+const QUOTED_ROW: usize = 8 + 8 + 16;
 
 pub(super) fn tally_key(epoch: EpochId, miner: [u8; 32]) -> [u8; TALLY_KEY] {
     let mut key = [0; TALLY_KEY];
@@ -120,4 +128,43 @@ pub(super) fn bucket_key(key: &BucketKey) -> [u8; BUCKET_KEY] {
     bytes[1..9].copy_from_slice(&key.slot.to_be_bytes());
     bytes[9..].copy_from_slice(&key.who.map_or([0; 32], |miner| miner.x_only_bytes()));
     bytes
+}
+
+/// The slot and the miner of a bucket's key; `None` for the pool.
+pub(super) fn read_bucket_key(key: &[u8; BUCKET_KEY]) -> Result<(u64, Option<MinerId>), BadRow> {
+    let mut fields = Fields::of("a bucket's key", key);
+    fields.u8()?;
+    let slot = fields.u64()?;
+    let who: [u8; 32] = fields.array()?;
+    Ok((slot, (who != [0; 32]).then(|| MinerId::from_stored(who))))
+}
+
+pub(super) fn quoted_key((epoch, miner, place): (EpochId, MinerId, u32)) -> [u8; QUOTED_KEY] {
+    let mut key = [0; QUOTED_KEY];
+    key[..TALLY_KEY].copy_from_slice(&tally_key(epoch, miner.x_only_bytes()));
+    key[TALLY_KEY..].copy_from_slice(&place.to_be_bytes());
+    key
+}
+
+/// The place in a quoted share's key.
+pub(super) fn quoted_place(key: &[u8; QUOTED_KEY]) -> Result<u32, BadRow> {
+    let mut fields = Fields::of("a quoted share's key", key);
+    fields.bytes(TALLY_KEY)?;
+    fields.u32()
+}
+
+pub(super) fn quoted_row(quoted: &QuotedShare) -> [u8; QUOTED_ROW] {
+    let mut row = [0; QUOTED_ROW];
+    row[..8].copy_from_slice(&quoted.share.session.to_u64().to_be_bytes());
+    row[8..16].copy_from_slice(&quoted.share.sequence.to_be_bytes());
+    row[16..].copy_from_slice(&quoted.work.hashes().to_be_bytes());
+    row
+}
+
+pub(super) fn read_quoted(row: &[u8; QUOTED_ROW]) -> Result<QuotedShare, BadRow> {
+    let mut fields = Fields::of("a quoted share", row);
+    Ok(QuotedShare {
+        share: fields.share_id()?,
+        work: fields.work()?,
+    })
 }

@@ -14,10 +14,13 @@ use super::driver::{Answer, Driver, NOW_MS, terms};
 use crate::entry::Entry;
 use crate::settle::props::{History, Step, steps};
 use crate::settle::testing::miner;
-use crate::settle::{Auditor, Books, Effect, EpochAccount, Event, FileHash, Policy, Rows, Stage};
+use crate::settle::{
+    Auditor, Books, Effect, EpochAccount, Event, FileHash, PayoutKey, Policy, Rows, Stage,
+    spread_over_shares_floor,
+};
 use crate::{
-    CloseCause, EpochId, Identity, LedgerError, OutboxId, OutboxKind, Reader, SessionId, ShareId,
-    ShareRecord, Work, WorkerName,
+    CloseCause, EpochId, Identity, LedgerError, MinerId, OutboxId, OutboxKind, QuotePer,
+    QuotedShare, Reader, Sat, SessionId, ShareId, ShareRecord, Work, WorkerName,
 };
 
 /// The store and the books that it must equal.
@@ -29,6 +32,11 @@ struct World {
     /// What must be in the outbox.
     orders: Vec<OutboxKind>,
     said: Vec<Event>,
+    /// Some epochs have quotes of shares.
+    by_share: bool,
+    /// How many shares an epoch has, and whose of them have quotes of their own.
+    in_epoch: BTreeMap<EpochId, u64>,
+    quoted: BTreeMap<(EpochId, MinerId), Vec<QuotedShare>>,
 }
 
 fn share(number: usize, sequence: u64, work: u128) -> ShareRecord {
@@ -53,7 +61,7 @@ fn share(number: usize, sequence: u64, work: u128) -> ShareRecord {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(by_share: bool) -> Self {
         let driver = Driver::open(&Disk::new()).expect("opens");
         let mut books = Books::new(Policy::default());
         let epoch = EpochId::FIRST;
@@ -68,22 +76,43 @@ impl World {
             shares: 0,
             orders: Vec::new(),
             said: Vec::new(),
+            by_share,
+            in_epoch: BTreeMap::new(),
+            quoted: BTreeMap::new(),
         }
     }
 
     fn mine(&mut self, number: usize, work: u128) {
         self.shares += 1;
-        let share = share(number, self.shares, work);
-        assert_eq!(self.driver.append(&[Entry::Share(share)]), Answer::Stored);
+        let record = share(number, self.shares, work);
+        let quoted = QuotedShare {
+            share: record.id,
+            work: record.work,
+        };
+        assert_eq!(self.driver.append(&[Entry::Share(record)]), Answer::Stored);
         let miner = miner(number);
         self.books.credit(miner, Work::from_hashes(work));
         let epoch = self.books.open_epoch().expect("one is open");
         let done = self.books.works(epoch).expect("in memory")[&miner];
         let terms = self.books.epoch_accounts()[&epoch].terms;
         let ordered = self.books.quote_requested(miner, epoch);
-        if done >= terms.quote_min_work && !ordered.expect("in memory") {
+        let count = self.in_epoch.entry(epoch).or_default();
+        *count += 1;
+        if terms.quote_per == QuotePer::Share && *count <= terms.max_share_quotes.into() {
+            let own = self.quoted.entry((epoch, miner)).or_default();
+            own.push(quoted);
+            self.orders.push(OutboxKind::CreateQuote {
+                miner,
+                epoch,
+                share: Some(quoted.share),
+            });
+        } else if done >= terms.quote_min_work && !ordered.expect("in memory") {
             self.books.quote_ordered(miner, epoch);
-            self.orders.push(OutboxKind::CreateQuote { miner, epoch });
+            self.orders.push(OutboxKind::CreateQuote {
+                miner,
+                epoch,
+                share: None,
+            });
         }
     }
 
@@ -97,20 +126,65 @@ impl World {
                 miner,
                 epoch,
                 sats,
-                ..
+                per,
             } = *effect
             {
-                self.orders.push(OutboxKind::PayQuote {
+                let parts = match per {
+                    QuotePer::Epoch => vec![(None, sats)],
+                    QuotePer::Share => self.spread(epoch, miner, sats),
+                };
+                let orders = parts.into_iter().map(|(share, sats)| OutboxKind::PayQuote {
                     payout,
                     miner,
                     epoch,
+                    share,
                     sats,
                 });
+                self.orders.extend(orders);
             }
         }
         let marks = marks(&before, self.books.epoch_accounts());
         self.orders.extend(marks);
         Ok(effects)
+    }
+
+    /// How sats are spread over a miner's quotes of an epoch.
+    fn spread(&self, epoch: EpochId, miner: MinerId, sats: Sat) -> Vec<(Option<ShareId>, Sat)> {
+        let own = self
+            .quoted
+            .get(&(epoch, miner))
+            .cloned()
+            .unwrap_or_default();
+        let absorbed = &self.books.epoch_accounts()[&epoch].absorbed;
+        let works = absorbed.iter().chain([&epoch]).map(|&epoch| {
+            let works = self.books.works(epoch).expect("in memory");
+            works.get(&miner).map_or(0, |work| work.hashes())
+        });
+        let all: u128 = works.sum();
+        let in_shares: u128 = own.iter().map(|own| own.work.hashes()).sum();
+        let rest = Work::from_hashes(all - in_shares);
+        let works: Vec<Work> = own.iter().map(|own| own.work).chain([rest]).collect();
+        let names = own.iter().map(|own| Some(own.share)).chain([None]);
+        let parts = names.zip(spread_over_shares_floor(sats, &works));
+        parts.filter(|(_, part)| !part.is_zero()).collect()
+    }
+
+    /// What the mint is told to pay for each allocation.
+    fn paid(&self) -> BTreeMap<(PayoutKey, MinerId, EpochId), u64> {
+        let mut paid = BTreeMap::new();
+        for (_, kind) in outbox(&self.driver.reader()) {
+            if let OutboxKind::PayQuote {
+                payout,
+                miner,
+                epoch,
+                sats,
+                ..
+            } = kind
+            {
+                *paid.entry((payout, miner, epoch)).or_insert(0) += sats.get();
+            }
+        }
+        paid
     }
 
     fn event(&mut self, event: Event, (_, a, b, _): Step) {
@@ -125,6 +199,10 @@ impl World {
             // Of many quotes the order comes from the settlement.
             if b & 1 == 0 {
                 next_terms.quote_min_work = Work::from_hashes(1 << 60);
+            }
+            if self.by_share && b & 2 == 0 {
+                next_terms.quote_per = QuotePer::Share;
+                next_terms.max_share_quotes = u32::from(a % 9);
             }
             let cause = block.map_or(CloseCause::Command, |block| CloseCause::OceanBlock {
                 hash: block.hash,
@@ -209,7 +287,12 @@ impl World {
         orders.sort_unstable();
         kinds.sort_unstable();
         assert_eq!(kinds, orders);
-        check_quotes(&self.books, &reader);
+        check_quotes(&self.orders, &reader);
+        for (key, paid) in self.paid() {
+            let rows = self.books.allocations(&key.0).iter();
+            let own = rows.filter(|row| (row.miner, row.quote_epoch) == (key.1, key.2));
+            assert_eq!(own.map(|row| row.paid.get()).sum::<u64>(), paid, "{key:?}");
+        }
         check_reads(&self.books, &reader);
     }
 }
@@ -239,41 +322,49 @@ pub(super) fn outbox(reader: &Reader) -> Vec<(OutboxId, OutboxKind)> {
 }
 
 /// What the mint's repair reads: every quote once, with all that it was paid.
-fn check_quotes(books: &Books, reader: &Reader) {
-    let mut quotes = Vec::new();
+fn check_quotes(orders: &[OutboxKind], reader: &Reader) {
+    let mut quotes: Vec<crate::OrderedQuote> = Vec::new();
     loop {
-        let after = quotes
-            .last()
-            .map(|quote: &crate::OrderedQuote| (quote.epoch, quote.miner));
+        let after = quotes.last();
+        let after = after.map(|quote| (quote.epoch, quote.miner, quote.share));
         let page = reader.ordered_quotes(after, 2).expect("reads");
         if page.is_empty() {
             break;
         }
+        assert!(page.len() <= 2);
         quotes.extend(page);
     }
-    assert!(quotes.is_sorted_by_key(|quote| (quote.epoch, quote.miner)));
-    let mut paid = BTreeMap::new();
-    for (key, payout) in books.payouts() {
-        let _ = payout;
-        for row in books
-            .allocations(key)
-            .iter()
-            .filter(|row| !row.paid.is_zero())
-        {
-            paid.entry((row.quote_epoch, row.miner))
-                .or_insert_with(BTreeMap::new)
-                .insert(*key, row.paid);
+    assert!(quotes.is_sorted_by_key(|quote| (quote.epoch, quote.miner, quote.share.is_none())));
+    let mut expected: BTreeMap<_, BTreeMap<PayoutKey, Sat>> = BTreeMap::new();
+    for order in orders {
+        match *order {
+            OutboxKind::CreateQuote {
+                miner,
+                epoch,
+                share,
+            } => {
+                expected.entry((epoch, miner, share)).or_default();
+            }
+            OutboxKind::PayQuote {
+                payout,
+                miner,
+                epoch,
+                share,
+                sats,
+            } => {
+                let quote = expected.entry((epoch, miner, share)).or_default();
+                assert_eq!(quote.insert(payout, sats), None);
+            }
+            OutboxKind::SettleEpoch { .. } | OutboxKind::MergeEpoch { .. } => {}
         }
     }
     for quote in quotes {
-        let ordered = books.quote_requested(quote.miner, quote.epoch);
-        assert!(ordered.expect("in memory"));
-        let expected = paid.remove(&(quote.epoch, quote.miner));
+        let key = (quote.epoch, quote.miner, quote.share);
         let payments: BTreeMap<_, _> = quote.payments.iter().copied().collect();
         assert_eq!(payments.len(), quote.payments.len());
-        assert_eq!(payments, expected.unwrap_or_default());
+        assert_eq!(expected.remove(&key), Some(payments), "{key:?}");
     }
-    assert!(paid.is_empty(), "paid and not listed: {paid:?}");
+    assert!(expected.is_empty(), "ordered and not listed: {expected:?}");
 }
 
 fn check_reads(books: &Books, reader: &Reader) {
@@ -322,8 +413,12 @@ pub(super) fn check_audit(reader: &Reader) -> Option<FileHash> {
     last
 }
 
-fn history(steps: &[Step]) -> u64 {
-    let mut world = World::new();
+/// Gives what the mint was told to pay, and how many quotes of shares were paid.
+fn history(
+    steps: &[Step],
+    by_share: bool,
+) -> (BTreeMap<(PayoutKey, MinerId, EpochId), u64>, usize) {
+    let mut world = World::new(by_share);
     for (at, step) in steps.iter().enumerate() {
         world.step(*step);
         if at % 16 == 0 {
@@ -335,7 +430,9 @@ fn history(steps: &[Step]) -> u64 {
     world.driver.disk.lose_power(1);
     world.driver.reopen();
     world.check();
-    world.driver.reader().audit_files().expect("reads")
+    let of_share =
+        |order: &&OutboxKind| matches!(order, OutboxKind::PayQuote { share: Some(_), .. });
+    (world.paid(), world.orders.iter().filter(of_share).count())
 }
 
 #[test]
@@ -352,12 +449,22 @@ fn the_store_has_what_the_books_in_memory_have() {
     } else {
         TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
     };
-    let settled = std::cell::Cell::new(0);
+    let paid = std::cell::Cell::new((0, 0));
     runner
         .run(&steps(length), |steps| {
-            settled.set(settled.get() + history(&steps));
+            let (by_epoch, none) = history(&steps, false);
+            let (by_share, shares) = history(&steps, true);
+            // How the quotes are made changes nothing about what is paid.
+            assert_eq!(by_epoch, by_share);
+            assert_eq!(none, 0);
+            let (all, of_shares) = paid.get();
+            paid.set((all + by_epoch.len(), of_shares + shares));
             Ok(())
         })
         .expect("all of them");
-    assert!(settled.get() > 50, "only {} were settled", settled.get());
+    let (all, of_shares) = paid.get();
+    assert!(
+        all > 100 && of_shares > 50,
+        "only {all} and {of_shares} were paid"
+    );
 }

@@ -10,8 +10,8 @@ use crate::settle::testing::{block, hash, lightning, miner, note, payment};
 use crate::settle::{Books, Earnings, Event, FileHash, OperatorEntry, OperatorKind, Policy};
 use crate::testing::share;
 use crate::{
-    CloseCause, EpochTerms, Health, LedgerError, Msat, OutboxId, OutboxKind, Sat, ShareRecord,
-    Split, Work,
+    CloseCause, EpochTerms, Health, LedgerError, Msat, OutboxId, OutboxKind, QuotePer, Sat,
+    ShareRecord, Split, Work,
 };
 
 #[derive(Clone, Debug)]
@@ -104,7 +104,8 @@ fn play(driver: &mut Driver, act: &Act) -> Result<(), LedgerError> {
                 fee_bps: 150,
                 split: Split::Tides,
                 quote_min_work: Work::from_hashes(1 << 50),
-                ..terms()
+                quote_per: QuotePer::Share,
+                max_share_quotes: 2,
             };
             let at_ms = NOW_MS;
             stored(driver.append(&[Entry::Close { cause, at_ms, next }]))?;
@@ -182,6 +183,8 @@ fn the_history_does_what_it_is_for() {
         1
     );
     assert!(count(|kind| matches!(kind, OutboxKind::SettleEpoch { .. })) >= 2);
+    let of_share = |kind: &OutboxKind| matches!(kind, OutboxKind::PayQuote { share: Some(_), .. });
+    assert!(count(of_share) >= 2);
     assert!(left.audit.is_some());
     assert_eq!(left.epochs.len(), 5);
     assert!(

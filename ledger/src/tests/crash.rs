@@ -31,6 +31,7 @@ fn history() -> Vec<(Vec<Telling>, Between)> {
     let close = |block| Telling::Close {
         block: Some(block),
         quote_min_work: 0,
+        share_quotes: 2,
     };
     vec![
         (vec![share(1, 20), share(2, 20)], Between::Nothing),

@@ -12,8 +12,8 @@ use super::driver::{Answer, Driver, NOW_MS, terms};
 use crate::entry::Entry;
 use crate::testing::miner;
 use crate::{
-    CloseCause, Identity, OutboxId, SessionId, ShareId, ShareRecord, UpstreamResult, Work,
-    WorkerName,
+    CloseCause, EpochTerms, Identity, OutboxId, QuotePer, SessionId, ShareId, ShareRecord,
+    UpstreamResult, Work, WorkerName,
 };
 
 /// A step of a history.
@@ -47,6 +47,8 @@ pub(super) enum Telling {
     Close {
         block: Option<u8>,
         quote_min_work: u8,
+        /// So many shares of the next epoch have quotes of their own.
+        share_quotes: u8,
     },
     Done {
         ids: Vec<u8>,
@@ -117,6 +119,7 @@ impl Teller {
             Telling::Close {
                 block,
                 quote_min_work,
+                share_quotes,
             } => {
                 let block = block.map(|number| BlockHash::from_byte_array([number; 32]));
                 let cause = block.map_or(CloseCause::Command, |hash| CloseCause::OceanBlock {
@@ -124,9 +127,9 @@ impl Teller {
                     height: 7,
                 });
                 let quote_min_work = Work::from_hashes((*quote_min_work).into());
-                let next = crate::EpochTerms {
+                let next = EpochTerms {
                     quote_min_work,
-                    ..terms()
+                    ..quoting(*share_quotes)
                 };
                 Entry::Close {
                     cause,
@@ -138,6 +141,18 @@ impl Teller {
                 Entry::OutboxDone(ids.iter().map(|id| OutboxId::new((*id).into())).collect())
             }
         })
+    }
+}
+
+/// The terms of an epoch of which so many shares have quotes of their own.
+pub(super) fn quoting(share_quotes: u8) -> EpochTerms {
+    EpochTerms {
+        quote_per: match share_quotes {
+            0 => QuotePer::Epoch,
+            _ => QuotePer::Share,
+        },
+        max_share_quotes: share_quotes.into(),
+        ..terms()
     }
 }
 
@@ -162,12 +177,13 @@ fn telling() -> impl Strategy<Value = Telling> {
             accepted,
         }
     });
-    let close = (proptest::option::of(0..4u8), any::<u8>()).prop_map(|(block, quote_min_work)| {
-        Telling::Close {
+    let close = (proptest::option::of(0..4u8), any::<u8>(), 0..9u8).prop_map(
+        |(block, quote_min_work, share_quotes)| Telling::Close {
             block,
             quote_min_work,
-        }
-    });
+            share_quotes,
+        },
+    );
     let done = proptest::collection::vec(0..12u8, 0..4).prop_map(|ids| Telling::Done { ids });
     prop_oneof![
         12 => share,

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::entry::Entry;
 use crate::reader::Reader;
 use crate::{
-    CloseCause, EpochId, EpochTerms, MinerId, OutboxId, OutboxKind, Resolution, ShareRecord,
+    CloseCause, EpochId, EpochTerms, MinerId, OutboxId, OutboxKind, QuotePer, Resolution,
+    ShareRecord,
 };
 
 /// Everything stored, in order.
@@ -25,6 +26,18 @@ struct Sums {
     upstream: Vec<[u128; 2]>,
     quotes: Vec<OutboxKind>,
     done: BTreeSet<OutboxId>,
+}
+
+impl Sums {
+    /// The shares of an epoch, so far, that have quotes of their own.
+    fn quoted(&self, epoch: usize, terms: EpochTerms) -> &[ShareRecord] {
+        let most = match terms.quote_per {
+            QuotePer::Epoch => 0,
+            QuotePer::Share => terms.max_share_quotes as usize,
+        };
+        let shares = &self.shares[epoch];
+        &shares[..most.min(shares.len())]
+    }
 }
 
 impl Model {
@@ -57,11 +70,15 @@ impl Model {
                     sums.shares[epoch].push(share.clone());
                     let miner = share.who.miner;
                     let work: u128 = work_of(&sums.shares[epoch], miner);
+                    let quoted = sums.quoted(epoch, terms);
+                    let own = quoted.iter().any(|quoted| quoted.id == share.id);
                     let quote = OutboxKind::CreateQuote {
                         miner,
                         epoch: EpochId::new(epoch as u64 + 1),
+                        share: own.then_some(share.id),
                     };
-                    if work >= terms.quote_min_work.hashes() && !sums.quotes.contains(&quote) {
+                    let due = work >= terms.quote_min_work.hashes();
+                    if own || (due && !sums.quotes.contains(&quote)) {
                         sums.quotes.push(quote);
                     }
                 }
@@ -122,6 +139,12 @@ impl Model {
                 assert_eq!(tally.upstream_found, found as u64);
                 assert_eq!(Some(tally.last_ms), own().map(|share| share.time_ms).max());
                 assert_eq!(reader.tally(epoch.id, &miner).expect("reads"), Some(tally));
+                let quoted = sums.quoted(at, epoch.terms).iter();
+                let quoted = quoted.filter(|share| share.who.miner == miner);
+                let quoted: Vec<_> = quoted.map(|share| (share.id, share.work)).collect();
+                let got = reader.quoted_shares(epoch.id, miner).expect("reads");
+                let got: Vec<_> = got.iter().map(|own| (own.share, own.work)).collect();
+                assert_eq!(got, quoted);
             }
         }
         check_outbox(&sums, reader);
@@ -134,6 +157,29 @@ impl Model {
             .filter(|share| share.meets_network)
             .count();
         assert_eq!(reader.blocks_found().expect("reads").len(), blocks);
+    }
+}
+
+#[track_caller]
+fn check_recent(sums: &Sums, reader: &Reader, now_ms: u64) {
+    for (resolution, newest) in [(Resolution::TenMinutes, 3), (Resolution::Hour, 1)] {
+        let recent = reader
+            .recent_work(resolution, newest, now_ms)
+            .expect("reads");
+        let span = resolution.span_ms();
+        assert_eq!(recent.since_ms, (now_ms / span + 1 - newest) * span);
+        let mut expected = BTreeMap::new();
+        let (from, to) = (recent.since_ms, (now_ms / span + 1) * span);
+        for share in sums.shares.iter().flatten() {
+            if (from..to).contains(&share.time_ms) {
+                *expected.entry(share.who.miner).or_insert(0) += share.work.hashes();
+            }
+        }
+        let got = recent
+            .miners
+            .iter()
+            .map(|(miner, work)| (*miner, work.hashes()));
+        assert_eq!(got.collect::<BTreeMap<_, _>>(), expected);
     }
 }
 
@@ -182,6 +228,7 @@ fn check_buckets(sums: &Sums, reader: &Reader) {
     let Some(last) = sums.shares.iter().flatten().next_back() else {
         return;
     };
+    check_recent(sums, reader, last.time_ms);
     for who in [None, Some(last.who.miner)] {
         for resolution in Resolution::ALL {
             let span = resolution.span_ms();
