@@ -7,6 +7,7 @@
 //! - [`bitaxe`]: devices that hash for real and speak as their firmware does;
 //! - [`chain`]: a regtest chain with the calls that a lightning node makes;
 //! - [`lightning`]: OCEAN's node, which pays offers;
+//! - [`ocean`]: all of these as one OCEAN, with its accounting, its API and its payouts;
 //! - [`load`]: many thin miners at once, to measure a server;
 //! - [`keys`]: deterministic miner keys, as usernames;
 //! - [`stratum`]: the few things that both sides of the wire agree upon.
@@ -18,6 +19,7 @@ pub mod keys;
 pub mod lightning;
 pub mod load;
 mod net;
+pub mod ocean;
 pub mod pool;
 pub mod stratum;
 pub mod watched;

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::quota::Quota;
 use super::session::{self, Ended};
 use super::{BitaxeStats, Firmware, Misbehaviour, PoolAddress, PoolSide, SimBitaxeOptions, probe};
 use crate::net;
@@ -23,6 +24,7 @@ pub(crate) struct Device {
     /// The bits of an `f64`.
     hashrate: AtomicU64,
     misbehaviours: Mutex<Arc<[Misbehaviour]>>,
+    quota: Mutex<Quota>,
 }
 
 impl Device {
@@ -32,6 +34,10 @@ impl Device {
             cancel: CancellationToken::new(),
             stopped: CancellationToken::new(),
             hashrate: AtomicU64::new(options.hashrate.to_bits()),
+            quota: Mutex::new(Quota {
+                shares: options.stop_after_shares,
+                blocks_only: false,
+            }),
             misbehaviours: Mutex::new(options.misbehaviours.clone().into()),
             options,
         }
@@ -59,6 +65,26 @@ impl Device {
             .misbehaviours
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = wrongs.into();
+    }
+
+    pub(crate) fn quota(&self) -> Quota {
+        *self.quota.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn extend_quota(&self, more: u64, blocks_only: bool) {
+        self.stats.read(|stats| {
+            self.quota
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(more, stats, blocks_only);
+        });
+    }
+
+    pub(crate) fn lift_quota(&self) {
+        *self.quota.lock().unwrap_or_else(PoisonError::into_inner) = Quota {
+            shares: None,
+            blocks_only: false,
+        };
     }
 
     fn pool(&self, side: PoolSide) -> &PoolAddress {

@@ -61,6 +61,35 @@ impl SimBitaxe {
         self.device.set_hashrate(hashrate);
     }
 
+    /// Lets it have so many more shares accepted, then it rests: more than were allowed
+    /// before or, if it ran freely, than are accepted now. What is rejected or lost does
+    /// not count; an accepted share whose answer was lost with its connection is mined
+    /// again, since no device can know.
+    pub fn allow_shares(&self, more: u64) {
+        self.device.extend_quota(more, false);
+    }
+
+    /// Lets it have one more share accepted, and only one that is a block by its job's
+    /// bits: it searches on until it has one, and throws the others away.
+    pub fn allow_block(&self) {
+        self.device.extend_quota(1, true);
+    }
+
+    /// Lets it run freely from now on.
+    pub fn allow_all(&self) {
+        self.device.lift_quota();
+    }
+
+    /// Waits until it has had accepted all that it was allowed.
+    ///
+    /// # Errors
+    /// [`WaitTimeout`] if it has not within `timeout`.
+    pub async fn wait_until_done(&self, timeout: Duration) -> Result<BitaxeStats, WaitTimeout> {
+        let quota = self.device.quota();
+        self.wait_for(|stats| quota.is_done(stats), timeout).await?;
+        Ok(self.stats())
+    }
+
     /// What it does wrong from now on; [`Misbehaviour::WrongDifficulty`] with the next
     /// job.
     pub fn set_misbehaviours(&self, wrongs: Vec<Misbehaviour>) {

@@ -24,6 +24,7 @@ mod misbehaviour;
 mod options;
 mod pace;
 mod probe;
+mod quota;
 mod requests;
 mod search;
 mod session;

@@ -120,6 +120,9 @@ pub struct SimBitaxeOptions {
     pub seed: u64,
     /// Its firmware's times.
     pub timing: Timing,
+    /// It rests after so many accepted shares until it is told to go on
+    /// ([`SimBitaxe::allow_shares`](super::SimBitaxe::allow_shares)); `None`: never.
+    pub stop_after_shares: Option<u64>,
     /// What it does wrong.
     pub misbehaviours: Vec<Misbehaviour>,
     /// How many accepted shares the stats keep one by one; the totals count them all.
@@ -140,6 +143,7 @@ impl SimBitaxeOptions {
             local_address: None,
             seed: 0,
             timing: Timing::default(),
+            stop_after_shares: None,
             misbehaviours: Vec::new(),
             share_log: 100_000,
         }

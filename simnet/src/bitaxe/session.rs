@@ -113,7 +113,12 @@ impl Session<'_> {
     /// Hashes what is due, and does other things that are due by the clock.
     fn work(&mut self) -> Vec<Do> {
         let now = Instant::now();
-        let hashrate = self.device.hashrate();
+        let quota = self.device.quota();
+        let hashrate = if self.device.stats.read(|stats| quota.has_room(stats)) {
+            self.device.hashrate()
+        } else {
+            0.0
+        };
         self.note_rest(hashrate <= 0.0);
         let hashes = self.pace.take(now, hashrate);
         let wrongs = self.device.misbehaviours();
@@ -130,10 +135,13 @@ impl Session<'_> {
         let miner = &mut self.miner;
         self.device.stats.update(|stats: &mut BitaxeStats| {
             stats.hashes += if hashed { u64::from(hashes) } else { 0 };
-            let mut todo: Vec<Do> = found
-                .iter()
-                .flat_map(|share| miner.on_found(share, &wrongs, stats))
-                .collect();
+            let mut todo: Vec<Do> = Vec::new();
+            for share in &found {
+                // Each one that is sent leaves less room for the next.
+                if quota.lets_pass(share, stats) {
+                    todo.extend(miner.on_found(share, &wrongs, stats));
+                }
+            }
             todo.extend((0..flood).map(|_| miner.junk(stats)));
             todo
         })

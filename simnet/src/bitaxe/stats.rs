@@ -53,7 +53,7 @@ pub struct BitaxeStats {
     pub probes: u64,
     /// Probes whose one read had `mining.notify` in it.
     pub good_probes: u64,
-    /// It has a hashrate of 0 and has noticed.
+    /// It has a hashrate of 0, or nothing left that it may do, and has noticed.
     pub resting: bool,
     /// Hashes computed.
     pub hashes: u64,

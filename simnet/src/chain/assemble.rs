@@ -6,8 +6,8 @@ use bitcoin::hashes::Hash as _;
 use bitcoin::opcodes::OP_TRUE;
 use bitcoin::script::{Builder, PushBytes};
 use bitcoin::{
-    Address, Amount, Block, CompactTarget, OutPoint, ScriptBuf, Sequence, Transaction, TxIn,
-    TxMerkleNode, TxOut, Witness, transaction,
+    Amount, Block, CompactTarget, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxMerkleNode,
+    TxOut, Witness, transaction,
 };
 
 use super::Chain;
@@ -31,7 +31,7 @@ pub(super) fn faucet_script() -> ScriptBuf {
 }
 
 /// What a block at `height` may create.
-pub(super) fn subsidy(height: u32) -> Amount {
+pub fn subsidy(height: u32) -> Amount {
     Amount::from_sat((50 * 100_000_000) >> (height / HALVING).min(63))
 }
 
@@ -109,16 +109,18 @@ pub(super) fn solve(block: &mut Block) {
     }
 }
 
-/// A payment of a faucet's coin, the rest back to the faucet.
+/// A payment with a coin of the faucet's; its change comes last and is the faucet's.
 pub(super) fn faucet_payment(
     coin: OutPoint,
-    value: Amount,
-    to: &Address,
-    amount: Amount,
-    fee: Amount,
+    change: Amount,
+    mut outputs: Vec<TxOut>,
 ) -> Transaction {
     let mut witness = Witness::new();
     witness.push(anyone().as_bytes());
+    outputs.push(TxOut {
+        value: change,
+        script_pubkey: faucet_script(),
+    });
     Transaction {
         version: transaction::Version::TWO,
         lock_time: LockTime::ZERO,
@@ -128,15 +130,6 @@ pub(super) fn faucet_payment(
             sequence: Sequence::ENABLE_RBF_NO_LOCKTIME,
             witness,
         }],
-        output: vec![
-            TxOut {
-                value: amount,
-                script_pubkey: to.script_pubkey(),
-            },
-            TxOut {
-                value: value - amount - fee,
-                script_pubkey: faucet_script(),
-            },
-        ],
+        output: outputs,
     }
 }

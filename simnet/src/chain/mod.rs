@@ -17,10 +17,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bitcoin::constants::genesis_block;
-use bitcoin::{Address, Amount, Block, BlockHash, Network, ScriptBuf, Transaction, Txid, Work};
+use bitcoin::{
+    Address, Amount, Block, BlockHash, Network, ScriptBuf, Transaction, TxOut, Txid, Work,
+};
 use thiserror::Error;
 
 use assemble::faucet_script;
+pub use assemble::subsidy;
 use coins::Coins;
 use mempool::Mempool;
 pub use server::{serve, serve_on};
@@ -120,8 +123,18 @@ impl Chain {
 
     /// A chain whose faucet can pay: its first coinbase is mature.
     pub fn with_faucet(now_secs: u32) -> Chain {
+        Self::grown(COINBASE_MATURITY + 1, now_secs)
+    }
+
+    /// The same, so many blocks high: regtest halves the subsidy every 150 blocks, so that
+    /// at height 1,800 a block creates 1,220,703 satoshis. The faucet's first coins stay
+    /// as large as they were.
+    pub fn grown(height: u32, now_secs: u32) -> Chain {
         let mut chain = Chain::new();
-        chain.mine(COINBASE_MATURITY + 1, &faucet_script(), now_secs);
+        let height = height.max(COINBASE_MATURITY + 1);
+        // One a second, the last of them now.
+        let first = now_secs.saturating_sub(height);
+        chain.mine(height, &faucet_script(), first);
         chain
     }
 
@@ -262,6 +275,21 @@ impl Chain {
         amount: Amount,
         now_secs: u32,
     ) -> Result<Txid, ChainError> {
+        let script_pubkey = to.script_pubkey();
+        let output = TxOut {
+            value: amount,
+            script_pubkey,
+        };
+        self.faucet_batch(vec![output], now_secs)
+    }
+
+    /// Pays several from the faucet in one transaction, in this order of outputs; it
+    /// waits in the mempool for the next block.
+    ///
+    /// # Errors
+    /// If no mature coin of the faucet is large enough.
+    pub fn faucet_batch(&mut self, outputs: Vec<TxOut>, now_secs: u32) -> Result<Txid, ChainError> {
+        let amount: Amount = outputs.iter().map(|output| output.value).sum();
         let fee = Amount::from_sat(1_000);
         let spent = self.mempool.spends(&self.transactions);
         let next = self.height() + 1;
@@ -272,7 +300,7 @@ impl Chain {
             .map(|(outpoint, coin)| (*outpoint, coin.output.value))
             .find(|(_, value)| *value > amount + fee)
             .ok_or(ChainError::FaucetEmpty(amount))?;
-        let transaction = assemble::faucet_payment(outpoint, value, to, amount, fee);
+        let transaction = assemble::faucet_payment(outpoint, value - amount - fee, outputs);
         self.accept(transaction, now_secs)
     }
 

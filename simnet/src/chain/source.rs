@@ -1,11 +1,11 @@
 //! The simulated OCEAN's templates from the regtest chain, and its blocks onto it.
 
-use bitcoin::Block;
 use bitcoin::hashes::Hash as _;
+use bitcoin::{Block, BlockHash};
 
 use super::assemble::{self, coinbase_witness, faucet_script};
 use super::server::unix_secs;
-use super::{Chain, SharedChain};
+use super::{Chain, ChainError, SharedChain};
 use crate::pool::{FoundBlock, Template, TemplateSource};
 
 /// How many templates can still be solved; a pool's jobs live for minutes.
@@ -27,6 +27,24 @@ impl ChainSource {
             handed_out: 0,
             kept: std::collections::VecDeque::new(),
         }
+    }
+
+    /// Puts a block onto the chain: the template that it solves, with the coinbase and
+    /// the header that were hashed.
+    ///
+    /// # Errors
+    /// If the template is long gone, or the chain refuses the block.
+    pub fn submit(&mut self, found: &FoundBlock) -> Result<BlockHash, ChainError> {
+        let (_, block) = self
+            .kept
+            .iter()
+            .find(|(id, _)| *id == found.template)
+            .ok_or(ChainError::BadBlock("its template is long gone"))?;
+        let mut block = block.clone();
+        block.header = found.header;
+        block.txdata[0] = found.coinbase.clone();
+        block.txdata[0].input[0].witness = coinbase_witness();
+        self.chain.lock().submit(block)
     }
 }
 
@@ -53,6 +71,7 @@ impl TemplateSource for ChainSource {
             bits: block.header.bits.to_consensus(),
             min_time,
             coinbase_value: coinbase.output[0].value,
+            payouts: Vec::new(),
             witness_commitment: coinbase.output.last().map(|out| out.script_pubkey.clone()),
             txids: block.txdata[1..]
                 .iter()
@@ -64,18 +83,7 @@ impl TemplateSource for ChainSource {
     }
 
     fn block_found(&mut self, found: &FoundBlock) {
-        let Some((_, block)) = self.kept.iter().find(|(id, _)| *id == found.template) else {
-            tracing::warn!(
-                height = found.height,
-                "a block found on a template long gone"
-            );
-            return;
-        };
-        let mut block = block.clone();
-        block.header = found.header;
-        block.txdata[0] = found.coinbase.clone();
-        block.txdata[0].input[0].witness = coinbase_witness();
-        match self.chain.lock().submit(block) {
+        match self.submit(found) {
             Ok(hash) => tracing::info!(%hash, height = found.height, "block found"),
             // Somebody was faster.
             Err(error) => tracing::warn!(%error, height = found.height, "block lost"),

@@ -7,5 +7,5 @@
 mod node;
 mod payouts;
 
-pub use node::{OceanNode, OceanNodeOptions, Sent};
+pub use node::{OceanNode, OceanNodeOptions, Received, Sending, Sent};
 pub use payouts::{NoteNames, note, payout};

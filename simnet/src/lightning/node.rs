@@ -16,6 +16,7 @@ use ldk_node::lightning::ln::channelmanager::PaymentId;
 use ldk_node::lightning::ln::msgs::SocketAddress;
 use ldk_node::lightning::offers::offer::Offer;
 use ldk_node::lightning_invoice::{Bolt11InvoiceDescription, Description};
+use ldk_node::payment::{PaymentDetails, PaymentDirection, PaymentKind, PaymentStatus};
 use ldk_node::{Builder, Event, Node};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -45,10 +46,26 @@ pub struct Sent {
     pub fee_msat: u64,
 }
 
+/// A payment that one of its offers received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Its hash.
+    pub hash: [u8; 32],
+    /// How much.
+    pub msat: u64,
+    /// What the payer wrote.
+    pub note: Option<String>,
+}
+
+/// A payment under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sending(PaymentId);
+
 /// A lightning node that plays OCEAN's.
 #[derive(Debug)]
 pub struct OceanNode {
     node: Running,
+    announced: bool,
     outcomes: watch::Receiver<Outcomes>,
     events: JoinHandle<()>,
 }
@@ -70,12 +87,14 @@ impl OceanNode {
     /// # Errors
     /// If it cannot be built or started.
     pub async fn start(options: OceanNodeOptions) -> Result<OceanNode> {
+        let announced = options.alias.is_some();
         let node = tokio::task::spawn_blocking(move || start(&options)).await??;
         let node = Running(Arc::new(node));
         let (outcomes_tell, outcomes) = watch::channel(Outcomes::new());
         let events = tokio::spawn(take_events(node.clone(), outcomes_tell));
         Ok(OceanNode {
             node,
+            announced,
             outcomes,
             events,
         })
@@ -84,6 +103,11 @@ impl OceanNode {
     /// Its public key.
     pub fn id(&self) -> PublicKey {
         self.node.0.node_id()
+    }
+
+    /// Whether it has a name, so that it and its public channels are announced.
+    pub fn is_announced(&self) -> bool {
+        self.announced
     }
 
     /// A fresh address of its wallet.
@@ -186,6 +210,20 @@ impl OceanNode {
         amount_msat: u64,
         note: Option<String>,
     ) -> Result<Sent> {
+        let sending = self.begin_offer(offer, amount_msat, note).await?;
+        self.outcome(sending.0).await
+    }
+
+    /// Begins to pay an offer; [`OceanNode::became_of`] tells how it went.
+    ///
+    /// # Errors
+    /// If it is no offer, or nothing can be sent.
+    pub async fn begin_offer(
+        &self,
+        offer: &str,
+        amount_msat: u64,
+        note: Option<String>,
+    ) -> Result<Sending> {
         let offer: Offer = offer
             .parse()
             .map_err(|error| anyhow!("{offer} is no offer: {error:?}"))?;
@@ -193,7 +231,13 @@ impl OceanNode {
             let bolt12 = node.bolt12_payment();
             bolt12.send_using_amount(&offer, amount_msat, None, note, None)
         });
-        self.outcome(sending.await??).await
+        Ok(Sending(sending.await??))
+    }
+
+    /// What became of a payment; `None` while it is under way. A failure is final: the
+    /// money has not left.
+    pub fn became_of(&self, sending: Sending) -> Option<Result<Sent, String>> {
+        self.outcomes.borrow().get(&sending.0).cloned()
     }
 
     /// Sends money without an invoice (a keysend).
@@ -223,11 +267,35 @@ impl OceanNode {
     /// # Errors
     /// If it has no way to be found.
     pub async fn offer(&self) -> Result<String> {
-        let made = self.with(|node| {
+        self.offer_saying("simulated OCEAN").await
+    }
+
+    /// An offer of its own with this description, for any amount.
+    ///
+    /// # Errors
+    /// If it has no way to be found.
+    pub async fn offer_saying(&self, description: &str) -> Result<String> {
+        let description = description.to_owned();
+        let made = self.with(move |node| {
             let bolt12 = node.bolt12_payment();
-            bolt12.receive_variable_amount("simulated OCEAN", None)
+            bolt12.receive_variable_amount(&description, None)
         });
         Ok(made.await??.to_string())
+    }
+
+    /// What its offers were paid.
+    ///
+    /// # Errors
+    /// If a call broke off.
+    pub async fn received(&self) -> Result<Vec<Received>> {
+        self.with(|node| {
+            let all = node.list_payments_with_filter(|payment| {
+                payment.direction == PaymentDirection::Inbound
+                    && payment.status == PaymentStatus::Succeeded
+            });
+            all.into_iter().filter_map(received).collect()
+        })
+        .await
     }
 
     /// Stops it cleanly.
@@ -259,6 +327,22 @@ impl OceanNode {
         let node = self.node.clone();
         Ok(tokio::task::spawn_blocking(move || work(&node.0)).await?)
     }
+}
+
+fn received(payment: PaymentDetails) -> Option<Received> {
+    let PaymentKind::Bolt12Offer {
+        hash: Some(hash),
+        payer_note,
+        ..
+    } = payment.kind
+    else {
+        return None;
+    };
+    Some(Received {
+        hash: hash.0,
+        msat: payment.amount_msat?,
+        note: payer_note.map(|note| note.0),
+    })
 }
 
 fn start(options: &OceanNodeOptions) -> Result<Node> {

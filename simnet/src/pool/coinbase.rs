@@ -63,7 +63,12 @@ fn push(bytes: Vec<u8>) -> PushBytesBuf {
 }
 
 fn outputs(template: &Template, payouts: &[ScriptBuf]) -> Vec<TxOut> {
-    let total = template.coinbase_value.to_sat();
+    let first: Amount = template.payouts.iter().map(|output| output.value).sum();
+    let total = template
+        .coinbase_value
+        .checked_sub(first)
+        .expect("a template pays out no more than its coinbase may")
+        .to_sat();
     let each = total / u64::try_from(payouts.len().max(1)).expect("usize fits u64");
     let mut rest = total;
     let mut outputs: Vec<TxOut> = payouts
@@ -79,6 +84,7 @@ fn outputs(template: &Template, payouts: &[ScriptBuf]) -> Vec<TxOut> {
     if let Some(first) = outputs.first_mut() {
         first.value = Amount::from_sat(each + rest);
     }
+    outputs.splice(0..0, template.payouts.iter().cloned());
     outputs.extend(template.witness_commitment.iter().map(|script| TxOut {
         value: Amount::ZERO,
         script_pubkey: script.clone(),
@@ -154,5 +160,23 @@ mod tests {
             .map(|out| out.value.to_sat())
             .collect();
         assert_eq!(values, [500_001, 500_000, 0]);
+    }
+
+    #[test]
+    fn what_the_template_pays_comes_first() {
+        let mut template = SyntheticChain::new(1, 1.0).template(false);
+        template.coinbase_value = Amount::from_sat(1_000);
+        let output = |sat, byte| TxOut {
+            value: Amount::from_sat(sat),
+            script_pubkey: ScriptBuf::from_bytes(vec![byte]),
+        };
+        template.payouts = vec![output(600, 1), output(1, 2)];
+        template.witness_commitment = None;
+        let ours = [
+            ScriptBuf::from_bytes(vec![3]),
+            ScriptBuf::from_bytes(vec![4]),
+        ];
+        let expected = [output(600, 1), output(1, 2), output(200, 3), output(199, 4)];
+        assert_eq!(outputs(&template, &ours), expected);
     }
 }

@@ -259,6 +259,7 @@ impl Session {
         };
         match judged {
             Ok((share, block)) => {
+                self.shared.share_accepted(&share);
                 let keep = self.shared.options.share_log;
                 self.shared.books.update(|books| books.accept(share, keep));
                 self.answer(id, json!(true), Value::Null);
@@ -365,6 +366,7 @@ fn entries(
         hash: checked.hash,
         header: checked.header,
         coinbase: checked.coinbase,
+        username: submit.username.clone(),
     });
     (share, block)
 }

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::job::Job;
-use super::{BlockEntry, Books, Faults, FoundBlock, SimPoolOptions, TemplateSource};
+use super::{BlockEntry, Books, Faults, FoundBlock, ShareEntry, SimPoolOptions, TemplateSource};
 use crate::stratum::Hash;
 use crate::watched::Watched;
 
@@ -144,6 +144,11 @@ impl Shared {
         let mut state = self.state();
         state.source.network_block();
         self.make_job(&mut state, true, true);
+    }
+
+    /// A good share of one of ours.
+    pub(crate) fn share_accepted(&self, share: &ShareEntry) {
+        self.state().source.share_accepted(share);
     }
 
     /// A block of one of ours.

@@ -2,9 +2,10 @@
 //! needs nothing; a chain of real blocks can be put in its place.
 
 use bitcoin::block::Header;
-use bitcoin::{Amount, ScriptBuf, Transaction};
+use bitcoin::{Amount, ScriptBuf, Transaction, TxOut};
 use sha2::{Digest as _, Sha256};
 
+use super::ShareEntry;
 use crate::stratum::{Hash, Target, sha256d};
 
 /// A block to be: all of it but the coinbase.
@@ -24,6 +25,9 @@ pub struct Template {
     pub min_time: u32,
     /// What the coinbase may pay out.
     pub coinbase_value: Amount,
+    /// What the coinbase must pay of it, before the pool's own payouts take the rest. At
+    /// most [`Template::coinbase_value`] together.
+    pub payouts: Vec<TxOut>,
     /// The output script of BIP141's witness commitment, if the block has witnesses.
     pub witness_commitment: Option<ScriptBuf>,
     /// The ids of the other transactions, in the block's order, as they are hashed.
@@ -44,6 +48,8 @@ pub struct FoundBlock {
     /// The coinbase as it was hashed: without its witness, which the source adds if the
     /// template has a commitment.
     pub coinbase: Transaction,
+    /// Who found it: the username of the submit.
+    pub username: String,
 }
 
 /// Gives templates and takes blocks. Called while the pool holds its lock: a source
@@ -52,6 +58,8 @@ pub trait TemplateSource: Send {
     /// The template to work on now. `empty` asks for one without transactions, as pools
     /// send them in the first moment after a block.
     fn template(&mut self, empty: bool) -> Template;
+    /// A share was accepted. One that is a block comes here first.
+    fn share_accepted(&mut self, _share: &ShareEntry) {}
     /// One of the pool's miners found a block.
     fn block_found(&mut self, block: &FoundBlock);
     /// Somebody else found one.
@@ -117,6 +125,7 @@ impl TemplateSource for SyntheticChain {
             bits: self.bits,
             min_time: 0,
             coinbase_value: Amount::from_sat(312_500_000 + 1_000 * count as u64),
+            payouts: Vec::new(),
             witness_commitment: None,
             txids,
         }
