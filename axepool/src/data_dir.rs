@@ -31,6 +31,16 @@ pub(crate) fn ocean_watch(data_dir: &Path) -> PathBuf {
     data_dir.join("ocean-watch.json")
 }
 
+/// The key that receipts are signed with.
+pub(crate) fn receipt_key(data_dir: &Path) -> PathBuf {
+    data_dir.join("receipt.key")
+}
+
+/// Audit files as they were asked for last; made again when it is gone.
+pub(crate) fn audit_cache(data_dir: &Path) -> PathBuf {
+    data_dir.join("audit-cache")
+}
+
 /// The socket of the running process.
 pub(crate) fn admin_socket(data_dir: &Path) -> PathBuf {
     data_dir.join("admin.sock")

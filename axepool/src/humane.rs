@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent};
-use ledger::Work;
+use ledger::{Msat, Work};
 
 /// The hashes of a share of difficulty 1, nearly: 2^32.
 const HASHES_PER_DIFFICULTY_1: f64 = 4_294_967_296.0;
@@ -149,6 +149,15 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
+/// An amount in satoshis with all its thousandths: `12,345.678`.
+pub(crate) fn msat_as_sat(amount: Msat) -> String {
+    format!(
+        "{}.{:03}",
+        count(amount.to_sat_floor().get()),
+        amount.below_sat().get()
+    )
+}
+
 /// A number that may be below 1, with separators and as few decimals as tell anything.
 fn grouped(number: f64) -> String {
     if number < 100.0 {
@@ -213,6 +222,13 @@ mod tests {
             (4_107_542_400_000, "2100-03-01 00:00:00"),
         ] {
             assert_eq!(utc(ms), text);
+        }
+    }
+
+    #[test]
+    fn no_thousandth_of_a_satoshi_is_left_out() {
+        for (msat, text) in [(0, "0.000"), (7, "0.007"), (1_234_567_089, "1,234,567.089")] {
+            assert_eq!(msat_as_sat(Msat::new(msat)), text);
         }
     }
 

@@ -4,6 +4,7 @@
 //! This is the only room that knows all the others.
 
 pub mod admin;
+mod audit;
 mod books;
 mod cli;
 mod clock;
@@ -14,9 +15,11 @@ mod http;
 mod humane;
 mod logs;
 mod mint_url;
+mod money;
 mod open_files;
 pub mod output;
 pub mod pool;
+mod receipt;
 mod web;
 
 pub use cli::Cli;

@@ -65,88 +65,83 @@ impl Drop for Background {
 }
 
 #[test]
-fn the_demonstration_agrees_with_everybodys_books() {
+fn the_demonstration_repeats_with_a_seed_and_leaves_a_pools_data() {
     let dir = tempfile::tempdir().expect("a directory");
-    let output = axepool(
-        &[
-            "demo",
-            "--seconds",
-            "4",
-            "--miners",
-            "3",
-            "--data-dir",
-            "data",
-        ],
-        dir.path(),
-    );
-    let said = stdout(&output);
-    assert!(output.status.success(), "{said}{}", stderr(&output));
-    assert!(said.contains("all books agree"), "{said}");
-    assert!(
-        said.contains("bitaxe-3") && !said.contains("bitaxe-4"),
-        "{said}"
+    let demo = |data: &[&str]| {
+        let args = [
+            &["demo", "--miners", "3", "--blocks", "2", "--seed", "7"],
+            data,
+        ];
+        let output = axepool(&args.concat(), dir.path());
+        let said = stdout(&output);
+        assert!(output.status.success(), "{said}{}", stderr(&output));
+        assert!(said.contains("all books agree"), "{said}");
+        said
+    };
+    let sats = |said: &str| {
+        let rows = said.lines().filter(|line| line.contains("npub1"));
+        let sats = rows.map(|row| row.split_whitespace().nth(6).expect("sats").to_owned());
+        sats.collect::<Vec<_>>()
+    };
+    let first = demo(&["--data-dir", "data"]);
+    assert_eq!(sats(&first).len(), 3, "{first}");
+    assert_eq!(
+        sats(&first),
+        sats(&demo(&[])),
+        "the same seed, the same sats"
     );
 
-    // What it leaves behind is an ordinary pool's data.
+    // What it leaves behind is an ordinary pool's data, in which no other begins.
     let epochs = axepool(&["epochs", "--data-dir", "data", "--json"], dir.path());
     let epochs: Vec<ledger::Epoch> = serde_json::from_slice(&epochs.stdout).expect("JSON");
-    assert_eq!(epochs.len(), 2, "{epochs:?}");
+    assert_eq!(epochs.len(), 4, "{epochs:?}");
     assert_eq!(epochs[0].totals.miners, 3, "{epochs:?}");
-    assert!(epochs[0].totals.shares > 30, "{epochs:?}");
+    // 8, 16 and 24 shares, and the block.
+    assert_eq!(epochs[0].totals.shares, 49, "{epochs:?}");
     let miners = axepool(
         &["miners", "--data-dir", "data", "--epoch", "1", "--workers"],
         dir.path(),
     );
-    assert_eq!(
-        stdout(&miners).matches("npub1").count(),
-        3,
-        "{}",
-        stdout(&miners)
-    );
+    let listed = stdout(&miners);
+    assert_eq!(listed.matches("npub1").count(), 3, "{listed}");
+    assert!(listed.contains("bitaxe-2 (all epochs)"), "{listed}");
+    let again = axepool(&["demo", "--data-dir", "data"], dir.path());
     assert!(
-        stdout(&miners).contains("bitaxe-2 (all epochs)"),
+        stderr(&again).contains("is not empty"),
         "{}",
-        stdout(&miners)
-    );
-
-    // A second one in the same directory begins with an epoch of its own.
-    let again = axepool(
-        &["demo", "--seconds", "2", "--data-dir", "data"],
-        dir.path(),
-    );
-    assert!(
-        again.status.success(),
-        "{}{}",
-        stdout(&again),
         stderr(&again)
-    );
-    assert!(
-        stdout(&again).contains("epoch 2, closed"),
-        "{}",
-        stdout(&again)
     );
 }
 
 #[test]
 fn ctrl_c_ends_the_demonstration_with_the_comparison() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut demo = Background::start(&["demo", "--keep-running"], dir.path());
-    assert!(
-        demo.line()
-            .starts_with("5 simulated Bitaxes -> axepool at 127.0.0.1:")
-    );
-    let path = demo.line();
-    assert!(path.contains("axepool status --data-dir /"), "{path}");
-    // The first line about the mining: it runs.
-    assert!(demo.line().contains(" devices, "));
+    let args = [
+        "demo",
+        "--miners",
+        "2",
+        "--blocks",
+        "1",
+        "--seconds",
+        "2",
+        "--keep-running",
+    ];
+    let mut demo = Background::start(&args, dir.path());
+    let mut data = None;
+    loop {
+        let line = demo.line();
+        assert!(!line.is_empty(), "it ended early");
+        let path = line.split_whitespace().find(|word| word.starts_with("/"));
+        data = data.or(path.map(str::to_owned));
+        if line.contains("until Ctrl-C") {
+            break;
+        }
+    }
     let (rest, code) = demo.interrupt();
     assert!(rest.contains("all books agree"), "{rest}");
     assert_eq!(code, Some(0));
-    let data = path
-        .split_whitespace()
-        .find(|word| word.starts_with('/'))
-        .expect("the directory");
-    assert!(!Path::new(data).exists(), "{data} is left behind");
+    let data = data.expect("the directory");
+    assert!(!Path::new(&data).exists(), "{data} is left behind");
 }
 
 #[tokio::test]

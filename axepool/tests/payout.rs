@@ -17,6 +17,10 @@ use serde_json::Value;
 use simnet::keys::SimKey;
 use world::{bitaxe, credited, earns, get, key};
 
+/// Beyond the hundredth of the channel that the pool's side has to keep, and below the
+/// tenth that may come at once.
+const PAYOUT_MSAT: u64 = 500_000_000;
+
 /// Quotes at the first share, and no others.
 const AT_ONCE: &str = "[mint]\nquote_min_work = 0\n";
 
@@ -99,7 +103,7 @@ async fn a_payout_becomes_paid_quotes_and_sats_in_a_wallet() {
     closed_by(&pool, height).await;
 
     // Killed as the money comes: what was not booked is told again.
-    ocean.pay(&offer, 1_000_000, height).await;
+    ocean.pay(&offer, PAYOUT_MSAT, height).await;
     pool.kill();
     pool.spawn().await;
     pool.wait_ready().await;
@@ -111,13 +115,17 @@ async fn a_payout_becomes_paid_quotes_and_sats_in_a_wallet() {
                 .filter(|sat| *sat > 0)
         })
         .await;
-    // Floors and largest remainders of 1,000 sat over two miners.
+    // Each miner's floor, and what the largest remainder adds.
     let total: u128 = work.values().sum();
     let floors: u64 = work
         .values()
-        .map(|work| u64::try_from(work * 1_000_000 / total / 1000).expect("small"))
+        .map(|work| u64::try_from(work * u128::from(PAYOUT_MSAT) / total / 1000).expect("small"))
         .sum();
-    assert!(floors <= paid && paid <= 1000, "{floors} <= {paid} <= 1000");
+    let most = PAYOUT_MSAT / 1000;
+    assert!(
+        floors <= paid && paid <= most,
+        "{floors} <= {paid} <= {most}"
+    );
 
     let mint = format!("http://{}", pool.status().await.http[0]);
     let dir = tempfile::tempdir().expect("a directory");
@@ -130,12 +138,7 @@ async fn a_payout_becomes_paid_quotes_and_sats_in_a_wallet() {
             dir.path(),
         );
         assert!(done.status.success(), "{}{}", stdout(&done), stderr(&done));
-        let balance = common::axepool(
-            &["wallet", "--wallet", &wallet, "balance", "--json"],
-            dir.path(),
-        );
-        assert!(balance.status.success(), "{}", stderr(&balance));
-        swept += balance_of(&stdout(&balance));
+        swept += spendable(&wallet, dir.path());
     }
     assert_eq!(swept, paid, "what was paid is what was swept");
 
@@ -151,6 +154,17 @@ async fn a_payout_becomes_paid_quotes_and_sats_in_a_wallet() {
         "{solvency}"
     );
     assert_eq!(solvency["melts"], "on", "{solvency}");
+    // And back over lightning, by invoice and by offer.
+    let wallet = dir.path().join(&keys[0].hex[..8]).display().to_string();
+    let before = spendable(&wallet, dir.path());
+    let invoice = ocean.node.invoice(40_000_000).await.expect("an invoice");
+    pays(&wallet, &[&invoice], dir.path());
+    let any_amount = ocean.node.offer().await.expect("an offer");
+    pays(&wallet, &[&any_amount, "20000"], dir.path());
+    let after = spendable(&wallet, dir.path());
+    let cost = before - after;
+    assert!((60_000..60_700).contains(&cost), "{before} - {after}");
+
     let status = node_status(&pool).await;
     assert!(status.node.is_some(), "{status:?}");
     let told = pool.command(&["node", "status"]);
@@ -160,10 +174,19 @@ async fn a_payout_becomes_paid_quotes_and_sats_in_a_wallet() {
     ocean.end().await;
 }
 
-/// What `axepool wallet balance --json` has to spend.
-fn balance_of(text: &str) -> u64 {
+/// What a wallet has to spend.
+fn spendable(wallet: &str, dir: &std::path::Path) -> u64 {
+    let told = common::axepool(&["wallet", "--wallet", wallet, "balance", "--json"], dir);
+    assert!(told.status.success(), "{}", stderr(&told));
+    let text = stdout(&told);
     let mints: BTreeMap<String, Value> =
-        serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let spendable = |balance: &Value| balance["spendable_sat"].as_u64().expect("a number");
     mints.values().map(spendable).sum()
+}
+
+fn pays(wallet: &str, to: &[&str], dir: &std::path::Path) {
+    let args = [&["wallet", "--wallet", wallet, "pay"], to].concat();
+    let paid = common::axepool(&args, dir);
+    assert!(paid.status.success(), "{}{}", stdout(&paid), stderr(&paid));
 }

@@ -4,13 +4,19 @@
 //! No TCP listener takes an order from anybody; this is the only door that does.
 
 mod client;
+mod decimal;
 mod line;
+mod money;
 mod node;
 mod protocol;
 mod server;
 mod socket;
 
 pub use client::{AskError, ask};
+pub use money::{
+    EpochPart, FeeStatus, MoneyReply, MoneyRequest, PayoutFate, PayoutRow, PayoutSplit, SplitRow,
+    Way, WithdrawalOutcome, WithdrawalRow,
+};
 pub use node::{
     ChannelRow, Check, Mark, NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer, PeerRow,
 };

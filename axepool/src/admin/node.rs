@@ -5,6 +5,8 @@ use bitcoin::secp256k1::PublicKey;
 use ledger::{Msat, Sat};
 use serde::{Deserialize, Serialize};
 
+use super::decimal;
+
 /// A question or an order for the node of the running process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "snake_case", deny_unknown_fields)]
@@ -191,18 +193,4 @@ pub struct PeerRow {
     pub is_connected: bool,
     /// The node connects to it by itself.
     pub is_persistent: bool,
-}
-
-/// Numbers beyond 2^53 are decimal strings in JSON.
-mod decimal {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(number: &u128, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(number)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u128, D::Error> {
-        let text = String::deserialize(from)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
 }

@@ -9,6 +9,7 @@ use ledger::{Epoch, EpochId, MinerId, Sat, Tally, Work, Worker};
 use mint::Parked;
 use serde::{Deserialize, Serialize};
 
+use super::money::{MoneyReply, MoneyRequest};
 use super::node::{NodeReply, NodeRequest};
 
 /// A question or an order.
@@ -39,6 +40,8 @@ pub enum Request {
     },
     /// About the lightning node.
     Node(NodeRequest),
+    /// About the money.
+    Money(MoneyRequest),
 }
 
 /// An answer.
@@ -73,6 +76,8 @@ pub enum Reply {
     },
     /// To [`Request::Node`].
     Node(NodeReply),
+    /// To [`Request::Money`].
+    Money(MoneyReply),
     /// It could not be done.
     Error {
         /// Why.

@@ -1,9 +1,11 @@
 //! `axepool check-config`.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use proxy::config::DownstreamConfig;
 
 use crate::{config, mint_url, output};
 
@@ -28,6 +30,13 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
              can only sweep. Set it to the address under which their wallets reach this machine",
         );
     }
+    if config.terms.max_share_quotes > 0 && is_public(&config.downstream) {
+        output::remark(
+            "warning: mint.quote_per = \"share\" keeps a quote for every share, for ever, of \
+             whoever reaches stratum.listen. It is for private pools and demonstrations: use \
+             \"epoch\", or listen on a private address",
+        );
+    }
     match mint_url::warning(&loaded.config) {
         Ok(None) => {}
         Ok(Some(warning)) => output::remark(format!("warning: {warning}")),
@@ -36,4 +45,15 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         )),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether others than this machine and its own network may reach the stratum listeners.
+fn is_public(downstream: &DownstreamConfig) -> bool {
+    let private = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    };
+    let tls = downstream.tls.iter().flat_map(|tls| &tls.listen);
+    let mut listen = downstream.listen.iter().chain(tls);
+    listen.any(|address| !private(address.ip()))
 }

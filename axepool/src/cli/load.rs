@@ -1,5 +1,6 @@
 //! `axepool load`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ pub(super) struct Args {
     /// The server
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3333")]
     target: String,
+    /// Connect with TLS, and trust the certificates in this PEM file alone
+    #[arg(long, value_name = "FILE")]
+    tls: Option<PathBuf>,
     /// What the miners do
     #[arg(long, value_enum, default_value_t = Mode::Shares)]
     mode: Mode,
@@ -106,6 +110,7 @@ fn options(args: &Args, connections: usize) -> LoadOptions {
         Mode::Notify => LoadMode::Notify,
     };
     LoadOptions {
+        tls: args.tls.clone(),
         allow_remote: args.allow_remote,
         duration: Duration::from_secs(args.seconds),
         max_shares: args.max_shares,

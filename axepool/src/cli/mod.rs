@@ -1,18 +1,24 @@
 //! The command line. Each command is a module with its arguments and a `run`.
 
+mod address;
+mod audit;
 mod check_config;
 mod demo;
 mod epochs;
+mod fee;
 mod key;
 mod load;
 mod miners;
 mod mint;
 mod node;
+mod ocean_sign;
 mod offer;
+mod payouts;
 mod place;
 mod run;
 mod sim;
 mod status;
+mod suspense;
 mod sweep;
 mod wallet;
 
@@ -52,9 +58,15 @@ enum Command {
     Status(status::Args),
     Epochs(epochs::Args),
     Miners(miners::Args),
+    Payouts(payouts::Args),
+    Suspense(suspense::Args),
+    Fee(fee::Args),
+    Audit(audit::Args),
     Mint(mint::Args),
     Node(node::Args),
+    Address(address::Args),
     Offer(offer::Args),
+    OceanSign(ocean_sign::Args),
     Demo(demo::Args),
     Load(load::Args),
     Sim(sim::Args),
@@ -71,20 +83,28 @@ impl Cli {
     pub fn run(self) -> Result<ExitCode> {
         let quiet = match &self.command {
             Command::Run(_) => "info",
+            // What is made anew each time is worth no warning.
+            Command::Demo(_) => "error",
             // What cdk has to say of a mint, the command says better.
             Command::Sweep(_) | Command::Wallet(_) => "warn,cdk=off",
             _ => "warn",
         };
-        crate::logs::start(self.log.as_deref().unwrap_or(quiet))?;
+        let _logs = crate::logs::start(self.log.as_deref().unwrap_or(quiet))?;
         match self.command {
             Command::Run(args) => run::run(args),
             Command::CheckConfig(args) => check_config::run(args),
             Command::Status(args) => status::run(args),
             Command::Epochs(args) => epochs::run(args),
             Command::Miners(args) => miners::run(args),
+            Command::Payouts(args) => payouts::run(args),
+            Command::Suspense(args) => suspense::run(args),
+            Command::Fee(args) => fee::run(args),
+            Command::Audit(args) => audit::run(args),
             Command::Mint(args) => mint::run(args),
             Command::Node(args) => node::run(args),
+            Command::Address(args) => address::run(args),
             Command::Offer(args) => offer::run(args),
+            Command::OceanSign(args) => ocean_sign::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Load(args) => load::run(args),
             Command::Sim(args) => sim::run(args),

@@ -1,6 +1,6 @@
 //! Where a command finds the pool that it is about.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -44,6 +44,11 @@ impl Place {
             .enable_all()
             .build()?;
         Ok(runtime.block_on(admin::ask(&data_dir::admin_socket(&data_dir), &request))?)
+    }
+
+    /// The config file.
+    pub(super) fn config(&self) -> &Path {
+        &self.config
     }
 
     /// The data directory, and the config unless the directory was named without it.

@@ -74,14 +74,25 @@ enum WalletCommand {
     },
     /// Ask what became of payments and swaps that were cut off
     Recover,
+    /// Bring ecash back from the wallet's words
+    ///
+    /// Asks the mint (--mint) which ecash came from the words and is unspent, and takes in
+    /// what the wallet does not have. Ecash of several mints is brought back one by one.
+    /// Tokens that were sent and that nobody took come back too.
+    Restore {
+        /// A file with the words, or - to read them from stdin: makes the wallet anew.
+        /// Without it the wallet's own are taken
+        #[arg(long, value_name = "FILE")]
+        words: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 impl Place {
     pub(super) fn open(&self) -> Result<Home> {
-        let dir = match &self.wallet {
-            Some(dir) => dir.clone(),
-            None => default_place("wallet")?,
-        };
+        let dir = self.dir()?;
         let home = block_on(async { Ok(Home::open(&dir).await?) })?;
         if home.new_words() {
             output::remark(format!(
@@ -93,6 +104,13 @@ impl Place {
             ));
         }
         Ok(home)
+    }
+
+    fn dir(&self) -> Result<PathBuf> {
+        match &self.wallet {
+            Some(dir) => Ok(dir.clone()),
+            None => default_place("wallet"),
+        }
     }
 }
 
@@ -162,6 +180,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         WalletCommand::Recover => recover(&args.place, mint),
+        WalletCommand::Restore { words, json } => restore(&args.place, mint, words, json),
     }
 }
 
@@ -234,7 +253,7 @@ fn receive(
     key: Option<PathBuf>,
 ) -> Result<ExitCode> {
     let token = match token {
-        "-" => from_stdin()?,
+        "-" => from_stdin("the token")?,
         token => token.to_owned(),
     };
     let of = Purse::mint_of(&token)?;
@@ -254,12 +273,12 @@ fn receive(
     Ok(ExitCode::SUCCESS)
 }
 
-fn from_stdin() -> Result<String> {
+fn from_stdin(what: &str) -> Result<String> {
     let mut text = String::new();
     std::io::stdin()
         .take(1 << 20)
         .read_to_string(&mut text)
-        .context("cannot read the token from stdin")?;
+        .with_context(|| format!("cannot read {what} from stdin"))?;
     Ok(text)
 }
 
@@ -292,4 +311,51 @@ fn recover(place: &Place, mint: Option<MintUrl>) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn restore(
+    place: &Place,
+    mint: Option<MintUrl>,
+    words: Option<PathBuf>,
+    json: bool,
+) -> Result<ExitCode> {
+    let Some(mint) = mint else {
+        bail!("say which mint with --mint: the words do not know where their ecash is of");
+    };
+    let dir = place.dir()?;
+    let given = match words {
+        Some(path) if path.as_os_str() == "-" => Some(from_stdin("the words")?),
+        Some(path) => Some(
+            std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?,
+        ),
+        None if Home::is_there(&dir) => None,
+        None => bail!(
+            "there is no wallet in {}: give its words with --words FILE, or --words - to type them",
+            dir.display()
+        ),
+    };
+    let restored = block_on(async {
+        let home = match given {
+            Some(words) => Home::open_with_words(&dir, &words).await?,
+            None => Home::open(&dir).await?,
+        };
+        Ok(home.restore(&mint).await?)
+    })?;
+    if json {
+        output::json(&restored)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    output::line(format!(
+        "{} sat brought back; {} sat of these words were in the wallet already",
+        humane::count(restored.restored_sat),
+        humane::count(restored.known_sat)
+    ))?;
+    if restored.pending_sat > 0 {
+        output::remark(format!(
+            "{} sat are in payments that the mint has not ended: restore again later",
+            humane::count(restored.pending_sat)
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -67,22 +67,50 @@ pub struct Loaded {
 
 /// Reads the file `path`. Relative paths in it start where the file is.
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
-    let source = path.display().to_string();
+    let (text, base) = read(path)?;
+    parse(&text, base).map_err(|list| in_file(path, list))
+}
+
+/// Of the file `path` the lightning node's part alone, however little else is in it yet:
+/// the node's wallet has the address that `[upstream] address` asks for.
+pub fn load_node(path: &Path) -> Result<Option<NodeConfig>, Problems> {
+    let (text, base) = read(path)?;
+    let file: Table =
+        toml::from_str(&text).map_err(|error| in_file(path, vec![not_toml(&text, &error)]))?;
+    let mut reader = Reader::new(file);
+    let pool = reader.section("pool", |section| pool::read(section, base));
+    let chain = reader.section("chain", |section| income::read_chain(section, base));
+    let node = reader.section("lightning", |section| {
+        income::read_node(section, &pool, base, chain.as_ref())
+    });
+    match reader.into_problems() {
+        list if list.is_empty() => Ok(node),
+        list => Err(in_file(path, list)),
+    }
+}
+
+fn in_file(path: &Path, list: Vec<Problem>) -> Problems {
+    Problems {
+        source: path.display().to_string(),
+        list,
+    }
+}
+
+/// The file's text, and where its relative paths start.
+fn read(path: &Path) -> Result<(String, &Path), Problems> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         let why = format!("cannot be read: {error}");
         let fix =
             "write one; a line [upstream] and a line address = \"bc1...\" are enough".to_owned();
-        Problems {
-            source: source.clone(),
-            list: vec![Problem {
-                key: String::new(),
-                value: None,
-                why,
-                fix,
-            }],
-        }
+        let problem = Problem {
+            key: String::new(),
+            value: None,
+            why,
+            fix,
+        };
+        in_file(path, vec![problem])
     })?;
-    parse(&text, path.parent().unwrap_or(Path::new(""))).map_err(|list| Problems { source, list })
+    Ok((text, path.parent().unwrap_or(Path::new(""))))
 }
 
 /// Reads the `text` of a config file in the directory `base`.

@@ -88,6 +88,11 @@ impl Reader {
         });
     }
 
+    /// The problems so far, where only a part of the config was asked for.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
     /// Reports what nobody asked for; all problems, or the effective config.
     pub(super) fn finish(mut self) -> Result<Vec<Effective>, Vec<Problem>> {
         for (section, key, value) in std::mem::take(&mut self.strangers) {

@@ -1,8 +1,6 @@
 //! What is seen while it runs.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Result;
 use ledger::{Epoch, MinerId, Tally};
@@ -17,8 +15,6 @@ const ROWS: usize = 20;
 
 /// A moment of the demonstration.
 pub(super) struct Now {
-    running: Duration,
-    left: Option<Duration>,
     epoch: Epoch,
     tallies: BTreeMap<MinerId, Tally>,
     sessions: Vec<SessionStatus>,
@@ -26,38 +22,16 @@ pub(super) struct Now {
     ocean_rejected: u64,
 }
 
-/// What this is, and how to look at it from outside.
-pub(super) fn introduction(world: &World, view: &View, data_dir: &Path) -> String {
-    let stratum = view
-        .stratum()
-        .first()
-        .map_or(String::new(), ToString::to_string);
-    format!(
-        "{} simulated Bitaxes -> axepool at {stratum} -> a simulated OCEAN at {}\n\
-         from another terminal: axepool status --data-dir {dir}   (or miners, epochs)",
-        world.devices.len(),
-        world.ocean.address(),
-        dir = data_dir.display(),
-    )
-}
-
 impl Now {
     /// Looks at everything once.
-    pub(super) fn look(
-        world: &World,
-        view: &View,
-        running: Duration,
-        left: Option<Duration>,
-    ) -> Result<Now> {
+    pub(super) fn look(world: &World, view: &View) -> Result<Now> {
         let epoch = view.ledger.open_epoch();
         Ok(Now {
-            running,
-            left,
             epoch,
             tallies: view.ledger.tallies(epoch.id)?,
-            sessions: view.sessions(world.devices.len()),
-            ocean_accepted: world.ocean.read_books(simnet::pool::Books::accepted),
-            ocean_rejected: world.ocean.read_books(simnet::pool::Books::rejected),
+            sessions: view.sessions(world.devices().len()),
+            ocean_accepted: world.ocean.pool().read_books(simnet::pool::Books::accepted),
+            ocean_rejected: world.ocean.pool().read_books(simnet::pool::Books::rejected),
         })
     }
 
@@ -65,10 +39,10 @@ impl Now {
     pub(super) fn line(&self) -> String {
         let rate: f64 = self.sessions.iter().map(|session| session.hashrate).sum();
         format!(
-            "{:>4} s: {} devices, about {}, {} shares, work {:.4}, upstream {} accepted {} rejected",
-            self.running.as_secs(),
+            "{} devices, about {}, epoch {}: {} shares, work {:.4}, upstream {} accepted {} rejected",
             self.sessions.len(),
             humane::hashrate(rate),
+            self.epoch.id,
             self.epoch.totals.shares,
             self.epoch.totals.work.hashes() as f64 / 4_294_967_296.0,
             self.ocean_accepted,
@@ -90,7 +64,7 @@ impl Now {
         ];
         let mut table = humane::table(&header, &[2, 3, 4, 5, 6, 7]);
         let whole = self.epoch.totals.work.hashes() as f64;
-        for device in world.devices.iter().take(ROWS) {
+        for device in world.devices().iter().take(ROWS) {
             let tally = self.tallies.get(&device.miner);
             let session = self
                 .sessions
@@ -110,21 +84,17 @@ impl Now {
                 humane::percent(work, whole),
             ]);
         }
-        let more = match world.devices.len().saturating_sub(ROWS) {
+        let more = match world.devices().len().saturating_sub(ROWS) {
             0 => String::new(),
             more => format!("and {more} more\n"),
         };
-        let left = self.left.map_or("until Ctrl-C".to_owned(), |left| {
-            format!("{} s left", left.as_secs())
-        });
         format!(
             "{table}\n{more}epoch {}: {} shares, each durable before it was answered; \
-             upstream: {} accepted, {} rejected; {} s, {left}",
+             upstream: {} accepted, {} rejected",
             self.epoch.id,
             humane::count(self.epoch.totals.shares),
             self.ocean_accepted,
             self.ocean_rejected,
-            self.running.as_secs(),
         )
     }
 }

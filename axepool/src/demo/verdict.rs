@@ -2,14 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use anyhow::Result;
-use ledger::{EpochId, EpochTotals, MinerId, Reader, Work};
+use ledger::{EpochTotals, MinerId, Reader, Work};
 use simnet::bitaxe::BitaxeStats;
 
+use super::act::until;
+use super::money::Money;
 use super::world::World;
-use crate::humane;
 use crate::pool::View;
+
+/// How long OCEAN's answers to the last shares may take to be booked.
+const SETTLED_WITHIN: Duration = Duration::from_secs(10);
 
 /// The work and the hashes of an honest device differ by luck alone; so many standard
 /// deviations are no luck (once in a thousand million).
@@ -19,8 +24,9 @@ const MOST_SIGMAS: f64 = 6.0;
 const SHARES_FOR_LUCK: u64 = 20;
 
 /// One device, by its own word and by the pool's.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Row {
+    pub(super) miner: MinerId,
     pub(super) worker: String,
     pub(super) npub: String,
     /// Hashes that the device computed.
@@ -29,8 +35,6 @@ pub(super) struct Row {
     pub(super) told_shares: u64,
     /// Their work, by the difficulties that it was told.
     pub(super) told_work: u128,
-    /// Shares of it that were rejected.
-    pub(super) rejected: u64,
     /// Its miner's shares in the ledger.
     pub(super) shares: u64,
     /// Its miner's work in the ledger.
@@ -40,7 +44,6 @@ pub(super) struct Row {
 /// What everybody says at the end.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Books {
-    pub(super) epoch: u64,
     pub(super) rows: Vec<Row>,
     /// The ledger's sums.
     pub(super) ours: EpochTotals,
@@ -52,110 +55,90 @@ pub(super) struct Books {
     pub(super) ocean_rejected: u64,
     /// The usernames that it saw.
     pub(super) ocean_usernames: Vec<String>,
+    /// The devices hashed all the time: what rests, or waits for a block, throws hashes
+    /// away.
+    pub(super) mined_freely: bool,
+    /// And the money.
+    pub(super) money: Money,
 }
 
 impl Books {
-    /// Collects them; the ledger's from the epoch `first` on.
+    /// Collects them.
     pub(super) fn collect(
         view: &View,
         world: &World,
         devices: Vec<BitaxeStats>,
-        first: EpochId,
+        money: Money,
     ) -> Result<Books> {
         let mut tallies: BTreeMap<MinerId, (u64, Work)> = BTreeMap::new();
-        for epoch in view
-            .ledger
-            .epochs(usize::MAX)?
-            .iter()
-            .filter(|epoch| epoch.id >= first)
-        {
+        for epoch in view.ledger.epochs(usize::MAX)? {
             for (miner, tally) in view.ledger.tallies(epoch.id)? {
                 let (shares, work) = tallies.entry(miner).or_default();
                 *shares += tally.shares;
                 *work = work.saturating_add(tally.work);
             }
         }
-        let rows = world.devices.iter().zip(devices).map(|(device, stats)| {
+        let rows = world.devices().iter().zip(devices).map(|(device, stats)| {
             let (shares, work) = tallies.get(&device.miner).copied().unwrap_or_default();
             Row {
+                miner: device.miner,
                 worker: device.worker.clone(),
                 npub: device.npub.clone(),
                 hashes: stats.hashes,
                 told_shares: stats.accepted,
                 told_work: stats.accepted_work,
-                rejected: stats.rejected(),
                 shares,
                 work,
             }
         });
         let rows = rows.collect();
-        let ours = sums(&view.ledger, first)?;
-        Ok(world.ocean.read_books(|ocean| Books {
-            epoch: first.get(),
+        let ours = sums(&view.ledger)?;
+        Ok(world.ocean.pool().read_books(|ocean| Books {
             rows,
             ours,
             ocean_accepted: ocean.accepted(),
             ocean_work: ocean.work(),
             ocean_rejected: ocean.rejected(),
             ocean_usernames: ocean.users.keys().cloned().collect(),
+            mined_freely: !world.is_seeded,
+            money,
         }))
     }
 }
 
-/// The ledger's sums from the epoch `first` on.
-pub(super) fn sums(ledger: &Reader, first: EpochId) -> Result<EpochTotals> {
+/// The ledger's sums over all epochs.
+fn sums(ledger: &Reader) -> Result<EpochTotals> {
     let mut sums = EpochTotals::default();
-    for epoch in ledger
-        .epochs(usize::MAX)?
-        .iter()
-        .filter(|epoch| epoch.id >= first)
-    {
+    for epoch in ledger.epochs(usize::MAX)? {
         let more = &epoch.totals;
         sums.work = sums.work.saturating_add(more.work);
         sums.shares += more.shares;
-        sums.miners = sums.miners.max(more.miners);
         sums.upstream_found += more.upstream_found;
         sums.upstream_accepted += more.upstream_accepted;
         sums.upstream_accepted_work = sums
             .upstream_accepted_work
             .saturating_add(more.upstream_accepted_work);
         sums.upstream_refused += more.upstream_refused;
-        sums.upstream_refused_work = sums
-            .upstream_refused_work
-            .saturating_add(more.upstream_refused_work);
-        sums.blocks += more.blocks;
     }
     Ok(sums)
 }
 
-/// The epoch's table: part of the work next to part of the hashes.
-pub(super) fn table(books: &Books) -> String {
-    let header = [
-        "device",
-        "miner",
-        "hashes computed",
-        "part of hashes",
-        "part of work",
-        "work credited",
-        "shares",
-        "rejected",
-    ];
-    let mut table = humane::table(&header, &[2, 3, 4, 5, 6, 7]);
-    let all_hashes: f64 = books.rows.iter().map(|row| row.hashes as f64).sum();
-    let all_work = books.ours.work.hashes() as f64;
-    for row in &books.rows {
-        table.add_row([
-            row.worker.clone(),
-            humane::short_key(&row.npub),
-            humane::count(row.hashes),
-            humane::percent(row.hashes as f64, all_hashes),
-            humane::percent(row.work.hashes() as f64, all_work),
-            humane::count(u64::try_from(row.work.hashes()).unwrap_or(u64::MAX)),
-            humane::count(row.shares),
-            humane::count(row.rejected),
-        ]);
+/// Waits until the simulated OCEAN's answers are booked; if they are not in time, the
+/// comparison tells.
+pub(super) async fn upstream_is_booked(view: &View, world: &World) -> Result<()> {
+    let booked = until(async || {
+        let ours = sums(&view.ledger)?;
+        let theirs = world
+            .ocean
+            .pool()
+            .read_books(|books| books.accepted() + books.rejected());
+        let answered = ours.upstream_accepted + ours.upstream_refused;
+        Ok((answered == theirs && answered == ours.upstream_found).then_some(()))
+    });
+    match tokio::time::timeout(SETTLED_WITHIN, booked).await {
+        Ok(looked) => looked,
+        Err(_late) => Ok(()),
     }
-    format!("\nepoch {}, closed\n{table}", books.epoch)
 }
 
 /// One comparison.
@@ -231,8 +214,76 @@ pub(super) fn checks(books: &Books) -> Vec<Check> {
         said: books.ocean_usernames.join(", "),
         agrees: books.ocean_usernames.len() == 1,
     });
-    checks.push(luck(&books.rows));
+    if books.mined_freely {
+        checks.push(luck(&books.rows));
+    }
+    money(&books.money, books.ocean_work, &mut checks);
     checks
+}
+
+/// What arrived, where it is, and whether an auditor comes to the same.
+fn money(money: &Money, ocean_work: u128, checks: &mut Vec<Check>) {
+    let mut check = |what: &str, said: String, agrees: bool| {
+        checks.push(Check {
+            what: what.to_owned(),
+            said,
+            agrees,
+        });
+    };
+    let ours = &money.ours;
+    let paid = money.oceans.paid_msat();
+    check(
+        "msat received",
+        format!("the ledger {}, OCEAN paid {paid}", ours.received),
+        ours.received == u128::from(paid),
+    );
+    check(
+        "every msat is somewhere",
+        format!(
+            "{} = {} fee + {} to quotes + {} carry + {} suspense",
+            ours.received, ours.fee, ours.paid, ours.carry, ours.suspense
+        ),
+        ours.balance(),
+    );
+    let quotes: u128 = money
+        .miners
+        .values()
+        .map(|account| u128::from(account.paid.get()) * 1000)
+        .sum();
+    check(
+        "msat to quotes",
+        format!("the ledger {}, the miners' accounts {quotes}", ours.paid),
+        ours.paid == quotes,
+    );
+    check(
+        "OCEAN's work of ours",
+        format!("its stratum {ocean_work}, its books {}", money.oceans.work),
+        ocean_work == money.oceans.work,
+    );
+    check(
+        "OCEAN's own books",
+        "rewards = fees + others + owed + paid".to_owned(),
+        money.ocean_is_balanced,
+    );
+    check(
+        "audits",
+        match money.differences.first() {
+            None => format!(
+                "{} payouts split again from their files: equal",
+                money.audited
+            ),
+            Some(difference) => difference.clone(),
+        },
+        money.differences.is_empty(),
+    );
+    check(
+        "sat in the owners' wallets",
+        format!(
+            "{}, fetched less spent {}",
+            money.wallets_sat, money.wallets_expected_sat
+        ),
+        money.wallets_sat == money.wallets_expected_sat,
+    );
 }
 
 /// Whether each device's work fits the hashes that it computed.
@@ -283,19 +334,40 @@ pub(super) fn render(checks: &[Check]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ledger::settle::{MinerAccount, Totals};
+    use ledger::{Msat, Sat};
+    use simnet::ocean::{Account, Paid, Via};
+
     use super::*;
 
     /// Two devices, 400 shares of 1000 hashes each, all as it should be.
     fn good() -> Books {
         let row = |worker: &str| Row {
+            miner: "02".repeat(33).parse().expect("a key"),
             worker: worker.to_owned(),
             npub: "npub1".to_owned(),
             hashes: 401_000,
             told_shares: 400,
             told_work: 400_000,
-            rejected: 0,
             shares: 400,
             work: Work::from_hashes(400_000),
+        };
+        let account = MinerAccount {
+            allocated: Msat::new(10_400),
+            paid: Sat::new(10),
+            carry: Msat::new(400),
+        };
+        let oceans = Account {
+            work: 800_000,
+            payments: vec![Paid {
+                at_ms: 1,
+                msat: 10_500,
+                via: Via::Lightning {
+                    hash: [1; 32],
+                    found_height: 1,
+                },
+            }],
+            ..Account::default()
         };
         let ours = EpochTotals {
             work: Work::from_hashes(800_000),
@@ -305,14 +377,29 @@ mod tests {
             upstream_found: 40,
             ..EpochTotals::default()
         };
+        let money = Money {
+            ours: Totals {
+                received: 10_500,
+                fee: 100,
+                paid: 10_000,
+                carry: 400,
+                ..Totals::default()
+            },
+            miners: [("02".repeat(33).parse().expect("a key"), account)].into(),
+            oceans,
+            ocean_is_balanced: true,
+            audited: 1,
+            ..Money::default()
+        };
         Books {
-            epoch: 1,
             rows: vec![row("a"), row("b")],
             ours,
             ocean_accepted: 40,
             ocean_work: 800_000,
             ocean_rejected: 0,
             ocean_usernames: vec!["address.axepool".to_owned()],
+            mined_freely: true,
+            money,
         }
     }
 
@@ -350,11 +437,35 @@ mod tests {
             &["work of a"],
         );
         differs(|books| books.ocean_accepted += 1, &["upstream accepted"]);
-        differs(|books| books.ocean_work += 1, &["upstream accepted work"]);
+        differs(
+            |books| books.ocean_work += 1,
+            &["upstream accepted work", "OCEAN's work of ours"],
+        );
         differs(|books| books.ocean_rejected += 1, &["upstream rejected"]);
         differs(
             |books| books.ocean_usernames.push("npub1x.worker".to_owned()),
             &["one username upstream"],
+        );
+        differs(
+            |books| books.money.oceans.payments[0].msat -= 1,
+            &["msat received"],
+        );
+        differs(
+            |books| books.money.ours.carry += 1,
+            &["every msat is somewhere"],
+        );
+        differs(|books| books.money.miners.clear(), &["msat to quotes"]);
+        differs(
+            |books| books.money.ocean_is_balanced = false,
+            &["OCEAN's own books"],
+        );
+        differs(
+            |books| books.money.differences.push("file 1".to_owned()),
+            &["audits"],
+        );
+        differs(
+            |books| books.money.wallets_sat = 1,
+            &["sat in the owners' wallets"],
         );
         // 400 shares: one standard deviation is 20,000 hashes.
         differs(|books| books.rows[0].hashes = 500_000, &[]);

@@ -1,53 +1,65 @@
-//! What the demonstration's pool stands in: a simulated OCEAN and simulated Bitaxes,
-//! on threads of their own.
+//! What the demonstration's pool stands in: a simulated OCEAN with its chain and simulated
+//! Bitaxes, on threads of their own.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ledger::MinerId;
 use simnet::bitaxe::{BitaxeStats, PoolAddress, SimBitaxe, SimBitaxeOptions};
 use simnet::keys::SimKey;
-use simnet::pool::{SimPool, SimPoolHandle, SimPoolOptions};
+use simnet::ocean::{Ocean, OceanLightning, OceanOptions};
 use tokio::runtime::{Builder, Runtime};
 
-use super::Options;
+use super::{Options, setup};
 
-/// Whom the simulated OCEAN would pay: a regtest address, of BIP173's example key.
-pub(super) const ADDRESS: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
-
-/// What each device is steered to: often, so that 45 seconds tell something.
+/// What each device is steered to: often, so that some seconds tell something.
 pub(super) const SHARES_PER_MINUTE: u32 = 600;
 
-/// How much harder the upstream's shares are than a device's first ones: so many
-/// devices of the mean hashrate would find one upstream-grade share in a tenth of a
-/// second.
+/// How much harder the upstream's shares are than a device's first ones, where all mine
+/// freely. With a seed they are alike, which keeps every difficulty where it is.
 const UPSTREAM_FACTOR: f64 = 20.0;
+
+/// How many upstream-grade shares a block takes: what a share is worth follows from it
+/// (50 bitcoins a block, of which most go to miners that are not simulated).
+const SHARES_PER_BLOCK: (f64, f64) = (250_000.0, 1_000_000.0);
+
+/// How many blocks after its own OCEAN pays.
+pub(super) const PAYOUT_DEPTH: u32 = 3;
+
+/// What the smallest device mines in an epoch with a seed; device `n` mines `n` times
+/// as many shares.
+const SHARES_AN_EPOCH: u64 = 8;
 
 /// A simulated device and whose it is.
 #[derive(Debug)]
 pub(super) struct Device {
     pub(super) miner: MinerId,
+    pub(super) key: SimKey,
     pub(super) npub: String,
     pub(super) worker: String,
     /// Hashes a second.
     pub(super) hashrate: f64,
+    /// Shares an epoch with a seed.
+    pub(super) quota: u64,
     pub(super) bitaxe: Option<SimBitaxe>,
 }
 
 /// All that is simulated.
-#[derive(Debug)]
 pub(super) struct World {
     // Before the runtime: handles are dropped before what they run on.
-    pub(super) devices: Vec<Device>,
-    pub(super) ocean: SimPoolHandle,
+    pub(super) devices: std::sync::OnceLock<Vec<Device>>,
+    pub(super) ocean: Ocean,
     pub(super) start_difficulty: f64,
+    pub(super) min_difficulty: f64,
+    pub(super) is_seeded: bool,
     runtime: Runtime,
 }
 
 impl World {
-    /// Starts the simulated OCEAN; the devices are still off.
-    pub(super) fn start(options: &Options) -> Result<World> {
+    /// Starts the simulated OCEAN; there are no devices yet.
+    pub(super) fn start(options: &Options, dir: &Path) -> Result<World> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("simulated")
@@ -56,51 +68,100 @@ impl World {
         let runtime = runtime.context("the simulation's threads cannot be started")?;
         let mean = options.hashrate as f64 / f64::from(options.miners);
         let start_difficulty = mean * 60.0 / f64::from(SHARES_PER_MINUTE) / 4_294_967_296.0;
-        let ocean = SimPoolOptions {
-            difficulty: start_difficulty * UPSTREAM_FACTOR,
-            job_interval: Some(Duration::from_secs(10)),
-            ..SimPoolOptions::default()
+        let is_seeded = options.seed.is_some();
+        let (difficulty, shares, min_difficulty) = if is_seeded {
+            (start_difficulty, SHARES_PER_BLOCK.1, start_difficulty)
+        } else {
+            (start_difficulty * UPSTREAM_FACTOR, SHARES_PER_BLOCK.0, 1e-9)
         };
+        let mut ocean = OceanOptions::default().with_difficulty(difficulty, shares);
+        ocean.pool.job_interval = Some(Duration::from_secs(10));
+        ocean.payout_depth = PAYOUT_DEPTH;
+        ocean.lightning = Some(OceanLightning::new(
+            dir.join("ocean"),
+            setup::free_address()?,
+        ));
         let ocean = runtime
-            .block_on(SimPool::start(ocean))
+            .block_on(Ocean::start(ocean))
             .context("the simulated OCEAN did not start")?;
-        let devices = (1..=options.miners)
-            .map(|number| device(options, number))
-            .collect::<Result<_>>()?;
         Ok(World {
-            devices,
+            devices: std::sync::OnceLock::new(),
             ocean,
             start_difficulty,
+            min_difficulty,
+            is_seeded,
             runtime,
         })
     }
 
-    /// Points the devices at `target` and switches them on.
-    pub(super) fn switch_on(mut self, target: SocketAddr, options: &Options) -> World {
+    /// Makes the devices, points them at `target` and switches them on.
+    pub(super) fn switch_on(&self, target: SocketAddr, options: &Options) -> Result<()> {
         let _inside = self.runtime.enter();
-        for (index, device) in self.devices.iter_mut().enumerate() {
+        let mut devices = Vec::new();
+        for number in 1..=options.miners {
+            let mut device = device(options, number)?;
             let username = format!("{}.{}", device.npub, device.worker);
             let pool = PoolAddress::new(target.to_string(), username);
             let mut setup = SimBitaxeOptions::new(pool, device.hashrate);
-            setup.seed = options
-                .seed
+            let seed = options.seed.unwrap_or(1);
+            setup.seed = seed
                 .wrapping_mul(1_000_003)
-                .wrapping_add(index as u64);
+                .wrapping_add(u64::from(number) - 1);
             setup.share_log = 0;
+            setup.stop_after_shares = self.is_seeded.then_some(0);
             device.bitaxe = Some(SimBitaxe::start(setup));
+            devices.push(device);
         }
-        self
+        self.devices
+            .set(devices)
+            .map_err(|_| anyhow::anyhow!("the devices are on already"))
+    }
+
+    /// The devices, once they are on.
+    pub(super) fn devices(&self) -> &[Device] {
+        self.devices.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// With a seed: every device mines its shares of one epoch and rests.
+    pub(super) async fn mine_quotas(&self, patience: Duration) -> Result<()> {
+        for device in self.devices() {
+            if let Some(bitaxe) = &device.bitaxe {
+                bitaxe.allow_shares(device.quota);
+            }
+        }
+        for device in self.devices() {
+            if let Some(bitaxe) = &device.bitaxe {
+                bitaxe.wait_until_done(patience).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// OCEAN finds a block by one of the devices; its height.
+    pub(super) async fn find_block(&self, patience: Duration) -> Result<u32> {
+        let finding = self.ocean.find_block(patience);
+        let found = if self.is_seeded {
+            // One share more, by the same device each time: the block.
+            let first = self.devices().first();
+            let allowing = async {
+                if let Some(bitaxe) = first.and_then(|device| device.bitaxe.as_ref()) {
+                    bitaxe.allow_block();
+                }
+            };
+            tokio::join!(finding, allowing).0
+        } else {
+            finding.await
+        };
+        Ok(found.context("no device found a block")?.height)
     }
 
     /// Stops the hashing and waits until every share is answered.
     pub(super) async fn drain(&self, timeout: Duration) -> Result<Vec<BitaxeStats>> {
-        let devices = self
-            .devices
-            .iter()
-            .filter_map(|device| device.bitaxe.as_ref());
+        let devices = self.devices().iter();
+        let devices = devices.filter_map(|device| device.bitaxe.as_ref());
         // All at once first, so that each one's wait begins now.
         devices.clone().for_each(|bitaxe| bitaxe.set_hashrate(0.0));
-        let mut stats = Vec::with_capacity(self.devices.len());
+        let mut stats = Vec::with_capacity(self.devices().len());
         for bitaxe in devices {
             stats.push(
                 bitaxe
@@ -111,17 +172,33 @@ impl World {
         }
         Ok(stats)
     }
+
+    /// Ends it all.
+    pub(super) fn stop(self) -> Result<()> {
+        let World {
+            devices,
+            ocean,
+            runtime,
+            ..
+        } = self;
+        drop(devices);
+        let stopped = runtime.block_on(ocean.stop());
+        runtime.shutdown_background();
+        stopped
+    }
 }
 
 /// Device `number` of n has `number` parts of the hashrate: each one differs.
 fn device(options: &Options, number: u16) -> Result<Device> {
-    let key = SimKey::derive(options.seed, u64::from(number));
+    let key = SimKey::derive(options.seed.unwrap_or(1), u64::from(number));
     let parts = f64::from(options.miners) * (f64::from(options.miners) + 1.0) / 2.0;
     Ok(Device {
         miner: key.npub.parse().context("a simulated key is none")?,
-        npub: key.npub,
+        npub: key.npub.clone(),
+        key,
         worker: format!("bitaxe-{number}"),
         hashrate: options.hashrate as f64 * f64::from(number) / parts,
+        quota: u64::from(number) * SHARES_AN_EPOCH,
         bitaxe: None,
     })
 }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{MintState, MintStatus};
 use crate::config::{Config, PublicUrl};
 use crate::mint_url::{self, Record};
+use crate::pool::paying::Melter;
 use crate::web::Routes;
 use crate::{clock, data_dir};
 
@@ -48,6 +49,8 @@ struct Looked {
 pub(crate) struct Minting {
     /// `None`: switched off.
     config: Option<MintConfig>,
+    /// Who pays for burnt ecash; `None` without a node.
+    melter: Option<Melter>,
     data_dir: PathBuf,
     public_url: PublicUrl,
     ledger: Ledger,
@@ -92,14 +95,13 @@ impl Minting {
         config: &Config,
         public_url: PublicUrl,
         ledger: Ledger,
+        melter: Option<Melter>,
         registry: &Registry,
     ) -> Result<Arc<Self>> {
         let settings = &config.mint;
-        if settings.enabled && config.http.public_url.is_none() {
-            tracing::warn!(
-                url = %public_url,
-                "http.public_url is not set: tokens will name this URL, which wallets on other devices cannot reach"
-            );
+        let no_tokens = config.http.no_tokens(config.network);
+        if settings.enabled && no_tokens.is_some() {
+            tracing::warn!("http.public_url is not set: no tokens are made, owners can only sweep");
         }
         let mint = settings.enabled.then(|| {
             let incarnation = ledger.reader().incarnation();
@@ -110,10 +112,12 @@ impl Minting {
             mint.description.clone_from(&settings.description);
             mint.motd.clone_from(&settings.motd);
             mint.max_requests = settings.max_requests;
+            mint.no_tokens = no_tokens.map(str::to_owned);
             mint
         });
         Ok(Arc::new(Minting {
             config: mint,
+            melter,
             data_dir: config.data_dir.clone(),
             public_url,
             ledger,
@@ -157,8 +161,8 @@ impl Minting {
     }
 
     async fn try_open(&self, config: &MintConfig, routes: &Routes) -> Result<Mint> {
-        // Melts need a lightning node, which is not part of the pool yet.
-        let mint = Mint::open_with(config.clone(), None, &self.metrics.mint).await?;
+        let lightning = self.melter.as_ref().map(|(pays, _)| Arc::clone(pays));
+        let mint = Mint::open_with(config.clone(), lightning, &self.metrics.mint).await?;
         let router = mint.router().await?;
         if let Some(record) = mint_url::read(&self.data_dir).context("the record of public_url")?
             && let Some(warning) = mint_url::changed(&record, self.public_url.as_str())
@@ -181,6 +185,10 @@ impl Minting {
     async fn serve(&self, mint: Mint, cancel: CancellationToken) {
         let outbox = Arc::new(LedgerOutbox::new(self.ledger.clone()));
         let worker = mint.spawn_worker(outbox, cancel.clone());
+        let settler = self.melter.as_ref().map(|(_, decided)| {
+            // Payments that the last process left open find their end with it too.
+            mint.spawn_melt_settler(decided.clone(), cancel.clone())
+        });
         let watching = async {
             let mut interval = tokio::time::interval(LOOK_INTERVAL);
             loop {
@@ -206,6 +214,11 @@ impl Minting {
         cancel.run_until_cancelled(watching).await;
         if let Err(error) = worker.await {
             tracing::error!(%error, "the mint's worker ended badly");
+        }
+        if let Some(settler) = settler
+            && let Err(error) = settler.await
+        {
+            tracing::error!(%error, "what settles melts ended badly");
         }
         if let Err(error) = mint.close().await {
             tracing::warn!(%error, "the mint did not close well; what it answered is durable");
@@ -288,6 +301,16 @@ impl Minting {
         self.known()
             .looked
             .map(|looked| (looked.at_ms, looked.liabilities))
+    }
+
+    /// Pauses melts for the reason `Some(why)`, or lets them go on, once the mint is open.
+    pub(super) async fn pause_melts(&self, why: Option<String>) {
+        let mint = self.known().mint.clone();
+        if let Some(mint) = mint
+            && let Err(error) = mint.pause_melts(why).await
+        {
+            tracing::warn!(%error, "whether melts are paused cannot be kept; tried again");
+        }
     }
 
     /// The parked rows; with `retry` they are tried first, and so many were done.

@@ -2,6 +2,7 @@
 //! stops everything within ten seconds.
 
 mod facts;
+mod melts;
 mod minting;
 mod parts;
 mod paying;
@@ -74,14 +75,14 @@ impl Pool {
         let bound = side.block_on(parts::bind(&config))?;
         let metrics_addresses = parts::addresses(&bound.metrics)?;
         let http_addresses = parts::addresses(&bound.http)?;
+        let (paying, paying_tasks) = Paying::prepare(&config, ledger.clone(), &registry)?;
         let minting = Minting::new(
             &config,
             config.http.public_url_at(&http_addresses),
             ledger.clone(),
+            paying.melter(),
             &registry,
         )?;
-
-        let (paying, paying_tasks) = Paying::prepare(&config, ledger.clone(), &registry)?;
 
         let proxy = mining
             .block_on(Proxy::start(

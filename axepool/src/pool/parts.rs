@@ -15,8 +15,8 @@ use tokio_util::task::TaskTracker;
 use super::View;
 use crate::admin::{self, AdminSocket};
 use crate::config::Config;
-use crate::web::{self, Routes, Server};
-use crate::{clock, data_dir, http};
+use crate::web::{self, Api, Routes, Server};
+use crate::{clock, data_dir, http, logs};
 
 /// The metrics' registry, with the process's own numbers in it.
 pub(super) fn registry() -> Result<Registry> {
@@ -25,6 +25,9 @@ pub(super) fn registry() -> Result<Registry> {
     registry
         .register(Box::new(process))
         .context("the process's metrics cannot be registered")?;
+    registry
+        .register(Box::new(logs::dropped()))
+        .context("the log's metric cannot be registered")?;
     Ok(registry)
 }
 
@@ -82,7 +85,8 @@ pub(super) fn serve_public(
     listeners: Vec<TcpListener>,
     (cancel, tasks): (&CancellationToken, &TaskTracker),
 ) -> Result<()> {
-    let routes = Routes::new(Arc::clone(view));
+    let api = Api::new(config, &view.ledger);
+    let routes = Routes::new(Arc::clone(view), api.router());
     let server = Server::new(&config.http, routes.clone(), registry)?;
     let handle = side.handle();
     for listener in listeners {

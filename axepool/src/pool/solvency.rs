@@ -44,12 +44,15 @@ pub(super) struct Assets {
     pub(super) on_chain: Sat,
     /// On the way from closed channels.
     pub(super) closing: Sat,
+    /// Channels with money of ours: of each the node shows whole satoshis, though the
+    /// part of one that is beyond them is ours, too.
+    pub(super) rounded: u64,
 }
 
 /// Whether ecash can be turned into lightning payments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Melts {
-    /// There is no node.
+    /// There is no node, or nothing was looked at yet.
     Off,
     /// They can.
     On,
@@ -58,6 +61,18 @@ pub(super) enum Melts {
         /// By so much.
         missing: Msat,
     },
+}
+
+impl Melts {
+    /// What their holders are told while they are paused.
+    pub(super) fn why_not(&self) -> Option<String> {
+        match self {
+            Melts::Off | Melts::On => None,
+            Melts::Paused { .. } => {
+                Some("the pool owes more than it has, and its operator is told".to_owned())
+            }
+        }
+    }
 }
 
 impl Owed {
@@ -117,8 +132,9 @@ impl Owed {
 
 impl Assets {
     /// From what the node has.
-    pub(super) fn new(balances: &Balances) -> Assets {
+    pub(super) fn new(balances: &Balances, channels: usize) -> Assets {
         Assets {
+            rounded: u64::try_from(channels).unwrap_or(u64::MAX),
             channels: balances.channels,
             on_chain: Sat::new(
                 balances
@@ -138,6 +154,12 @@ impl Assets {
         sats.sum::<u128>().saturating_mul(u128::from(MSAT_PER_SAT))
     }
 
+    /// The same with what rounding hides: just below a satoshi for each channel.
+    fn at_most(&self) -> u128 {
+        let hidden = u128::from(self.rounded) * u128::from(MSAT_PER_SAT - 1);
+        self.total().saturating_add(hidden)
+    }
+
     /// For `/api/solvency`.
     pub(super) fn to_json(self) -> Value {
         json!({
@@ -154,7 +176,7 @@ pub(super) fn melts(owed: &Owed, assets: Option<&Assets>, before: Melts) -> Melt
     let (Some(owed), Some(assets)) = (owed.total(), assets) else {
         return before;
     };
-    match owed.checked_sub(assets.total()) {
+    match owed.checked_sub(assets.at_most()) {
         None | Some(0) => Melts::On,
         Some(missing) => Melts::Paused {
             missing: Msat::new(u64::try_from(missing).unwrap_or(u64::MAX)),
@@ -203,6 +225,13 @@ mod tests {
         case(owed(10, 1), Some(assets(10)), Melts::On, paused(1));
         case(owed(11, 0), Some(assets(10)), Melts::On, paused(1000));
         case(owed(10, 0), Some(assets(10)), paused(7), Melts::On);
+        // What a channel has beyond whole satoshis is not shown, and no breach.
+        let rounded = Assets {
+            rounded: 1,
+            ..assets(10)
+        };
+        case(owed(10, 999), Some(rounded), Melts::On, Melts::On);
+        case(owed(11, 0), Some(rounded), Melts::On, paused(1));
         // What is not known changes nothing.
         case(owed(11, 0), None, Melts::On, Melts::On);
         let unknown = Owed::default();

@@ -12,9 +12,11 @@ use tokio::sync::watch;
 
 use super::minting::Minting;
 use super::paying::Paying;
-use crate::admin::{Answers, LedgerStatus, Reply, Request, Status, UpstreamStatus};
+use crate::admin::{
+    Answers, LedgerStatus, NodeReply, NodeRequest, Reply, Request, Status, UpstreamStatus,
+};
 use crate::config::Config;
-use crate::{books, clock, http};
+use crate::{books, clock, http, money};
 
 /// Why nothing is served while it ends.
 const STOPPING: &str = "it is stopping";
@@ -29,6 +31,7 @@ pub(crate) struct View {
     http: Vec<SocketAddr>,
     pub(super) minting: Arc<Minting>,
     pub(super) paying: Arc<Paying>,
+    money: money::Desk,
     pub(crate) ledger: Ledger,
     ledger_health: watch::Receiver<LedgerHealth>,
     /// The pool alone owns it, so that it can be stopped whoever looks.
@@ -55,6 +58,7 @@ impl View {
             http,
             minting,
             paying,
+            money: money::Desk::new(ledger.clone(), config.network),
             ledger_health: ledger.health(),
             ledger,
             proxy: Arc::downgrade(proxy),
@@ -67,6 +71,21 @@ impl View {
     /// Where miners connect, as bound.
     pub(crate) fn stratum(&self) -> &[SocketAddr] {
         &self.stratum
+    }
+
+    /// Where the pages and the mint are, as bound.
+    pub(crate) fn http(&self) -> &[SocketAddr] {
+        &self.http
+    }
+
+    /// The payout address, as OCEAN knows it.
+    pub(crate) fn payout_address(&self) -> String {
+        self.paying.address().to_string()
+    }
+
+    /// Asks the lightning node.
+    pub(crate) async fn node(&self, request: NodeRequest) -> anyhow::Result<NodeReply> {
+        self.paying.node_answer(request).await
     }
 
     /// The authorized sessions, at most `most`.
@@ -212,6 +231,14 @@ impl Answers for View {
                     why: format!("{error:#}"),
                 },
             },
+            Request::Money(request) => {
+                match self.money.answer(self.paying.lightning(), request).await {
+                    Ok(answer) => Reply::Money(answer),
+                    Err(error) => Reply::Error {
+                        why: format!("{error:#}"),
+                    },
+                }
+            }
             other => books::answer(&self.ledger, other).await,
         }
     }

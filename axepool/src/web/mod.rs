@@ -3,11 +3,13 @@
 //! What strangers can take of it is bounded: connections, the time of a request's head,
 //! requests per address. It is served whether or not the mint is open.
 
+mod api;
 mod client;
 mod rate;
 mod routes;
 mod serve;
 mod stream;
 
+pub(crate) use api::Api;
 pub(crate) use routes::{Facts, Routes};
 pub(crate) use serve::{Server, bind};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -25,16 +25,16 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
-    /// The pool's own routes, without a mint.
-    pub(crate) fn new(facts: Arc<impl Facts>) -> Self {
+    /// The pool's own routes and those of its books, without a mint.
+    pub(crate) fn new(facts: Arc<impl Facts>, api: Router) -> Self {
         let own = Router::new()
             .route("/", get(index))
             .route("/api/solvency", get(solvency))
-            .with_state(facts);
-        let closed = own
-            .clone()
-            .route("/v1/{*rest}", axum::routing::any(closed))
-            .route("/api/miners/{*rest}", axum::routing::any(closed));
+            .with_state(facts)
+            .merge(api);
+        // What the mint will answer below our own paths: a wildcard there would be in
+        // the way of the routes that are ours.
+        let closed = own.clone().fallback(closed);
         Routes {
             own,
             current: Arc::new(RwLock::new(closed)),
@@ -64,7 +64,11 @@ async fn solvency<F: Facts>(State(facts): State<Arc<F>>) -> Response {
 }
 
 /// Wallets ask again; nothing is lost by it.
-async fn closed() -> Response {
+async fn closed(uri: Uri) -> Response {
+    let is_the_mints = ["/v1/", "/api/miners/"];
+    if !is_the_mints.iter().any(|path| uri.path().starts_with(path)) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
     let detail = "the mint is not open now: your work is counted all the same; try again later";
     let mut response = for_anybody((
         StatusCode::SERVICE_UNAVAILABLE,
@@ -77,7 +81,7 @@ async fn closed() -> Response {
 }
 
 /// Pages of any origin may read it: it is public, and there are no cookies.
-fn for_anybody(answer: impl IntoResponse) -> Response {
+pub(super) fn for_anybody(answer: impl IntoResponse) -> Response {
     let mut response = answer.into_response();
     response.headers_mut().insert(
         header::ACCESS_CONTROL_ALLOW_ORIGIN,

@@ -15,6 +15,9 @@ use super::super::solvency::{Assets, Melts, Owed, melts};
 use super::{LOOK_INTERVAL, Paying, Watching};
 use crate::clock;
 
+/// So many looks in a row must find more owed than there is.
+const BREACHES: u32 = 3;
+
 /// What one look found.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Looked {
@@ -22,6 +25,16 @@ pub(super) struct Looked {
     owed: Owed,
     /// `None` while the node is not up.
     assets: Option<Assets>,
+}
+
+fn tell(melts: &Melts) {
+    match melts {
+        Melts::Paused { missing } => {
+            tracing::error!(missing_msat = %missing, "more is owed than there is: ecash is not melted until that is mended");
+        }
+        Melts::On => tracing::info!("what is owed is covered: ecash is melted"),
+        Melts::Off => {}
+    }
 }
 
 impl Looked {
@@ -61,28 +74,44 @@ impl Paying {
             Some(node) => node.lightning.view().await.ok(),
             None => None,
         };
-        let assets = view.as_ref().map(|view| Assets::new(&view.balances));
-        let mut known = self.known();
-        let before = std::mem::replace(&mut known.melts, Melts::Off);
-        known.melts = match self.node {
+        let assets = view
+            .as_ref()
+            .map(|view| Assets::new(&view.balances, view.channels.len()));
+        let before = self.melts();
+        let melts = match self.node {
             None => Melts::Off,
-            Some(_) => melts(&owed, assets.as_ref(), before.clone()),
+            Some(_) => self.believe(&before, melts(&owed, assets.as_ref(), before.clone())),
         };
-        if known.melts != before {
-            match &known.melts {
-                Melts::Paused { missing } => {
-                    tracing::error!(missing_msat = %missing, "more is owed than there is: ecash is not melted until that is mended");
-                }
-                Melts::On => tracing::info!("what is owed is covered: ecash is melted"),
-                Melts::Off => {}
-            }
+        if melts != before {
+            tell(&melts);
         }
+        if let Melts::Paused { .. } | Melts::On = melts {
+            minting.pause_melts(melts.why_not()).await;
+        }
+        self.measure(&owed, assets.as_ref(), view.as_ref(), &melts);
+        let mut known = self.known();
+        known.melts = melts;
         known.looked = Some(Looked {
             at_ms: clock::now_ms(),
             owed,
             assets,
         });
-        self.measure(&owed, assets.as_ref(), view.as_ref(), &known.melts);
+    }
+
+    /// The parts were looked at one after the other, and a payment between two of them
+    /// is missing on one side only: a breach counts when it lasts.
+    fn believe(&self, before: &Melts, now: Melts) -> Melts {
+        let mut known = self.known();
+        let is_new = matches!(now, Melts::Paused { .. }) && !matches!(before, Melts::Paused { .. });
+        known.breaches = if is_new {
+            known.breaches.saturating_add(1)
+        } else {
+            0
+        };
+        if is_new && known.breaches < BREACHES {
+            return before.clone();
+        }
+        now
     }
 
     fn measure(

@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use bitcoin::Address;
 use ledger::Ledger;
 use payout::chain::ChainClient;
 use payout::node::{NodeTask, Spawned};
 use payout::ocean::{OCEAN_TAG, OceanApi, OceanWatch, SourceHealth};
 use payout::offer::{OfferBook, OfferDesk};
-use payout::{Booking, Intake, Lightning, Parts, Settings};
+use payout::{Booking, Intake, Lightning, Parts, Payer, Settings};
 use prometheus::Registry;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -31,12 +32,16 @@ use books::LedgerBooks;
 use look::Looked;
 use metrics::Metrics;
 
+/// Pays for burnt ecash, and tells when a payment is decided.
+pub(super) type Melter = (Arc<dyn mint::Lightning>, watch::Receiver<u64>);
+
 /// How often node and books are looked at for status, metrics and solvency.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The money's way in, whether or not all of it is there.
 pub(crate) struct Paying {
     ledger: Ledger,
+    address: Address,
     node: Option<Node>,
     /// Why there is no node although the config names one.
     node_broken: Option<String>,
@@ -48,6 +53,8 @@ pub(crate) struct Paying {
 /// The node, up or not.
 struct Node {
     lightning: Lightning,
+    /// Tells that an outgoing payment is decided.
+    outgoing: watch::Receiver<u64>,
     desk: OfferDesk,
     settings: Settings,
 }
@@ -66,6 +73,8 @@ enum Watching {
 struct Known {
     looked: Option<Looked>,
     melts: Melts,
+    /// Looks in a row that found more owed than there is, while melts went on.
+    breaches: u32,
 }
 
 /// What is to be run.
@@ -115,12 +124,14 @@ impl Paying {
         let melts = Melts::Off;
         let paying = Paying {
             ledger,
+            address: config.income.address.clone(),
             node,
             node_broken,
             watch,
             known: Mutex::new(Known {
                 looked: None,
                 melts,
+                breaches: 0,
             }),
             metrics: Metrics::register(registry).context("the payouts' metrics")?,
         };
@@ -154,6 +165,20 @@ impl Paying {
         }
         let looking = Arc::clone(self).keep_looking(Arc::clone(minting), cancel.clone());
         tracker.spawn_on(looking, handle);
+    }
+
+    /// Who pays for burnt ecash, and its word that a payment is decided; `None` when the
+    /// pool has no node.
+    pub(super) fn melter(&self) -> Option<Melter> {
+        let node = self.node.as_ref()?;
+        let payer = Payer::new(node.lightning.clone(), node.settings.melt_fees);
+        let pays = Arc::new(super::melts::Melts::new(payer));
+        Some((pays, node.outgoing.clone()))
+    }
+
+    /// The payout address.
+    pub(super) fn address(&self) -> &Address {
+        &self.address
     }
 
     /// Talks to the node; `None` when the pool has none.
@@ -221,7 +246,10 @@ fn prepare_node(config: &Config, booking: &Arc<dyn Booking>) -> Result<Option<(N
         intake: Intake::new(Arc::clone(booking), offers.clone()),
     };
     let Spawned {
-        lightning, task, ..
+        lightning,
+        outgoing,
+        task,
+        ..
     } = parts.prepare();
     let desk = OfferDesk::new(
         lightning.clone(),
@@ -231,6 +259,7 @@ fn prepare_node(config: &Config, booking: &Arc<dyn Booking>) -> Result<Option<(N
     );
     let node = Node {
         lightning,
+        outgoing,
         desk,
         settings: node.settings.clone(),
     };

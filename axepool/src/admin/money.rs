@@ -1,0 +1,226 @@
+//! Questions and orders about the money, and their answers: what came, how it was split,
+//! what is nobody's yet, and what is the operator's.
+
+use bitcoin::Txid;
+use ledger::settle::{Block, Found, PayoutKey, Suspense};
+use ledger::{EpochId, MinerId, Msat, Sat, Work};
+use serde::{Deserialize, Serialize};
+
+/// A question or an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case", deny_unknown_fields)]
+pub enum MoneyRequest {
+    /// What came last?
+    Payouts {
+        /// At most so many.
+        newest: usize,
+    },
+    /// How was it split?
+    Payout {
+        /// Which.
+        payout: PayoutKey,
+    },
+    /// What is nobody's yet?
+    Suspense,
+    /// Give a suspended payment to the miners of a closed epoch.
+    Assign {
+        /// The payment.
+        payout: PayoutKey,
+        /// The epoch.
+        epoch: EpochId,
+    },
+    /// Take a suspended payment for the operator.
+    ToFee {
+        /// The payment.
+        payout: PayoutKey,
+    },
+    /// What is the operator's?
+    Fee,
+    /// Send of the operator's money on-chain.
+    Withdraw {
+        /// Made before the first try: whoever asks again with it is never paid twice.
+        id: String,
+        /// The address.
+        to: String,
+        /// How much; `None`: all whole satoshis that there are.
+        amount: Option<Sat>,
+    },
+    /// Tell what became of a withdrawal that nobody knows of.
+    Resolve {
+        /// The withdrawal's id.
+        id: String,
+        /// The transaction; `None`: it is sure that there is none.
+        txid: Option<Txid>,
+    },
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum MoneyReply {
+    /// To [`MoneyRequest::Payouts`], the newest first, and to [`MoneyRequest::Suspense`],
+    /// the oldest first.
+    Payouts {
+        /// One a payment.
+        payouts: Vec<PayoutRow>,
+    },
+    /// To [`MoneyRequest::Payout`], [`MoneyRequest::Assign`] and [`MoneyRequest::ToFee`]:
+    /// the payment as it is now.
+    Payout(Box<PayoutSplit>),
+    /// To [`MoneyRequest::Fee`].
+    Fee(FeeStatus),
+    /// To [`MoneyRequest::Withdraw`] and [`MoneyRequest::Resolve`].
+    Withdrawal(WithdrawalRow),
+}
+
+/// A payment at a glance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PayoutRow {
+    /// Its key: the payment hash, or `txid:vout`.
+    pub payout: PayoutKey,
+    /// What was received.
+    pub amount_msat: Msat,
+    /// When it was seen, milliseconds since 1970.
+    pub received_ms: u64,
+    /// How it came.
+    pub via: Way,
+    /// The payer's note, as it came: foreign text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// What became of it.
+    pub state: PayoutFate,
+    /// Another amount that was told for the same payment later, and is not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount_refused_msat: Option<Msat>,
+}
+
+/// How a payment came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// Over lightning.
+    Lightning,
+    /// To the payout address.
+    OnChain,
+}
+
+/// What became of a payment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PayoutFate {
+    /// It is split.
+    Settled {
+        /// How its epochs were found.
+        found: Found,
+        /// What each epoch got.
+        epochs: Vec<EpochPart>,
+        /// The operator's fee.
+        fee_msat: Msat,
+        /// How many miners got something.
+        miners: u64,
+        /// The number of its audit file.
+        audit: u64,
+    },
+    /// It is nobody's yet.
+    Suspended {
+        /// Why.
+        why: Suspense,
+    },
+    /// It was not for the OCEAN offer: the operator's.
+    Operators,
+    /// The operator took it out of suspense.
+    ToFee,
+}
+
+/// An epoch's part of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochPart {
+    /// The epoch that is expected to get it.
+    pub epoch: EpochId,
+    /// The block that closed it.
+    pub block: Option<Block>,
+    /// How much.
+    pub amount_msat: Msat,
+    /// The epoch whose miners get it: another one where this has no work.
+    pub pays_over: EpochId,
+}
+
+/// A payment with its split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PayoutSplit {
+    /// The payment.
+    pub payout: PayoutRow,
+    /// Who got what, in the order of the keys; none unless it is settled.
+    pub miners: Vec<SplitRow>,
+}
+
+/// What a payment did to a miner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitRow {
+    /// Who.
+    pub miner: MinerId,
+    /// Their work in the epochs that it was split over.
+    pub work: Work,
+    /// Their part.
+    pub allocated_msat: Msat,
+    /// Their carry before.
+    pub carry_before_msat: Msat,
+    /// What went to their quote.
+    pub paid_sat: Sat,
+    /// Their carry after.
+    pub carry_after_msat: Msat,
+    /// The epoch whose quote is paid, or would be.
+    pub quote_epoch: EpochId,
+}
+
+/// The operator's account, in msat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeeStatus {
+    /// All that became the operator's.
+    #[serde(with = "super::decimal")]
+    pub fee_msat: u128,
+    /// What running the node has cost.
+    #[serde(with = "super::decimal")]
+    pub node_costs_msat: u128,
+    /// What was withdrawn, what nobody knows the outcome of included.
+    #[serde(with = "super::decimal")]
+    pub withdrawn_msat: u128,
+    /// What can be withdrawn.
+    #[serde(with = "super::decimal")]
+    pub withdrawable_msat: u128,
+    /// Every withdrawal, in the order of the ids, which begin with the time.
+    pub withdrawals: Vec<WithdrawalRow>,
+}
+
+/// A withdrawal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithdrawalRow {
+    /// Its id.
+    pub id: String,
+    /// Where to.
+    pub to: String,
+    /// How much.
+    pub amount_sat: Sat,
+    /// What became of it.
+    pub outcome: WithdrawalOutcome,
+}
+
+/// What became of a withdrawal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WithdrawalOutcome {
+    /// It was sent.
+    Sent {
+        /// The transaction.
+        txid: Txid,
+    },
+    /// Nothing was sent, and the money is back.
+    Returned {
+        /// Why; `None` when it is not told any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+    /// Nobody knows: the process ended between the booking and the sending, or just after
+    /// it. It is never sent again.
+    Unknown,
+}

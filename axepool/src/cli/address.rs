@@ -1,0 +1,76 @@
+//! `axepool address`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use payout::{Seed, payout_address};
+
+use super::node::{OTHER_VERSION, ask};
+use super::place::Place;
+use crate::admin::{NodeReply, NodeRequest};
+use crate::config::{self, NodeConfig};
+use crate::output;
+
+/// Show an address of the lightning node's wallet
+///
+/// Without --deposit: the payout address, for [upstream] address. It is the wallet's very
+/// first one, always the same; OCEAN pays to it what it cannot pay over lightning, and
+/// what arrives there is the miners'. The node need not run, and the config needs no more
+/// than [lightning] for it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// A fresh address for the operator's own money instead; of the running pool
+    #[arg(long)]
+    deposit: bool,
+    /// Show no QR code
+    #[arg(long)]
+    no_qr: bool,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    let address = if args.deposit {
+        let NodeReply::DepositAddress { address } = ask(&args.place, NodeRequest::DepositAddress)?
+        else {
+            bail!(OTHER_VERSION);
+        };
+        address
+    } else {
+        let node = node(args.place.config())?;
+        payout_address(&seed(&node)?, node.settings.network)?.to_string()
+    };
+    output::line(&address)?;
+    if output::is_screen()
+        && !args.no_qr
+        && let Some(qr) = wallet::terminal_qr(&address.to_uppercase(), true)
+    {
+        output::line(qr)?;
+    }
+    if !args.deposit {
+        output::remark(format!(
+            "for [upstream] address: what arrives there is the miners' (your own money goes to \
+             axepool address --deposit). The words in {} are its key",
+            node(args.place.config())?.settings.mnemonic_file.display()
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The node's part of the config file at `path`.
+pub(super) fn node(path: &Path) -> Result<NodeConfig> {
+    config::load_node(path)?.with_context(|| {
+        format!(
+            "{} names no lightning node: [lightning] config = \"...\", see ldk-node-config/. \
+             (Without a node any address of your own wallet will do)",
+            path.display()
+        )
+    })
+}
+
+/// The node's words; made now if there are none yet.
+pub(super) fn seed(node: &NodeConfig) -> Result<Seed> {
+    let settings = &node.settings;
+    Ok(Seed::open(&settings.mnemonic_file, &settings.storage_dir)?)
+}

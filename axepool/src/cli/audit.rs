@@ -1,0 +1,167 @@
+//! `axepool audit`.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use ledger::settle::{AuditFile, FileHash, Via};
+use payout::ocean::OceanApi;
+use serde::de::DeserializeOwned;
+
+use crate::audit::{self, Finding, Sums};
+use crate::receipt::Receipt;
+use crate::{humane, output};
+
+/// The longest audit file: of more miners than there are Bitaxes.
+const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// A receipt has some 700 bytes.
+const MAX_RECEIPT_BYTES: u64 = 16 << 10;
+
+/// How long before a payment OCEAN is asked for the earnings that it pays.
+const LOOK_BACK_SECS: u64 = 90 * 24 * 3600;
+
+/// Split a payment again, from the pool's audit file alone
+///
+/// For anybody, with nothing but the file (GET /api/audit of the pool lists them). Says
+/// `equal` with the sums, or where it is not. The exit code is 1 on a difference. What
+/// could not be compared is said, and is no difference.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The audit file, as fetched: its SHA256 is its name in the chain
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Is the work of this receipt in it? (GET /api/miners/{key}/receipt)
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
+    /// Does it follow on this file, the one before it?
+    #[arg(long, value_name = "FILE")]
+    previous: Option<PathBuf>,
+    /// Are its earnings what OCEAN says today of the pool's payout address? (GET /api/
+    /// names it)
+    #[arg(long, value_name = "ADDRESS")]
+    ocean: Option<String>,
+    /// Where OCEAN's API is
+    #[arg(long, value_name = "URL", default_value = "https://api.ocean.xyz/v1")]
+    ocean_api: String,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    let (bytes, file): (_, AuditFile) = read(&args.file, MAX_FILE_BYTES, "an audit file")?;
+    let sums = match audit::split_again(&bytes, &file) {
+        Ok(sums) => sums,
+        Err(difference) => {
+            output::line(format!("NOT EQUAL: {difference}"))?;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let mut all_agree = true;
+    let mut tell = |about: &str, finding: Finding| {
+        let said = match finding {
+            Finding::Agrees(said) => said,
+            Finding::Silent(said) => format!("nothing to compare: {said}"),
+            Finding::Differs(said) => {
+                all_agree = false;
+                format!("NOT EQUAL: {said}")
+            }
+        };
+        output::line(format!("{about:<11}{said}"))
+    };
+    output::line(render(&file, &sums, FileHash::of(&bytes)))?;
+    if let Some(path) = &args.previous {
+        let (before_bytes, before) = read(path, MAX_FILE_BYTES, "an audit file")?;
+        tell(
+            "chain",
+            audit::against_previous(&file, (&before_bytes, &before)),
+        )?;
+    }
+    if let Some(path) = &args.receipt {
+        let (_, receipt): (_, Receipt) = read(path, MAX_RECEIPT_BYTES, "a receipt")?;
+        tell("receipt", audit::against_receipt(&file, &receipt))?;
+    }
+    if let Some(address) = &args.ocean {
+        for finding in ask_ocean(&args.ocean_api, address, &file)? {
+            tell("OCEAN", finding)?;
+        }
+    }
+    Ok(match all_agree {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn read<T: DeserializeOwned>(path: &Path, most: u64, what: &str) -> Result<(Vec<u8>, T)> {
+    let shown = path.display();
+    let file = File::open(path).with_context(|| format!("{shown} cannot be opened"))?;
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("{shown} cannot be read"))?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
+        bail!("{shown} is not {what}: it has more than {most} bytes");
+    }
+    let value = serde_json::from_slice(&bytes).with_context(|| format!("{shown} is not {what}"))?;
+    Ok((bytes, value))
+}
+
+fn ask_ocean(api: &str, address: &str, file: &AuditFile) -> Result<Vec<Finding>> {
+    if !address.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        bail!("{address:?} is not a bitcoin address");
+    }
+    let since_secs = (file.payment.received_ms / 1000).saturating_sub(LOOK_BACK_SECS);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let told = runtime.block_on(async {
+        let api = OceanApi::new(api)?;
+        api.earnings(address, since_secs).await
+    })?;
+    Ok(audit::against_ocean(file, &told.earnings))
+}
+
+fn render(file: &AuditFile, sums: &Sums, hash: FileHash) -> String {
+    let how = match file.payment.via {
+        Via::Lightning { preimage, .. } => match preimage {
+            Some(_) => "over lightning, with the preimage",
+            None => "over lightning",
+        },
+        Via::OnChain { .. } => "on-chain",
+    };
+    let epochs = file.settlement.parts.iter().map(|part| {
+        let listed = file.epochs.iter().find(|epoch| epoch.epoch == part.epoch);
+        let block = listed.and_then(|epoch| epoch.block);
+        let block = block.map(|block| format!(", block {}", block.height));
+        format!(
+            "{}{}: {} msat",
+            part.epoch,
+            block.unwrap_or_default(),
+            part.amount
+        )
+    });
+    let epochs: Vec<String> = epochs.collect();
+    let previous = file.previous;
+    let previous = previous.map_or("none: the first".to_owned(), |hash| hash.to_string());
+    [
+        "equal: split again from the file alone, to the last msat".to_owned(),
+        format!(
+            "payment    {} {how}, {} (UTC)",
+            file.payment.key(),
+            humane::utc(file.payment.received_ms)
+        ),
+        format!(
+            "amount     {} msat = fee {} msat + miners {} msat",
+            sums.amount, sums.fee, sums.allocated
+        ),
+        format!(
+            "miners     {}, paid {} sat, carry from before among it",
+            humane::count(u64::try_from(sums.miners).unwrap_or(u64::MAX)),
+            sums.paid
+        ),
+        format!("epochs     {}", epochs.join("; ")),
+        format!("hash       {hash}"),
+        format!("previous   {previous}"),
+    ]
+    .join("\n")
+}

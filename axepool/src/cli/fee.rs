@@ -1,0 +1,232 @@
+//! `axepool fee`.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use anyhow::{Result, bail};
+use bitcoin::Txid;
+use clap::Subcommand;
+use ledger::{MSAT_PER_SAT, Sat};
+
+use super::payouts::ask;
+use super::place::Place;
+use crate::admin::{FeeStatus, MoneyReply, MoneyRequest, WithdrawalOutcome, WithdrawalRow};
+use crate::{humane, money, output};
+
+/// Look after the operator's money
+///
+/// The fees, what was not for the miners, and what you took out of suspense; less what
+/// the node has cost.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: FeeCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum FeeCommand {
+    Status(StatusArgs),
+    Withdraw(WithdrawArgs),
+    Resolve(ResolveArgs),
+}
+
+/// Tell what there is, what was withdrawn, and what became of it
+///
+/// The exit code is 1 while nobody knows what became of a withdrawal.
+#[derive(Debug, clap::Args)]
+struct StatusArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Print JSON; sums are decimal strings
+    #[arg(long)]
+    json: bool,
+}
+
+/// Send of it on-chain, from the wallet of the running pool's node
+///
+/// Never more than is the operator's. It is booked before it is sent. What the transaction
+/// itself costs comes on top. The exit code is 1 when it was not sent.
+#[derive(Debug, clap::Args)]
+struct WithdrawArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The address
+    #[arg(long, value_name = "ADDRESS")]
+    to: String,
+    /// Whole satoshis, or `all`
+    #[arg(value_name = "AMOUNT")]
+    amount: Wanted,
+    /// Ask again after an answer that was lost: with the same id it is sent once
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Tell what became of a withdrawal that nobody knows of
+///
+/// After a crash between booking and sending. Look for a transaction to its address first
+/// (axepool fee status names it). Told wrongly, the books are wrong by its amount: it
+/// cannot be undone.
+#[derive(Debug, clap::Args)]
+struct ResolveArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The withdrawal's id
+    #[arg(value_name = "ID")]
+    id: String,
+    #[command(flatten)]
+    outcome: Outcome,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Outcome {
+    /// It was sent, by this transaction
+    #[arg(long, value_name = "TXID")]
+    sent: Option<Txid>,
+    /// There is no transaction, and none can come any more: the money is back
+    #[arg(long)]
+    not_sent: bool,
+}
+
+/// How much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    All,
+    Sats(Sat),
+}
+
+impl FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            _ if text == "all" => Ok(Wanted::All),
+            Ok(sats) if sats != Sat::ZERO => Ok(Wanted::Sats(sats)),
+            _ => Err(format!("{text:?} is neither whole satoshis nor `all`")),
+        }
+    }
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    match args.command {
+        FeeCommand::Status(args) => status(&args),
+        FeeCommand::Withdraw(args) => withdraw(args),
+        FeeCommand::Resolve(args) => {
+            let (id, txid) = (args.id, args.outcome.sent);
+            let request = MoneyRequest::Resolve { id, txid };
+            tell(&ask_withdrawal(&args.place, request)?, args.json)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn status(args: &StatusArgs) -> Result<ExitCode> {
+    let MoneyReply::Fee(status) = ask(&args.place, MoneyRequest::Fee)? else {
+        bail!("the running axepool answered something else: is it of another version?");
+    };
+    if args.json {
+        output::json(&status)?;
+    } else {
+        output::line(render(&status).trim_end())?;
+    }
+    let unknown = |row: &WithdrawalRow| row.outcome == WithdrawalOutcome::Unknown;
+    Ok(match status.withdrawals.iter().any(unknown) {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    })
+}
+
+fn withdraw(args: WithdrawArgs) -> Result<ExitCode> {
+    let amount = match args.amount {
+        Wanted::All => None,
+        Wanted::Sats(sats) => Some(sats),
+    };
+    let id = args.id.unwrap_or_else(money::withdrawal_id);
+    let request = MoneyRequest::Withdraw {
+        id: id.clone(),
+        to: args.to,
+        amount,
+    };
+    let row = ask_withdrawal(&args.place, request).inspect_err(|_| {
+        output::remark(format!(
+            "if the answer was lost: axepool fee status tells whether it is booked; --id {id} asks again for the same one"
+        ));
+    })?;
+    tell(&row, args.json)?;
+    Ok(match row.outcome {
+        WithdrawalOutcome::Sent { .. } => ExitCode::SUCCESS,
+        WithdrawalOutcome::Returned { .. } | WithdrawalOutcome::Unknown => ExitCode::FAILURE,
+    })
+}
+
+fn ask_withdrawal(place: &Place, request: MoneyRequest) -> Result<WithdrawalRow> {
+    match ask(place, request)? {
+        MoneyReply::Withdrawal(row) => Ok(row),
+        _ => bail!("the running axepool answered something else: is it of another version?"),
+    }
+}
+
+fn tell(row: &WithdrawalRow, json: bool) -> Result<()> {
+    if json {
+        output::json(row)?;
+    } else {
+        output::line(format!(
+            "{} sat to {}: {}",
+            humane::count(row.amount_sat.get()),
+            row.to,
+            outcome(&row.outcome)
+        ))?;
+    }
+    Ok(())
+}
+
+fn outcome(outcome: &WithdrawalOutcome) -> String {
+    match outcome {
+        WithdrawalOutcome::Sent { txid } => format!("sent, transaction {txid}"),
+        WithdrawalOutcome::Returned { why: Some(why) } => {
+            format!("NOT SENT, the money is back: {why}")
+        }
+        WithdrawalOutcome::Returned { why: None } => "not sent, the money is back".to_owned(),
+        WithdrawalOutcome::Unknown => {
+            "TRANSACTION UNKNOWN: look for one to that address, then axepool fee resolve".to_owned()
+        }
+    }
+}
+
+fn render(status: &FeeStatus) -> String {
+    let mut text = String::new();
+    let mut row = |name: &str, msat: u128| {
+        let _ = writeln!(text, "{name:<14} {:>20} sat", sats(msat));
+    };
+    row("fees", status.fee_msat);
+    row("node costs", status.node_costs_msat);
+    row("withdrawn", status.withdrawn_msat);
+    row("withdrawable", status.withdrawable_msat);
+    if status.withdrawals.is_empty() {
+        return text;
+    }
+    let mut table = humane::table(&["withdrawal", "sat", "to", "outcome"], &[1]);
+    for row in &status.withdrawals {
+        table.add_row([
+            row.id.clone(),
+            humane::count(row.amount_sat.get()),
+            row.to.clone(),
+            outcome(&row.outcome),
+        ]);
+    }
+    let _ = write!(text, "\n{table}");
+    text
+}
+
+fn sats(msat: u128) -> String {
+    let thousand = u128::from(MSAT_PER_SAT);
+    let whole = u64::try_from(msat / thousand).unwrap_or(u64::MAX);
+    format!("{}.{:03}", humane::count(whole), msat % thousand)
+}

@@ -1,0 +1,105 @@
+//! `axepool ocean-sign`.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use payout::sign::{SignError, Signed, ocean_message, sign};
+
+use super::address::{node, seed};
+use super::node::{OTHER_VERSION, ask};
+use super::place::Place;
+use crate::admin::{NodeReply, NodeRequest};
+use crate::{config, output};
+
+/// Print the message that tells OCEAN of the offer, and its signatures
+///
+/// OCEAN pays over lightning once the owner of the payout address has told it the offer
+/// in a signed message (ocean.xyz, the page of your address, Configuration). Both kinds of
+/// signature are printed where the address belongs to the node's wallet; the page takes
+/// either.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// The offer, instead of the running pool's
+    #[arg(long, value_name = "LNO")]
+    offer: Option<String>,
+    /// The height of a recent block, instead of the last one that the running pool's node saw
+    #[arg(long, value_name = "N")]
+    height: Option<u32>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    let offer = match &args.offer {
+        Some(offer) => offer.clone(),
+        None => offer_of(&args.place)?,
+    };
+    let height = match args.height {
+        Some(height) => height,
+        None => height_of(&args.place)?,
+    };
+    let message = ocean_message(height, &offer)?;
+    let address = config::load(args.place.config())?.config.income.address;
+    let node = node(args.place.config())?;
+    let signed = sign(
+        &seed(&node)?,
+        node.settings.network,
+        address.into_unchecked(),
+        message.clone(),
+    );
+    match signed {
+        Ok(signed) => tell(&signed, args.json),
+        Err(SignError::NotOurs { address }) => {
+            output::line(&message)?;
+            output::remark(format!(
+                "{address} is not of the node's wallet, so its own wallet has to sign this line, \
+                 to the letter and without a line break: in Sparrow Tools > Sign/Verify Message, \
+                 in Electrum Tools > Sign/verify message, a Ledger or Trezor through either. \
+                 Then enter message and signature at OCEAN"
+            ));
+            Ok(ExitCode::FAILURE)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn tell(signed: &Signed, json: bool) -> Result<ExitCode> {
+    if json {
+        output::json(&serde_json::json!({
+            "message": signed.message,
+            "address": signed.address.to_string(),
+            "bip322": signed.bip322,
+            "bip137": signed.bip137,
+        }))?;
+    } else {
+        output::line(format!(
+            "address    {}\nmessage    {}\nBIP-322    {}\nBIP-137    {}",
+            signed.address, signed.message, signed.bip322, signed.bip137
+        ))?;
+        output::remark(
+            "enter the message and one of the signatures at OCEAN, the page of the address, Configuration",
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn offer_of(place: &Place) -> Result<String> {
+    let request = NodeRequest::Offer { renew: false };
+    match ask(place, request).context("the offer (--offer gives one without the running pool)")? {
+        NodeReply::Offer(answer) => Ok(answer.offer),
+        _ => bail!(OTHER_VERSION),
+    }
+}
+
+fn height_of(place: &Place) -> Result<u32> {
+    match ask(place, NodeRequest::Status).context("the height (--height gives one)")? {
+        NodeReply::Status(status) => {
+            let node = status.node.context("the node is not up: give --height")?;
+            Ok(node.tip_height)
+        }
+        _ => bail!(OTHER_VERSION),
+    }
+}

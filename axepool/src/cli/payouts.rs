@@ -1,0 +1,295 @@
+//! `axepool payouts` and `axepool payouts show`.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Subcommand;
+use ledger::settle::{Found, NamedBy, PayoutKey, Suspense};
+
+use super::place::Place;
+use crate::admin::{
+    EpochPart, MoneyReply, MoneyRequest, PayoutFate, PayoutRow, PayoutSplit, Reply, Request, Way,
+};
+use crate::{humane, output};
+
+/// How many payments are listed unless more are asked for.
+const NEWEST: usize = 30;
+
+/// The most letters of a foreign note that are shown.
+const NOTE_CHARS: usize = 120;
+
+/// List what came, or show how it was split
+///
+/// OCEAN pays after each of its blocks. Asks the running pool; when none runs, the store
+/// itself.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// Print JSON; amounts are integers in the unit that their name ends in
+    #[arg(long)]
+    json: bool,
+    /// How many, the newest first
+    #[arg(long, value_name = "N", default_value_t = NEWEST)]
+    newest: usize,
+    #[command(subcommand)]
+    command: Option<PayoutsCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum PayoutsCommand {
+    Show(ShowArgs),
+}
+
+/// Show how a payment was split: miner by miner, to the last msat
+#[derive(Debug, clap::Args)]
+struct ShowArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The payment: its hash, or txid:vout
+    #[arg(value_name = "KEY")]
+    key: PayoutKey,
+    /// Print JSON; work is a decimal string
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    match args.command {
+        None => list(&args.place, args.newest, args.json),
+        Some(PayoutsCommand::Show(show)) => {
+            let payout = show.key;
+            let split = ask_payout(&show.place, MoneyRequest::Payout { payout })?;
+            if show.json {
+                output::json(&split)?;
+            } else {
+                output::line(render_split(&split))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn list(place: &Place, newest: usize, json: bool) -> Result<ExitCode> {
+    let payouts = ask_payouts(place, MoneyRequest::Payouts { newest })?;
+    if json {
+        output::json(&payouts)?;
+    } else if payouts.is_empty() {
+        output::line("nothing has come yet")?;
+    } else {
+        output::line(render(&payouts))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks about the money.
+pub(super) fn ask(place: &Place, request: MoneyRequest) -> Result<MoneyReply> {
+    match place.ask(Request::Money(request))? {
+        Reply::Money(reply) => Ok(reply),
+        _ => bail!("the running axepool answered something else: is it of another version?"),
+    }
+}
+
+/// Asks for a list of payments.
+pub(super) fn ask_payouts(place: &Place, request: MoneyRequest) -> Result<Vec<PayoutRow>> {
+    match ask(place, request)? {
+        MoneyReply::Payouts { payouts } => Ok(payouts),
+        _ => bail!("the running axepool answered something else: is it of another version?"),
+    }
+}
+
+/// Asks for a payment, or what is to be done with it.
+pub(super) fn ask_payout(place: &Place, request: MoneyRequest) -> Result<PayoutSplit> {
+    match ask(place, request)? {
+        MoneyReply::Payout(split) => Ok(*split),
+        _ => bail!("the running axepool answered something else: is it of another version?"),
+    }
+}
+
+/// A table of payments.
+pub(super) fn render(payouts: &[PayoutRow]) -> String {
+    let header = [
+        "came (UTC)",
+        "payment",
+        "how",
+        "sat",
+        "for",
+        "fee sat",
+        "miners",
+        "audit",
+        "state",
+    ];
+    let mut table = humane::table(&header, &[3, 5, 6, 7]);
+    for row in payouts {
+        let (whom, fee, miners, audit) = match &row.state {
+            PayoutFate::Settled {
+                epochs,
+                fee_msat,
+                miners,
+                audit,
+                ..
+            } => (
+                epochs.iter().map(epoch_part).collect::<Vec<_>>().join(", "),
+                humane::msat_as_sat(*fee_msat),
+                humane::count(*miners),
+                audit.to_string(),
+            ),
+            _ => Default::default(),
+        };
+        table.add_row([
+            humane::utc(row.received_ms),
+            row.payout.to_string(),
+            way(row.via).to_owned(),
+            humane::msat_as_sat(row.amount_msat),
+            whom,
+            fee,
+            miners,
+            audit,
+            fate(&row.state),
+        ]);
+    }
+    table.to_string()
+}
+
+fn epoch_part(part: &EpochPart) -> String {
+    let block = part
+        .block
+        .map(|block| format!(" (block {})", block.height))
+        .unwrap_or_default();
+    format!("epoch {}{block}", part.epoch)
+}
+
+fn way(way: Way) -> &'static str {
+    match way {
+        Way::Lightning => "lightning",
+        Way::OnChain => "on-chain",
+    }
+}
+
+fn fate(fate: &PayoutFate) -> String {
+    match fate {
+        PayoutFate::Settled { .. } => "settled".to_owned(),
+        PayoutFate::Suspended { why } => format!("SUSPENDED: {}", suspense(*why)),
+        PayoutFate::Operators => "the operator's: not for the OCEAN offer".to_owned(),
+        PayoutFate::ToFee => "the operator's: taken out of suspense".to_owned(),
+    }
+}
+
+fn suspense(why: Suspense) -> String {
+    match why {
+        Suspense::NoEpoch { hash, height } => match (hash, height) {
+            (_, Some(height)) => {
+                format!("no epoch's block is known at the height {height} that its note names")
+            }
+            (Some(hash), None) => format!("no epoch's block is {hash}, which its note names"),
+            (None, None) => "its note names no block, and no epoch is old enough".to_owned(),
+        },
+        Suspense::NoWork => "nobody worked in its epochs, nor before".to_owned(),
+        Suspense::Implausible => "no payout can have this amount".to_owned(),
+        Suspense::Stranger => "not from OCEAN, as far as is known".to_owned(),
+    }
+}
+
+fn found(found: Found) -> String {
+    match found {
+        Found::Named { epoch, by } => {
+            let by = match by {
+                NamedBy::Hash => "the block's hash in its note",
+                NamedBy::PayoutHeight => "the height of payout in its note",
+                NamedBy::FoundHeight => "the block's height in its note",
+            };
+            format!("epoch {epoch}, by {by}")
+        }
+        Found::Deep => "the epochs whose block was deep enough: its note names none".to_owned(),
+        Found::Assigned { epoch } => format!("epoch {epoch}, by the operator's command"),
+    }
+}
+
+/// A payment and its split.
+pub(super) fn render_split(split: &PayoutSplit) -> String {
+    let row = &split.payout;
+    let mut lines = vec![
+        format!("payment    {}", row.payout),
+        format!(
+            "came       {} (UTC) {}",
+            humane::utc(row.received_ms),
+            over(row.via)
+        ),
+        format!(
+            "amount     {} sat ({} msat)",
+            humane::msat_as_sat(row.amount_msat),
+            row.amount_msat
+        ),
+    ];
+    if let Some(note) = &row.note {
+        let plain = note.chars().filter(|c| !c.is_control());
+        let shown: String = plain.take(NOTE_CHARS).collect();
+        lines.push(format!("note       {shown:?}"));
+    }
+    if let Some(refused) = row.amount_refused_msat {
+        lines.push(format!(
+            "           TOLD AGAIN with {refused} msat, which is not used"
+        ));
+    }
+    lines.push(format!("state      {}", fate(&row.state)));
+    let PayoutFate::Settled {
+        found: how,
+        epochs,
+        fee_msat,
+        audit,
+        ..
+    } = &row.state
+    else {
+        return lines.join("\n");
+    };
+    lines.push(format!("for        {}", found(*how)));
+    for part in epochs {
+        let over = match part.pays_over == part.epoch {
+            true => String::new(),
+            false => format!(", over the work of epoch {}: it has none", part.pays_over),
+        };
+        lines.push(format!(
+            "           {}: {} msat{over}",
+            epoch_part(part),
+            part.amount_msat
+        ));
+    }
+    lines.push(format!("fee        {fee_msat} msat"));
+    lines.push(format!("audit file {audit}"));
+    lines.push(String::new());
+    lines.push(miners(split));
+    lines.join("\n")
+}
+
+fn over(via: Way) -> &'static str {
+    match via {
+        Way::Lightning => "over lightning",
+        Way::OnChain => "on-chain",
+    }
+}
+
+fn miners(split: &PayoutSplit) -> String {
+    let header = [
+        "miner",
+        "work (difficulty 1)",
+        "allocated msat",
+        "carry before",
+        "paid sat",
+        "carry after",
+        "quote of epoch",
+    ];
+    let mut table = humane::table(&header, &[1, 2, 3, 4, 5, 6]);
+    for row in &split.miners {
+        table.add_row([
+            row.miner.to_string(),
+            humane::work(row.work),
+            humane::count(row.allocated_msat.get()),
+            row.carry_before_msat.to_string(),
+            humane::count(row.paid_sat.get()),
+            row.carry_after_msat.to_string(),
+            row.quote_epoch.to_string(),
+        ]);
+    }
+    table.to_string()
+}

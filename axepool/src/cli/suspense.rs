@@ -1,0 +1,128 @@
+//! `axepool suspense`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+use ledger::EpochId;
+use ledger::settle::PayoutKey;
+
+use super::payouts::{ask_payout, ask_payouts, render, render_split};
+use super::place::Place;
+use crate::admin::{MoneyRequest, PayoutFate, PayoutSplit};
+use crate::{humane, output};
+
+/// Look after money that is nobody's yet
+///
+/// A payment that names no known block, or that nobody can say whose it is, waits here.
+/// It resolves by itself when its block becomes known; else it is for you to decide.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: SuspenseCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum SuspenseCommand {
+    List(ListArgs),
+    Assign(AssignArgs),
+    ToFee(ToFeeArgs),
+}
+
+/// List it
+///
+/// The exit code is 0 when nothing waits, 1 when something does.
+#[derive(Debug, clap::Args)]
+struct ListArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Give a payment to the miners of a closed epoch
+///
+/// It is split by the work in that epoch and by its terms, at once, and paid to the
+/// miners' quotes. THIS CANNOT BE UNDONE: what a quote was paid is the miner's.
+#[derive(Debug, clap::Args)]
+struct AssignArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The payment: its hash, or txid:vout
+    #[arg(value_name = "KEY")]
+    payout: PayoutKey,
+    /// The epoch's number (axepool epochs)
+    #[arg(value_name = "EPOCH")]
+    epoch: EpochId,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Take a payment for the operator
+///
+/// For what you sent to the payout address yourself, among others: axepool fee withdraw
+/// gives it back. No miner gets anything of it. THIS CANNOT BE UNDONE.
+#[derive(Debug, clap::Args)]
+struct ToFeeArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The payment: its hash, or txid:vout
+    #[arg(value_name = "KEY")]
+    payout: PayoutKey,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    match args.command {
+        SuspenseCommand::List(args) => list(&args),
+        SuspenseCommand::Assign(args) => {
+            let (payout, epoch) = (args.payout, args.epoch);
+            let order = MoneyRequest::Assign { payout, epoch };
+            tell(&ask_payout(&args.place, order)?, args.json)
+        }
+        SuspenseCommand::ToFee(args) => {
+            let payout = args.payout;
+            let split = ask_payout(&args.place, MoneyRequest::ToFee { payout })?;
+            tell(&split, args.json)
+        }
+    }
+}
+
+fn list(args: &ListArgs) -> Result<ExitCode> {
+    let suspended = ask_payouts(&args.place, MoneyRequest::Suspense)?;
+    if args.json {
+        output::json(&suspended)?;
+    } else if suspended.is_empty() {
+        output::line("nothing is in suspense")?;
+    } else {
+        output::line(render(&suspended))?;
+        output::line(
+            "\naxepool suspense assign KEY EPOCH  gives one to the miners of a closed epoch\n\
+             axepool suspense to-fee KEY        takes one for the operator\n\
+             Neither can be undone.",
+        )?;
+    }
+    Ok(if suspended.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn tell(split: &PayoutSplit, json: bool) -> Result<ExitCode> {
+    if json {
+        output::json(split)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let PayoutFate::ToFee = split.payout.state {
+        let amount = humane::msat_as_sat(split.payout.amount_msat);
+        output::line(format!("{amount} sat are the operator's now"))?;
+    } else {
+        output::line(render_split(split))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,241 @@
+//! What is the operator's, and how it leaves.
+//!
+//! A withdrawal is booked before it is sent, under an id that was made before the first
+//! try. Its outcome is an entry of its own. Without one nobody knows whether it was sent:
+//! it is shown, and never sent again by itself.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, anyhow, bail};
+use bitcoin::address::NetworkUnchecked;
+use bitcoin::{Address, Network, Txid};
+use ledger::settle::{Event, OperatorEntry, OperatorKind};
+use ledger::{Ledger, LedgerError, MSAT_PER_SAT, Msat, Reader, Sat};
+use payout::commands::Amount;
+use payout::{Lightning, NodeError};
+
+use crate::admin::{FeeStatus, WithdrawalOutcome, WithdrawalRow};
+use crate::clock;
+
+/// A new withdrawal's id: the time, and the process that asks.
+pub(crate) fn withdrawal_id() -> String {
+    // 13 digits until the year 2286: in the order of time they are in the order of text.
+    format!("{:013}-{}", clock::now_ms(), std::process::id())
+}
+
+/// The operator's account.
+pub(super) fn status(reader: &Reader) -> Result<FeeStatus, LedgerError> {
+    let totals = reader.totals()?;
+    Ok(FeeStatus {
+        fee_msat: totals.fee,
+        node_costs_msat: totals.node_costs,
+        withdrawn_msat: totals.withdrawn,
+        withdrawable_msat: totals.withdrawable(),
+        withdrawals: withdrawals(reader.operator_entries()?),
+    })
+}
+
+/// The withdrawals among the operator's entries, each with its outcome.
+fn withdrawals(entries: Vec<OperatorEntry>) -> Vec<WithdrawalRow> {
+    let mut outcomes = BTreeMap::new();
+    let mut rows = Vec::new();
+    for entry in entries {
+        match entry.kind {
+            OperatorKind::NodeCost => {}
+            OperatorKind::Withdrawal { to } => rows.push(WithdrawalRow {
+                id: entry.id,
+                to,
+                amount_sat: entry.amount.to_sat_floor(),
+                outcome: WithdrawalOutcome::Unknown,
+            }),
+            OperatorKind::Sent { withdrawal, txid } => {
+                outcomes.insert(withdrawal, WithdrawalOutcome::Sent { txid });
+            }
+            OperatorKind::Returned { withdrawal } => {
+                outcomes.insert(withdrawal, WithdrawalOutcome::Returned { why: None });
+            }
+        }
+    }
+    for row in &mut rows {
+        if let Some(outcome) = outcomes.remove(&row.id) {
+            row.outcome = outcome;
+        }
+    }
+    rows
+}
+
+/// Sends of the operator's money on-chain; what the transaction costs comes on top, and is
+/// the node's cost.
+///
+/// # Errors
+/// It was refused before anything was booked, or the books cannot be written. What
+/// became of a booked one is in the answer.
+pub(super) async fn withdraw(
+    ledger: &Ledger,
+    (lightning, network): (Option<&Lightning>, Network),
+    id: String,
+    to: &str,
+    amount: Option<Sat>,
+) -> Result<WithdrawalRow> {
+    if let Some(known) = find(ledger, &id).await? {
+        return Ok(known);
+    }
+    let lightning =
+        lightning.context("this pool has no lightning node, whose wallet it would be sent from")?;
+    if !lightning.state().borrow().is_running() {
+        let state = lightning.state().borrow().clone();
+        bail!("the lightning node is not up: {state}");
+    }
+    let address = Address::<NetworkUnchecked>::from_str(to)
+        .with_context(|| format!("{to:?} is not a bitcoin address"))?;
+    if !address.is_valid_for_network(network) {
+        bail!("{to} is not an address of {network}");
+    }
+    let amount = match amount {
+        Some(amount) => amount,
+        None => all(ledger.reader().clone()).await?,
+    };
+    let entry = OperatorEntry {
+        id,
+        kind: OperatorKind::Withdrawal { to: to.to_owned() },
+        amount: amount.to_msat().context("that is more than there is")?,
+    };
+    let booked = ledger.settle(Event::Operator(entry.clone())).await?;
+    if booked.is_empty() {
+        // Somebody asked at the same time: that one sends it.
+        return find(ledger, &entry.id)
+            .await?
+            .context("a withdrawal is booked and not there");
+    }
+    tracing::warn!(
+        id = entry.id,
+        to,
+        amount_sat = amount.get(),
+        "a withdrawal is booked"
+    );
+    let sent = lightning.send_on_chain(address, Amount::Sats(amount)).await;
+    let outcome = outcome(ledger, &entry, sent).await;
+    Ok(WithdrawalRow {
+        id: entry.id,
+        to: to.to_owned(),
+        amount_sat: amount,
+        outcome,
+    })
+}
+
+/// All whole satoshis that can be withdrawn.
+async fn all(reader: Reader) -> Result<Sat> {
+    let totals = tokio::task::spawn_blocking(move || reader.totals()).await??;
+    let sats = totals.withdrawable() / u128::from(MSAT_PER_SAT);
+    let sats = Sat::new(u64::try_from(sats).unwrap_or(u64::MAX));
+    if sats.is_zero() {
+        bail!("there is nothing to withdraw (axepool fee status)");
+    }
+    Ok(sats)
+}
+
+async fn find(ledger: &Ledger, id: &str) -> Result<Option<WithdrawalRow>> {
+    let reader = ledger.reader().clone();
+    let status = tokio::task::spawn_blocking(move || status(&reader)).await??;
+    Ok(status.withdrawals.into_iter().find(|row| row.id == id))
+}
+
+/// Books what became of it. Where that cannot be written it stays unknown: the log tells.
+async fn outcome(
+    ledger: &Ledger,
+    withdrawal: &OperatorEntry,
+    sent: Result<Txid, NodeError>,
+) -> WithdrawalOutcome {
+    let id = &withdrawal.id;
+    let (kind, outcome) = match sent {
+        Ok(txid) => {
+            tracing::warn!(id, %txid, "a withdrawal is sent");
+            let kind = OperatorKind::Sent {
+                withdrawal: id.clone(),
+                txid,
+            };
+            (kind, WithdrawalOutcome::Sent { txid })
+        }
+        // The node refuses before it hands anything to the network, or not at all.
+        Err(error @ (NodeError::Down(_) | NodeError::Failed(_))) => {
+            tracing::warn!(id, %error, "a withdrawal is not sent");
+            let kind = OperatorKind::Returned {
+                withdrawal: id.clone(),
+            };
+            let why = Some(error.to_string());
+            (kind, WithdrawalOutcome::Returned { why })
+        }
+        Err(error @ NodeError::BrokeOff(_)) => {
+            tracing::error!(id, %error, "nobody knows whether a withdrawal is sent: see axepool fee status");
+            return WithdrawalOutcome::Unknown;
+        }
+    };
+    match tell(ledger, withdrawal, kind).await {
+        Ok(()) => outcome,
+        Err(error) => {
+            tracing::error!(id, ?outcome, %error, "the outcome of a withdrawal cannot be booked: see axepool fee status");
+            match outcome {
+                WithdrawalOutcome::Sent { .. } => outcome,
+                _ => WithdrawalOutcome::Unknown,
+            }
+        }
+    }
+}
+
+async fn tell(
+    ledger: &Ledger,
+    withdrawal: &OperatorEntry,
+    kind: OperatorKind,
+) -> Result<(), LedgerError> {
+    let entry = OperatorEntry {
+        id: OperatorEntry::outcome_id(&withdrawal.id),
+        kind,
+        amount: withdrawal.amount,
+    };
+    ledger.settle(Event::Operator(entry)).await.map(drop)
+}
+
+/// Books the outcome of a withdrawal that nobody knew of, as the operator found it.
+///
+/// # Errors
+/// There is no such withdrawal, its outcome is known, or the books cannot be written.
+pub(super) async fn resolve(
+    ledger: &Ledger,
+    id: &str,
+    txid: Option<Txid>,
+) -> Result<WithdrawalRow> {
+    let known = find(ledger, id).await?;
+    let row = known.ok_or_else(|| anyhow!("there is no withdrawal {id:?} (axepool fee status)"))?;
+    if row.outcome != WithdrawalOutcome::Unknown {
+        bail!("what became of withdrawal {id:?} is known already");
+    }
+    let withdrawal = OperatorEntry {
+        id: row.id.clone(),
+        kind: OperatorKind::Withdrawal { to: row.to.clone() },
+        amount: row.amount_sat.to_msat().unwrap_or(Msat::ZERO),
+    };
+    let withdrawal_id = id.to_owned();
+    let (kind, outcome) = match txid {
+        Some(txid) => (
+            OperatorKind::Sent {
+                withdrawal: withdrawal_id,
+                txid,
+            },
+            WithdrawalOutcome::Sent { txid },
+        ),
+        None => (
+            OperatorKind::Returned {
+                withdrawal: withdrawal_id,
+            },
+            WithdrawalOutcome::Returned { why: None },
+        ),
+    };
+    tell(ledger, &withdrawal, kind).await?;
+    tracing::warn!(
+        id,
+        ?outcome,
+        "what became of a withdrawal is told by command"
+    );
+    Ok(WithdrawalRow { outcome, ..row })
+}

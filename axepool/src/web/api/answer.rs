@@ -1,0 +1,105 @@
+//! The shape of answers and refusals.
+
+use std::io;
+
+use axum::Json;
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use ledger::LedgerError;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use thiserror::Error;
+
+use super::super::routes::for_anybody;
+
+/// Why there is no answer; `{"code", "detail"}` as the mint's errors.
+#[derive(Debug, Error)]
+pub(super) enum Refusal {
+    /// What was asked cannot be.
+    #[error("{0}")]
+    Bad(String),
+    /// There is no such thing.
+    #[error("{0}")]
+    Missing(String),
+    /// Too many ask at once.
+    #[error("too many ask at once: try again")]
+    Busy,
+    /// It cannot be had now.
+    #[error("{0}")]
+    Unavailable(&'static str),
+    /// The ledger.
+    #[error("the books cannot be read now: try again later")]
+    Ledger(#[from] LedgerError),
+    /// The disk.
+    #[error("the file cannot be made now: try again later")]
+    Disk(#[from] io::Error),
+    /// The books made another file than they made before.
+    #[error("audit file {0} is not what it was: tell the pool's operator")]
+    Changed(u64),
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Refusal::Bad(_) => StatusCode::BAD_REQUEST,
+            Refusal::Missing(_) => StatusCode::NOT_FOUND,
+            Refusal::Busy | Refusal::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::Ledger(_) | Refusal::Disk(_) | Refusal::Changed(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        // What went wrong inside is for the log.
+        match &self {
+            Refusal::Ledger(error) => tracing::error!(%error, "the books cannot be shown"),
+            Refusal::Disk(error) => tracing::error!(%error, "an audit file cannot be kept"),
+            Refusal::Changed(number) => {
+                tracing::error!(
+                    number,
+                    "the books make another audit file than before: somebody must look"
+                );
+            }
+            _ => {}
+        }
+        let body = Json(json!({ "code": 0, "detail": self.to_string() }));
+        let mut response = for_anybody((status, body));
+        if let Refusal::Busy = self {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// An answer of this moment.
+pub(super) fn json(value: &impl Serialize) -> Response {
+    let mut response = for_anybody(Json(value));
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// How many of a list: `?newest=N`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Newest {
+    newest: Option<usize>,
+}
+
+impl Newest {
+    /// What a list has unless more are asked for.
+    const USUAL: usize = 50;
+
+    /// What a list has at most.
+    const MOST: usize = 500;
+
+    pub(super) fn read(query: Result<Query<Newest>, QueryRejection>) -> Result<usize, Refusal> {
+        let Query(Newest { newest }) = parsed(query)?;
+        Ok(newest.unwrap_or(Self::USUAL).min(Self::MOST))
+    }
+}
+
+/// What comes after the question mark.
+pub(super) fn parsed<T>(query: Result<Query<T>, QueryRejection>) -> Result<Query<T>, Refusal> {
+    query.map_err(|error| Refusal::Bad(error.body_text()))
+}

@@ -1,0 +1,67 @@
+//! `GET /api/miners/{key}/receipt`: the miner's work so far, signed by the pool. Of the
+//! open epoch, or of the one named by `?epoch=N`. Whether or not the mint is open.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use ledger::{EpochId, LedgerError, MinerId};
+use serde::Deserialize;
+
+use super::Api;
+use super::answer::{self, Refusal, parsed};
+use crate::clock;
+use crate::receipt::{Claim, Receipt, ReceiptKey};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    epoch: Option<u64>,
+}
+
+pub(super) async fn get(
+    State(api): State<Arc<Api>>,
+    Path(key): Path<String>,
+    query: Result<Query<Asked>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    // Its error never repeats what may be a secret.
+    let miner: MinerId = key
+        .parse()
+        .map_err(|error: ledger::MinerKeyError| Refusal::Bad(error.to_string()))?;
+    let Query(Asked { epoch }) = parsed(query)?;
+    let epoch = epoch.map(EpochId::new);
+    let signer = api.receipts.clone();
+    let signer = signer.ok_or(Refusal::Unavailable("this pool cannot sign receipts now"))?;
+    let receipt = api
+        .look(move |api| sign(api, &signer, miner, epoch))
+        .await?;
+    let receipt = receipt.ok_or_else(|| {
+        Refusal::Missing("no share of this key is counted in that epoch".to_owned())
+    })?;
+    Ok(answer::json(&receipt))
+}
+
+fn sign(
+    api: &Api,
+    signer: &ReceiptKey,
+    miner: MinerId,
+    epoch: Option<EpochId>,
+) -> Result<Option<Receipt>, LedgerError> {
+    // Before the look: what it finds is at least what there was at that time.
+    let time_ms = clock::now_ms();
+    let epoch = epoch.unwrap_or_else(|| api.reader.open_epoch().id);
+    let Some(tally) = api.reader.tally(epoch, &miner)? else {
+        return Ok(None);
+    };
+    Ok(Some(signer.sign(Claim {
+        version: Claim::VERSION,
+        pool: signer.public(),
+        ledger: api.reader.incarnation(),
+        epoch,
+        miner,
+        work: tally.work,
+        shares: tally.shares,
+        upstream_accepted_work: tally.upstream_accepted_work,
+        time_ms,
+    })))
+}
