@@ -25,11 +25,11 @@ fmt: ## format the code
 	@cargo fmt --all
 
 bench: ## release build: the rooms' benchmarks, then 1,000 and 10,000 simulated miners
-	@scripts/setup.sh build
+	@scripts/setup.sh build bench
 	@scripts/bench.sh
 
 nightly: ## the long tests, the fuzzers, the big load
-	@scripts/setup.sh build test fuzz
+	@scripts/setup.sh build test fuzz bench
 	@AXEPOOL_NIGHTLY=1 scripts/test.sh
 	@scripts/fuzz.sh
 	@scripts/bench.sh --big

@@ -1,19 +1,23 @@
 #!/usr/bin/env bash
 # Release build, the rooms' own benchmarks, then the real process under load: a
 # simulated OCEAN, `axepool run` and `axepool load`, each a process of its own, on this
-# machine. The load generator shares the cores with what it measures.
+# machine. The load generator shares the cores with what it measures. Shares are answered
+# when they are on this machine's disk; TLS and disks that are slower have rows apart.
 #   --big          more miners and longer, for the nightly run
 #   --load-only    without the rooms' benchmarks
+#   --small        few miners and a second each: whether it works, no figures
 . "$(dirname "$0")/lib.sh"
 
 seconds=10
 counts=(1000 10000)
+tls_count=1000
 rooms=yes
 for option in "$@"; do
     case "$option" in
         --big) seconds=60 counts=(1000 10000 50000) ;;
         --load-only) rooms= ;;
-        *) die "unknown option '$option': --big or --load-only" ;;
+        --small) seconds=1 counts=(50) tls_count=20 ;;
+        *) die "unknown option '$option': --big, --load-only or --small" ;;
     esac
 done
 
@@ -34,6 +38,13 @@ fi
 if [ -n "$rooms" ]; then
     say "benchmark of the mint: quotes made, paid, minted over HTTP, tokens"
     cargo run --locked --release -p mint --example mint_bench
+fi
+
+if [ -n "$rooms" ]; then
+    say "the ledger on disks whose sync takes longer: 1,000 devices, one share in flight each"
+    # Not a benchmark of cargo's: the store's file is only there for the room's own tests.
+    cargo test --locked --release -p ledger --lib -- --nocapture --exact \
+        tests::slow::slow_disks_make_answers_late_and_lose_none | grep -o 'sync + .*'
 fi
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/axepool-bench-XXXXXX")
@@ -67,6 +78,13 @@ ocean_pid=$!
 within_10_s "simulated OCEAN" grep -q '^listening on ' "$work/ocean"
 ocean=$(sed -n 's/^listening on //p' "$work/ocean")
 
+# For the rows with TLS; it lasts as long as they do.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
+    -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 \
+    -addext basicConstraints=critical,CA:FALSE \
+    -keyout "$work/key.pem" -out "$work/certificate.pem" 2>"$work/openssl.log" \
+    || { cat "$work/openssl.log" >&2; die "no certificate for TLS"; }
+
 # A pool of its own for each row: memory that one load left allocated would hide what
 # the next one takes. Shares so easy that the server is measured and not the hashing,
 # no limit that the load would run into, and the defaults for everything else.
@@ -85,6 +103,9 @@ start_difficulty = 0.0000000025
 target_shares_per_minute = 1000000
 messages_per_second = 1000000
 max_connections = $(($1 + 100))
+tls_listen = ["127.0.0.1:0"]
+tls_certificate = "$work/certificate.pem"
+tls_key = "$work/key.pem"
 [http]
 listen = "127.0.0.1:0"
 [metrics]
@@ -93,7 +114,9 @@ TOML
     "$axepool" run --config "$work/axepool.toml" --log warn 2>>"$work/pool.log" &
     pool_pid=$!
     within_10_s "ready pool" "$axepool" status --config "$work/axepool.toml"
-    stratum=$("$axepool" status --config "$work/axepool.toml" | sed -n 's/^stratum  *//p')
+    "$axepool" status --config "$work/axepool.toml" >"$work/status"
+    plain=$(sed -n 's/^stratum  *//p' "$work/status")
+    tls=$(sed -n 's/^with TLS  *//p' "$work/status")
 }
 
 stop_pool() {
@@ -106,30 +129,42 @@ stop_pool() {
 value() { sed -n "s/^ *\"$1\": \([^,]*\),\{0,1\}$/\1/p" "$work/report" | head -n 1; }
 format() { awk -v number="$1" -v scale="$2" -v digits="$3" 'BEGIN { if (number == "" || number == "null") print "-"; else printf "%.*f\n", digits, number / scale }'; }
 
-row='%-7s %11s %9s %6s %12s %9s %9s %9s %13s %13s %11s\n'
+row='%-6s %-7s %11s %9s %6s %12s %9s %9s %9s %13s %13s %11s\n'
 # shellcheck disable=SC2059
-table=$(printf "$row" mode connections ramp/s lost accepted/s p50/ms p99/ms us/share notify/ms worst/ms KB/conn)
+table=$(printf "$row" over mode connections ramp/s lost accepted/s p50/ms p99/ms us/share notify/ms worst/ms KB/conn)
 failed=
-for count in "${counts[@]}"; do
+
+# One row of the table: plain or tls, the load's mode, how many miners.
+measure() {
+    local over=$1 mode=$2 count=$3
     if [ "$(ulimit -n)" -lt $((count + 256)) ]; then
         say "NOT measured: $count connections do not fit into the limit of open files, $(ulimit -n)"
-        continue
+        return
     fi
+    start_pool "$count"
+    local to=(--target "$plain")
+    [ "$over" = plain ] || to=(--target "$tls" --tls "$work/certificate.pem")
+    say "$over: $mode with $count connections, $seconds s"
+    "$axepool" load "${to[@]}" --connections "$count" --mode "$mode" --seconds "$seconds" \
+        --pid "$pool_pid" --json >"$work/report" || failed="$failed $over/$mode/$count"
+    stop_pool
+    # shellcheck disable=SC2059
+    table+=$'\n'$(printf "$row" "$over" "$mode" "$count" \
+        "$(format "$(value ramp_secs)" 1 2)" "$(value lost_connections)" \
+        "$(format "$(value accepted_per_sec)" 1 0)" \
+        "$(format "$(value p50_us)" 1000 2)" "$(format "$(value p99_us)" 1000 2)" \
+        "$(format "$(value cpu_us_per_share)" 1 2)" \
+        "$(format "$(value median_ms)" 1 1)" "$(format "$(value max_ms)" 1 1)" \
+        "$(format "$(value rss_bytes_per_connection)" 1024 2)")
+}
+
+for count in "${counts[@]}"; do
     for mode in shares notify idle; do
-        start_pool "$count"
-        say "$mode with $count connections, $seconds s"
-        "$axepool" load --target "$stratum" --connections "$count" --mode "$mode" --seconds "$seconds" \
-            --pid "$pool_pid" --json >"$work/report" || failed="$failed $mode/$count"
-        stop_pool
-        # shellcheck disable=SC2059
-        table+=$'\n'$(printf "$row" "$mode" "$count" \
-            "$(format "$(value ramp_secs)" 1 2)" "$(value lost_connections)" \
-            "$(format "$(value accepted_per_sec)" 1 0)" \
-            "$(format "$(value p50_us)" 1000 2)" "$(format "$(value p99_us)" 1000 2)" \
-            "$(format "$(value cpu_us_per_share)" 1 2)" \
-            "$(format "$(value median_ms)" 1 1)" "$(format "$(value max_ms)" 1 1)" \
-            "$(format "$(value rss_bytes_per_connection)" 1024 2)")
+        measure plain "$mode" "$count"
     done
+done
+for mode in shares idle; do
+    measure tls "$mode" "$tls_count"
 done
 
 printf '\n%s\n' "$table"

@@ -2,13 +2,13 @@
 # Fuzzes each target for so many seconds: scripts/fuzz.sh [SECONDS] [TARGET...].
 # A crash leaves its input in fuzz/artifacts/<target>/ and a failing exit code.
 set -eu
-cd "$(dirname "$0")/../fuzz"
+cd "$(dirname "$0")/.."
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
 [ $# -gt 0 ] || set -- request pool_message share_check username session proxy_header
-if ! cargo fuzz --version >/dev/null 2>&1; then
-    cargo install --locked cargo-fuzz
-fi
+# The version that everybody fuzzes with is in one place.
+scripts/setup.sh fuzz
+cd fuzz
 for target in "$@"; do
     mkdir -p "corpus/$target"
     # The parsers' limits are far below this; longer inputs only cost time.

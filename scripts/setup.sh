@@ -6,6 +6,7 @@
 #   scripts/setup.sh build test     and the test runner
 #   scripts/setup.sh build lint     and the dependency check
 #   scripts/setup.sh build fuzz     and the fuzzer with its nightly toolchain
+#   scripts/setup.sh build bench    and what makes the benchmark's certificate
 . "$(dirname "$0")/lib.sh"
 
 # Used only when the tool is missing: whatever version is there already is fine.
@@ -72,6 +73,10 @@ need_lint() {
     cargo_install cargo-deny "$DENY_VERSION" "it checks the licences and the origin of every dependency"
 }
 
+need_bench() {
+    have openssl || apt_install "it makes the certificate of the benchmark with TLS" openssl
+}
+
 need_fuzz() {
     cargo_install cargo-fuzz "$FUZZ_VERSION" "it drives the fuzz targets"
     if ! cargo +nightly --version >/dev/null 2>&1; then
@@ -84,7 +89,7 @@ need_fuzz() {
 [ $# -gt 0 ] || set -- build
 for part in "$@"; do
     case "$part" in
-        build | test | lint | fuzz) "need_$part" ;;
-        *) die "unknown part '$part': build, test, lint or fuzz" ;;
+        build | test | lint | fuzz | bench) "need_$part" ;;
+        *) die "unknown part '$part': build, test, lint, fuzz or bench" ;;
     esac
 done

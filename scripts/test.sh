@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # All tests. The runner's summary is the last thing that it prints.
-#   AXEPOOL_NIGHTLY=1   also the long ones
+#   AXEPOOL_NIGHTLY, set to anything: also the long ones
 . "$(dirname "$0")/lib.sh"
 
 say "documentation examples"
 cargo test --quiet --locked --workspace --doc
 
-say "tests${AXEPOOL_NIGHTLY:+, the long ones too}"
+say "tests${AXEPOOL_NIGHTLY+, the long ones too}"
 # Ignored are tests that need packages of npm, which scripts/setup.sh has installed.
 exec cargo nextest run --locked --workspace --no-fail-fast --run-ignored all "$@"

@@ -9,3 +9,4 @@ mod driver;
 mod failing;
 mod history;
 mod model;
+mod slow;

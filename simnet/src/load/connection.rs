@@ -1,10 +1,10 @@
 //! The shell around a thin miner.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::fan_out::Arrival;
@@ -20,6 +20,11 @@ const MAX_ARRIVALS: usize = 4_096;
 /// A server that takes nothing for so long has lost the miner.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The way from the server, plain or TLS.
+type Read = Box<dyn AsyncRead + Send + Unpin>;
+/// The way to it.
+type Write = Box<dyn AsyncWrite + Send + Unpin>;
+
 /// What a miner has to tell in the end.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
@@ -31,8 +36,8 @@ pub(crate) struct Outcome {
 struct Connection {
     shared: Arc<Shared>,
     miner: ThinMiner,
-    lines: LineReader<OwnedReadHalf>,
-    write: OwnedWriteHalf,
+    lines: LineReader<Read>,
+    write: Write,
     sent_at: Instant,
     outcome: Outcome,
 }
@@ -78,9 +83,7 @@ async fn open(shared: &Arc<Shared>, index: usize) -> Result<Connection, String> 
         KeyForm::Hex => format!("{}.load", key.hex),
     };
     let local = options.local_address(index, shared.address.ip());
-    let opening = net::connect(&options.target, local);
-    let stream = opening.await.map_err(|error| format!("connect: {error}"))?;
-    let (read, write) = stream.into_split();
+    let (read, write) = connect(shared, local).await?;
     let mut connection = Connection {
         shared: Arc::clone(shared),
         miner: ThinMiner::new(username),
@@ -90,7 +93,7 @@ async fn open(shared: &Arc<Shared>, index: usize) -> Result<Connection, String> 
         outcome: Outcome::default(),
     };
     let greeting = connection.miner.greeting(options.suggest_difficulty);
-    let greeted = connection.write.write_all(&greeting).await;
+    let greeted = write_all(&mut connection.write, &greeting).await;
     greeted.map_err(|error| format!("handshake: {error}"))?;
     while !connection.miner.is_ready() {
         match connection
@@ -107,6 +110,19 @@ async fn open(shared: &Arc<Shared>, index: usize) -> Result<Connection, String> 
         }
     }
     Ok(connection)
+}
+
+async fn connect(shared: &Shared, local: Option<IpAddr>) -> Result<(Read, Write), String> {
+    let opening = net::connect(&shared.options.target, local);
+    let stream = opening.await.map_err(|error| format!("connect: {error}"))?;
+    let Some(tls) = &shared.tls else {
+        let (read, write) = stream.into_split();
+        return Ok((Box::new(read), Box::new(write)));
+    };
+    let opening = tls.connect(stream);
+    let stream = opening.await.map_err(|error| format!("TLS: {error}"))?;
+    let (read, write) = tokio::io::split(stream);
+    Ok((Box::new(read), Box::new(write)))
 }
 
 impl Connection {
@@ -177,8 +193,13 @@ impl Connection {
     }
 }
 
-async fn write_all(write: &mut OwnedWriteHalf, bytes: &[u8]) -> Result<(), LineError> {
-    match tokio::time::timeout(WRITE_TIMEOUT, write.write_all(bytes)).await {
+async fn write_all(write: &mut Write, bytes: &[u8]) -> Result<(), LineError> {
+    let writing = async {
+        write.write_all(bytes).await?;
+        // TLS may hold a part back until it is asked.
+        write.flush().await
+    };
+    match tokio::time::timeout(WRITE_TIMEOUT, writing).await {
         Ok(written) => Ok(written?),
         Err(_) => Err(LineError::Io(std::io::ErrorKind::TimedOut.into())),
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use super::connection::{self, Outcome};
 use super::histogram::Histogram;
 use super::process::{self, Usage};
 use super::thin_miner::NotifyCache;
+use super::tls::Tls;
 use super::{LatencyReport, LoadOptions, LoadReport, ServerReport, fan_out};
 use crate::net;
 
@@ -38,6 +40,17 @@ pub enum LoadError {
         /// Why.
         source: io::Error,
     },
+    /// The file with the certificates that TLS is to trust cannot be used.
+    #[error("cannot read the certificates of {path}")]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The target's host is none that a certificate could name.
+    #[error("{0} has no host that a certificate could name")]
+    ServerName(String),
     /// The process may not have so many sockets.
     #[error("{wanted} open files are needed, the limit is {limit}: raise it (ulimit -n)")]
     OpenFiles {
@@ -77,6 +90,7 @@ pub enum LoadError {
 pub(crate) struct Shared {
     pub(crate) options: LoadOptions,
     pub(crate) address: SocketAddr,
+    pub(crate) tls: Option<Tls>,
     pub(crate) cache: NotifyCache,
     pub(crate) go: CancellationToken,
     pub(crate) stop: CancellationToken,
@@ -127,10 +141,15 @@ pub async fn run_with_trigger(
     mut trigger: impl FnMut() + Send,
 ) -> Result<LoadReport, LoadError> {
     let address = resolve(&options).await?;
+    let authorities = options.tls.as_deref();
+    let tls = authorities
+        .map(|path| Tls::new(&options.target, path))
+        .transpose()?;
     allow_open_files(options.connections)?;
     let before = usage(&options)?;
     let shared = Arc::new(Shared {
         address,
+        tls,
         cache: NotifyCache::default(),
         go: CancellationToken::new(),
         stop: CancellationToken::new(),

@@ -23,6 +23,7 @@ mod options;
 mod process;
 mod report;
 mod thin_miner;
+mod tls;
 
 pub use generator::{LoadError, run, run_with_trigger};
 pub use options::{KeyForm, LoadMode, LoadOptions};

@@ -1,6 +1,7 @@
 //! What load, and on whom.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -32,6 +33,8 @@ pub enum KeyForm {
 pub struct LoadOptions {
     /// The server, `host:port`. Loopback, unless [`LoadOptions::allow_remote`].
     pub target: String,
+    /// With TLS, trusting the certificates of this PEM file alone.
+    pub tls: Option<PathBuf>,
     /// Allows a target that is not this machine: only for servers of one's own.
     pub allow_remote: bool,
     /// What the miners do.
@@ -67,6 +70,7 @@ impl LoadOptions {
     pub fn new(target: impl Into<String>, mode: LoadMode, connections: usize) -> LoadOptions {
         LoadOptions {
             target: target.into(),
+            tls: None,
             allow_remote: false,
             mode,
             connections,
