@@ -14,7 +14,7 @@ pub enum Difference {
     #[error("version {0} is not {version}", version = AuditFile::VERSION)]
     Version(u32),
     /// The chain of files is broken.
-    #[error("it follows the file {file:?}, but the file before is {before:?}")]
+    #[error("it follows {}, but the file before is {}", hash(*.file), hash(*.before))]
     Chain {
         /// What it says.
         file: Option<FileHash>,
@@ -31,7 +31,7 @@ pub enum Difference {
     #[error("epoch {0} is named but it is not the newest candidate")]
     Named(EpochId),
     /// The epochs' parts of the payment.
-    #[error("the parts of the payment are {computed:?}, not {file:?} (epoch, msat)")]
+    #[error("the parts of the payment are {}, not {}", parts(.computed), parts(.file))]
     Parts {
         /// What it says.
         file: Vec<(EpochId, Msat)>,
@@ -68,7 +68,7 @@ pub enum Difference {
     #[error("the fees do not add up to {0} msat")]
     FeeSum(Msat),
     /// A miner's part.
-    #[error("miner {miner} gets {computed:?} msat, not {file:?} msat")]
+    #[error("miner {miner} gets {}, not {}", amount(*.computed), amount(*.file))]
     Miner {
         /// Who.
         miner: MinerId,
@@ -103,4 +103,20 @@ pub enum Difference {
     /// It cannot be written as JSON, so it has no hash.
     #[error("the file cannot be written: {0}")]
     Write(String),
+}
+
+fn hash(hash: Option<FileHash>) -> String {
+    hash.map_or_else(|| "no other".to_owned(), |hash| hash.to_string())
+}
+
+fn amount(amount: Option<Msat>) -> String {
+    amount.map_or_else(|| "nothing".to_owned(), |amount| format!("{amount} msat"))
+}
+
+fn parts(parts: &[(EpochId, Msat)]) -> String {
+    let part = |(epoch, amount): &(EpochId, Msat)| format!("{amount} msat for epoch {epoch}");
+    match parts {
+        [] => "none".to_owned(),
+        parts => parts.iter().map(part).collect::<Vec<_>>().join(", "),
+    }
 }
