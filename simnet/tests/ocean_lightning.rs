@@ -18,6 +18,7 @@ use bitcoin::sign_message::{MessageSignature, signed_msg_hash};
 use bitcoin::{Amount, BlockHash};
 use simnet::lightning::{NoteNames, OceanNode, OceanNodeOptions, Received};
 use simnet::ocean::{BlockOdds, OceanBooks, OceanLightning, RegistrationError, Via};
+use simnet::stratum::Target;
 use world::{ALICE, BOB, PATIENCE, World};
 
 fn free_address() -> SocketAddr {
@@ -201,5 +202,55 @@ async fn an_offer_is_paid_after_each_block() {
     assert!(totals.is_balanced(), "{totals:?}");
     let paid: u64 = payments.iter().map(|payment| payment.msat).sum();
     assert_eq!(totals.paid_msat, paid, "paid as far as was received");
+    world.ocean.stop().await.unwrap();
+}
+
+/// More than the channel holds: it fails, is due again, and as it has gathered enough it
+/// goes over the chain.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lightning_cannot_carry_goes_over_the_chain() {
+    let dir = tempfile::tempdir().unwrap();
+    let share = Target::of_difficulty(common::EASY).unwrap().work();
+    let world = World::new(|options| {
+        options.lightning = Some(OceanLightning::new(
+            dir.path().join("ocean"),
+            free_address(),
+        ));
+        // A share is worth 250,000 satoshis.
+        options.window = Some(20_000 * share);
+        options.fee_bps = 0;
+    })
+    .await;
+    let ocean = &world.ocean;
+    let (alice, alice_at) = payee(&world, dir.path()).await;
+    ocean
+        .open_channel_to(alice.id(), alice_at, 5_000_000)
+        .await
+        .unwrap();
+    let says = format!("OCEAN Payouts for {ALICE}");
+    let offer = alice.offer_saying(&says).await.unwrap();
+    ocean.set_offer(ALICE, &offer).unwrap();
+
+    world.mine_quotas(&[39, 0, 0]).await;
+    world.find_block(0).await;
+    ocean.mine_blocks(3);
+    let has_failed = |books: &OceanBooks| books.account(ALICE).failures == 1;
+    ocean.wait_for(has_failed, PATIENCE).await.unwrap();
+    assert_eq!(ocean.account(ALICE).due_msat, 40 * 250_000_000);
+    assert!(ocean.books().totals().is_balanced());
+
+    ocean.pay_now();
+    let is_paid = |books: &OceanBooks| books.account(ALICE).paid_msat() > 0;
+    ocean.wait_for(is_paid, PATIENCE).await.unwrap();
+    let account = ocean.account(ALICE);
+    let Via::Transaction(txid) = account.payments[0].via else {
+        panic!("{:?}", account.payments)
+    };
+    ocean.mine_blocks(1);
+    assert_eq!(world.paid_by(txid, ALICE), 10_000_000);
+    assert_eq!(account.owed_msat(), 0);
+    assert!(ocean.books().totals().is_balanced());
+    assert_eq!(alice.received().await.unwrap(), []);
+    alice.stop().await.unwrap();
     world.ocean.stop().await.unwrap();
 }
