@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines that wait for stderr. Full, further ones are dropped: a log is no paid fact.
-const WAITING_LINES: usize = 4_096;
+const WAITING_LINES: usize = 1_024;
 
 /// How long the end waits for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
