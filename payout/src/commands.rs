@@ -27,7 +27,9 @@ pub enum Amount {
 }
 
 impl Lightning {
-    /// A fresh address of the node's wallet, for the operator's own deposits.
+    /// A fresh address of the node's wallet, for the operator's own deposits. Never the
+    /// payout address ([`crate::payout_address`]), which was set aside before the node
+    /// first started.
     ///
     /// # Errors
     /// If the node is not up or its store fails.

@@ -77,8 +77,8 @@ impl WalletKeys {
 }
 
 /// The pool's payout address, where OCEAN pays on-chain: the first external address of
-/// the node's wallet, the same for ever. The node hands it out to nobody else (see
-/// [`crate::Lightning::deposit_address`]).
+/// the node's wallet, the same for ever. The node pays nothing else to it and hands it
+/// out to nobody ([`crate::Lightning::deposit_address`] begins behind it).
 ///
 /// # Errors
 /// If the seed gives no key.

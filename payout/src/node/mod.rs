@@ -5,6 +5,7 @@
 //! there whether the node is or not.
 
 mod build;
+mod decided;
 mod events;
 pub mod payments;
 mod run;

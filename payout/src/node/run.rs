@@ -1,7 +1,7 @@
 //! The node's life: start it, again and again if need be; take its events; stop it.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, watch};
@@ -9,11 +9,12 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::build::{self, StartError};
+use super::decided::{self, UNDECIDED_ALARM};
 use super::events::{self, Meaning};
 use super::{ChannelNews, Lightning, Live, NodeState};
 use crate::backoff::Backoff;
 use crate::intake::{Intake, Taken};
-use crate::outgoing::{Desk, Heard, PayError};
+use crate::outgoing::Desk;
 use crate::settings::{ChainSource, Peer, Settings};
 
 /// A chain source that is down is mostly back within minutes.
@@ -25,17 +26,6 @@ const SWEEP_EVERY: Duration = Duration::from_secs(300);
 /// How often persistent peers that are gone are connected to. ldk-node does it itself
 /// for those that it has reached once.
 const CONNECT_EVERY: Duration = Duration::from_secs(30);
-
-/// How often it is tried to write down what became of an outgoing payment before it is
-/// acknowledged without. The node's own store has nearly all of it, and behind it in the
-/// queue OCEAN's payouts wait.
-const WRITE_TRIES: u32 = 12;
-
-/// Between such tries, first and longest: with [`WRITE_TRIES`] about two minutes.
-const WRITE_AGAIN: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
-
-/// A payment that is not decided for so long is told of, and again after as long.
-const UNDECIDED_ALARM: Duration = Duration::from_secs(3600);
 
 /// How long the node's runtime may take to let go of its tasks.
 const RUNTIME_PATIENCE: Duration = Duration::from_secs(10);
@@ -215,7 +205,7 @@ impl NodeTask {
                     }
                 }
                 _ = sweep.tick() => self.parts.intake.sweep(live, stop).await,
-                _ = alarm.tick() => tell_undecided(live).await,
+                _ = alarm.tick() => decided::tell_undecided(live).await,
             }
         };
         connector.abort();
@@ -229,7 +219,7 @@ impl NodeTask {
                 return self.parts.intake.take(live, *hash, *amount, stop).await == Taken::Dealt;
             }
             Meaning::Outgoing(heard) => {
-                let dealt = hear(live, heard, stop).await;
+                let dealt = decided::hear(live, heard, stop).await;
                 self.outgoing
                     .send_modify(|count| *count = count.wrapping_add(1));
                 return dealt;
@@ -255,53 +245,6 @@ impl NodeTask {
         drop(live);
         let_go(runtime).await;
     }
-}
-
-/// Writes down what became of an outgoing payment. False when it was stopped before.
-async fn hear(live: &Live, heard: &Heard, stop: &CancellationToken) -> bool {
-    let mut backoff = WRITE_AGAIN;
-    loop {
-        let (desk, what) = (live.desk(), heard.clone());
-        let written = live.with(move |node| desk.hear(node, &what)).await;
-        let Err(error) = written.map_err(PayError::from).and_then(|done| done) else {
-            return true;
-        };
-        let wait = backoff.failed();
-        tracing::error!(?heard, %error, ?wait, "what became of a payment of ours cannot be written down");
-        if backoff.failures() >= WRITE_TRIES {
-            return true;
-        }
-        let waited = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
-        if waited.is_none() {
-            return false;
-        }
-    }
-}
-
-/// Tells a person of the payments of which nobody knows what became of them.
-async fn tell_undecided(live: &Live) {
-    let desk = live.desk();
-    let left = live.with(move |node| desk.undecided(node)).await;
-    let left = match left.map_err(PayError::from).and_then(|left| left) {
-        Ok(left) => left,
-        Err(error) => {
-            tracing::error!(%error, "nothing can be paid");
-            return;
-        }
-    };
-    for (id, amount, since_secs) in left {
-        let age = unix_secs().saturating_sub(since_secs);
-        if age >= UNDECIDED_ALARM.as_secs() {
-            tracing::warn!(id, amount_msat = %amount, age_secs = age, "a payment of ours is still not decided; its ecash stays locked");
-        }
-    }
-}
-
-fn unix_secs() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
 }
 
 /// Ends a runtime from where blocking is allowed.

@@ -8,118 +8,14 @@ use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use bitcoin::hex::DisplayHex as _;
 use ledger::Msat;
 use lightning::offers::offer::OfferId;
-use thiserror::Error;
 
-use super::journal::{Journal, JournalError, Key, Name, Ordered, Record, State};
-use super::request::{Order, Place, Request, RequestError};
+use super::error::{GIVE_UP_SECS, MAX_ID_BYTES, PayError};
+use super::hands::{Hands, Heard, Status, Unsent};
+use super::journal::{Journal, JournalError};
+use super::record::{Key, Ordered, Record, State};
+use super::request::{Order, Request, RequestError};
 use super::{Fees, Outcome, Quote};
-use crate::node::NodeError;
 use crate::offer::OfferBook;
-
-/// Why a payment is not quoted, or what became of one is not known now.
-#[derive(Debug, Error)]
-pub enum PayError {
-    /// The node is not up.
-    #[error(transparent)]
-    Node(#[from] NodeError),
-    /// What is to be paid cannot be.
-    #[error(transparent)]
-    Request(#[from] RequestError),
-    /// Nothing can be written down, so nothing is paid.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The channels do not have it.
-    #[error("{amount} msat are more than the node can send now, {spendable} msat")]
-    Balance {
-        /// With the fee reserve.
-        amount: Msat,
-        /// What the usable channels can send in all.
-        spendable: Msat,
-    },
-    /// It was paid before, or is being paid.
-    #[error("the invoice {0} was paid already, or is being paid")]
-    Again(sha256::Hash),
-    /// It was handed to the node before and failed. The node knows a payment by its hash
-    /// alone, so that a second try could be taken for the first.
-    #[error("paying the invoice {0} failed before: ask for another one")]
-    FailedBefore(sha256::Hash),
-    /// Not an id.
-    #[error("a payment's id has 1 to {MAX_ID_BYTES} bytes, not {0}")]
-    Id(usize),
-}
-
-/// The most bytes of an id.
-const MAX_ID_BYTES: usize = 128;
-
-/// What the desk needs of the node. Its calls block for locks and the disk, never for the
-/// network.
-pub(crate) trait Hands {
-    /// Who pays, and when.
-    fn place(&self) -> Place;
-
-    /// What the usable channels can send in all.
-    fn spendable(&self) -> Msat;
-
-    /// The outgoing payment of that key in the node's store.
-    fn by_key(&self, key: &Key) -> Option<Outbound>;
-
-    /// The outgoing payment of that name in the node's store.
-    fn by_name(&self, name: Name) -> Option<Outbound>;
-
-    /// Hands it over; the node's name for it.
-    fn send(&self, order: &Order, key: &Key, fee_limit: Msat) -> Result<Name, Unsent>;
-}
-
-/// Why there is no name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Unsent {
-    /// It never left, and never will.
-    Certain(String),
-    /// It may have left.
-    Unknown(String),
-}
-
-/// An outgoing payment in the node's store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Outbound {
-    pub(crate) status: Status,
-    /// Without the fees.
-    pub(crate) amount: Option<Msat>,
-    pub(crate) fee: Option<Msat>,
-    pub(crate) preimage: Option<String>,
-    pub(crate) note: Option<String>,
-    /// When the node last wrote of it, seconds since 1970.
-    pub(crate) at_secs: u64,
-}
-
-/// How it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Status {
-    Pending,
-    Succeeded,
-    Failed,
-}
-
-/// What an event of the node says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
-    /// A payment arrived.
-    Arrived {
-        name: Name,
-        preimage: Option<String>,
-        fee: Option<Msat>,
-    },
-    /// A payment failed.
-    Failed { name: Name },
-}
-
-impl Heard {
-    fn name(&self) -> Name {
-        match self {
-            Heard::Arrived { name, .. } | Heard::Failed { name } => *name,
-        }
-    }
-}
 
 /// The desk.
 #[derive(Debug)]
@@ -171,7 +67,7 @@ impl Desk {
             return Err(PayError::Id(id.len()));
         }
         self.with_journal(|journal| {
-            if journal.get(id).is_some() {
+            if journal.get(id).is_some() || is_remembered(journal, node, id)? {
                 return Ok(resolve(journal, node, id)?);
             }
             match self.prepare(journal, node, id, request, fee_limit) {
@@ -193,7 +89,7 @@ impl Desk {
             return Err(PayError::Id(id.len()));
         }
         self.with_journal(|journal| {
-            if journal.get(id).is_some() {
+            if journal.get(id).is_some() || is_remembered(journal, node, id)? {
                 return Ok(resolve(journal, node, id)?);
             }
             // Whoever is told so gives the money back: an order that comes after all
@@ -263,6 +159,36 @@ impl Desk {
         })
     }
 
+    /// Declares an old payment as not made, on the operator's word.
+    pub(super) fn give_up(&self, node: &impl Hands, id: &str) -> Result<Outcome, PayError> {
+        self.with_journal(|journal| {
+            let outcome = resolve(journal, node, id)?;
+            let Some(record) = journal.get(id).cloned() else {
+                return Err(PayError::Unknown(id.to_owned()));
+            };
+            if outcome != Outcome::Pending {
+                return Ok(outcome);
+            }
+            let age_secs = node.place().now_secs.saturating_sub(record.made_secs);
+            if age_secs < GIVE_UP_SECS {
+                let id = record.id;
+                return Err(PayError::TooYoung { id, age_secs });
+            }
+            tracing::warn!(
+                id,
+                age_secs,
+                "a payment is given up by the operator: its ecash is unlocked"
+            );
+            let state = State::NotPaid {
+                why: "the operator gave it up".into(),
+                was_handed: true,
+            };
+            let outcome = state.outcome();
+            journal.write(Record { state, ..record })?;
+            Ok(outcome)
+        })
+    }
+
     fn order(&self, node: &impl Hands, request: &Request) -> Result<Order, RequestError> {
         let order = request.order(&node.place())?;
         let is_own = |id: &OfferId| self.own_offers.has(id);
@@ -317,6 +243,31 @@ fn note(id: &str) -> String {
     engine.input(id.as_bytes());
     let hash = sha256::Hash::from_engine(engine).to_byte_array();
     format!("Cashu melt {}", hash[..16].as_hex())
+}
+
+/// An id that the journal does not know while the node's store has a payment with its
+/// note: the journal is of an older backup. Taken back into it.
+fn is_remembered(journal: &mut Journal, node: &impl Hands, id: &str) -> Result<bool, JournalError> {
+    let key = Key::Note(note(id));
+    let Some(found) = node.by_key(&key) else {
+        return Ok(false);
+    };
+    tracing::error!(
+        id,
+        "the journal of payments had lost one that the node knows"
+    );
+    journal.write(Record {
+        id: id.to_owned(),
+        made_secs: found.at_secs,
+        order: Some(Ordered {
+            amount: found.amount.unwrap_or_default(),
+            fee_limit: Msat::ZERO,
+            key,
+            failed_before_secs: None,
+        }),
+        state: State::Recorded,
+    })?;
+    Ok(true)
 }
 
 /// Whether an invoice of that hash may be paid: once in its life. Where an earlier try

@@ -6,8 +6,8 @@ use ldk_node::{Node, NodeError};
 use ledger::Msat;
 use lightning::routing::router::RouteParametersConfig;
 
-use super::desk::{Hands, Outbound, Unsent};
-use super::journal::{Key, Name};
+use super::hands::{Hands, Outbound, Unsent};
+use super::record::{Key, Name};
 use super::request::{Order, Place};
 use crate::node::{payments, spendable};
 

@@ -12,23 +12,28 @@
 //! takes; the log tells of it.
 
 mod desk;
+mod error;
 mod fees;
+mod hands;
 mod journal;
 mod ldk;
 mod payer;
+mod record;
 mod request;
 #[cfg(test)]
 mod tests;
 
 use ledger::Msat;
 
-pub use desk::PayError;
-pub(crate) use desk::{Desk, Heard, Outbound, Status};
+pub use error::PayError;
 pub use fees::Fees;
 pub use journal::JournalError;
-pub(crate) use journal::Name;
 pub use payer::{Payer, Undecided};
 pub use request::{Request, RequestError};
+
+pub(crate) use desk::Desk;
+pub(crate) use hands::{Heard, Outbound, Status};
+pub(crate) use record::Name;
 
 /// What became of a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]

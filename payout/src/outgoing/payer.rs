@@ -116,6 +116,18 @@ impl Payer {
         Ok(all.collect())
     }
 
+    /// Declares a payment as not made that has been undecided for two weeks, which
+    /// nothing that is under way is: the way out for one of which a killed process left
+    /// no trace but its order. For the operator alone: the ecash goes back.
+    ///
+    /// # Errors
+    /// If it is younger or was never ordered, or as [`Self::look_up`].
+    pub async fn give_up(&self, id: &str) -> Result<Outcome, PayError> {
+        let live = self.lightning.live()?;
+        let (desk, id) = (live.desk(), id.to_owned());
+        live.with(move |node| desk.give_up(node, &id)).await?
+    }
+
     async fn look_up_in(&self, live: &Live, id: &str) -> Result<Outcome, PayError> {
         let (desk, id) = (live.desk(), id.to_owned());
         live.with(move |node| desk.look_up(node, &id)).await?

@@ -3,7 +3,7 @@
 use bitcoin::hashes::{Hash as _, sha256};
 use ledger::{Msat, Sat};
 
-use super::fake::{AMOUNT, FEE, Fake, Hand, bolt11, bolt12, offer};
+use super::fake::{AMOUNT, FEE, Fake, Hand, NOW, bolt11, bolt12, offer};
 use crate::offer::OfferBook;
 use crate::outgoing::{
     Desk, Fees, Heard, Name, Outcome, PayError, Quote, Request, RequestError, Status,
@@ -109,6 +109,20 @@ fn an_order_after_the_answer_is_refused() {
     assert_eq!(case.handed(), 0);
 }
 
+/// A journal that was lost: of a BOLT12 payment the node's store still tells.
+#[test]
+fn what_the_journal_lost_is_found_by_its_note() {
+    let mut case = Case::new();
+    case.pay("a", &bolt12());
+    case.pay("b", &bolt12());
+    std::fs::remove_file(case.dir.path().join("journal")).unwrap();
+    case.restart();
+    assert_eq!(case.pay("a", &bolt12()), Outcome::Pending);
+    case.node.decide(case.node.last_name(), Status::Succeeded);
+    assert_eq!(case.look_up("b"), paid(FEE));
+    assert_eq!(case.handed(), 2);
+}
+
 #[test]
 fn killed_before_the_node_had_it_it_stays_pending_and_is_not_tried_again() {
     for request in [bolt11(1), bolt12()] {
@@ -124,6 +138,27 @@ fn killed_before_the_node_had_it_it_stays_pending_and_is_not_tried_again() {
         assert_eq!(undecided.len(), 1);
         assert_eq!((undecided[0].0.as_str(), undecided[0].1), ("a", AMOUNT));
     }
+}
+
+#[test]
+fn only_what_is_old_and_undecided_is_given_up() {
+    let case = Case::new();
+    case.node.hand.set(Hand::DiesBefore);
+    case.pay("a", &bolt11(1));
+    let give_up = |id: &str| case.desk.give_up(&case.node, id);
+    assert!(matches!(give_up("b"), Err(PayError::Unknown(_))));
+    let days = |days: u64| case.node.now_secs.set(NOW + days * 86_400);
+    days(13);
+    assert!(matches!(give_up("a"), Err(PayError::TooYoung { .. })));
+    assert_eq!(case.look_up("a"), Outcome::Pending);
+    days(14);
+    not_paid(give_up("a").unwrap(), "gave it up");
+    not_paid(case.look_up("a"), "gave it up");
+    case.node.hand.set(Hand::Takes);
+    case.pay("c", &bolt12());
+    case.node.decide(case.node.last_name(), Status::Succeeded);
+    days(40);
+    assert_eq!(give_up("c").unwrap(), paid(FEE));
 }
 
 #[test]

@@ -12,8 +12,8 @@ use ledger::Msat;
 use lightning::offers::offer::{Offer, OfferBuilder};
 use lightning::types::payment::PaymentSecret;
 
-use crate::outgoing::desk::{Hands, Unsent};
-use crate::outgoing::journal::Key;
+use crate::outgoing::hands::{Hands, Unsent};
+use crate::outgoing::record::Key;
 use crate::outgoing::request::{Order, Place};
 use crate::outgoing::{Name, Outbound, Request, Status};
 

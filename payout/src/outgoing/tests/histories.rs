@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::fake::{Fake, Hand, bolt11, bolt12};
 use crate::offer::OfferBook;
-use crate::outgoing::journal::Key;
+use crate::outgoing::record::Key;
 use crate::outgoing::{Desk, Heard, Name, Outcome, Request, Status};
 
 #[derive(Clone, Debug)]

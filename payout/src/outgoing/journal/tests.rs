@@ -1,0 +1,110 @@
+use super::*;
+use bitcoin::hashes::{Hash as _, sha256};
+use ledger::Msat;
+
+use crate::outgoing::record::{Ordered, State};
+
+fn record(id: &str, hash: u8, state: State) -> Record {
+    Record {
+        id: id.into(),
+        made_secs: 1,
+        order: Some(Ordered {
+            amount: Msat::new(1_000),
+            fee_limit: Msat::new(10),
+            key: Key::Hash(sha256::Hash::from_byte_array([hash; 32])),
+            failed_before_secs: None,
+        }),
+        state,
+    }
+}
+
+fn not_paid() -> State {
+    State::NotPaid {
+        why: "no".into(),
+        was_handed: false,
+    }
+}
+
+#[test]
+fn what_was_written_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("new").join("journal");
+    let mut journal = Journal::open(&path).unwrap();
+    journal.write(record("a", 1, State::Recorded)).unwrap();
+    journal.write(record("b", 2, State::Recorded)).unwrap();
+    journal.write(record("a", 1, not_paid())).unwrap();
+    journal.write(record("c", 1, State::Recorded)).unwrap();
+    let again = Journal::open(&path).unwrap();
+    assert_eq!(again.records, journal.records);
+    assert_eq!(again.by_key, journal.by_key);
+    assert_eq!(again.undecided, BTreeSet::from(["b".into(), "c".into()]));
+    let key = Key::Hash(sha256::Hash::from_byte_array([1; 32]));
+    assert_eq!(again.newest(&key).unwrap().id, "c");
+}
+
+/// Cut anywhere, it has the lines that were whole, and goes on behind them.
+#[test]
+fn a_torn_line_was_never_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    let mut journal = Journal::open(&path).unwrap();
+    journal.write(record("a", 1, State::Recorded)).unwrap();
+    let first = std::fs::read(&path).unwrap().len();
+    journal.write(record("a", 1, not_paid())).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    // Each cut costs two fsyncs: all around the line breaks, some between.
+    let ends = [first - 1, first, first + 1, whole.len() - 1, whole.len()];
+    let between = (0..whole.len()).step_by(11);
+    for cut in between.chain(ends) {
+        std::fs::write(&path, &whole[..cut]).unwrap();
+        let mut journal = Journal::open(&path).unwrap();
+        let state = journal.get("a").map(|record| record.state.clone());
+        let expected = match cut {
+            _ if cut == whole.len() => Some(not_paid()),
+            _ if cut >= first => Some(State::Recorded),
+            _ => None,
+        };
+        assert_eq!(state, expected, "cut at {cut}");
+        journal.write(record("b", 2, State::Recorded)).unwrap();
+        let again = Journal::open(&path).unwrap();
+        assert_eq!(again.records, journal.records, "cut at {cut}");
+    }
+}
+
+#[test]
+fn damage_is_named_and_not_put_right() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    let mut journal = Journal::open(&path).unwrap();
+    journal.write(record("a", 1, State::Recorded)).unwrap();
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    text.push_str("{\"id\":\"b\"}\n");
+    std::fs::write(&path, &text).unwrap();
+    let error = Journal::open(&path).unwrap_err();
+    assert!(
+        matches!(error, JournalError::Damaged { line: 2, .. }),
+        "{error}"
+    );
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
+
+#[test]
+fn superseded_lines_are_dropped_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    let mut journal = Journal::open(&path).unwrap();
+    // Two ids of one hash, of which the alphabetically first is the newer.
+    journal.write(record("z", 1, not_paid())).unwrap();
+    journal.write(record("a", 1, State::Recorded)).unwrap();
+    let line = serde_json::to_string(&record("b", 2, State::Recorded)).unwrap();
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    text.push_str(&format!("{line}\n").repeat(FEW_LINES));
+    std::fs::write(&path, text).unwrap();
+    let mut journal = Journal::open(&path).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 3);
+    journal.write(record("c", 3, State::Recorded)).unwrap();
+    let again = Journal::open(&path).unwrap();
+    assert_eq!(again.records, journal.records);
+    let key = Key::Hash(sha256::Hash::from_byte_array([1; 32]));
+    assert_eq!(again.newest(&key).unwrap().id, "a");
+}
