@@ -52,6 +52,22 @@ pub enum NodeRequest {
         /// Even if less is left than is owed.
         force: bool,
     },
+    /// Pay over lightning, with what is the operator's.
+    Pay {
+        /// An invoice or an offer.
+        to: String,
+        /// How much, where it does not say so itself.
+        amount: Option<Sat>,
+        /// Even if less is left than is owed.
+        force: bool,
+    },
+    /// Which payments of the node are undecided?
+    Undecided,
+    /// Declare one as not made.
+    GiveUp {
+        /// Its id.
+        id: String,
+    },
 }
 
 /// An answer.
@@ -80,6 +96,49 @@ pub enum NodeReply {
         /// The transaction.
         txid: Txid,
     },
+    /// To [`NodeRequest::Pay`] and [`NodeRequest::GiveUp`].
+    Payment {
+        /// Its id.
+        id: String,
+        /// What became of it.
+        state: PaymentState,
+    },
+    /// To [`NodeRequest::Undecided`].
+    Undecided {
+        /// All that is neither paid nor certain not to be.
+        payments: Vec<UndecidedPayment>,
+    },
+}
+
+/// What became of a payment of the node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentState {
+    /// It arrived.
+    Paid {
+        /// Amount and fees together.
+        spent: Msat,
+        /// The proof, in hex.
+        preimage: Option<String>,
+    },
+    /// It was not made, or failed, for good.
+    NotPaid {
+        /// Why.
+        why: String,
+    },
+    /// Under way, or not known.
+    Pending,
+}
+
+/// A payment of which nobody knows yet what becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndecidedPayment {
+    /// Its id: that of a melt quote, or `operator-` and a number.
+    pub id: String,
+    /// What the receiver is to get.
+    pub amount: Msat,
+    /// When it was ordered, seconds since 1970.
+    pub since_secs: u64,
 }
 
 /// The offer for OCEAN.

@@ -7,7 +7,9 @@ use clap::Subcommand;
 use ledger::{Msat, Sat};
 
 use super::place::Place;
-use crate::admin::{Mark, NodeLook, NodeReply, NodeRequest, NodeStatus, Reply, Request};
+use crate::admin::{
+    Mark, NodeLook, NodeReply, NodeRequest, NodeStatus, PaymentState, Reply, Request,
+};
 use crate::{humane, output};
 
 /// Look after the lightning node of the running pool
@@ -26,6 +28,8 @@ enum NodeCommand {
     Open(OpenArgs),
     Close(CloseArgs),
     SendOnchain(SendArgs),
+    Pay(PayArgs),
+    Payments(PaymentsArgs),
 }
 
 /// Tell how the node is and what still keeps OCEAN from paying
@@ -101,6 +105,41 @@ struct SendArgs {
     force: bool,
 }
 
+/// Pay an invoice or an offer over lightning, with money of the operator's
+///
+/// Refused when less would be left than is owed to miners and holders of ecash.
+#[derive(Debug, clap::Args)]
+struct PayArgs {
+    #[command(flatten)]
+    place: Place,
+    /// A BOLT11 invoice or a BOLT12 offer
+    #[arg(value_name = "INVOICE|OFFER")]
+    to: String,
+    /// How many satoshis, where it does not say so itself
+    #[arg(value_name = "SAT")]
+    amount: Option<Sat>,
+    /// Even if less is left than is owed
+    #[arg(long)]
+    force: bool,
+}
+
+/// List the node's payments of which nobody knows yet what becomes of them
+///
+/// Most are decided within seconds. One of which a killed process left no trace stays
+/// here, and the ecash that was burnt for it with it, until it is given up.
+#[derive(Debug, clap::Args)]
+struct PaymentsArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Declare this one as not made, so that the ecash goes back; only after two weeks,
+    /// when nothing can be under way any more
+    #[arg(long, value_name = "ID")]
+    give_up: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 pub(super) fn run(args: Args) -> Result<ExitCode> {
     match args.command {
         NodeCommand::Status(args) => status(&args),
@@ -120,6 +159,8 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         NodeCommand::SendOnchain(args) => send(args),
+        NodeCommand::Pay(args) => pay(args),
+        NodeCommand::Payments(args) => payments(args),
     }
 }
 
@@ -174,6 +215,60 @@ fn send(args: SendArgs) -> Result<ExitCode> {
     };
     output::line(txid.to_string())?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn pay(args: PayArgs) -> Result<ExitCode> {
+    let request = NodeRequest::Pay {
+        to: args.to,
+        amount: args.amount,
+        force: args.force,
+    };
+    tell_payment(ask(&args.place, request)?)
+}
+
+fn payments(args: PaymentsArgs) -> Result<ExitCode> {
+    if let Some(id) = args.give_up {
+        return tell_payment(ask(&args.place, NodeRequest::GiveUp { id })?);
+    }
+    let NodeReply::Undecided { payments } = ask(&args.place, NodeRequest::Undecided)? else {
+        bail!(OTHER_VERSION);
+    };
+    if args.json {
+        output::json(&payments)?;
+    } else if payments.is_empty() {
+        output::line("every payment is decided")?;
+    } else {
+        let mut table = humane::table(&["payment", "msat", "since (UTC)"], &[1]);
+        for one in &payments {
+            let since_ms = one.since_secs.saturating_mul(1000);
+            table.add_row([one.id.clone(), one.amount.to_string(), humane::utc(since_ms)]);
+        }
+        output::line(table.to_string())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell_payment(reply: NodeReply) -> Result<ExitCode> {
+    let NodeReply::Payment { id, state } = reply else {
+        bail!(OTHER_VERSION);
+    };
+    match state {
+        PaymentState::Paid { spent, preimage } => {
+            let preimage = preimage.map_or(String::new(), |proof| format!(", preimage {proof}"));
+            output::line(format!("{id} paid, {spent} msat with fees{preimage}"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        PaymentState::NotPaid { why } => {
+            output::line(format!("{id} NOT paid: {why}"))?;
+            Ok(ExitCode::FAILURE)
+        }
+        PaymentState::Pending => {
+            output::line(format!(
+                "{id} is under way: axepool node payments lists it until it is decided"
+            ))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
 }
 
 fn status(args: &StatusArgs) -> Result<ExitCode> {

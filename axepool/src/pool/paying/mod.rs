@@ -56,6 +56,7 @@ struct Node {
     /// Tells that an outgoing payment is decided.
     outgoing: watch::Receiver<u64>,
     desk: OfferDesk,
+    payer: Payer,
     settings: Settings,
 }
 
@@ -257,10 +258,12 @@ fn prepare_node(config: &Config, booking: &Arc<dyn Booking>) -> Result<Option<(N
         offers,
         config.income.address.to_string(),
     );
+    let payer = Payer::new(lightning.clone(), node.settings.melt_fees);
     let node = Node {
         lightning,
         outgoing,
         desk,
+        payer,
         settings: node.settings.clone(),
     };
     Ok(Some((node, task)))

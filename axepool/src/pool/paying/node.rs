@@ -10,12 +10,14 @@ use ledger::{MSAT_PER_SAT, Msat, Sat};
 use payout::commands::{Amount, Close};
 use payout::node::NodeView;
 use payout::offer::{Answer, Route, Standing};
+use payout::outgoing::{self, Outcome};
 use payout::readiness;
 use payout::settings::Peer;
 
 use super::{Node, Paying};
 use crate::admin::{
-    ChannelRow, Check, Mark, NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer, PeerRow,
+    ChannelRow, Check, Mark, NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer,
+    PaymentState, PeerRow, UndecidedPayment,
 };
 use crate::clock;
 
@@ -68,6 +70,22 @@ impl Paying {
             NodeRequest::SendOnchain { to, amount, force } => {
                 self.send_on_chain(node, &to, amount, force).await?
             }
+            NodeRequest::Pay { to, amount, force } => self.pay(node, to, amount, force).await?,
+            NodeRequest::Undecided => {
+                let payments = node.payer.undecided().await?.into_iter();
+                let payments = payments.map(|one| UndecidedPayment {
+                    id: one.id,
+                    amount: one.amount,
+                    since_secs: one.since_secs,
+                });
+                NodeReply::Undecided {
+                    payments: payments.collect(),
+                }
+            }
+            NodeRequest::GiveUp { id } => {
+                let state = payment_state(node.payer.give_up(&id).await?);
+                NodeReply::Payment { id, state }
+            }
         })
     }
 
@@ -88,6 +106,39 @@ impl Paying {
         let txid = node.lightning.send_on_chain(address, amount).await?;
         tracing::warn!(%txid, to, "sent on-chain by command");
         Ok(NodeReply::Sent { txid })
+    }
+
+    async fn pay(
+        &self,
+        node: &Node,
+        to: String,
+        amount: Option<Sat>,
+        force: bool,
+    ) -> Result<NodeReply> {
+        let amount = match amount {
+            Some(sat) => Some(sat.to_msat().context("no such amount can be paid")?),
+            None => None,
+        };
+        let to = to.trim().to_owned();
+        let request = if to.to_lowercase().starts_with("lno1") {
+            outgoing::Request::Bolt12 { offer: to, amount }
+        } else {
+            outgoing::Request::Bolt11 { invoice: to, amount }
+        };
+        let quote = node.payer.quote(request.clone()).await?;
+        if !force {
+            let view = node.lightning.view().await?;
+            let most = quote.amount.get().saturating_add(quote.fee_limit.get());
+            self.leaves_enough(&view, Some(Sat::new(most.div_ceil(MSAT_PER_SAT))))?;
+        }
+        // No two of the operator's orders are one: a person looks before ordering again.
+        let id = format!("operator-{:016x}", rand::random::<u64>());
+        let outcome = node.payer.pay(&id, request, quote.fee_limit).await?;
+        tracing::warn!(id, amount_msat = %quote.amount, "paid by command");
+        Ok(NodeReply::Payment {
+            id,
+            state: payment_state(outcome),
+        })
     }
 
     /// What is sent away is the miners' unless something is left over.
@@ -146,6 +197,14 @@ fn still_expected(account: &EpochAccount) -> Option<Msat> {
     account.block()?;
     let earned = account.earnings?.net.to_msat()?;
     earned.checked_sub(account.received)
+}
+
+fn payment_state(outcome: Outcome) -> PaymentState {
+    match outcome {
+        Outcome::Paid { spent, preimage } => PaymentState::Paid { spent, preimage },
+        Outcome::NotPaid { why } => PaymentState::NotPaid { why },
+        Outcome::Pending => PaymentState::Pending,
+    }
 }
 
 fn parse_peer(text: &str) -> Result<Peer> {
