@@ -46,6 +46,8 @@ pub struct PoolSetup {
     pub stratum: String,
     /// What is logged.
     pub log: String,
+    /// Its log goes into a pipe that nobody reads.
+    pub is_log_unread: bool,
 }
 
 impl PoolSetup {
@@ -58,6 +60,7 @@ impl PoolSetup {
             upstream: "backoff_min_ms = 50\nbackoff_max_secs = 1\n".to_owned(),
             stratum: "min_difficulty = 0.0000001\nstart_difficulty = 0.00001\ntarget_shares_per_minute = 300\n".to_owned(),
             log: "info".to_owned(),
+            is_log_unread: false,
         }
     }
 
@@ -120,14 +123,32 @@ impl PoolProcess {
             .env("AXEPOOL_LOG", &self.setup.log)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
+            .stderr(if self.setup.is_log_unread {
+                Stdio::piped()
+            } else {
+                log.into()
+            })
             .spawn()
             .expect("axepool starts");
         self.child = Some(child);
-        self.poll("its admin socket", async |pool| {
-            pool.try_ask(&Request::Status).await.ok()
-        })
-        .await;
+        self.answers().await;
+    }
+
+    /// Waits until it answers at its admin socket. One that ended by itself never will.
+    async fn answers(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.try_ask(&Request::Status).await.is_err() {
+            let child = self.child.as_mut().expect("just started");
+            if let Some(status) = child.try_wait().expect("wait") {
+                self.child = None;
+                panic!("axepool run ended with {status}");
+            }
+            assert!(
+                Instant::now() < deadline,
+                "waited {PATIENCE:?} for its admin socket"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     fn program(&self) -> Command {

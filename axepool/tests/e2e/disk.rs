@@ -8,9 +8,14 @@ use std::process::Command;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-use crate::common::PoolProcess;
+use simnet::bitaxe::PoolSide;
+
+use crate::common::{PATIENCE, PoolProcess};
+use crate::fallback::fallback;
 use crate::loaded::{Load, compare};
-use crate::world::{LOADED, credited, get, metric, ocean, pool};
+use crate::world::{
+    LOADED, STRATUM, bitaxe, credited, earns, get, key, metric, metric_reaches, ocean, pool,
+};
 
 /// Under load: the disk goes, mining stops answering `true` and says why; the disk comes
 /// back, and so does mining. In the end the books are right.
@@ -123,23 +128,59 @@ async fn a_full_disk_stops_answers_and_nothing_else() {
     pool.kill();
 }
 
-/// As a quota has it: no file may be longer than it is allowed to be. Needs no rights.
+/// No file of the process may be longer from now on, as a quota has it; `None`: again as
+/// long as it likes. Needs no rights.
+fn limit(pool: &PoolProcess, bytes: Option<u64>) {
+    let pid = i32::try_from(pool.pid()).ok().and_then(Pid::from_raw);
+    let limit = Rlimit {
+        current: bytes,
+        maximum: None,
+    };
+    prlimit(pid, Resource::Fsize, limit).expect("prlimit");
+}
+
+/// The signal that comes with the limit would end the process before it sees the error.
+const NO_SIGNAL: &str = "trap '' XFSZ";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_refuses_writes_stops_answers_and_nothing_else() {
     let ocean = ocean(|_| {}).await;
     let pool = pool(&ocean, |setup| {
         setup.stratum = LOADED.to_owned();
-        // The signal would end the process before it sees the error.
-        setup.shell = Some("trap '' XFSZ".to_owned());
+        setup.shell = Some(NO_SIGNAL.to_owned());
     })
     .await;
-    let limit = |bytes: Option<u64>| {
-        let pid = i32::try_from(pool.pid()).ok().and_then(Pid::from_raw);
-        let limit = Rlimit {
-            current: bytes,
-            maximum: None,
-        };
-        prlimit(pid, Resource::Fsize, limit).expect("prlimit");
-    };
-    fails_and_recovers(&pool, || limit(Some(4_096)), || limit(None)).await;
+    fails_and_recovers(&pool, || limit(&pool, Some(4_096)), || limit(&pool, None)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_stays_full_sends_the_devices_to_their_fallback() {
+    let (ocean, other) = (ocean(|_| {}).await, ocean(|_| {}).await);
+    let pool = pool(&ocean, |setup| {
+        setup.stratum = format!("{STRATUM}store_grace_secs = 1\n");
+        setup.shell = Some(NO_SIGNAL.to_owned());
+    })
+    .await;
+    let axe = bitaxe(pool.stratum().await, &key(1), |options| {
+        options.fallback = fallback(&other);
+    });
+    earns(&axe, 5).await;
+
+    limit(&pool, Some(4_096));
+    axe.wait_for(|stats| stats.side == PoolSide::Fallback, PATIENCE)
+        .await
+        .expect("nobody hashes in vain");
+    earns(&axe, 5).await;
+    let closed = "axepool_connections_closed_total";
+    metric_reaches(&pool, closed, "store_failing", 2.0).await;
+    assert_eq!(axe.read_stats(|stats| stats.good_probes), 0);
+
+    limit(&pool, None);
+    axe.wait_for(
+        |stats| stats.side == PoolSide::Primary && stats.authorized,
+        PATIENCE,
+    )
+    .await
+    .expect("the pool is back by itself");
+    earns(&axe, 5).await;
 }

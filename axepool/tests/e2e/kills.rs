@@ -15,8 +15,8 @@ const MINERS: u64 = 6;
 
 fn kills() -> u32 {
     match std::env::var_os("AXEPOOL_NIGHTLY") {
-        Some(value) if value == "1" => 1_000,
-        _ => 8,
+        Some(_) => 1_000,
+        None => 8,
     }
 }
 

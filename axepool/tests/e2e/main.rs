@@ -3,7 +3,7 @@
 //!
 //! One program for all of it, so that it is linked once; the runner starts each test in
 //! a process of its own. Nothing here sleeps to wait for something: it waits for the
-//! thing, with a deadline. `AXEPOOL_NIGHTLY=1` makes the kills a thousand.
+//! thing, with a deadline. `AXEPOOL_NIGHTLY`, set, makes the kills a thousand.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -26,6 +26,7 @@ mod epochs;
 mod fallback;
 mod hostile;
 mod kills;
+mod log;
 mod orders;
 mod prefixes;
 mod tls;

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use simnet::pool::SimPoolHandle;
+use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::client::{Client, Verdict, handshake};
-use crate::common::PoolProcess;
+use crate::common::{PoolProcess, axepool, stderr, stdout};
 use crate::world::{
-    STRATUM, agrees, bitaxe, credited_to, earns, key, metric, metric_reaches, ocean, pool,
+    LOADED, STRATUM, agrees, bitaxe, credited_to, earns, key, metric, metric_reaches, ocean, pool,
 };
 
 async fn connect(address: SocketAddr, root: &CertificateDer<'static>) -> Client {
@@ -32,27 +34,38 @@ async fn connect(address: SocketAddr, root: &CertificateDer<'static>) -> Client 
     Client::over(stream)
 }
 
-#[tokio::test]
-async fn devices_mine_over_tls_and_garbage_is_closed() {
+/// A certificate for `axepool.test` and this machine, with its key, as files.
+fn certificate() -> (TempDir, CertificateDer<'static>) {
     let dir = tempfile::tempdir().expect("a directory");
-    let made = rcgen::generate_simple_self_signed(["axepool.test".to_owned()]).expect("a key");
-    let files = [dir.path().join("cert.pem"), dir.path().join("key.pem")];
-    std::fs::write(&files[0], made.cert.pem()).expect("written");
-    std::fs::write(&files[1], made.signing_key.serialize_pem()).expect("written");
-    let ocean = ocean(|_| {}).await;
-    let pool: PoolProcess = pool(&ocean, |setup| {
+    let names = ["axepool.test".to_owned(), "127.0.0.1".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).expect("a key");
+    std::fs::write(dir.path().join("cert.pem"), made.cert.pem()).expect("written");
+    let key = made.signing_key.serialize_pem();
+    std::fs::write(dir.path().join("key.pem"), key).expect("written");
+    (dir, made.cert.der().clone())
+}
+
+async fn tls_pool(ocean: &SimPoolHandle, stratum: &str, dir: &TempDir) -> PoolProcess {
+    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| dir.path().join(name));
+    pool(ocean, |setup| {
         setup.stratum = format!(
-            "{STRATUM}tls_listen = [\"127.0.0.1:0\"]\ntls_certificate = {:?}\ntls_key = {:?}\n",
-            files[0], files[1]
+            "{stratum}tls_listen = [\"127.0.0.1:0\"]\ntls_certificate = {certificate:?}\n\
+             tls_key = {key:?}\n"
         );
     })
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn devices_mine_over_tls_and_garbage_is_closed() {
+    let ocean = ocean(|_| {}).await;
+    let (dir, root) = certificate();
+    let pool = tls_pool(&ocean, STRATUM, &dir).await;
     let (plain, tls) = (pool.stratum().await, pool.status().await.stratum_tls[0]);
     let (honest_key, tls_key) = (key(1), key(2));
     let honest = bitaxe(plain, &honest_key, |_| {});
     earns(&honest, 1).await;
 
-    let root = made.cert.der().clone();
     let mut client = connect(tls, &root).await;
     client
         .login(&tls_key.username("tls"))
@@ -84,4 +97,36 @@ async fn devices_mine_over_tls_and_garbage_is_closed() {
     assert_eq!(client.submit(&share).await, Verdict::Accepted);
     earns(&honest, 3).await;
     agrees(&pool, &honest, &honest_key).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_load_generator_speaks_tls() {
+    let ocean = ocean(|_| {}).await;
+    let (dir, _) = certificate();
+    let pool = tls_pool(&ocean, LOADED, &dir).await;
+    let tls = pool.status().await.stratum_tls[0].to_string();
+    let load = move |authorities: &'static str| {
+        let args = [
+            "load",
+            "--target",
+            &tls,
+            "--connections",
+            "5",
+            "--seconds",
+            "1",
+        ];
+        axepool(
+            &[&args[..], &["--json", "--tls", authorities]].concat(),
+            dir.path(),
+        )
+    };
+    let (good, bad) = tokio::task::spawn_blocking(move || (load("cert.pem"), load("key.pem")))
+        .await
+        .expect("they end");
+    assert!(good.status.success(), "{}", stderr(&good));
+    let report: serde_json::Value = serde_json::from_str(&stdout(&good)).expect("JSON");
+    assert_eq!(report["connections"], 5);
+    assert!(report["accepted"].as_u64() > Some(5), "{report}");
+    assert_eq!(metric(&pool, "axepool_connections_total", "tls").await, 5.0);
+    assert!(stderr(&bad).contains("cannot read the certificates"));
 }
