@@ -404,15 +404,15 @@ fn history(steps: &[Step], ways: &mut BTreeSet<String>) {
     }
 }
 
-pub(crate) fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec(any::<Step>(), 0..=length)
-}
-
-#[test]
-fn the_books_hold_whatever_happens() {
-    // A million steps by night, new ones every time; by day the same few thousand.
+/// Tries histories, so many of at most such a length: by night new ones every time, by
+/// day always the same.
+pub(crate) fn try_histories(
+    by_day: (u32, usize),
+    by_night: (u32, usize),
+    history: impl Fn(&[Step]),
+) {
     let nightly = std::env::var_os("AXEPOOL_NIGHTLY").is_some();
-    let (cases, length) = if nightly { (2_000, 1_000) } else { (64, 240) };
+    let (cases, length) = if nightly { by_night } else { by_day };
     let config = ProptestConfig {
         cases,
         failure_persistence: None,
@@ -423,13 +423,22 @@ fn the_books_hold_whatever_happens() {
     } else {
         TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
     };
-    let ways = RefCell::new(BTreeSet::new());
+    let steps = prop::collection::vec(any::<Step>(), 0..=length);
     runner
-        .run(&steps(length), |steps| {
-            history(&steps, &mut ways.borrow_mut());
+        .run(&steps, |steps| {
+            history(&steps);
             Ok(())
         })
         .unwrap();
+}
+
+#[test]
+fn the_books_hold_whatever_happens() {
+    let ways = RefCell::new(BTreeSet::new());
+    // A million steps by night.
+    try_histories((64, 240), (2_000, 1_000), |steps| {
+        history(steps, &mut ways.borrow_mut());
+    });
     let all: BTreeSet<String> = ALL_WAYS.iter().map(|&way| way.to_owned()).collect();
     assert_eq!(ways.into_inner(), all);
 }

@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
-use proptest::prelude::*;
-use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use super::disk::Disk;
 use super::driver::{Answer, Driver, NOW_MS, terms};
 use crate::entry::Entry;
-use crate::settle::props::{History, Step, steps};
+use crate::settle::props::{History, Step, try_histories};
 use crate::settle::testing::miner;
 use crate::settle::{
     Auditor, Books, Effect, EpochAccount, Event, FileHash, PayoutKey, Policy, Rows, Stage,
@@ -437,31 +435,16 @@ fn history(
 
 #[test]
 fn the_store_has_what_the_books_in_memory_have() {
-    let nightly = std::env::var_os("AXEPOOL_NIGHTLY").is_some();
-    let (cases, length) = if nightly { (4_000, 250) } else { (32, 120) };
-    let config = ProptestConfig {
-        cases,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    let mut runner = if nightly {
-        TestRunner::new(config)
-    } else {
-        TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
-    };
     let paid = std::cell::Cell::new((0, 0));
-    runner
-        .run(&steps(length), |steps| {
-            let (by_epoch, none) = history(&steps, false);
-            let (by_share, shares) = history(&steps, true);
-            // How the quotes are made changes nothing about what is paid.
-            assert_eq!(by_epoch, by_share);
-            assert_eq!(none, 0);
-            let (all, of_shares) = paid.get();
-            paid.set((all + by_epoch.len(), of_shares + shares));
-            Ok(())
-        })
-        .expect("all of them");
+    try_histories((32, 120), (4_000, 250), |steps| {
+        let (by_epoch, none) = history(steps, false);
+        let (by_share, shares) = history(steps, true);
+        // How the quotes are made changes nothing about what is paid.
+        assert_eq!(by_epoch, by_share);
+        assert_eq!(none, 0);
+        let (all, of_shares) = paid.get();
+        paid.set((all + by_epoch.len(), of_shares + shares));
+    });
     let (all, of_shares) = paid.get();
     assert!(
         all > 100 && of_shares > 50,

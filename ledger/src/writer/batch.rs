@@ -60,6 +60,9 @@ impl Writer {
         let shared = self.shared.clone();
         shared.with_database(|database| {
             let mut base = LazySnapshot::new(|| Snapshot::begin(database));
+            // The state is held while rows are read: a share waits for nobody by that,
+            // since only this thread and those who look at the ledger take it, and who
+            // looks holds it for no disk.
             shared.state().prepare(entries, &mut base)?;
             drop(base);
             let begun = Instant::now();
