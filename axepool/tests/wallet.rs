@@ -132,3 +132,29 @@ fn a_sweep_says_what_keeps_it() {
     std::fs::set_permissions(dir.path().join("miner.key"), mode).unwrap();
     failed(&sweep("http://127.0.0.1:1", &[]), "chmod 600");
 }
+
+#[test]
+fn a_wallet_is_made_again_from_its_words_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let restore = |more: &[&str]| {
+        let start = ["wallet", "--wallet", "purse", "restore"];
+        axepool(&[&start, more].concat(), dir.path())
+    };
+    let nobody = ["--mint", "http://127.0.0.1:1"];
+    failed(&restore(&[]), "--mint");
+    failed(&restore(&nobody), "there is no wallet in purse");
+    assert!(!dir.path().join("purse").exists(), "none is made by asking");
+    let words = |name: &str, text: &str| {
+        std::fs::write(dir.path().join(name), text).unwrap();
+        restore(&[&nobody[..], &["--words", name]].concat())
+    };
+    failed(&words("few", "abandon abandon"), "no mnemonic");
+    let good = format!("{} about\n", ["abandon"; 11].join(" "));
+    // The words are kept even though the mint is away: the next try needs no more.
+    failed(&words("good", &good), "cannot be reached");
+    let kept = std::fs::read_to_string(dir.path().join("purse/mnemonic")).unwrap();
+    assert_eq!(kept, good);
+    failed(&restore(&nobody), "cannot be reached");
+    let others = format!("{} wrong\n", ["zoo"; 11].join(" "));
+    failed(&words("others", &others), "other words");
+}
