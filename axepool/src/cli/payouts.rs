@@ -16,7 +16,7 @@ use crate::{humane, output};
 const NEWEST: usize = 30;
 
 /// The most letters of a foreign note that are shown.
-const NOTE_CHARS: usize = 120;
+const NOTE_CHARS: usize = 200;
 
 /// List what came, or show how it was split
 ///

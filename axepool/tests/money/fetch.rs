@@ -1,0 +1,67 @@
+//! HTTP down to the bytes.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::common::PoolProcess;
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub code: u16,
+    /// Lower case, a line each.
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// A header's value.
+    #[track_caller]
+    pub fn header(&self, name: &str) -> &str {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        let found = lines.find(|(key, _)| *key == name);
+        found
+            .unwrap_or_else(|| panic!("no {name} in {}", self.head))
+            .1
+    }
+
+    /// The body.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        let text = || String::from_utf8_lossy(&self.body);
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", text()))
+    }
+}
+
+/// Where the pages are.
+pub async fn http(pool: &PoolProcess) -> SocketAddr {
+    pool.status().await.http[0]
+}
+
+/// Asks for a page; `more` are further headers with their line ends.
+pub async fn fetch(address: SocketAddr, path: &str, more: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).await.expect("connect");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{more}\r\n");
+    stream.write_all(request.as_bytes()).await.expect("write");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("read");
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    let body = answer.split_off(end.expect("a head") + 4);
+    let head = String::from_utf8(answer).expect("text").to_lowercase();
+    let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+    Answer {
+        code: code.expect("a code"),
+        head,
+        body,
+    }
+}
+
+/// A page that is there.
+pub async fn page(pool: &PoolProcess, path: &str) -> Value {
+    let answer = fetch(http(pool).await, path, "").await;
+    assert_eq!(answer.code, 200, "{path}: {answer:?}");
+    answer.json()
+}

@@ -1,0 +1,18 @@
+//! The money as the operator and the auditor see it: the real binary over a ledger that
+//! holds payments, with and without a process that has it open; and over HTTP.
+
+// What two test binaries share, each uses a part of.
+#![allow(dead_code, unreachable_pub)]
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../common/ocean.rs"]
+mod ocean;
+#[path = "../common/world.rs"]
+mod world;
+
+mod audit;
+mod books;
+mod fetch;
+mod prepare;
+mod withdraw;

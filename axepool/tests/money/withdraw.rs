@@ -1,0 +1,149 @@
+//! A withdrawal from a real node's wallet: not sent for want of coins, sent once, and
+//! what is left of one that a crash cut off.
+
+use bitcoin::{Address, Amount};
+use ledger::settle::{Event, OperatorEntry, OperatorKind};
+use ledger::{Msat, Sat};
+
+use crate::common::{ADDRESS, PoolProcess, stderr, stdout};
+use crate::ocean::{self, Ocean, now_secs};
+use crate::prepare::{open, stopped_pool};
+use axepool::admin::{
+    FeeStatus, NodeReply, NodeRequest, Reply, Request, WithdrawalOutcome, WithdrawalRow,
+};
+
+fn status(pool: &PoolProcess, code: i32) -> FeeStatus {
+    let done = pool.command(&["fee", "status", "--json"]);
+    assert_eq!(done.status.code(), Some(code), "{done:?}");
+    serde_json::from_str(&stdout(&done)).expect("a status")
+}
+
+fn withdraw(pool: &PoolProcess, id: &str, amount: &str) -> WithdrawalRow {
+    let args = [
+        "fee", "withdraw", "--json", "--id", id, "--to", ADDRESS, amount,
+    ];
+    let done = pool.command(&args);
+    let row = serde_json::from_str(&stdout(&done));
+    row.unwrap_or_else(|error| panic!("{error}: {}", stderr(&done)))
+}
+
+async fn deposit(pool: &PoolProcess, ocean: &Ocean) {
+    let asked = Request::Node(NodeRequest::DepositAddress);
+    let Reply::Node(NodeReply::DepositAddress { address }) = pool.ask(asked).await else {
+        panic!("an address");
+    };
+    let address: Address<_> = address.parse().expect("an address");
+    let coins = Amount::from_sat(100_000);
+    let paid = ocean
+        .chain
+        .lock()
+        .faucet(&address.assume_checked(), coins, now_secs());
+    paid.expect("the faucet");
+    ocean.mine(6);
+    pool.poll("the coins", async |pool| {
+        (ocean::look(pool).await.spendable_sat.get() > 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_operators_money_is_sent_once() {
+    let ocean = Ocean::start().await;
+    let (mut pool, _stratum) = stopped_pool(&ocean.config()).await;
+    // One that a crash cut off between booking and sending, and enough to withdraw.
+    let ledger = open(&pool);
+    let cut = OperatorEntry {
+        id: "0-cut-off".into(),
+        kind: OperatorKind::Withdrawal { to: ADDRESS.into() },
+        amount: Msat::new(1_000),
+    };
+    ledger.settle(Event::Operator(cut)).await.expect("books");
+    ledger.close().await;
+    pool.spawn().await;
+    ocean::look(&pool).await;
+    let before = status(&pool, 1);
+    assert_eq!(before.withdrawals[0].outcome, WithdrawalOutcome::Unknown);
+    assert_eq!(before.withdrawable_msat, 7_672);
+
+    // More than there is: nothing is booked. No coins: it is booked, and comes back.
+    let too_much = pool.command(&["fee", "withdraw", "--to", ADDRESS, "8"]);
+    assert!(
+        stderr(&too_much).contains("cannot be withdrawn"),
+        "{too_much:?}"
+    );
+    let foreign = pool.command(&[
+        "fee",
+        "withdraw",
+        "--to",
+        "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2",
+        "1",
+    ]);
+    assert!(
+        stderr(&foreign).contains("is not an address of regtest"),
+        "{foreign:?}"
+    );
+    assert_eq!(status(&pool, 1), before);
+    let row = withdraw(&pool, "1-no-coins", "all");
+    assert!(
+        matches!(row.outcome, WithdrawalOutcome::Returned { why: Some(_) }),
+        "{row:?}"
+    );
+    let after = status(&pool, 1);
+    assert_eq!(after.withdrawable_msat, 7_672);
+    assert_eq!(after.withdrawals.len(), 2);
+
+    deposit(&pool, &ocean).await;
+    let row = withdraw(&pool, "1-no-coins", "all");
+    assert!(
+        matches!(row.outcome, WithdrawalOutcome::Returned { .. }),
+        "asked again it is the same"
+    );
+    let text = stdout(&pool.command(&["fee", "status"]));
+    assert!(text.contains("TRANSACTION UNKNOWN"), "{text}");
+
+    // What nobody knows of is told by a person, once.
+    let resolve = ["fee", "resolve", "0-cut-off", "--not-sent"];
+    assert!(pool.command(&resolve).status.success());
+    let again = pool.command(&resolve);
+    assert!(stderr(&again).contains("is known already"), "{again:?}");
+    assert_eq!(status(&pool, 0).withdrawable_msat, 8_672);
+    assert!(pool.stop().await.success());
+
+    // A fee that is worth a transaction.
+    let ledger = open(&pool);
+    let third = crate::prepare::key(3);
+    ledger
+        .settle(Event::ToFee { payout: third })
+        .await
+        .expect("books");
+    let foreign = crate::prepare::foreign(5, 20_000_000);
+    ledger.settle(foreign).await.expect("books");
+    ledger.close().await;
+    pool.spawn().await;
+    ocean::look(&pool).await;
+    let row = withdraw(&pool, "2-sent", "all");
+    let WithdrawalOutcome::Sent { txid } = row.outcome else {
+        panic!("{row:?}; {}", pool.log());
+    };
+    assert_eq!(row.amount_sat, Sat::new(20_015));
+    assert_eq!(
+        withdraw(&pool, "2-sent", "5"),
+        row,
+        "asked again it is the same"
+    );
+    let told = status(&pool, 0);
+    assert_eq!(
+        (told.withdrawable_msat, told.withdrawn_msat),
+        (672, 20_015_000)
+    );
+    pool.poll("the transaction", async |_| {
+        let sent = ocean.chain.lock().mempool().contains(&txid);
+        sent.then_some(())
+    })
+    .await;
+    assert_eq!(ocean.chain.lock().mempool().len(), 1, "once");
+    // It is still told after a restart.
+    assert!(pool.stop().await.success());
+    assert_eq!(status(&pool, 0), told);
+    ocean.end().await;
+}
