@@ -53,6 +53,24 @@ fn check_config_prints_a_config() {
 }
 
 #[test]
+fn check_config_warns_of_quotes_for_the_shares_of_strangers() {
+    let warns = |stratum: &str, per: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let text =
+            format!("{CONFIG}[stratum]\nlisten = \"{stratum}\"\n[mint]\nquote_per = \"{per}\"\n");
+        std::fs::write(dir.path().join("axepool.toml"), text).unwrap();
+        let output = axepool(&["check-config"], dir.path());
+        assert!(output.status.success(), "{}", stderr(&output));
+        stderr(&output).contains("quote_per")
+    };
+    assert!(warns("0.0.0.0:3333", "share"));
+    assert!(warns("203.0.113.5:3333", "share"));
+    assert!(!warns("192.168.1.5:3333", "share"));
+    assert!(!warns("[::1]:3333", "share"));
+    assert!(!warns("0.0.0.0:3333", "epoch"));
+}
+
+#[test]
 fn check_config_tells_every_problem_and_fails() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(
