@@ -17,7 +17,6 @@ const TAG: &[u8] = b"Axepool/receipt";
 
 /// A miner's work in an epoch at one moment. In JSON, work is a decimal string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Claim {
     /// [`Self::VERSION`].
     pub(crate) version: u32,

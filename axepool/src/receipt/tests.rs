@@ -85,7 +85,6 @@ fn what_is_no_receipt_is_refused() {
     };
     case(|receipt| drop(receipt.remove("signature")));
     case(|receipt| drop(receipt.remove("work")));
-    case(|receipt| drop(receipt.insert("more".into(), 1.into())));
     case(|receipt| drop(receipt.insert("work".into(), "-1".into())));
     case(|receipt| drop(receipt.insert("signature".into(), "00".into())));
     case(|receipt| drop(receipt.insert("pool".into(), "ff".repeat(32).into())));
