@@ -60,7 +60,7 @@ async fn mine(ledger: &Ledger, owner: &Owner) {
             id: id(ledger, sequence),
             who: Arc::clone(&who),
             work: Work::from_hashes(work << 40),
-            hash: BlockHash::from_byte_array([sequence as u8; 32]),
+            hash: BlockHash::from_byte_array([u8::try_from(sequence).expect("few"); 32]),
             upstream_work: Work::from_hashes(1 << 44),
             meets_upstream: false,
             meets_network: false,
