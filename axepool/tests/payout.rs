@@ -93,14 +93,14 @@ async fn a_payout_becomes_paid_quotes_and_sats_in_a_wallet() {
     let (mut pool, ocean, _stratum, offer) = pool_and_ocean("").await;
     let keys = [key(1), key(2)];
     mine_some(&pool, &keys).await;
+    let (_, height) = ocean.find_block();
+    ocean.mine(2);
+    closed_by(&pool, height).await;
     let work: BTreeMap<String, u128> = credited(&pool)
         .await
         .into_iter()
         .map(|(npub, (_, work))| (npub, work))
         .collect();
-    let (_, height) = ocean.find_block();
-    ocean.mine(2);
-    closed_by(&pool, height).await;
 
     // Killed as the money comes: what was not booked is told again.
     ocean.pay(&offer, PAYOUT_MSAT, height).await;
@@ -150,7 +150,8 @@ async fn a_payout_becomes_paid_quotes_and_sats_in_a_wallet() {
         .await;
     assert_eq!(solvency["liabilities"]["unapplied_sat"], 0, "{solvency}");
     assert_eq!(
-        solvency["liabilities"]["total_msat"], "1000000",
+        solvency["liabilities"]["total_msat"],
+        PAYOUT_MSAT.to_string(),
         "{solvency}"
     );
     assert_eq!(solvency["melts"], "on", "{solvency}");

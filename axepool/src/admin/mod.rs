@@ -18,8 +18,8 @@ pub use money::{
     Way, WithdrawalOutcome, WithdrawalRow,
 };
 pub use node::{
-    ChannelRow, Check, Mark, NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer, PaymentState,
-    PeerRow, UndecidedPayment,
+    ChannelRow, Check, Mark, NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer,
+    PaymentState, PeerRow, UndecidedPayment,
 };
 pub use protocol::{
     LedgerStatus, MinerRow, Miners, MintState, MintStatus, Reply, Request, Status, SuspectRow,

@@ -241,7 +241,11 @@ fn payments(args: PaymentsArgs) -> Result<ExitCode> {
         let mut table = humane::table(&["payment", "msat", "since (UTC)"], &[1]);
         for one in &payments {
             let since_ms = one.since_secs.saturating_mul(1000);
-            table.add_row([one.id.clone(), one.amount.to_string(), humane::utc(since_ms)]);
+            table.add_row([
+                one.id.clone(),
+                one.amount.to_string(),
+                humane::utc(since_ms),
+            ]);
         }
         output::line(table.to_string())?;
     }

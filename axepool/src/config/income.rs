@@ -219,7 +219,7 @@ pub(super) struct Ocean {
 pub(super) fn read_ocean(section: &mut Section<'_>, network: Network) -> Ocean {
     let url = match network {
         Network::Bitcoin => Some(section.get_if("api_url", OCEAN_API.to_owned(), |url| http(url))),
-        _ => section.optional_if("api_url", |url| http(url)),
+        _ => section.optional_if("api_url", |url: &String| http(url)),
     };
     let blocks = section.get("blocks", vec![BlockSource::Api, BlockSource::Chain]);
     if blocks.is_empty() {
@@ -238,7 +238,7 @@ pub(super) fn read_ocean(section: &mut Section<'_>, network: Network) -> Ocean {
     }
 }
 
-fn http(url: &String) -> Result<(), Refusal> {
+fn http(url: &str) -> Result<(), Refusal> {
     let is_http = url.starts_with("https://") || url.starts_with("http://");
     if is_http && url.chars().all(|c| c.is_ascii_graphic()) {
         return Ok(());

@@ -212,7 +212,12 @@ async fn spend(story: &mut Story, both: (&Pool, &World), owners: &mut Owners) ->
     let patience = PATIENCE;
     if let Some(device) = devices.last() {
         let sat = story
-            .during(both, "an owner sweeps", patience, owners.sweep(device))
+            .during(
+                both,
+                "an owner sweeps",
+                patience,
+                Box::pin(owners.sweep(device)),
+            )
             .await?;
         story.tell(format!(
             "the owner of {} swept {sat} sat by minting their quotes",
@@ -225,7 +230,7 @@ async fn spend(story: &mut Story, both: (&Pool, &World), owners: &mut Owners) ->
                 both,
                 "an owner scans a token",
                 patience,
-                owners.receive(device),
+                Box::pin(owners.receive(device)),
             )
             .await?;
         story.tell(format!(
@@ -243,7 +248,7 @@ async fn spend(story: &mut Story, both: (&Pool, &World), owners: &mut Owners) ->
             both,
             "an owner pays over lightning",
             patience,
-            owners.pay(&invoice),
+            Box::pin(owners.pay(&invoice)),
         )
         .await?;
     story.tell(format!(

@@ -123,7 +123,10 @@ impl Paying {
         let request = if to.to_lowercase().starts_with("lno1") {
             outgoing::Request::Bolt12 { offer: to, amount }
         } else {
-            outgoing::Request::Bolt11 { invoice: to, amount }
+            outgoing::Request::Bolt11 {
+                invoice: to,
+                amount,
+            }
         };
         let quote = node.payer.quote(request.clone()).await?;
         if !force {
