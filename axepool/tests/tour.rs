@@ -3,7 +3,6 @@
 
 mod common;
 #[path = "common/ocean.rs"]
-#[allow(dead_code)]
 mod ocean_world;
 #[path = "common/world.rs"]
 #[allow(dead_code, unreachable_pub)]
@@ -100,11 +99,12 @@ impl Tour {
         let nothing_owed = self.ocean.wait_for(|books| owed(books) == 0, PATIENCE);
         nothing_owed.await.expect("OCEAN pays");
         let paid = self.ocean.account(ADDRESS).paid_msat();
+        let shown = paid.to_string();
         self.pool
             .poll("all that OCEAN paid at the mint", async |pool| {
                 let solvency = json(pool, "/api/solvency").await;
                 let owed = &solvency["liabilities"];
-                let all = owed["total_msat"] == paid.to_string();
+                let all = owed["total_msat"].as_str() == Some(&shown);
                 (all && owed["unapplied_sat"] == 0).then_some(())
             })
             .await;
