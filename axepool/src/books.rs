@@ -123,19 +123,23 @@ fn miners(
     wanted: Option<EpochId>,
     with_workers: bool,
 ) -> Result<Reply, BooksError> {
-    let open = reader.open_epoch();
-    let epoch = match wanted {
-        None => open,
-        Some(id) => reader.epoch(id)?.ok_or(BooksError::NoEpoch {
-            given: id,
-            newest: open.id,
-        })?,
+    let (open, tallies) = reader.open_tallies()?;
+    let (epoch, tallies) = match wanted.filter(|id| *id != open.id) {
+        None => (open, tallies),
+        // Of a closed one nothing changes any more.
+        Some(id) => {
+            let epoch = reader.epoch(id)?.ok_or(BooksError::NoEpoch {
+                given: id,
+                newest: open.id,
+            })?;
+            (epoch, reader.tallies(id)?)
+        }
     };
     let now_ms = clock::now_ms();
     let recent = || reader.recent_work(Resolution::TenMinutes, HASHRATE_BUCKETS, now_ms);
     let recent = epoch.is_open().then(recent).transpose()?;
     let mut miners = Vec::new();
-    for (miner, tally) in reader.tallies(epoch.id)? {
+    for (miner, tally) in tallies {
         let workers = if with_workers {
             reader.workers(&miner)?
         } else {

@@ -126,8 +126,8 @@ fn unknown_keys_are_refused_with_the_nearest_known_one() {
         "did you mean [stratum]?",
     );
     case(
-        &minimal("[lightning]\nconfig = \"x\""),
-        "lightning",
+        &minimal("[lighting]\nconfig = \"x\""),
+        "lighting",
         "there is no such section",
     );
     case(

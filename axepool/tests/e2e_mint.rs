@@ -123,7 +123,14 @@ async fn shares_become_quotes_of_their_key() {
 
     let info = page(&pool, "/v1/info").await;
     assert_eq!(info["nuts"]["5"]["disabled"], json!(true), "{info}");
-    let solvency = page(&pool, "/api/solvency").await;
+    // Looked at every few seconds, the mint first.
+    let solvency = pool
+        .poll("what is owed", async |pool| {
+            let solvency = page(pool, "/api/solvency").await;
+            let is_known = !solvency["liabilities"]["total_msat"].is_null();
+            is_known.then_some(solvency)
+        })
+        .await;
     assert_eq!(
         solvency["liabilities"]["outstanding_sat"],
         json!(0),

@@ -135,13 +135,34 @@ impl Reader {
 
     /// Every miner's tally in an epoch, in the order of their keys.
     pub fn tallies(&self, epoch: EpochId) -> Result<BTreeMap<MinerId, Tally>, LedgerError> {
-        let (ours, snapshot) = self.view(|state| state.tallies(|id| id == epoch))?;
+        Ok(self.tallies_and(epoch, |_| ())?.1)
+    }
+
+    /// The open epoch and every miner's tally in it, of one moment: its sums are theirs.
+    pub fn open_tallies(&self) -> Result<(Epoch, BTreeMap<MinerId, Tally>), LedgerError> {
+        loop {
+            let open = self.open_epoch().id;
+            let (epoch, tallies) = self.tallies_and(open, |state| *state.open_epoch())?;
+            // It was closed between the two looks: the next one is asked for.
+            if epoch.id == open {
+                return Ok((epoch, tallies));
+            }
+        }
+    }
+
+    fn tallies_and<T>(
+        &self,
+        epoch: EpochId,
+        pick: impl FnOnce(&State) -> T,
+    ) -> Result<(T, BTreeMap<MinerId, Tally>), LedgerError> {
+        let ((picked, ours), snapshot) =
+            self.view(|state| (pick(state), state.tallies(|id| id == epoch)))?;
         let mut tallies = BTreeMap::new();
         snapshot.tallies(epoch, epoch, |_, miner, tally| {
             tallies.insert(miner, tally);
         })?;
         tallies.extend(ours.into_iter().map(|((_, miner), tally)| (miner, tally)));
-        Ok(tallies)
+        Ok((picked, tallies))
     }
 
     /// The miners after `after` whose tally in an epoch is `wanted`, in the order of

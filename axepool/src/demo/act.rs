@@ -207,7 +207,8 @@ async fn pay(story: &mut Story, both: (&Pool, &World), number: u16) -> Result<()
 
 /// Owners fetch what they earned and use it.
 async fn spend(story: &mut Story, both: (&Pool, &World), owners: &mut Owners) -> Result<()> {
-    let (_, world) = both;
+    let (pool, world) = both;
+    let view = pool.view();
     let devices = world.devices();
     let patience = PATIENCE;
     if let Some(device) = devices.last() {
@@ -239,9 +240,17 @@ async fn spend(story: &mut Story, both: (&Pool, &World), owners: &mut Owners) ->
         ))?;
     }
     let node = world.ocean.node().context("OCEAN has no lightning node")?;
-    let Some(amount) = owners.some_of_it() else {
-        return Ok(());
+    let NodeReply::Status(status) = view.node(NodeRequest::Status).await? else {
+        bail!("the node answered something else");
     };
+    let channels = status.node.map_or(Vec::new(), |node| node.channels);
+    let can_send = channels.iter().map(|one| one.outbound.get() / 1000).sum();
+    let amount = owners.some_of_it(can_send);
+    if amount == 0 {
+        return story.tell(
+            "too little came for an owner to pay over lightning: a hundredth of a channel stays in it",
+        );
+    }
     let invoice = node.invoice(amount * 1000).await?;
     let paid = story
         .during(

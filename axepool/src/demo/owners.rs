@@ -10,9 +10,6 @@ use wallet::{Destination, Home, MintUrl, OwnerKey, Paid, Purse};
 
 use super::world::Device;
 
-/// What an owner leaves in the wallet when paying.
-const LEAVE_TENTHS: u64 = 5;
-
 /// The wallets that were opened, and what they have.
 pub(super) struct Owners {
     mint: MintUrl,
@@ -93,11 +90,14 @@ impl Owners {
         Ok(sat)
     }
 
-    /// About half of what the first wallet has.
-    pub(super) fn some_of_it(&self) -> Option<u64> {
-        let first = self.wallets.first()?;
-        let some = first.fetched_sat / 10 * LEAVE_TENTHS;
-        (some > 0).then_some(some)
+    /// About half of what the first wallet has, as far as the pool's node can send it
+    /// with something for the way.
+    pub(super) fn some_of_it(&self, can_send: u64) -> u64 {
+        let some = self
+            .wallets
+            .first()
+            .map_or(0, |first| first.fetched_sat / 2);
+        some.min(can_send / 10 * 9)
     }
 
     /// The first owner pays.

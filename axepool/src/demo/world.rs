@@ -21,9 +21,16 @@ pub(super) const SHARES_PER_MINUTE: u32 = 600;
 /// freely. With a seed they are alike, which keeps every difficulty where it is.
 const UPSTREAM_FACTOR: f64 = 20.0;
 
-/// How many upstream-grade shares a block takes: what a share is worth follows from it
-/// (50 bitcoins a block, of which most go to miners that are not simulated).
-const SHARES_PER_BLOCK: (f64, f64) = (250_000.0, 1_000_000.0);
+/// A block is so much harder than an upstream-grade share that none comes unasked.
+const SHARES_PER_BLOCK: f64 = 250_000.0;
+
+/// Where the chain begins: on regtest a block brings 610,351 satoshis from here on, the
+/// whole of which fits into one payment over the channel.
+const START_HEIGHT: u32 = 1950;
+
+/// OCEAN's window, in epochs of the pool's work: the first payout brings a quarter of a
+/// block, and from the fourth on it is the whole.
+const WINDOW_EPOCHS: f64 = 4.0;
 
 /// How many blocks after its own OCEAN pays.
 pub(super) const PAYOUT_DEPTH: u32 = 3;
@@ -69,12 +76,15 @@ impl World {
         let mean = options.hashrate as f64 / f64::from(options.miners);
         let start_difficulty = mean * 60.0 / f64::from(SHARES_PER_MINUTE) / 4_294_967_296.0;
         let is_seeded = options.seed.is_some();
-        let (difficulty, shares, min_difficulty) = if is_seeded {
-            (start_difficulty, SHARES_PER_BLOCK.1, start_difficulty)
+        let (difficulty, min_difficulty) = if is_seeded {
+            (start_difficulty, start_difficulty)
         } else {
-            (start_difficulty * UPSTREAM_FACTOR, SHARES_PER_BLOCK.0, 1e-9)
+            (start_difficulty * UPSTREAM_FACTOR, 1e-9)
         };
-        let mut ocean = OceanOptions::default().with_difficulty(difficulty, shares);
+        let window = shares_an_epoch(options) * WINDOW_EPOCHS * difficulty * 4_294_967_296.0;
+        let mut ocean = OceanOptions::default().with_difficulty(difficulty, SHARES_PER_BLOCK);
+        ocean.start_height = START_HEIGHT;
+        ocean.window = Some(window as u128);
         ocean.pool.job_interval = Some(Duration::from_secs(10));
         ocean.payout_depth = PAYOUT_DEPTH;
         ocean.lightning = Some(OceanLightning::new(
@@ -185,6 +195,17 @@ impl World {
         let stopped = runtime.block_on(ocean.stop());
         runtime.shutdown_background();
         stopped
+    }
+}
+
+/// Upstream-grade shares that an epoch is expected to have.
+fn shares_an_epoch(options: &Options) -> f64 {
+    let devices = f64::from(options.miners);
+    if options.seed.is_some() {
+        SHARES_AN_EPOCH as f64 * devices * (devices + 1.0) / 2.0
+    } else {
+        let rate = devices * f64::from(SHARES_PER_MINUTE) / 60.0 / UPSTREAM_FACTOR;
+        (rate * options.length.as_secs_f64()).max(1.0)
     }
 }
 
