@@ -30,7 +30,7 @@ const START_HEIGHT: u32 = 1950;
 
 /// OCEAN's window, in epochs of the pool's work: the first payout brings a quarter of a
 /// block, and from the fourth on it is the whole.
-const WINDOW_EPOCHS: f64 = 4.0;
+const WINDOW_EPOCHS: u128 = 4;
 
 /// How many blocks after its own OCEAN pays.
 pub(super) const PAYOUT_DEPTH: u32 = 3;
@@ -81,10 +81,9 @@ impl World {
         } else {
             (start_difficulty * UPSTREAM_FACTOR, 1e-9)
         };
-        let window = shares_an_epoch(options) * WINDOW_EPOCHS * difficulty * 4_294_967_296.0;
         let mut ocean = OceanOptions::default().with_difficulty(difficulty, SHARES_PER_BLOCK);
         ocean.start_height = START_HEIGHT;
-        ocean.window = Some(window as u128);
+        ocean.window = Some(WINDOW_EPOCHS * work_an_epoch(options));
         ocean.pool.job_interval = Some(Duration::from_secs(10));
         ocean.payout_depth = PAYOUT_DEPTH;
         ocean.lightning = Some(OceanLightning::new(
@@ -198,15 +197,15 @@ impl World {
     }
 }
 
-/// Upstream-grade shares that an epoch is expected to have.
-fn shares_an_epoch(options: &Options) -> f64 {
-    let devices = f64::from(options.miners);
-    if options.seed.is_some() {
-        SHARES_AN_EPOCH as f64 * devices * (devices + 1.0) / 2.0
-    } else {
-        let rate = devices * f64::from(SHARES_PER_MINUTE) / 60.0 / UPSTREAM_FACTOR;
-        (rate * options.length.as_secs_f64()).max(1.0)
+/// The work that an epoch is expected to have, in hashes.
+fn work_an_epoch(options: &Options) -> u128 {
+    let (hashrate, devices) = (u128::from(options.hashrate), u128::from(options.miners));
+    if options.seed.is_none() {
+        return (hashrate * options.length.as_millis() / 1000).max(1);
     }
+    let shares = u128::from(SHARES_AN_EPOCH) * devices * (devices + 1) / 2;
+    let hashes_a_share = hashrate * 60 / u128::from(SHARES_PER_MINUTE) / devices;
+    (shares * hashes_a_share).max(1)
 }
 
 /// Device `number` of n has `number` parts of the hashrate: each one differs.
