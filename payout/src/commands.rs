@@ -5,6 +5,7 @@ use bitcoin::{Address, Txid};
 use ldk_node::UserChannelId;
 use ledger::Sat;
 
+use crate::node::payments::{self, OnChainFee};
 use crate::node::{Lightning, NodeError};
 use crate::settings::Peer;
 
@@ -36,6 +37,14 @@ impl Lightning {
     pub async fn deposit_address(&self) -> Result<Address, NodeError> {
         let address = self.with(|node| node.onchain_payment().new_address());
         Ok(address.await??)
+    }
+
+    /// What the node's own transactions cost so far.
+    ///
+    /// # Errors
+    /// If the node is not up.
+    pub async fn on_chain_fees(&self) -> Result<Vec<OnChainFee>, NodeError> {
+        self.with(payments::on_chain_fees).await
     }
 
     /// Connects to a peer, now and after every restart.

@@ -142,6 +142,15 @@ async fn the_operators_money_is_sent_once() {
     })
     .await;
     assert_eq!(ocean.chain.lock().mempool().len(), 1, "once");
+    // What it cost is the operator's, too, once it is confirmed.
+    ocean.mine(6);
+    let told = pool
+        .poll("the transaction's fee in the books", async |pool| {
+            let told = status(pool, 0);
+            (told.node_costs_msat > 0).then_some(told)
+        })
+        .await;
+    assert_eq!(told.withdrawable_msat, 0, "{told:?}");
     // It is still told after a restart.
     assert!(pool.stop().await.success());
     assert_eq!(status(&pool, 0), told);

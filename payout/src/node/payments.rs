@@ -1,6 +1,7 @@
 //! The node's stored payments: the one place that knows how ldk-node keeps them. (Its
 //! `payment` and `list_payments` are about to change.)
 
+use bitcoin::Txid;
 use bitcoin::hashes::{Hash as _, sha256};
 use ldk_node::Node;
 use ldk_node::payment::{PaymentDetails, PaymentDirection, PaymentKind, PaymentStatus};
@@ -38,6 +39,32 @@ pub enum Paid {
     },
     /// An invoice, a refund, or nothing (a keysend).
     Other,
+}
+
+/// What a transaction of ours cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OnChainFee {
+    /// The transaction.
+    pub txid: Txid,
+    /// Its fee.
+    pub fee: Msat,
+}
+
+/// What the node's own transactions cost, those of its channels among them, once they are
+/// confirmed: of two that replace each other one is.
+pub(crate) fn on_chain_fees(node: &Node) -> Vec<OnChainFee> {
+    let ours = node.list_payments_with_filter(|payment| {
+        payment.direction == PaymentDirection::Outbound
+            && payment.status == PaymentStatus::Succeeded
+    });
+    let fee = |payment: PaymentDetails| match payment.kind {
+        PaymentKind::Onchain { txid, .. } => Some(OnChainFee {
+            txid,
+            fee: Msat::new(payment.fee_paid_msat.filter(|fee| *fee > 0)?),
+        }),
+        _ => None,
+    };
+    ours.into_iter().filter_map(fee).collect()
 }
 
 /// The incoming payment of that hash, if it is complete; ldk-node names incoming

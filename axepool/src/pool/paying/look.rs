@@ -53,6 +53,7 @@ impl Paying {
         let mut interval = tokio::time::interval(LOOK_INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while cancel.run_until_cancelled(interval.tick()).await.is_some() {
+            self.book_costs().await;
             match self.totals().await {
                 Ok(totals) => self.look(&totals, &minting).await,
                 Err(error) => tracing::warn!(%error, "the ledger's totals cannot be read"),

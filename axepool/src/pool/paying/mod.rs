@@ -3,15 +3,17 @@
 //! waited for by mining, and all of it may be missing.
 
 mod books;
+mod costs;
 mod look;
 mod metrics;
 mod node;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use bitcoin::Address;
+use bitcoin::{Address, Txid};
 use ledger::Ledger;
 use payout::chain::ChainClient;
 use payout::node::{NodeTask, Spawned};
@@ -74,6 +76,8 @@ enum Watching {
 struct Known {
     looked: Option<Looked>,
     melts: Melts,
+    /// The node's transactions whose fees are in the books.
+    costs_booked: HashSet<Txid>,
     /// Looks in a row that found more owed than there is, while melts went on.
     breaches: u32,
 }
@@ -132,6 +136,7 @@ impl Paying {
             known: Mutex::new(Known {
                 looked: None,
                 melts,
+                costs_booked: HashSet::new(),
                 breaches: 0,
             }),
             metrics: Metrics::register(registry).context("the payouts' metrics")?,
