@@ -92,7 +92,7 @@ async fn measure(dir: &Path, miners: usize, payouts: u32) -> Result<Vec<Duration
     let step = miners.div_ceil(WATCHED);
     for key in keys.iter().step_by(step) {
         let quotes = mint.quotes(key).await?;
-        ids.extend(quotes.iter().map(|view| view.quote.id.to_string()));
+        ids.extend(quotes.iter().map(|view| view.quote.quote.to_string()));
     }
     let mut subscriber = Subscriber::connect(address, &ids).await?;
     let block = BlockHash::from_byte_array([9; 32]);
