@@ -22,7 +22,7 @@ use crate::quote::QuoteKey;
 const BATCH: usize = 1000;
 
 /// How often an empty outbox is looked at.
-const POLL: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(100);
 
 /// One step failed, and is to be tried again.
 #[derive(Debug, Error)]
