@@ -1,8 +1,9 @@
 //! What the node looks like at one moment, in values of our own.
 
 use bitcoin::secp256k1::PublicKey;
-use ldk_node::Node;
+use ldk_node::{LightningBalance, Node};
 use ledger::{Msat, Sat};
+use lightning::chain::channelmonitor::BalanceSource;
 
 /// The node at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,8 +152,19 @@ fn balances(node: &Node) -> Balances {
             } => *amount_satoshis,
         })
         .fold(0, u64::saturating_add);
+    // The output of a close that both sides agreed to is the wallet's at once: confirmed,
+    // it is a coin there, while the channel counts it for some blocks more.
+    let twice = all.lightning_balances.iter().map(|balance| match balance {
+        LightningBalance::ClaimableAwaitingConfirmations {
+            amount_satoshis,
+            source: BalanceSource::CoopClose,
+            ..
+        } => *amount_satoshis,
+        _ => 0,
+    });
+    let twice = twice.fold(0, u64::saturating_add);
     Balances {
-        channels: Sat::new(all.total_lightning_balance_sats),
+        channels: Sat::new(all.total_lightning_balance_sats.saturating_sub(twice)),
         spendable: Sat::new(all.spendable_onchain_balance_sats),
         on_chain: Sat::new(all.total_onchain_balance_sats),
         anchor_reserve: Sat::new(all.total_anchor_channels_reserve_sats),
