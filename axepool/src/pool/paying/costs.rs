@@ -7,9 +7,21 @@ use payout::node::payments::OnChainFee;
 
 use super::Paying;
 
+/// How often they are gone through for one block.
+const LOOKS_A_BLOCK: u8 = 2;
+
 impl Paying {
-    /// Books the fees that are not in the books yet, each once, whoever asks how often.
-    pub(super) async fn book_costs(&self) {
+    /// Books the fees that are not in the books yet, each once. Only a block confirms a
+    /// transaction, so the node's payments, which may be very many, are gone through for
+    /// each new `tip` alone: twice, since its wallet may come a moment after its channels.
+    pub(super) async fn book_costs(&self, tip: u32) {
+        let looks = match self.known().costs_at {
+            Some((at, looks)) if at == tip => looks,
+            _ => 0,
+        };
+        if looks >= LOOKS_A_BLOCK {
+            return;
+        }
         let Some(lightning) = self.lightning() else {
             return;
         };
@@ -21,15 +33,13 @@ impl Paying {
             if self.known().costs_booked.contains(&cost.txid) {
                 continue;
             }
-            match self.book_cost(cost).await {
-                Ok(()) => {
-                    self.known().costs_booked.insert(cost.txid);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, txid = %cost.txid, "a transaction's fee is not booked yet");
-                }
+            if let Err(error) = self.book_cost(cost).await {
+                tracing::warn!(%error, txid = %cost.txid, "a transaction's fee is not booked yet");
+                return;
             }
+            self.known().costs_booked.insert(cost.txid);
         }
+        self.known().costs_at = Some((tip, looks + 1));
     }
 
     async fn book_cost(&self, cost: OnChainFee) -> Result<(), LedgerError> {

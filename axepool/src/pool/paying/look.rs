@@ -53,7 +53,6 @@ impl Paying {
         let mut interval = tokio::time::interval(LOOK_INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while cancel.run_until_cancelled(interval.tick()).await.is_some() {
-            self.book_costs().await;
             match self.totals().await {
                 Ok(totals) => self.look(&totals, &minting).await,
                 Err(error) => tracing::warn!(%error, "the ledger's totals cannot be read"),
@@ -75,6 +74,9 @@ impl Paying {
             Some(node) => node.lightning.view().await.ok(),
             None => None,
         };
+        if let Some(view) = &view {
+            self.book_costs(view.tip_height).await;
+        }
         let assets = view
             .as_ref()
             .map(|view| Assets::new(&view.balances, view.channels.len()));

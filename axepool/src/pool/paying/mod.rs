@@ -78,6 +78,8 @@ struct Known {
     melts: Melts,
     /// The node's transactions whose fees are in the books.
     costs_booked: HashSet<Txid>,
+    /// The node's last block when all of them were, and at how many looks.
+    costs_at: Option<(u32, u8)>,
     /// Looks in a row that found more owed than there is, while melts went on.
     breaches: u32,
 }
@@ -137,6 +139,7 @@ impl Paying {
                 looked: None,
                 melts,
                 costs_booked: HashSet::new(),
+                costs_at: None,
                 breaches: 0,
             }),
             metrics: Metrics::register(registry).context("the payouts' metrics")?,
