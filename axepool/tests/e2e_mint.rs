@@ -137,7 +137,7 @@ async fn shares_become_quotes_of_their_key() {
         "{solvency}"
     );
     assert_eq!(solvency["assets"], Value::Null);
-    assert_eq!(page(&pool, "/").await["mint_info"], "/v1/info");
+    assert_eq!(page(&pool, "/api/").await["mint_info"], "/v1/info");
     let words = pool.data_dir().join("mint/mint.mnemonic");
     assert_eq!(
         fs::metadata(words).expect("there").permissions().mode() & 0o777,

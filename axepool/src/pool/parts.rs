@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::View;
 use crate::admin::{self, AdminSocket};
 use crate::config::Config;
-use crate::web::{self, Api, Routes, Server};
+use crate::web::{self, Api, Pages, Routes, Server};
 use crate::{clock, data_dir, http, logs};
 
 /// The metrics' registry, with the process's own numbers in it.
@@ -85,8 +85,9 @@ pub(super) fn serve_public(
     listeners: Vec<TcpListener>,
     (cancel, tasks): (&CancellationToken, &TaskTracker),
 ) -> Result<()> {
-    let api = Api::new(config, &view.ledger);
-    let routes = Routes::new(Arc::clone(view), api.router());
+    let api = Api::new(config, &view.ledger, view.minting.public_url());
+    let pages = Pages::new(config, view);
+    let routes = Routes::new(Arc::clone(view), api.router(), &pages);
     let server = Server::new(&config.http, routes.clone(), registry)?;
     let handle = side.handle();
     for listener in listeners {

@@ -95,6 +95,11 @@ impl View {
             .unwrap_or_default()
     }
 
+    /// How many devices mine: sessions with at least one accepted share.
+    pub(crate) fn workers(&self) -> usize {
+        self.proxy(0).map_or(0, |status| status.downstream.workers)
+    }
+
     /// The mining side, with up to `sessions` of its sessions; `None` once it stops.
     fn proxy(&self, sessions: usize) -> Option<ProxyStatus> {
         self.proxy.upgrade().map(|proxy| proxy.status(sessions))

@@ -1,15 +1,18 @@
-//! The public HTTP listener: the mint under `/v1`, the pool's JSON under `/api/`.
+//! The public HTTP listener: the pages, the pool's JSON under `/api/`, the mint under
+//! `/v1`.
 //!
 //! What strangers can take of it is bounded: connections, the time of a request's head,
 //! requests per address. It is served whether or not the mint is open.
 
 mod api;
 mod client;
+mod pages;
 mod rate;
 mod routes;
 mod serve;
 mod stream;
 
 pub(crate) use api::Api;
+pub(crate) use pages::Pages;
 pub(crate) use routes::{Facts, Routes};
 pub(crate) use serve::{Server, bind};

@@ -9,10 +9,10 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use super::pages::Pages;
+
 /// What the routes tell of the pool.
 pub(crate) trait Facts: Send + Sync + 'static {
-    /// `GET /`: what this is and where its parts are.
-    fn index(&self) -> Value;
     /// `GET /api/solvency`: what is owed and what is there.
     fn solvency(&self) -> Value;
 }
@@ -21,30 +21,42 @@ pub(crate) trait Facts: Send + Sync + 'static {
 #[derive(Clone)]
 pub(crate) struct Routes {
     own: Router,
+    pages: Arc<Pages>,
     current: Arc<RwLock<Router>>,
 }
 
 impl Routes {
-    /// The pool's own routes and those of its books, without a mint.
-    pub(crate) fn new(facts: Arc<impl Facts>, api: Router) -> Self {
+    /// The pool's own routes, those of its books and its pages, without a mint.
+    pub(crate) fn new(facts: Arc<impl Facts>, api: Router, pages: &Arc<Pages>) -> Self {
         let own = Router::new()
-            .route("/", get(index))
             .route("/api/solvency", get(solvency))
             .with_state(facts)
-            .merge(api);
+            .merge(api)
+            .merge(Arc::clone(pages).router());
         // What the mint will answer below our own paths: a wildcard there would be in
         // the way of the routes that are ours.
-        let closed = own.clone().fallback(closed);
+        let until_open = Arc::clone(pages);
+        let closed = own.clone().fallback(async move |uri: Uri| {
+            let is_the_mints = ["/v1/", "/api/miners/"];
+            if is_the_mints.iter().any(|path| uri.path().starts_with(path)) {
+                closed()
+            } else {
+                missing(&until_open, &uri).await
+            }
+        });
         Routes {
             own,
+            pages: Arc::clone(pages),
             current: Arc::new(RwLock::new(closed)),
         }
     }
 
     /// From now on the mint answers, too.
     pub(crate) fn open_mint(&self, mint: Router) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) =
-            self.own.clone().merge(mint);
+        let pages = Arc::clone(&self.pages);
+        let open = self.own.clone().merge(mint);
+        let open = open.fallback(async move |uri: Uri| missing(&pages, &uri).await);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = open;
     }
 
     pub(super) fn current(&self) -> Router {
@@ -55,20 +67,25 @@ impl Routes {
     }
 }
 
-async fn index<F: Facts>(State(facts): State<Arc<F>>) -> Response {
-    for_anybody(Json(facts.index()))
-}
-
 async fn solvency<F: Facts>(State(facts): State<Arc<F>>) -> Response {
     for_anybody(Json(facts.solvency()))
 }
 
-/// Wallets ask again; nothing is lost by it.
-async fn closed(uri: Uri) -> Response {
-    let is_the_mints = ["/v1/", "/api/miners/"];
-    if !is_the_mints.iter().any(|path| uri.path().starts_with(path)) {
-        return StatusCode::NOT_FOUND.into_response();
+/// Where nothing is: JSON for programs, a page for people.
+async fn missing(pages: &Pages, uri: &Uri) -> Response {
+    let is_for_programs = matches!(uri.path().split('/').nth(1), Some("api" | "v1"));
+    if !is_for_programs {
+        return pages.missing().await;
     }
+    let detail = "there is nothing at this path: GET /api/ lists what there is";
+    for_anybody((
+        StatusCode::NOT_FOUND,
+        Json(json!({ "code": 0, "detail": detail })),
+    ))
+}
+
+/// Wallets ask again; nothing is lost by it.
+fn closed() -> Response {
     let detail = "the mint is not open now: your work is counted all the same; try again later";
     let mut response = for_anybody((
         StatusCode::SERVICE_UNAVAILABLE,

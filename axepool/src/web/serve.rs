@@ -232,7 +232,9 @@ impl Server {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .admit(client, now_us);
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        // The first part of the path alone: people paste secret keys into the rest.
+        let part = request.uri().path().split('/').nth(1);
+        let (method, part) = (request.method().clone(), part.unwrap_or("").to_owned());
         let response = match admitted {
             Err(wait_us) => too_many(wait_us),
             Ok(()) => {
@@ -250,7 +252,7 @@ impl Server {
             _ => "ok",
         };
         self.requests.with_label_values(&[result]).inc();
-        tracing::trace!(client = %Masked(client), %method, path, status = %response.status(), "asked");
+        tracing::trace!(client = %Masked(client), %method, part, status = %response.status(), "asked");
         response
     }
 }

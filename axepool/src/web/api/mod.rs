@@ -23,7 +23,7 @@ use ledger::{Ledger, LedgerError, Reader};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::config::Config;
+use crate::config::{Config, PublicUrl};
 use crate::data_dir;
 use crate::money::AuditIndex;
 use crate::receipt::ReceiptKey;
@@ -44,8 +44,17 @@ pub(crate) struct Api {
     places: Arc<Semaphore>,
     /// What of settled payouts never changes, as far as it was asked for.
     settled: Mutex<Settled>,
+    about: About,
+}
+
+/// Which pool this is.
+#[derive(Clone, Debug, Default)]
+struct About {
+    name: String,
     network: String,
     payout_address: String,
+    /// The mint's URL, as its tokens name it.
+    mint: String,
 }
 
 /// What of settled payouts never changes.
@@ -57,7 +66,7 @@ struct Settled {
 
 impl Api {
     /// The books of `ledger`. Without a key there are no receipts; miners come first.
-    pub(crate) fn new(config: &Config, ledger: &Ledger) -> Arc<Api> {
+    pub(crate) fn new(config: &Config, ledger: &Ledger, mint: &PublicUrl) -> Arc<Api> {
         let path = data_dir::receipt_key(&config.data_dir);
         let receipts = ReceiptKey::open(&path).inspect_err(|error| {
             tracing::error!(
@@ -69,27 +78,23 @@ impl Api {
             ledger.reader().clone(),
             receipts.ok(),
             &data_dir::audit_cache(&config.data_dir),
-            (
-                config.network.to_string(),
-                config.income.address.to_string(),
-            ),
+            About {
+                name: config.name.clone(),
+                network: config.network.to_string(),
+                payout_address: config.income.address.to_string(),
+                mint: mint.to_string(),
+            },
         )
     }
 
-    fn with(
-        reader: Reader,
-        receipts: Option<ReceiptKey>,
-        cache: &Path,
-        (network, payout_address): (String, String),
-    ) -> Arc<Api> {
+    fn with(reader: Reader, receipts: Option<ReceiptKey>, cache: &Path, about: About) -> Arc<Api> {
         Arc::new(Api {
             files: AuditFiles::new(reader.clone(), cache),
             reader,
             receipts,
             places: Arc::new(Semaphore::new(PLACES)),
             settled: Mutex::default(),
-            network,
-            payout_address,
+            about,
         })
     }
 
@@ -131,8 +136,12 @@ impl Api {
 
 async fn index(State(api): State<Arc<Api>>) -> Response {
     answer::json(&json!({
-        "network": api.network,
-        "payout_address": api.payout_address,
+        "name": api.about.name,
+        "network": api.about.network,
+        "version": env!("CARGO_PKG_VERSION"),
+        "payout_address": api.about.payout_address,
+        "mint": api.about.mint,
+        "mint_info": "/v1/info",
         "ledger": api.reader.incarnation(),
         "receipt_key": api.receipts.as_ref().map(ReceiptKey::public),
         "receipt": "/api/miners/{key}/receipt",
