@@ -1,0 +1,80 @@
+//! Certificates, and the URL that tokens name.
+
+use crate::{TESTNET, case, good, minimal, problems};
+
+#[test]
+fn tls_is_whole_or_not_at_all() {
+    let list = problems(&minimal("[stratum]\ntls_listen = \"0.0.0.0:3443\""));
+    let keys: Vec<_> = list.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(keys, ["stratum.tls_certificate", "stratum.tls_key"]);
+    let three = "[stratum]\ntls_listen = \"0.0.0.0:3443\"\ntls_certificate = \"/nowhere/c\"\ntls_key = \"/nowhere/k\"";
+    let list = problems(&minimal(three));
+    assert_eq!(list.len(), 2, "{list:?}");
+    assert!(
+        list.iter()
+            .all(|problem| problem.why.contains("cannot be read")),
+        "{list:?}"
+    );
+}
+
+#[test]
+fn tokens_name_a_url_that_is_safe_on_mainnet() {
+    let with = |lines: &str| minimal(&format!("[http]\n{lines}"));
+    let url = |lines: &str| {
+        good(&with(lines))
+            .http
+            .public_url
+            .map(|url| url.to_string())
+    };
+    assert_eq!(url(""), None);
+    assert_eq!(
+        url("public_url = \"https://Pool.example.org/\"").as_deref(),
+        Some("https://pool.example.org")
+    );
+    for lines in [
+        "public_url = \"http://abcdefgh.onion\"",
+        "public_url = \"http://abcdefgh.onion:8080/mint\"",
+        "public_url = \"http://axepool.local:8080\"\nallow_http_public_url = true",
+    ] {
+        assert!(url(lines).is_some(), "{lines}");
+    }
+    for bad in [
+        "http://axepool.local:8080",
+        "http://onion.example.org/x.onion",
+        "http://192.0.2.1",
+    ] {
+        let text = with(&format!("public_url = \"{bad}\""));
+        case(
+            &text,
+            "http.public_url",
+            "neither https nor an onion service",
+        );
+    }
+    for bad in [
+        "pool.example.org",
+        "ftp://x",
+        "https://x/?a=b",
+        "https://x/#y",
+        "https://u@x",
+    ] {
+        let text = with(&format!("public_url = \"{bad}\""));
+        case(&text, "http.public_url", "give a URL such as");
+    }
+    let testnet = format!(
+        "[pool]\nnetwork = \"signet\"\n[upstream]\nurls = \"stratum+tcp://x:1\"\n\
+         address = \"{TESTNET}\"\n[http]\npublic_url = \"http://192.0.2.1\""
+    );
+    good(&testnet);
+}
+
+#[test]
+fn a_certificate_needs_its_key() {
+    let text = minimal("[http]\ncertificate = \"/dev/null\"");
+    case(&text, "http.key", "TLS needs certificate and key");
+    let text = minimal("[http]\nlisten = \"0.0.0.0:3333\"");
+    case(
+        &text,
+        "http.listen",
+        "stratum.listen has this address already",
+    );
+}
