@@ -132,7 +132,7 @@ impl Metrics {
             money,
             open_epoch: gauge("axepool_ledger_open_epoch", "The number of the open epoch.")?,
             open_epoch_opened: gauge(
-                "axepool_ledger_open_epoch_opened_seconds",
+                "axepool_ledger_open_epoch_opened_timestamp_seconds",
                 "When the open epoch opened, in seconds since 1970.",
             )?,
         })

@@ -64,7 +64,7 @@ pub fn readiness(
     now_secs: u64,
 ) -> Vec<Check> {
     let mut checks = vec![chain(view, now_secs)];
-    let usable: Vec<&ChannelView> = view.channels.iter().filter(|one| one.is_usable).collect();
+    let usable = usable(view);
     checks.push(match (view.channels.len(), usable.len()) {
         (0, _) => bad("no channel: open one, or have one opened to this node"),
         (all, 0) => bad(format!(
@@ -101,9 +101,18 @@ fn chain(view: &NodeView, now_secs: u64) -> Check {
     }
 }
 
-/// The most that can come in one payment. A public node may be paid over several
-/// channels in parts; a private one over a single one.
-fn most_at_once(usable: &[&ChannelView], is_public: bool) -> Msat {
+/// The most that can come in one payment, by what the usable channels let be in flight.
+pub fn most_at_once(view: &NodeView, settings: &Settings) -> Msat {
+    most_over(&usable(view), settings.is_public())
+}
+
+fn usable(view: &NodeView) -> Vec<&ChannelView> {
+    view.channels.iter().filter(|one| one.is_usable).collect()
+}
+
+/// A public node may be paid over several channels in parts; a private one over a single
+/// one.
+fn most_over(usable: &[&ChannelView], is_public: bool) -> Msat {
     let parts = usable.iter().filter_map(|channel| channel.inbound_part);
     let all = if is_public {
         parts.fold(0, |sum: u64, part| sum.saturating_add(part.get()))
@@ -115,7 +124,7 @@ fn most_at_once(usable: &[&ChannelView], is_public: bool) -> Msat {
 }
 
 fn inbound(usable: &[&ChannelView], settings: &Settings, expected: Option<Msat>) -> Check {
-    let most = most_at_once(usable, settings.is_public());
+    let most = most_over(usable, settings.is_public());
     let most_sat = most.to_sat_floor();
     let level = settings
         .inbound_alarm_sat

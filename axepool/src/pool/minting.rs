@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use ledger::{Ledger, LedgerError, OutboxId};
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{MintState, MintStatus};
 use crate::config::{Config, PublicUrl};
 use crate::mint_url::{self, Record};
+use crate::pool::outbox_head::OutboxHead;
 use crate::pool::paying::Melter;
 use crate::web::Routes;
 use crate::{clock, data_dir};
@@ -63,6 +64,9 @@ struct Metrics {
     open: IntGauge,
     open_failures: IntCounter,
     waiting: IntGauge,
+    /// How long the first of them has been the first.
+    head_age: IntGauge,
+    parked: IntGauge,
 }
 
 impl Metrics {
@@ -78,10 +82,20 @@ impl Metrics {
                 "axepool_outbox_rows_waiting",
                 "Rows of the ledger's outbox that the mint has still to do; 10000 stands for more",
             )?,
+            head_age: IntGauge::new(
+                "axepool_outbox_head_age_seconds",
+                "For how long the outbox has not moved: since when its first row has been the first",
+            )?,
+            parked: IntGauge::new(
+                "axepool_mint_parked_rows",
+                "Outbox rows that the mint refuses for good: see axepool mint parked",
+            )?,
         };
         registry.register(Box::new(metrics.open.clone()))?;
         registry.register(Box::new(metrics.open_failures.clone()))?;
         registry.register(Box::new(metrics.waiting.clone()))?;
+        registry.register(Box::new(metrics.head_age.clone()))?;
+        registry.register(Box::new(metrics.parked.clone()))?;
         Ok(metrics)
     }
 }
@@ -198,6 +212,7 @@ impl Minting {
                 let mut known = self.known();
                 match looked {
                     Ok(looked) => {
+                        self.metrics.parked.set(shown(looked.parked));
                         known.looked = Some(looked);
                         known.failing = None;
                     }
@@ -229,21 +244,29 @@ impl Minting {
     /// The outbox's length, whether or not the mint is open.
     async fn count_waiting(self: Arc<Self>, cancel: CancellationToken) {
         let mut interval = tokio::time::interval(LOOK_INTERVAL);
+        let mut head = OutboxHead::default();
         while cancel.run_until_cancelled(interval.tick()).await.is_some() {
             match self.waiting().await {
-                Ok(rows) => self
-                    .metrics
-                    .waiting
-                    .set(i64::try_from(rows).unwrap_or(i64::MAX)),
+                Ok((rows, first)) => {
+                    let age = head.see(first, Instant::now()).as_secs();
+                    self.metrics.waiting.set(shown(rows));
+                    self.metrics
+                        .head_age
+                        .set(i64::try_from(age).unwrap_or(i64::MAX));
+                }
                 Err(error) => tracing::warn!(%error, "the outbox cannot be read"),
             }
         }
     }
 
-    /// Rows of the outbox that are still to be done, at most [`MOST_COUNTED`].
-    async fn waiting(&self) -> Result<usize, LedgerError> {
+    /// How many rows of the outbox are still to be done, at most [`MOST_COUNTED`], and
+    /// the first of them.
+    async fn waiting(&self) -> Result<(usize, Option<OutboxId>), LedgerError> {
         let reader = self.ledger.reader().clone();
-        let counting = move || Ok(reader.outbox(OutboxId::START, MOST_COUNTED)?.len());
+        let counting = move || {
+            let rows = reader.outbox(OutboxId::START, MOST_COUNTED)?;
+            Ok((rows.len(), rows.first().map(|row| row.id)))
+        };
         tokio::task::spawn_blocking(counting)
             .await
             .unwrap_or(Err(LedgerError::Closed))
@@ -264,7 +287,7 @@ impl Minting {
 
     /// For `axepool status`.
     pub(super) async fn status(&self) -> Result<MintStatus, LedgerError> {
-        let waiting = self.waiting().await?;
+        let (waiting, _) = self.waiting().await?;
         let known = self.known();
         let state = match (&self.config, &known.mint) {
             (None, _) => MintState::Off,
@@ -329,6 +352,11 @@ impl Minting {
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A gauge's value, held at what it can show.
+fn shown(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn failing(known: &Known) -> Option<String> {

@@ -2,8 +2,10 @@
 //! stops everything within ten seconds.
 
 mod facts;
+mod gauges;
 mod melts;
 mod minting;
+mod outbox_head;
 mod parts;
 mod paying;
 pub(crate) mod signals;
@@ -24,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::{clock, data_dir, open_files};
 
+use gauges::Gauges;
 use minting::Minting;
 use paying::Paying;
 pub(crate) use view::View;
@@ -109,6 +112,11 @@ impl Pool {
             &view.minting,
             side.handle(),
             (&paying_cancel, &side_tasks),
+        );
+        let gauges = Gauges::register(&config, &registry)?;
+        side_tasks.spawn_on(
+            gauges.run(Arc::clone(&view), side_cancel.clone()),
+            side.handle(),
         );
         parts::serve_public(
             &side,

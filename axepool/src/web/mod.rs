@@ -6,6 +6,7 @@
 
 mod api;
 mod client;
+mod measure;
 mod pages;
 mod rate;
 mod routes;

@@ -15,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntGauge, Registry};
 use proxy::config::IpNetwork;
 use proxy::{Certificate, Masked};
 use serde_json::json;
@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::client::client;
+use super::measure::{Measure, route};
 use super::rate::Rates;
 use super::routes::Routes;
 use super::stream::{Placed, Socket};
@@ -64,7 +65,7 @@ pub(crate) struct Server {
     since: Instant,
     places: Arc<Semaphore>,
     certificate: Option<(Arc<Certificate>, TlsAcceptor)>,
-    requests: IntCounterVec,
+    measure: Measure,
     connections: IntGauge,
     max_connections: usize,
 }
@@ -85,14 +86,6 @@ impl Server {
                 Some((certificate, acceptor))
             }
         };
-        let requests = IntCounterVec::new(
-            Opts::new(
-                "axepool_http_requests_total",
-                "Requests at the public listener, by what became of them",
-            ),
-            &["result"],
-        )?;
-        registry.register(Box::new(requests.clone()))?;
         let connections = IntGauge::new(
             "axepool_http_connections",
             "Open connections at the public listener",
@@ -110,7 +103,7 @@ impl Server {
             since: Instant::now(),
             places: Arc::new(Semaphore::new(limits.max_connections)),
             certificate,
-            requests,
+            measure: Measure::register(registry)?,
             connections,
             max_connections: limits.max_connections,
         }))
@@ -226,15 +219,17 @@ impl Server {
 
     async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response {
         let client = client(peer, request.headers(), &self.trusted);
-        let now_us = u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let begun = Instant::now();
+        let now_us = begun.saturating_duration_since(self.since).as_micros();
+        let now_us = u64::try_from(now_us).unwrap_or(u64::MAX);
         let admitted = self
             .rates
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .admit(client, now_us);
-        // The first part of the path alone: people paste secret keys into the rest.
-        let part = request.uri().path().split('/').nth(1);
-        let (method, part) = (request.method().clone(), part.unwrap_or("").to_owned());
+        // Of the path no more than that: people paste secret keys into it.
+        let route = route(request.uri().path());
+        let method = request.method().clone();
         let response = match admitted {
             Err(wait_us) => too_many(wait_us),
             Ok(()) => {
@@ -245,14 +240,9 @@ impl Server {
                 }
             }
         };
-        let result = match response.status().as_u16() {
-            429 => "too_many",
-            500.. => "server_error",
-            400.. => "client_error",
-            _ => "ok",
-        };
-        self.requests.with_label_values(&[result]).inc();
-        tracing::trace!(client = %Masked(client), %method, part, status = %response.status(), "asked");
+        self.measure
+            .answered(route, response.status(), begun.elapsed());
+        tracing::trace!(client = %Masked(client), %method, route, status = %response.status(), "asked");
         response
     }
 }

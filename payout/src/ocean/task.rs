@@ -82,6 +82,19 @@ pub struct SourceHealth {
     pub books_error: Option<String>,
     /// The chain's tip as it was read.
     pub tip_height: Option<u32>,
+    /// How often the API did not answer since the start.
+    pub api_failures: u64,
+    /// How often the chain source did not.
+    pub chain_failures: u64,
+    /// How often the books did not take what they were told.
+    pub books_failures: u64,
+}
+
+impl SourceHealth {
+    fn chain_failed(&mut self, why: String) {
+        self.chain_error = Some(why);
+        self.chain_failures = self.chain_failures.saturating_add(1);
+    }
 }
 
 /// What is kept over restarts.
@@ -184,7 +197,7 @@ impl Rounds {
                 Ok(_) => return false,
                 Err(error) => {
                     self.health
-                        .send_modify(|health| health.chain_error = Some(error.to_string()));
+                        .send_modify(|health| health.chain_failed(error.to_string()));
                     return false;
                 }
             }
@@ -197,9 +210,12 @@ impl Rounds {
         let tip_height = watch.tip().map(|tip| tip.height);
         self.health.send_modify(|health| {
             health.tip_height = tip_height;
-            health.chain_error = read.as_ref().err().map(ToString::to_string);
-            if read.is_ok() {
-                health.chain_heard_secs = Some(unix_secs());
+            match &read {
+                Ok(_) => {
+                    health.chain_error = None;
+                    health.chain_heard_secs = Some(unix_secs());
+                }
+                Err(error) => health.chain_failed(error.to_string()),
             }
         });
         match read {
@@ -246,8 +262,10 @@ impl Rounds {
                 let wait = self.api_backoff.failed();
                 tracing::warn!(%error, ?wait, "OCEAN's API does not answer");
                 self.api_next = Instant::now() + wait;
-                self.health
-                    .send_modify(|health| health.api_error = Some(error.to_string()));
+                self.health.send_modify(|health| {
+                    health.api_error = Some(error.to_string());
+                    health.api_failures = health.api_failures.saturating_add(1);
+                });
             }
         }
     }
@@ -341,7 +359,11 @@ impl Rounds {
             tracing::error!(%which, error, "the books do not take {what}");
         }
         let is_booked = error.is_none();
-        self.health.send_modify(|health| health.books_error = error);
+        self.health.send_modify(|health| {
+            health.books_error = error;
+            let failures = u64::from(!is_booked);
+            health.books_failures = health.books_failures.saturating_add(failures);
+        });
         is_booked
     }
 

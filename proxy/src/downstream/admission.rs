@@ -21,6 +21,9 @@ pub(crate) enum Refused {
 }
 
 impl Refused {
+    /// Both of them, for metrics.
+    pub(crate) const ALL: [Refused; 2] = [Refused::TooManyOfAddress, Refused::TooFast];
+
     /// The metric's label.
     pub(crate) fn label(self) -> &'static str {
         match self {

@@ -44,6 +44,29 @@ pub(crate) enum CloseReason {
 }
 
 impl CloseReason {
+    /// All of them, for metrics.
+    pub(crate) const ALL: [CloseReason; 19] = [
+        CloseReason::Peer,
+        CloseReason::Io,
+        CloseReason::Tls,
+        CloseReason::ProxyHeader,
+        CloseReason::BadUsername,
+        CloseReason::NoWork,
+        CloseReason::AuthorizeTimeout,
+        CloseReason::Idle,
+        CloseReason::LineTooLong,
+        CloseReason::Malformed,
+        CloseReason::Flood,
+        CloseReason::RejectStorm,
+        CloseReason::SlowReader,
+        CloseReason::Evicted,
+        CloseReason::Stopping,
+        CloseReason::UpstreamLost,
+        CloseReason::ExtranonceChanged,
+        CloseReason::StoreFailing,
+        CloseReason::LedgerClosed,
+    ];
+
     /// The metric's label.
     pub(crate) const fn label(self) -> &'static str {
         match self {

@@ -97,7 +97,7 @@ fn admit(shared: &Shared, peer: IpAddr) -> Option<Admitted> {
     let admitted = shared.admission.admit(peer, Now::read().ms());
     admitted
         .map_err(|refused| {
-            shared.metrics.refused(refused.label());
+            shared.metrics.refused(refused);
             tracing::debug!(peer = %Masked(peer), reason = refused.label(), "connection refused");
         })
         .ok()
@@ -106,7 +106,7 @@ fn admit(shared: &Shared, peer: IpAddr) -> Option<Admitted> {
 fn enter(shared: &Shared, tls: bool, peer: IpAddr) -> Option<Entered> {
     let entered = shared.registry.enter(tls, Now::read().unix_ms);
     if entered.is_none() {
-        shared.metrics.refused("full");
+        shared.metrics.refused_as_full();
         tracing::debug!(peer = %Masked(peer), reason = "full", "connection refused");
     }
     entered

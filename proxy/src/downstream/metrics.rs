@@ -7,6 +7,22 @@ use prometheus::{
     Opts, Registry,
 };
 
+use super::admission::Refused;
+use super::close::CloseReason;
+use super::method;
+use crate::check::Reject;
+use crate::username::UsernameError;
+use crate::wire::Malformed;
+
+/// Refused since all connections are taken: beside [`Refused`], the address's own limits.
+const FULL: &str = "full";
+
+/// Refused since no session's number is left.
+pub(crate) const SESSIONS_USED_UP: &str = "sessions_used_up";
+
+/// A message that cannot be read, beside the methods.
+const MALFORMED: &str = "malformed";
+
 /// The metrics of the miners' side.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -75,7 +91,7 @@ impl Metrics {
             "direction",
         )?;
         let messages = make.counters("stratum_messages_total", "Messages received", "method")?;
-        Ok(Metrics {
+        let metrics = Metrics {
             handshaking: connections.with_label_values(&["handshake"]),
             authorized: connections.with_label_values(&["authorized"]),
             mining: connections.with_label_values(&["mining"]),
@@ -132,16 +148,44 @@ impl Metrics {
             bytes_out: bytes.with_label_values(&["out"]),
             vardiff_up: vardiff.with_label_values(&["up"]),
             vardiff_down: vardiff.with_label_values(&["down"]),
-        })
+        };
+        metrics.show_labels();
+        Ok(metrics)
     }
 
-    /// A connection that was not taken.
-    pub(crate) fn refused(&self, reason: &'static str) {
-        self.refused.with_label_values(&[reason]).inc();
+    /// Whatever can be counted is there from the beginning, at 0: a rate begins with the
+    /// first event, and a graph of none is a line.
+    fn show_labels(&self) {
+        let refused = Refused::ALL.map(Refused::label);
+        show(&self.refused, refused.into_iter().chain([FULL]));
+        show(&self.closed, CloseReason::ALL.map(CloseReason::label));
+        let without_seat = [CloseReason::NoWork, CloseReason::StoreFailing];
+        let unauthorized = without_seat.map(CloseReason::label).into_iter();
+        let unauthorized = unauthorized.chain([SESSIONS_USED_UP]);
+        show(
+            &self.authorizations_refused,
+            UsernameError::LABELS.into_iter().chain(unauthorized),
+        );
+        show(
+            &self.messages,
+            method::LABELS.into_iter().chain([MALFORMED]),
+        );
+        let rejected = Reject::ALL.map(Reject::label).into_iter();
+        show(&self.rejected, rejected.chain(Malformed::LABELS));
+    }
+
+    /// A connection that was not taken because of its address.
+    pub(crate) fn refused(&self, reason: Refused) {
+        self.refused.with_label_values(&[reason.label()]).inc();
+    }
+
+    /// A connection that was not taken because there are enough.
+    pub(crate) fn refused_as_full(&self) {
+        self.refused.with_label_values(&[FULL]).inc();
     }
 
     /// A connection that ended.
-    pub(crate) fn closed(&self, reason: super::close::CloseReason) {
+    pub(crate) fn closed(&self, reason: CloseReason) {
         self.closed.with_label_values(&[reason.label()]).inc();
     }
 
@@ -165,9 +209,21 @@ impl Metrics {
         self.rejected.with_label_values(&[reason]).inc();
     }
 
-    /// A message of `method`, one of those we know or `other`.
+    /// A message that cannot be read.
+    pub(crate) fn malformed(&self) {
+        self.message(MALFORMED);
+    }
+
+    /// A message of `method`, one of [`method::LABELS`].
     pub(crate) fn message(&self, method: &'static str) {
         self.messages.with_label_values(&[method]).inc();
+    }
+}
+
+/// Makes the family's members.
+fn show(family: &IntCounterVec, labels: impl IntoIterator<Item = &'static str>) {
+    for label in labels {
+        family.with_label_values(&[label]);
     }
 }
 

@@ -58,6 +58,24 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// Every value of [`Self::label`].
+    pub(super) const LABELS: [&'static str; 14] = [
+        "connect",
+        "tls",
+        "first_job_timeout",
+        "unauthorized",
+        "bad_extranonce",
+        "subscribe_refused",
+        "closed",
+        "io",
+        "line_too_long",
+        "stalled",
+        "write_stuck",
+        "asked",
+        "url_changed",
+        "stopping",
+    ];
+
     /// The metric's label.
     pub(super) fn label(&self) -> &'static str {
         match self {

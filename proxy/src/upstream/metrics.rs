@@ -8,8 +8,13 @@ use prometheus::{
     Opts, Registry,
 };
 
+use super::client::Reason;
+use super::failure::Failure;
 use crate::Difficulty;
 use crate::config::UpstreamUrl;
+
+/// What can become of a share that met the network's target.
+const BLOCK_RESULTS: [&str; 4] = ["accepted", "refused", "unanswered", "not_sent"];
 
 /// The metrics `axepool_upstream_*`. Labels come from closed sets, or from the
 /// operator's own list of URLs: nothing that a pool sends becomes a label.
@@ -19,7 +24,7 @@ pub struct UpstreamMetrics {
     jobs: IntCounterVec,
     disconnects: IntCounterVec,
     submits: IntCounter,
-    accepted: IntCounter,
+    accepted: IntCounterVec,
     rejected: IntCounterVec,
     unanswered: IntCounter,
     not_sent: IntCounter,
@@ -45,7 +50,7 @@ impl UpstreamMetrics {
     /// A name is already taken in `registry`: they are registered once.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let name = Make { registry };
-        Ok(UpstreamMetrics {
+        let metrics = UpstreamMetrics {
             connected: name.gauges(
                 "connected",
                 "1 while the first upstream connection to this URL has a job",
@@ -58,11 +63,15 @@ impl UpstreamMetrics {
                 &["reason"],
             )?,
             submits: name.counter("submits_total", "Shares sent upstream")?,
-            accepted: name.counter("accepted_total", "Shares that the upstream took")?,
+            accepted: name.counters(
+                "accepted_total",
+                "Shares that the upstream took",
+                &["url", "host"],
+            )?,
             rejected: name.counters(
                 "rejected_total",
                 "Shares that the upstream refused",
-                &["reason"],
+                &["url", "host", "reason"],
             )?,
             unanswered: name.counter(
                 "unanswered_total",
@@ -107,13 +116,42 @@ impl UpstreamMetrics {
             lanes_up: name.gauge("lanes_up", "Upstream connections that have a job")?,
             prefixes_in_use: name.gauge("prefixes_in_use", "Extranonce prefixes held by sessions")?,
             prefixes_free: name.gauge("prefixes_free", "Extranonce prefixes that are free")?,
-        })
+        };
+        metrics.show_labels();
+        Ok(metrics)
+    }
+
+    /// Whatever can be counted is there from the beginning, at 0: a rate begins with the
+    /// first event, and a graph of none is a line.
+    fn show_labels(&self) {
+        for clean in ["true", "false"] {
+            self.jobs.with_label_values(&[clean]);
+        }
+        for result in BLOCK_RESULTS {
+            self.blocks.with_label_values(&[result]);
+        }
+        for reason in Failure::LABELS {
+            self.disconnects.with_label_values(&[reason]);
+        }
+    }
+
+    /// Shows the config's URLs, none of them connected.
+    pub(super) fn show_urls(&self, urls: &[UpstreamUrl]) {
+        for (index, url) in urls.iter().enumerate() {
+            let (url, host) = labels(index, url);
+            self.connected.with_label_values(&[&url, &host]);
+            self.accepted.with_label_values(&[&url, &host]);
+            for reason in Reason::ALL {
+                let labels = [url.as_str(), &host, reason.label()];
+                self.rejected.with_label_values(&labels);
+            }
+        }
     }
 
     pub(super) fn set_connected(&self, index: usize, url: &UpstreamUrl, up: bool) {
-        let host = format!("{}:{}", url.host, url.port);
+        let (url, host) = labels(index, url);
         self.connected
-            .with_label_values(&[&index.to_string(), &host])
+            .with_label_values(&[&url, &host])
             .set(i64::from(up));
     }
 
@@ -149,15 +187,32 @@ impl UpstreamMetrics {
         self.ignored.inc();
     }
 
-    pub(super) fn taken(&self, work: Work, round_trip: Duration) {
-        self.accepted.inc();
+    /// The upstream of `url`, which is number `index` of the config's, took a share.
+    pub(super) fn taken(
+        &self,
+        (index, url): (usize, &UpstreamUrl),
+        work: Work,
+        round_trip: Duration,
+    ) {
+        let (url, host) = labels(index, url);
+        self.accepted.with_label_values(&[&url, &host]).inc();
         self.round_trip.observe(round_trip.as_secs_f64());
         self.work_accepted.inc_by(approximate(work));
         self.update_ratio();
     }
 
-    pub(super) fn refused(&self, reason: &'static str, work: Work, round_trip: Duration) {
-        self.rejected.with_label_values(&[reason]).inc();
+    /// It refused one.
+    pub(super) fn refused(
+        &self,
+        (index, url): (usize, &UpstreamUrl),
+        reason: Reason,
+        work: Work,
+        round_trip: Duration,
+    ) {
+        let (url, host) = labels(index, url);
+        self.rejected
+            .with_label_values(&[url.as_str(), &host, reason.label()])
+            .inc();
         self.round_trip.observe(round_trip.as_secs_f64());
         self.lose(work);
     }
@@ -191,6 +246,11 @@ impl UpstreamMetrics {
             self.work_refused_ratio.set(refused / answered);
         }
     }
+}
+
+/// A URL by its place in the config, counted from 0, and its host with the port.
+fn labels(index: usize, url: &UpstreamUrl) -> (String, String) {
+    (index.to_string(), format!("{}:{}", url.host, url.port))
 }
 
 /// Work for a graph, where 53 bits of it are enough.

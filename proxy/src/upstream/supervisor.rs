@@ -55,6 +55,7 @@ impl Upstream {
         cancel: CancellationToken,
         tracker: &TaskTracker,
     ) -> Upstream {
+        metrics.show_urls(&config.urls);
         let status = UpstreamStatus::starting(config.urls.first().cloned());
         let shared = Shared::new(results, Arc::clone(metrics), status);
         let upstream = Upstream {

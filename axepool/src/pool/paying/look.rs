@@ -6,12 +6,14 @@ use std::sync::Arc;
 use ledger::settle::Totals;
 use ledger::{LedgerError, MSAT_PER_SAT};
 use payout::node::NodeView;
+use payout::readiness;
 use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::super::minting::Minting;
 use super::super::solvency::{Assets, Melts, Owed, melts};
+use super::metrics::WATCH_ERRORS;
 use super::{LOOK_INTERVAL, Paying, Watching};
 use crate::clock;
 
@@ -25,6 +27,8 @@ pub(super) struct Looked {
     owed: Owed,
     /// `None` while the node is not up.
     assets: Option<Assets>,
+    /// The last block that the node saw.
+    pub(super) tip_height: Option<u32>,
 }
 
 fn tell(melts: &Melts) {
@@ -98,6 +102,7 @@ impl Paying {
             at_ms: clock::now_ms(),
             owed,
             assets,
+            tip_height: view.as_ref().map(|view| view.tip_height),
         });
     }
 
@@ -172,10 +177,26 @@ impl Paying {
         };
         let inbound = sum(&mut usable().map(|channel| channel.inbound));
         let outbound = sum(&mut usable().map(|channel| channel.outbound));
+        let at_once = match (&self.node, view) {
+            (Some(node), Some(view)) => readiness::most_at_once(view, &node.settings).get(),
+            _ => 0,
+        };
+        let at_once = i64::try_from(at_once / MSAT_PER_SAT).unwrap_or(i64::MAX);
+        metrics.inbound_at_once_sat.set(at_once);
         metrics.inbound_sat.set(inbound);
         metrics.outbound_sat.set(outbound);
+        let peers = view.map_or(&[][..], |view| &view.peers);
+        let there = peers.iter().filter(|peer| peer.is_connected).count();
+        for (state, peers) in [("connected", there), ("away", peers.len() - there)] {
+            let gauge = metrics.peers.with_label_values(&[state]);
+            gauge.set(i64::try_from(peers).unwrap_or(i64::MAX));
+        }
         if let Some(view) = view {
             metrics.node_tip.set(i64::from(view.tip_height));
+            let heard = view.chain_heard_secs.unwrap_or(0);
+            metrics
+                .node_heard
+                .set(i64::try_from(heard).unwrap_or(i64::MAX));
         }
     }
 
@@ -193,6 +214,15 @@ impl Paying {
                 let gauge = self.metrics.heard.with_label_values(&[source]);
                 gauge.set(i64::try_from(secs).unwrap_or(i64::MAX));
             }
+        }
+        let failures = [
+            health.api_failures,
+            health.chain_failures,
+            health.books_failures,
+        ];
+        for (source, failures) in WATCH_ERRORS.into_iter().zip(failures) {
+            let counter = self.metrics.watch_errors.with_label_values(&[source]);
+            counter.inc_by(failures.saturating_sub(counter.get()));
         }
         if let Some(height) = health.tip_height {
             self.metrics.watched_tip.set(i64::from(height));

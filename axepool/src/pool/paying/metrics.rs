@@ -1,17 +1,27 @@
 //! What Prometheus learns of node, watch and solvency.
 
-use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-/// The gauges.
+/// What can go wrong with the watch over OCEAN's blocks, beside its sources: the books
+/// may not take what they are told.
+pub(super) const WATCH_ERRORS: [&str; 3] = ["api", "chain", "books"];
+
+/// The gauges and counters.
 #[derive(Clone, Debug)]
 pub(super) struct Metrics {
     pub(super) node_up: IntGauge,
     pub(super) channels: IntGaugeVec,
+    pub(super) channels_closed: IntCounter,
     pub(super) inbound_sat: IntGauge,
+    /// With what is in flight capped.
+    pub(super) inbound_at_once_sat: IntGauge,
     pub(super) outbound_sat: IntGauge,
+    pub(super) peers: IntGaugeVec,
     pub(super) node_tip: IntGauge,
+    pub(super) node_heard: IntGauge,
     pub(super) watched_tip: IntGauge,
     pub(super) heard: IntGaugeVec,
+    pub(super) watch_errors: IntCounterVec,
     pub(super) liabilities: IntGaugeVec,
     pub(super) assets: IntGaugeVec,
     pub(super) melts_paused: IntGauge,
@@ -29,12 +39,39 @@ impl Metrics {
             registry.register(Box::new(family.clone()))?;
             Ok::<_, prometheus::Error>(family)
         };
+        let channels_closed = IntCounter::new(
+            "axepool_node_channels_closed_total",
+            "Channels that were closed, by whomever, since the start",
+        )?;
+        registry.register(Box::new(channels_closed.clone()))?;
+        let watch_errors = IntCounterVec::new(
+            Opts::new(
+                "axepool_ocean_watch_errors_total",
+                "Questions about OCEAN's blocks without an answer, and answers that the books did not take",
+            ),
+            &["source"],
+        )?;
+        registry.register(Box::new(watch_errors.clone()))?;
+        for source in WATCH_ERRORS {
+            watch_errors.with_label_values(&[source]);
+        }
         Ok(Metrics {
+            channels_closed,
+            watch_errors,
             node_up: gauge("axepool_node_up", "1 while the lightning node runs")?,
             channels: family("axepool_node_channels", "Channels of the node", "state")?,
             inbound_sat: gauge(
                 "axepool_node_inbound_sat",
                 "What usable channels can take in all",
+            )?,
+            inbound_at_once_sat: gauge(
+                "axepool_node_inbound_at_once_sat",
+                "The most that can come in one payment, by what channels let be in flight",
+            )?,
+            peers: family("axepool_node_peers", "Peers of the node", "state")?,
+            node_heard: gauge(
+                "axepool_node_chain_heard_timestamp_seconds",
+                "When the node heard from its chain source last, seconds since 1970; 0: never",
             )?,
             outbound_sat: gauge(
                 "axepool_node_outbound_sat",
@@ -50,7 +87,7 @@ impl Metrics {
             )?,
             heard: family(
                 "axepool_ocean_watch_heard_timestamp_seconds",
-                "When a source of OCEAN's blocks answered last",
+                "When a source of OCEAN's blocks answered last, seconds since 1970; 0: never",
                 "source",
             )?,
             liabilities: family(
@@ -68,5 +105,14 @@ impl Metrics {
                 "1 while more is owed than there is, so that ecash is not melted",
             )?,
         })
+    }
+
+    /// Shows the sources that the config names, before they have answered.
+    pub(super) fn show_sources(&self, api: bool, chain: bool) {
+        for source in [("api", api), ("chain", chain)] {
+            if let (source, true) = source {
+                self.heard.with_label_values(&[source]);
+            }
+        }
     }
 }

@@ -16,13 +16,14 @@ use anyhow::{Context, Result, anyhow};
 use bitcoin::{Address, Txid};
 use ledger::Ledger;
 use payout::chain::ChainClient;
-use payout::node::{NodeTask, Spawned};
+use payout::node::{ChannelNews, NodeTask, Spawned};
 use payout::ocean::{OCEAN_TAG, OceanApi, OceanWatch, SourceHealth};
 use payout::offer::{OfferBook, OfferDesk};
 use payout::{Booking, Intake, Lightning, Parts, Payer, Settings};
 use prometheus::Registry;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -33,6 +34,7 @@ use crate::data_dir;
 use books::LedgerBooks;
 use look::Looked;
 use metrics::Metrics;
+pub(super) use node::still_expected;
 
 /// Pays for burnt ecash, and tells when a payment is decided.
 pub(super) type Melter = (Arc<dyn mint::Lightning>, watch::Receiver<u64>);
@@ -86,7 +88,7 @@ struct Known {
 
 /// What is to be run.
 pub(super) struct Tasks {
-    node: Option<NodeTask>,
+    node: Option<(NodeTask, broadcast::Receiver<ChannelNews>)>,
     watch: Option<(OceanWatch, watch::Sender<SourceHealth>)>,
 }
 
@@ -128,6 +130,10 @@ impl Paying {
                 (Watching::Broken(why), None)
             }
         };
+        let metrics = Metrics::register(registry).context("the payouts' metrics")?;
+        if let Some((watch, _)) = &watch_task {
+            metrics.show_sources(watch.api.is_some(), watch.chain.is_some());
+        }
         let melts = Melts::Off;
         let paying = Paying {
             ledger,
@@ -142,7 +148,7 @@ impl Paying {
                 costs_at: None,
                 breaches: 0,
             }),
-            metrics: Metrics::register(registry).context("the payouts' metrics")?,
+            metrics,
         };
         let tasks = Tasks {
             node: node_task,
@@ -159,8 +165,9 @@ impl Paying {
         handle: &Handle,
         (cancel, tracker): (&CancellationToken, &TaskTracker),
     ) {
-        if let Some(node) = tasks.node {
+        if let Some((node, channels)) = tasks.node {
             tracker.spawn_on(node.run(cancel.clone()), handle);
+            tracker.spawn_on(Arc::clone(self).count_closed(channels), handle);
         }
         if let Some((watch, health)) = tasks.watch {
             let cancel = cancel.clone();
@@ -174,6 +181,28 @@ impl Paying {
         }
         let looking = Arc::clone(self).keep_looking(Arc::clone(minting), cancel.clone());
         tracker.spawn_on(looking, handle);
+    }
+
+    /// Counts the channels that are closed until the node's task ends.
+    async fn count_closed(self: Arc<Self>, mut channels: broadcast::Receiver<ChannelNews>) {
+        loop {
+            match channels.recv().await {
+                Ok(ChannelNews::Closed) => self.metrics.channels_closed.inc(),
+                // Too much news at once was not read: the gauge of the channels shows it.
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    /// The chain's last block that the node or the watch has seen.
+    pub(super) fn tip_height(&self) -> Option<u32> {
+        let watched = match &self.watch {
+            Watching::Runs(health) => health.borrow().tip_height,
+            Watching::Nobody | Watching::Broken(_) => None,
+        };
+        let nodes = self.known().looked.and_then(|looked| looked.tip_height);
+        watched.max(nodes)
     }
 
     /// Who pays for burnt ecash, and its word that a payment is decided; `None` when the
@@ -244,7 +273,10 @@ impl Paying {
     }
 }
 
-fn prepare_node(config: &Config, booking: &Arc<dyn Booking>) -> Result<Option<(Node, NodeTask)>> {
+/// The node, its task and what it tells of channels.
+type Prepared = (Node, (NodeTask, broadcast::Receiver<ChannelNews>));
+
+fn prepare_node(config: &Config, booking: &Arc<dyn Booking>) -> Result<Option<Prepared>> {
     let Some(node) = &config.income.node else {
         return Ok(None);
     };
@@ -258,7 +290,7 @@ fn prepare_node(config: &Config, booking: &Arc<dyn Booking>) -> Result<Option<(N
         lightning,
         outgoing,
         task,
-        ..
+        channels,
     } = parts.prepare();
     let desk = OfferDesk::new(
         lightning.clone(),
@@ -274,7 +306,7 @@ fn prepare_node(config: &Config, booking: &Arc<dyn Booking>) -> Result<Option<(N
         payer,
         settings: node.settings.clone(),
     };
-    Ok(Some((node, task)))
+    Ok(Some((node, (task, channels))))
 }
 
 fn prepare_watch(config: &Config, booking: Arc<dyn Booking>) -> Result<Option<OceanWatch>> {

@@ -196,7 +196,8 @@ impl Paying {
     }
 }
 
-fn still_expected(account: &EpochAccount) -> Option<Msat> {
+/// What OCEAN said of the epoch's block, less what came; `None` when it said nothing.
+pub(in crate::pool) fn still_expected(account: &EpochAccount) -> Option<Msat> {
     account.block()?;
     let earned = account.earnings?.net.to_msat()?;
     earned.checked_sub(account.received)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ledger::{Identity, SessionId};
 
 use crate::downstream::close::CloseReason;
+use crate::downstream::metrics::SESSIONS_USED_UP;
 use crate::downstream::session::{Session, Turn};
 use crate::username;
 use crate::wire::{Authorize, Id, reply};
@@ -42,7 +43,7 @@ pub(super) fn handle(
         return Err(reason);
     }
     let Some(number) = turn.entered.next_session() else {
-        turn.metrics.authorization_refused("sessions_used_up");
+        turn.metrics.authorization_refused(SESSIONS_USED_UP);
         return Err(session.refuse(
             id,
             UNAUTHORIZED,

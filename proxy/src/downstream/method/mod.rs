@@ -15,6 +15,21 @@ use super::close::CloseReason;
 use super::session::{Session, Turn};
 use crate::wire::{Method, Request};
 
+/// Every method's label in metrics.
+pub(crate) const LABELS: [&str; 11] = [
+    "mining.configure",
+    "mining.subscribe",
+    "mining.authorize",
+    "mining.submit",
+    "mining.suggest_difficulty",
+    "mining.suggest_target",
+    "mining.extranonce.subscribe",
+    "mining.ping",
+    "client.get_version",
+    "reply",
+    "other",
+];
+
 /// Serves one request.
 pub(crate) fn handle(
     session: &mut Session,

@@ -144,7 +144,7 @@ impl Session {
         error: &WireError<'_>,
         turn: &mut Turn<'_>,
     ) -> Result<(), CloseReason> {
-        turn.metrics.message("malformed");
+        turn.metrics.malformed();
         reply::error(self.replies(turn.out), error.id, WireError::CODE, error);
         if let Stage::Handshake(_) = self.stage
             && error.id == Id::NULL

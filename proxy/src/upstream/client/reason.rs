@@ -26,6 +26,19 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
+    /// All of them, for metrics.
+    pub(crate) const ALL: [Reason; 9] = [
+        Reason::Stale,
+        Reason::JobNotFound,
+        Reason::Duplicate,
+        Reason::LowDifficulty,
+        Reason::NtimeOutOfRange,
+        Reason::BadVersionBits,
+        Reason::BadExtranonce2Size,
+        Reason::Unauthorized,
+        Reason::Other,
+    ];
+
     /// Reads the error of a reply. The codes are those of slush's first Stratum server
     /// (20 other, 21 job not found, 22 duplicate, 23 low difficulty, 24 unauthorized);
     /// DATUM says 20 for unknown work, 21 for stale work and a bad time, 23 for a high

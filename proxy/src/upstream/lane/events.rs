@@ -32,7 +32,7 @@ impl Lane {
                     token,
                     outcome,
                     round_trip,
-                } => self.answered(token, &outcome, round_trip),
+                } => self.answered(to, token, &outcome, round_trip),
                 Event::Unanswered(sent) => self.unanswered(sent),
                 Event::Message(text) => tracing::info!(url = %to.url, ?text, "the upstream says"),
                 Event::Ignored(why) => {
@@ -76,14 +76,17 @@ impl Lane {
         tracing::trace!(lane = self.lane.index, clean, %difficulty, "job");
     }
 
-    fn answered(&mut self, sent: Sent, outcome: &Outcome, round_trip: Duration) {
+    fn answered(&mut self, to: &Destination, sent: Sent, outcome: &Outcome, round_trip: Duration) {
         let submit = &sent.forward.submit;
+        // Under the config's URL, wherever the pool may have sent us from there.
+        let configured = self.connector.destination(to.index);
+        let url = (to.index, configured.as_ref().map_or(&to.url, |to| &to.url));
         let (job, work) = (&submit.job, submit.job.upstream.work);
         let accepted = *outcome == Outcome::Taken;
         match outcome {
             Outcome::Taken => {
                 self.board.taken(job, sent.sent_ms);
-                self.shared.metrics().taken(work, round_trip);
+                self.shared.metrics().taken(url, work, round_trip);
                 tracing::debug!(job = %job.upstream_id, "share accepted by the upstream");
             }
             Outcome::Refused { reason, message } => {
@@ -92,7 +95,7 @@ impl Lane {
                 }
                 self.shared
                     .metrics()
-                    .refused(reason.label(), work, round_trip);
+                    .refused(url, *reason, work, round_trip);
                 tell_refusal(&sent, *reason, message);
             }
         }

@@ -1,0 +1,70 @@
+//! The room on the disk, and what the stores take of it.
+
+use std::fs;
+use std::path::PathBuf;
+
+use prometheus::{IntGauge, IntGaugeVec, Registry};
+
+use super::{clip, family, gauge};
+use crate::data_dir;
+
+/// The disk under the data directory.
+#[derive(Debug)]
+pub(super) struct Disk {
+    data_dir: PathBuf,
+    free: IntGauge,
+    size: IntGauge,
+    stores: IntGaugeVec,
+}
+
+impl Disk {
+    pub(super) fn register(
+        data_dir: PathBuf,
+        registry: &Registry,
+    ) -> Result<Self, prometheus::Error> {
+        Ok(Disk {
+            data_dir,
+            free: gauge(
+                registry,
+                "axepool_data_dir_free_bytes",
+                "What can still be written to the data directory's file system",
+            )?,
+            size: gauge(
+                registry,
+                "axepool_data_dir_size_bytes",
+                "The size of the data directory's file system",
+            )?,
+            stores: family(
+                registry,
+                "axepool_store_bytes",
+                "The size of a store's files",
+                &["store"],
+            )?,
+        })
+    }
+
+    pub(super) fn look(&self) {
+        match rustix::fs::statvfs(&self.data_dir) {
+            Ok(about) => {
+                let bytes = |blocks: u64| clip(blocks.saturating_mul(about.f_frsize));
+                self.free.set(bytes(about.f_bavail));
+                self.size.set(bytes(about.f_blocks));
+            }
+            Err(error) => tracing::warn!(%error, "the room on the disk is not known"),
+        }
+        let mint = data_dir::mint(&self.data_dir);
+        // A store that is not there takes nothing.
+        let length = |file: PathBuf| fs::metadata(file).map_or(0, |about| about.len());
+        let stores = [
+            ("ledger", length(data_dir::ledger(&self.data_dir))),
+            (
+                "mint",
+                length(mint.join("mint.sqlite"))
+                    .saturating_add(length(mint.join("mint.sqlite-wal"))),
+            ),
+        ];
+        for (store, bytes) in stores {
+            self.stores.with_label_values(&[store]).set(clip(bytes));
+        }
+    }
+}
