@@ -146,7 +146,7 @@ fn miners(
             Vec::new()
         };
         let hashrate = match &recent {
-            Some(recent) => hashrate_now(recent, miner, Some(&tally), now_ms),
+            Some(recent) => hashrate_now(recent, miner, &tally, now_ms),
             None => hashrate_then(&epoch, &tally),
         };
         miners.push(MinerRow {
@@ -167,18 +167,14 @@ fn hashrate_then(epoch: &Epoch, tally: &Tally) -> f64 {
     humane::rate(tally.work, length)
 }
 
-/// The miner's rate now; `tally` is theirs in the open epoch.
-pub(crate) fn hashrate_now(
-    recent: &RecentWork,
-    miner: MinerId,
-    tally: Option<&Tally>,
-    now_ms: u64,
-) -> f64 {
+/// The miner's rate now.
+fn hashrate_now(recent: &RecentWork, miner: MinerId, tally: &Tally, now_ms: u64) -> f64 {
     let work = recent.miners.get(&miner).copied().unwrap_or_default();
     // Who has no work but this epoch's began with it, perhaps within the buckets.
-    let since_ms = match tally {
-        Some(tally) if work == tally.work => recent.since_ms.max(tally.first_ms),
-        _ => recent.since_ms,
+    let since_ms = if work == tally.work {
+        recent.since_ms.max(tally.first_ms)
+    } else {
+        recent.since_ms
     };
     humane::rate(work, Duration::from_millis(now_ms.saturating_sub(since_ms)))
 }

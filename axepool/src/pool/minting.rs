@@ -61,6 +61,7 @@ pub(crate) struct Minting {
 
 struct Metrics {
     mint: MintMetrics,
+    configured: IntGauge,
     open: IntGauge,
     open_failures: IntCounter,
     waiting: IntGauge,
@@ -73,6 +74,10 @@ impl Metrics {
     fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = Metrics {
             mint: MintMetrics::register(registry)?,
+            configured: IntGauge::new(
+                "axepool_mint_configured",
+                "1 unless the config switches the mint off",
+            )?,
             open: IntGauge::new("axepool_mint_open", "1 while the mint is open")?,
             open_failures: IntCounter::new(
                 "axepool_mint_open_failures_total",
@@ -91,6 +96,7 @@ impl Metrics {
                 "Outbox rows that the mint refuses for good: see axepool mint parked",
             )?,
         };
+        registry.register(Box::new(metrics.configured.clone()))?;
         registry.register(Box::new(metrics.open.clone()))?;
         registry.register(Box::new(metrics.open_failures.clone()))?;
         registry.register(Box::new(metrics.waiting.clone()))?;
@@ -129,6 +135,8 @@ impl Minting {
             mint.no_tokens = no_tokens.map(str::to_owned);
             mint
         });
+        let metrics = Metrics::register(registry).context("the mint's metrics")?;
+        metrics.configured.set(i64::from(mint.is_some()));
         Ok(Arc::new(Minting {
             config: mint,
             melter,
@@ -136,7 +144,7 @@ impl Minting {
             public_url,
             ledger,
             known: Mutex::new(Known::default()),
-            metrics: Metrics::register(registry).context("the mint's metrics")?,
+            metrics,
         }))
     }
 

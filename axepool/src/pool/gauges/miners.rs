@@ -4,14 +4,16 @@
 
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use ledger::{LedgerError, MinerId, Reader, RecentWork, Resolution, Work};
+use ledger::{LedgerError, MinerId, Reader, RecentWork, Resolution, Work, Worker};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntGauge, Opts, Registry};
 
 use super::{clip, gauge};
-use crate::books::{self, HASHRATE_BUCKETS};
+use crate::books::HASHRATE_BUCKETS;
+use crate::humane;
 
 /// So many have series.
 const MOST: usize = 50;
@@ -68,7 +70,8 @@ impl Miners {
         let mut rows = Vec::new();
         for miner in busiest(&recent) {
             let tally = reader.tally(epoch, &miner)?;
-            let hashrate = books::hashrate_now(&recent, miner, tally.as_ref(), now_ms);
+            let workers = reader.workers(&miner)?;
+            let hashrate = hashrate(&recent, miner, &workers, now_ms);
             let work = tally.map_or(Work::ZERO, |tally| tally.work);
             let last_ms = tally.map_or(0, |tally| tally.last_ms);
             rows.push(Row {
@@ -91,6 +94,14 @@ fn busiest(recent: &RecentWork) -> Vec<MinerId> {
     miners.sort_unstable();
     miners.truncate(MOST);
     miners.into_iter().map(|(_, miner)| miner).collect()
+}
+
+/// A miner's rate since their first share, or over all that is recent.
+fn hashrate(recent: &RecentWork, miner: MinerId, workers: &[Worker], now_ms: u64) -> f64 {
+    let first_ms = workers.iter().map(|worker| worker.first_ms).min();
+    let since_ms = recent.since_ms.max(first_ms.unwrap_or(0));
+    let work = recent.miners.get(&miner).copied().unwrap_or_default();
+    humane::rate(work, Duration::from_millis(now_ms.saturating_sub(since_ms)))
 }
 
 /// Families that are replaced as a whole: a scrape sees all of one look, and nobody who

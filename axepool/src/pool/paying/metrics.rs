@@ -9,9 +9,11 @@ pub(super) const WATCH_ERRORS: [&str; 3] = ["api", "chain", "books"];
 /// The gauges and counters.
 #[derive(Clone, Debug)]
 pub(super) struct Metrics {
+    pub(super) node_configured: IntGauge,
     pub(super) node_up: IntGauge,
     pub(super) channels: IntGaugeVec,
-    pub(super) channels_closed: IntCounter,
+    channels_closed: IntCounter,
+    channel_closed_at: IntGauge,
     pub(super) inbound_sat: IntGauge,
     /// With what is in flight capped.
     pub(super) inbound_at_once_sat: IntGauge,
@@ -58,6 +60,14 @@ impl Metrics {
         Ok(Metrics {
             channels_closed,
             watch_errors,
+            channel_closed_at: gauge(
+                "axepool_node_channel_closed_timestamp_seconds",
+                "When the last channel was closed, seconds since 1970; 0: none since the start",
+            )?,
+            node_configured: gauge(
+                "axepool_node_configured",
+                "1 where the config names a lightning node",
+            )?,
             node_up: gauge("axepool_node_up", "1 while the lightning node runs")?,
             channels: family("axepool_node_channels", "Channels of the node", "state")?,
             inbound_sat: gauge(
@@ -105,6 +115,13 @@ impl Metrics {
                 "1 while more is owed than there is, so that ecash is not melted",
             )?,
         })
+    }
+
+    /// A channel was closed, seconds since 1970.
+    pub(super) fn channel_closed(&self, at_secs: u64) {
+        self.channels_closed.inc();
+        self.channel_closed_at
+            .set(i64::try_from(at_secs).unwrap_or(i64::MAX));
     }
 
     /// Shows the sources that the config names, before they have answered.

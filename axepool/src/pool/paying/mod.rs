@@ -30,7 +30,7 @@ use tokio_util::task::TaskTracker;
 use super::minting::Minting;
 use super::solvency::Melts;
 use crate::config::{Config, Income};
-use crate::data_dir;
+use crate::{clock, data_dir};
 use books::LedgerBooks;
 use look::Looked;
 use metrics::Metrics;
@@ -131,6 +131,8 @@ impl Paying {
             }
         };
         let metrics = Metrics::register(registry).context("the payouts' metrics")?;
+        let has_node = config.income.node.is_some();
+        metrics.node_configured.set(i64::from(has_node));
         if let Some((watch, _)) = &watch_task {
             metrics.show_sources(watch.api.is_some(), watch.chain.is_some());
         }
@@ -187,7 +189,7 @@ impl Paying {
     async fn count_closed(self: Arc<Self>, mut channels: broadcast::Receiver<ChannelNews>) {
         loop {
             match channels.recv().await {
-                Ok(ChannelNews::Closed) => self.metrics.channels_closed.inc(),
+                Ok(ChannelNews::Closed) => self.metrics.channel_closed(clock::now_ms() / 1000),
                 // Too much news at once was not read: the gauge of the channels shows it.
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
