@@ -98,7 +98,7 @@ pub(super) fn route(path: &str) -> &'static str {
         ["v1", ref rest @ ..] => operation(rest),
         ["api", "miners", _, "token" | "tokens" | "sweep-only"] => "claim",
         ["api", ..] => "api",
-        [""] | ["miners" | "epochs", ..] => "page",
+        [""] | ["miners" | "epochs" | "assets", ..] => "page",
         _ => "other",
     }
 }
@@ -137,6 +137,7 @@ mod tests {
         case("/miners/npub1xyz", "page");
         case("/epochs", "page");
         case("/epochs/7", "page");
+        case("/assets/style.css", "page");
         case("/api/audit/1.json", "api");
         case("/api/miners/02ab/receipt", "api");
         case("/api/miners/02ab/token", "claim");
