@@ -2,11 +2,11 @@
 # what and why), so that any of them works in a fresh clone.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench nightly fmt
+.PHONY: help demo test lint bench nightly screenshots fmt
 
 help: ## this list
 	@grep -E '^[a-z-]+: ## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+): ## /\1\t/' | \
-		while IFS="$$(printf '\t')" read -r name what; do printf '  make %-8s  %s\n' "$$name" "$$what"; done
+		while IFS="$$(printf '\t')" read -r name what; do printf '  make %-11s  %s\n' "$$name" "$$what"; done
 
 demo: ## the pool with a simulated OCEAN and five simulated Bitaxes, on this machine alone
 	@scripts/setup.sh build
@@ -27,6 +27,10 @@ fmt: ## format the code
 bench: ## release build: the rooms' benchmarks, then 1,000 and 10,000 simulated miners
 	@scripts/setup.sh build bench
 	@scripts/bench.sh
+
+screenshots: ## pictures of each page into docs/screenshots, from the demonstration
+	@scripts/setup.sh build test
+	@scripts/screenshots.sh
 
 nightly: ## the long tests, the fuzzers, the big load
 	@scripts/setup.sh build test fuzz bench

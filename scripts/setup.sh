@@ -38,6 +38,15 @@ cargo_install() {
     cargo install --quiet --locked "$command" --version "$version" "$@"
 }
 
+# What a lock file says, unless it is there already.
+npm_install() {
+    local dir=$1 what=$2 installed=$1/node_modules/.package-lock.json
+    [ -e "$installed" ] && [ ! "$dir/package-lock.json" -nt "$installed" ] && return
+    say "installing $what for the tests, as its lock file says"
+    # The machine's node may be older than what runs the test.
+    npm ci --prefix "$dir" --no-audit --no-fund --loglevel error >&2
+}
+
 need_build() {
     have cargo || die "cargo is missing: install Rust with rustup (see rustup.rs), then run the same command again"
     # rust-toolchain.toml names the compiler; rustup fetches it at its first use.
@@ -59,12 +68,10 @@ need_test() {
     # cashu-ts, a wallet's library, is tried against the mint. The node that it runs on
     # comes with it, except on processors that npm has none for.
     have npm || apt_install "another implementation of Cashu is tried against the mint" nodejs npm
-    local installed=mint/tests/interop/node_modules/.package-lock.json
-    if [ ! -e "$installed" ] || [ mint/tests/interop/package-lock.json -nt "$installed" ]; then
-        say "installing cashu-ts for the tests, as its lock file says"
-        # The machine's node may be older than what runs the test.
-        npm ci --prefix mint/tests/interop --no-audit --no-fund --loglevel error >&2
-    fi
+    npm_install mint/tests/interop "cashu-ts, another implementation of Cashu"
+    # The pages are looked at in a browser, by playwright-core and axe.
+    have chromium || [ -n "${CHROMIUM:-}" ] || apt_install "the pages are tried in a browser" chromium
+    npm_install axepool/tests/browser "what drives the browser"
     cargo_install cargo-nextest "$NEXTEST_VERSION" "it runs the tests in parallel, each in its own process" \
         --no-default-features --features default-no-update
 }

@@ -41,6 +41,11 @@ pub(crate) fn audit_cache(data_dir: &Path) -> PathBuf {
     data_dir.join("audit-cache")
 }
 
+/// What miners were told, a file for each.
+pub(crate) fn notices(data_dir: &Path) -> PathBuf {
+    data_dir.join("notices")
+}
+
 /// The socket of the running process.
 pub(crate) fn admin_socket(data_dir: &Path) -> PathBuf {
     data_dir.join("admin.sock")

@@ -16,6 +16,7 @@ mod humane;
 mod logs;
 mod mint_url;
 mod money;
+mod notices;
 mod open_files;
 pub mod output;
 pub mod pool;

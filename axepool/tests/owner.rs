@@ -1,108 +1,29 @@
 //! From mined shares to sats in a wallet, with the program on both sides: `axepool run`
 //! as the pool, `axepool sweep` and `axepool wallet` as its owners. Whoever is killed,
 //! and whenever: what was paid is there, to the satoshi.
-//!
-//! The money comes from the books' own side door, while the pool is down: OCEAN's blocks
-//! and payouts are told to the ledger as the node tells them.
 
 mod common;
+#[path = "common/earned.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod earned;
 #[path = "common/world.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod world;
 
 use std::fs;
-use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bitcoin::BlockHash;
-use bitcoin::hashes::{Hash as _, sha256};
 use common::{PoolProcess, axepool, stderr, stdout};
-use ledger::settle::{Event, Payment, Via};
-use ledger::{
-    CloseCause, EpochTerms, Identity, Ledger, LedgerOptions, MinerId, Msat, SessionId, ShareAck,
-    ShareId, ShareRecord, Work, WorkerName,
-};
-use prometheus::Registry;
+use earned::{Earned, earned, key_file};
 use serde_json::Value;
 use simnet::keys::SimKey;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use world::{bitaxe, earns, get, key, ocean, pool};
-
-const NOW_MS: u64 = 1_800_000_000_000;
-
-/// What was paid to quotes so far, in satoshis, after closing the open epoch and
-/// `epochs - 1` more, in each of which every one of `keys` did some work, and a payout
-/// for each.
-async fn pay(data_dir: &Path, keys: &[SimKey], epochs: u8) -> u64 {
-    let path = data_dir.join("ledger.redb");
-    let mut options = LedgerOptions::new(path, EpochTerms::default(), NOW_MS);
-    options.window = Duration::from_millis(1);
-    let ledger = Ledger::open(options, &Registry::new()).expect("the pool is down");
-    for number in 1..=epochs {
-        if number > 1 {
-            work(&ledger, keys, number).await;
-        }
-        let (hash, height) = (
-            BlockHash::from_byte_array([number; 32]),
-            40 * u32::from(number),
-        );
-        let cause = CloseCause::OceanBlock { hash, height };
-        ledger.close_epoch(cause, NOW_MS).await.expect("closes");
-        let payment = Payment {
-            amount: Msat::new(1_000_000 + 37_001 * u64::from(number)),
-            received_ms: NOW_MS,
-            via: Via::Lightning {
-                payment_hash: sha256::Hash::hash(&[number]),
-                preimage: None,
-                ocean_offer: true,
-                note: Some(format!(
-                    "OCEAN lightning payout running at block `{hash}` at height `{}`",
-                    height + 30
-                )),
-                tip_height: None,
-            },
-        };
-        ledger.settle(Event::Paid(payment)).await.expect("books");
-    }
-    let totals = ledger.totals().expect("reads");
-    assert!(totals.paid > 0, "{totals:?}");
-    ledger.close().await;
-    u64::try_from(totals.paid / 1000).expect("not so much")
-}
-
-/// A share of each key, of another size each time.
-async fn work(ledger: &Ledger, keys: &[SimKey], epoch: u8) {
-    let session = SessionId::new(ledger.boot(), u32::from(epoch));
-    // The first share of a session is its number one.
-    for (sequence, key) in (1..).zip(keys) {
-        let miner: MinerId = key.hex.parse().expect("a key");
-        let text = format!("share {sequence} of epoch {epoch}");
-        let share = ShareRecord {
-            id: ShareId { session, sequence },
-            who: Arc::new(Identity {
-                miner,
-                worker: WorkerName::clean("axe"),
-            }),
-            work: Work::from_hashes(10_000 + 777 * u128::from(sequence + u64::from(epoch))),
-            hash: BlockHash::from_byte_array(sha256::Hash::hash(text.as_bytes()).to_byte_array()),
-            upstream_work: Work::from_hashes(1),
-            meets_upstream: true,
-            meets_network: false,
-            time_ms: NOW_MS,
-        };
-        let ack = Arc::<ShareAck>::default();
-        let permit = ledger.shares().reserve().await.expect("open");
-        permit.send(share, Arc::clone(&ack));
-        poll_fn(|cx| ack.poll_decided(cx, 0)).await;
-    }
-}
+use world::{get, key};
 
 /// The mint under one address, wherever the pool listens at the moment.
 struct Door {
@@ -151,15 +72,7 @@ impl Desk {
 
     /// Puts a key into a file, as `axepool key new --from` does.
     fn keep(&self, key: &SimKey) -> String {
-        let path = self.dir.path().join(format!("{}.key", &key.hex[..10]));
-        let secret: String = key
-            .secret
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        fs::write(&path, secret).expect("writes");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("chmod");
-        path.display().to_string()
+        key_file(self.dir.path(), key)
     }
 
     /// A command about `wallet` at the mint.
@@ -244,16 +157,6 @@ impl Desk {
     }
 }
 
-/// Waits until the mint knows all that the ledger ordered.
-async fn caught_up(pool: &PoolProcess, paid_sat: u64) {
-    pool.poll("all that was paid at the mint", async |pool| {
-        let mint = pool.status().await.mint;
-        let owed = mint.outstanding_sat?.get() + mint.paid_unissued_sat?.get();
-        (mint.outbox_waiting == 0 && mint.parked == Some(0) && owed == paid_sat).then_some(())
-    })
-    .await;
-}
-
 /// Waits until the mint has issued everything, and nothing twice.
 async fn all_is_issued(pool: &PoolProcess, paid_sat: u64) {
     pool.poll("everything issued", async |pool| {
@@ -265,29 +168,12 @@ async fn all_is_issued(pool: &PoolProcess, paid_sat: u64) {
     .await;
 }
 
-/// A pool on which all of `keys` mined, and which was paid for `epochs` epochs.
-async fn earned(keys: &[SimKey], epochs: u8) -> (PoolProcess, simnet::pool::SimPoolHandle, u64) {
-    let ocean = ocean(|_| {}).await;
-    let mut pool = pool(&ocean, |_| {}).await;
-    let target = pool.stratum().await;
-    for key in keys.iter().take(2) {
-        let axe = bitaxe(target, key, |_| {});
-        earns(&axe, 5).await;
-        axe.stop().await;
-    }
-    assert!(pool.stop().await.success(), "{}", pool.log());
-    let paid_sat = pay(&pool.data_dir(), keys, epochs).await;
-    pool.spawn().await;
-    pool.wait_ready().await;
-    caught_up(&pool, paid_sat).await;
-    (pool, ocean, paid_sat)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shares_become_sats_in_a_wallet() {
     let keys: Vec<SimKey> = (1..=3).map(key).collect();
-    let (pool, _ocean, paid_sat) = earned(&keys, 4).await;
-    let door = Door::open(&pool).await;
+    let paid = earned(&keys, &[], 4, |_| {}).await;
+    let (pool, paid_sat) = (&paid.pool, paid.paid_sat);
+    let door = Door::open(pool).await;
     let desk = Desk::new(&door.url);
     let files: Vec<String> = keys.iter().map(|key| desk.keep(key)).collect();
 
@@ -304,7 +190,7 @@ async fn shares_become_sats_in_a_wallet() {
     assert_eq!(again["received_sat"], 0, "{again}");
 
     // The third shows a token on its page, and another wallet scans it.
-    let token = claim(&pool, &keys[2]).await;
+    let token = claim(pool, &keys[2]).await;
     let of_pool = Desk::new(&format!("http://{}", pool.status().await.http[0]));
     let file = of_pool.keep(&keys[2]);
     let without = of_pool.run("theirs", &["receive", &token]);
@@ -313,7 +199,7 @@ async fn shares_become_sats_in_a_wallet() {
     assert!(received.status.success(), "{}", stderr(&received));
     let (claimed_sat, ..) = of_pool.balance("theirs");
     assert_eq!(swept_sat + claimed_sat, paid_sat);
-    all_is_issued(&pool, paid_sat).await;
+    all_is_issued(pool, paid_sat).await;
     let twice = of_pool.run("again", &["receive", &token, "--key", &file]);
     assert!(
         stderr(&twice).contains("taken already"),
@@ -336,7 +222,7 @@ async fn shares_become_sats_in_a_wallet() {
     assert_eq!(restored["restored_sat"], swept_sat - 100, "{restored}");
     desk.give("ours", swept_sat - 100, "friend");
     assert_eq!(desk.balance("friend"), (swept_sat, 0, 0));
-    all_is_issued(&pool, paid_sat).await;
+    all_is_issued(pool, paid_sat).await;
 }
 
 /// A token as the miner's page asks for it.
@@ -380,7 +266,11 @@ impl Dice {
 async fn whoever_is_killed_nothing_is_lost() {
     const KEYS: u64 = 6;
     let keys: Vec<SimKey> = (11..11 + KEYS).map(key).collect();
-    let (mut pool, _ocean, paid_sat) = earned(&keys, 30).await;
+    let Earned {
+        mut pool,
+        ocean: _ocean,
+        paid_sat,
+    } = earned(&keys, &[], 30, |_| {}).await;
     let door = Door::open(&pool).await;
     let desk = Desk::new(&door.url);
     let files: Vec<String> = keys.iter().map(|key| desk.keep(key)).collect();
@@ -409,7 +299,7 @@ async fn whoever_is_killed_nothing_is_lost() {
             pool.spawn().await;
             pool.wait_ready().await;
             door.leads_to(&pool).await;
-            caught_up(&pool, paid_sat).await;
+            earned::caught_up(&pool, paid_sat).await;
         }
     }
     assert!(

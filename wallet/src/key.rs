@@ -88,15 +88,18 @@ impl OwnerKey {
         bech32(NSEC, &self.secret.to_secret_bytes())
     }
 
+    /// BIP340 over a digest that is known to be of nothing that moves money.
+    pub fn sign_digest(&self, digest: &secp256k1::Message) -> secp256k1::schnorr::Signature {
+        let pair = secp256k1::Keypair::from_secret_key(&SECP256K1, &self.secret);
+        SECP256K1.sign_schnorr_with_aux_rand(digest, &pair, &rand::random())
+    }
+
     /// BIP340 over the SHA256 of `text`, 128 hex digits.
     pub(crate) fn sign(&self, text: &str) -> String {
         let digest =
             <bitcoin::hashes::sha256::Hash as bitcoin::hashes::Hash>::hash(text.as_bytes());
         let message = secp256k1::Message::from_digest(bitcoin::hashes::Hash::to_byte_array(digest));
-        let pair = secp256k1::Keypair::from_secret_key(&SECP256K1, &self.secret);
-        SECP256K1
-            .sign_schnorr_with_aux_rand(&message, &pair, &rand::random())
-            .to_string()
+        self.sign_digest(&message).to_string()
     }
 
     pub(crate) fn secret(&self) -> &SecretKey {

@@ -11,6 +11,7 @@ mod load;
 mod miners;
 mod mint;
 mod node;
+mod notices;
 mod ocean_sign;
 mod offer;
 mod payouts;
@@ -72,6 +73,7 @@ enum Command {
     Sim(sim::Args),
     Key(key::Args),
     Sweep(sweep::Args),
+    Notices(notices::Args),
     Wallet(wallet::Args),
 }
 
@@ -110,6 +112,7 @@ impl Cli {
             Command::Sim(args) => sim::run(args),
             Command::Key(args) => key::run(args),
             Command::Sweep(args) => sweep::run(args),
+            Command::Notices(args) => notices::run(args),
             Command::Wallet(args) => wallet::run(args),
         }
     }

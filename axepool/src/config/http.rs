@@ -82,6 +82,11 @@ impl PublicUrl {
         PublicUrl(url)
     }
 
+    /// The public server of ntfy.
+    pub(super) fn ntfy() -> PublicUrl {
+        PublicUrl("https://ntfy.sh".to_owned())
+    }
+
     /// The URL's text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -7,6 +7,7 @@
 mod http;
 mod income;
 mod mint;
+mod notices;
 mod payout;
 mod pool;
 mod problem;
@@ -27,6 +28,7 @@ use toml::Table;
 pub use http::{HttpConfig, HttpLimits, PublicUrl};
 pub use income::{Income, NodeConfig};
 pub use mint::MintSettings;
+pub use notices::NoticesConfig;
 pub use problem::{Problem, Problems};
 pub use reader::Effective;
 use reader::Reader;
@@ -48,6 +50,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// `[mint]`, but for what epochs record.
     pub mint: MintSettings,
+    /// `[notices]`.
+    pub notices: NoticesConfig,
     /// `[metrics] listen`; empty when metrics are switched off.
     pub metrics_listen: Vec<SocketAddr>,
     /// `[chain]`, `[lightning]`, `[ocean]`.
@@ -132,6 +136,7 @@ pub fn parse(text: &str, base: &Path) -> Result<Loaded, Vec<Problem>> {
             mint::read(section, &pool, base),
         )
     });
+    let notices = reader.section("notices", notices::read);
     let chain = reader.section("chain", |section| income::read_chain(section, base));
     let node = reader.section("lightning", |section| {
         income::read_node(section, &pool, base, chain.as_ref())
@@ -153,6 +158,7 @@ pub fn parse(text: &str, base: &Path) -> Result<Loaded, Vec<Problem>> {
         downstream,
         http,
         mint,
+        notices,
         metrics_listen,
         income: ocean.join(address, chain, node),
         terms,

@@ -8,6 +8,7 @@ mod minting;
 mod outbox_head;
 mod parts;
 mod paying;
+mod sight;
 pub(crate) mod signals;
 mod solvency;
 mod view;

@@ -12,11 +12,11 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::View;
+use super::{View, sight};
 use crate::admin::{self, AdminSocket};
 use crate::config::Config;
 use crate::web::{self, Api, Pages, Routes, Server};
-use crate::{clock, data_dir, http, logs};
+use crate::{clock, data_dir, http, logs, notices};
 
 /// The metrics' registry, with the process's own numbers in it.
 pub(super) fn registry() -> Result<Registry> {
@@ -86,8 +86,11 @@ pub(super) fn serve_public(
     (cancel, tasks): (&CancellationToken, &TaskTracker),
 ) -> Result<()> {
     let api = Api::new(config, &view.ledger, view.minting.public_url());
+    let notices = sight::notices(config, view, api.receipt_key(), registry);
+    let told = notices.clone().map(web::notices::router);
     let pages = Pages::new(config, view);
-    let routes = Routes::new(Arc::clone(view), api.router(), &pages);
+    let routes = api.router().merge(told.unwrap_or_default());
+    let routes = Routes::new(Arc::clone(view), routes, &pages);
     let server = Server::new(&config.http, routes.clone(), registry)?;
     let handle = side.handle();
     for listener in listeners {
@@ -96,6 +99,10 @@ pub(super) fn serve_public(
     }
     if server.has_tls() {
         tasks.spawn_on(server.keep_fresh(cancel.clone()), handle);
+    }
+    if let Some(desk) = notices {
+        let interval = config.notices.look_interval;
+        tasks.spawn_on(notices::run(desk, interval, cancel.clone()), handle);
     }
     tasks.spawn_on(
         Arc::clone(&view.minting).run(routes, cancel.clone()),

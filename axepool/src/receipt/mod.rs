@@ -54,10 +54,7 @@ impl Claim {
 
     /// What is signed: every field in a place of fixed length, big endian.
     fn digest(&self) -> Message {
-        let tag = sha256::Hash::hash(TAG);
-        let mut engine = sha256::Hash::engine();
-        engine.input(tag.as_byte_array());
-        engine.input(tag.as_byte_array());
+        let mut engine = tagged(TAG);
         engine.input(&self.version.to_be_bytes());
         engine.input(&self.pool.serialize());
         engine.input(&self.ledger.to_bytes());
@@ -69,6 +66,15 @@ impl Claim {
         engine.input(&self.time_ms.to_be_bytes());
         Message::from_digest(sha256::Hash::from_engine(engine).to_byte_array())
     }
+}
+
+/// A hash that is none of anything else than `tag` (BIP340, "tagged hashes").
+pub(crate) fn tagged(tag: &[u8]) -> sha256::HashEngine {
+    let tag = sha256::Hash::hash(tag);
+    let mut engine = sha256::Hash::engine();
+    engine.input(tag.as_byte_array());
+    engine.input(tag.as_byte_array());
+    engine
 }
 
 impl Receipt {

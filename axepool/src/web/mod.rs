@@ -13,7 +13,7 @@ mod routes;
 mod serve;
 mod stream;
 
-pub(crate) use api::Api;
+pub(crate) use api::{Api, notices};
 pub(crate) use pages::Pages;
 pub(crate) use routes::{Facts, Routes};
 pub(crate) use serve::{Server, bind};

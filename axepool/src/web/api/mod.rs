@@ -9,6 +9,7 @@ mod audit;
 mod csv;
 mod epochs;
 mod files;
+pub(crate) mod notices;
 mod payouts;
 mod receipt;
 
@@ -19,6 +20,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
+use bitcoin::secp256k1::XOnlyPublicKey;
 use ledger::{Ledger, LedgerError, Reader};
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -110,6 +112,11 @@ impl Api {
             .route("/api/payouts", get(payouts::list))
             .route("/api/miners/{key}/receipt", get(receipt::get))
             .with_state(self)
+    }
+
+    /// The key that receipts are signed with, and signed requests are for.
+    pub(crate) fn receipt_key(&self) -> Option<XOnlyPublicKey> {
+        self.receipts.as_ref().map(ReceiptKey::public)
     }
 
     fn settled(&self) -> MutexGuard<'_, Settled> {

@@ -1,0 +1,192 @@
+//! `axepool notices`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use bitcoin::secp256k1::XOnlyPublicKey;
+use clap::Subcommand;
+use ledger::{MinerId, Sat};
+use serde::Deserialize;
+use serde_json::Value;
+use wallet::{OwnerKey, read_key_file};
+
+use super::key::key_path;
+use super::wallet::{block_on, parse_mint};
+use crate::notices::{Channel, Target, Wish, digest};
+use crate::{clock, output};
+
+/// A pool that takes longer is not there.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Be told when a worker falls silent, many shares are rejected, or sats are ready
+///
+/// Every miner has a feed at the pool, for any feed reader: `show` says where. With a
+/// signature of the key the pool sends the same to a phone (ntfy) or to a webhook.
+/// Whoever knows an ntfy topic can read it: take one that nobody can guess.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: NoticesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum NoticesCommand {
+    /// Show the feed's address, what the pool can do, and whether something is set
+    Show(Place),
+    /// Have notices sent, instead of where they went before
+    Set(SetArgs),
+    /// Have no notices sent any more
+    Off(Place),
+}
+
+/// Which pool, and who asks.
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// The pool's address, as its page shows it
+    #[arg(long, value_name = "URL", env = "AXEPOOL_MINT")]
+    mint: String,
+    /// The key's file [default: ~/.axepool/key]
+    #[arg(long, value_name = "FILE", env = "AXEPOOL_KEY")]
+    key: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct SetArgs {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    to: To,
+    /// Sats that are ready are told from so many on
+    #[arg(long, value_name = "SAT", default_value_t = 1)]
+    least_sat: u64,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct To {
+    /// A topic of an ntfy server that the pool knows: https://ntfy.sh/a-secret-word
+    #[arg(long, value_name = "URL")]
+    ntfy: Option<String>,
+    /// A URL that takes JSON by POST, where the pool allows it
+    #[arg(long, value_name = "URL")]
+    webhook: Option<String>,
+}
+
+/// What the pool answers.
+#[derive(Debug, Deserialize)]
+struct Shown {
+    pool: Option<XOnlyPublicKey>,
+    feed: String,
+    ntfy_servers: Vec<String>,
+    webhooks: bool,
+    setting: Option<Set>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Set {
+    channel: Channel,
+    least_sat: Sat,
+    failures: u32,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    let (place, target) = match args.command {
+        NoticesCommand::Show(place) => (place, None),
+        NoticesCommand::Off(place) => (place, Some((None, 1))),
+        NoticesCommand::Set(set) => {
+            let (channel, url) = match (set.to.ntfy, set.to.webhook) {
+                (Some(url), None) => (Channel::Ntfy, url),
+                (None, Some(url)) => (Channel::Webhook, url),
+                _ => bail!("give one of --ntfy and --webhook"),
+            };
+            let target = Target { channel, url };
+            (set.place, Some((Some(target), set.least_sat)))
+        }
+    };
+    let mint = parse_mint(&place.mint)?;
+    let key = read_key_file(&key_path(place.key.as_deref())?)?;
+    let miner: MinerId = key.public_hex().parse()?;
+    let url = format!("{mint}/api/miners/{miner}/notices");
+    let answer = block_on(async {
+        let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
+        let before = asked(client.get(&url)).await?;
+        let Some((target, least_sat)) = target else {
+            return Ok(before);
+        };
+        let pool = shown(&before)?.pool;
+        let pool = pool.context("the pool takes no signed requests now: try again later")?;
+        let wish = signed(&key, &pool, &miner, target, Sat::new(least_sat));
+        asked(client.post(&url).json(&wish)).await
+    })?;
+    if place.json {
+        output::json(&answer)?;
+    } else {
+        output::line(render(&shown(&answer)?))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn signed(
+    key: &OwnerKey,
+    pool: &XOnlyPublicKey,
+    miner: &MinerId,
+    target: Option<Target>,
+    least_sat: Sat,
+) -> Wish {
+    let time_ms = clock::now_ms();
+    let digest = digest(pool, miner, target.as_ref(), least_sat, time_ms);
+    Wish {
+        target,
+        least_sat,
+        time_ms,
+        signature: key.sign_digest(&digest),
+    }
+}
+
+/// The JSON that the pool answers; its refusals in its own words.
+async fn asked(request: reqwest::RequestBuilder) -> Result<Value> {
+    let answer = request.send().await.context("the pool cannot be reached")?;
+    let status = answer.status();
+    let body: Option<Value> = answer.json().await.ok();
+    if status.is_success() {
+        return body.context("the pool answers something else than JSON");
+    }
+    let why = body.as_ref().and_then(|body| body["detail"].as_str());
+    match why {
+        Some(why) => bail!("the pool refuses: {why}"),
+        None if status == reqwest::StatusCode::NOT_FOUND => bail!("this pool has no notices"),
+        None => bail!("the pool answers with the status {status}"),
+    }
+}
+
+fn shown(answer: &Value) -> Result<Shown> {
+    Shown::deserialize(answer).context("the pool answers something else")
+}
+
+fn render(shown: &Shown) -> String {
+    let set = match &shown.setting {
+        None => "nowhere; axepool notices set".to_owned(),
+        Some(set) => {
+            let way = match set.channel {
+                Channel::Ntfy => "by ntfy",
+                Channel::Webhook => "to a webhook",
+            };
+            let failing = match set.failures {
+                0 => String::new(),
+                times => format!("; the last {times} tries failed"),
+            };
+            format!("{way}, sats from {} on{failing}", set.least_sat)
+        }
+    };
+    let webhooks = if shown.webhooks { ", webhooks" } else { "" };
+    format!(
+        "feed      {}\nsent      {set}\npossible  {}{webhooks}",
+        shown.feed,
+        shown.ntfy_servers.join(", "),
+    )
+}

@@ -1,0 +1,100 @@
+//! A file for each record. A record is small and changes seldom; all of them are read
+//! at the start.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use ledger::MinerId;
+use tempfile::NamedTempFile;
+
+use super::record::Record;
+
+/// The directory of the records: whoever reads it knows where owners are told.
+#[derive(Debug)]
+pub(super) struct Files(PathBuf);
+
+impl Files {
+    /// The directory `path`, made when it is not there, and what is in it. A file that
+    /// cannot be read is told and left where it is; its miner begins anew.
+    pub(super) fn open(path: &Path) -> io::Result<(Files, Vec<Record>)> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        let mut records = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let path = entry?.path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let read = fs::read(&path).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
+            match read {
+                Ok(record) => records.push(record),
+                Err(error) => tracing::warn!(
+                    path = %path.display(), %error,
+                    "a miner's notices cannot be read and begin anew"
+                ),
+            }
+        }
+        Ok((Files(path.to_owned()), records))
+    }
+
+    fn path(&self, miner: &MinerId) -> PathBuf {
+        self.0.join(format!("{miner}.json"))
+    }
+
+    /// Writes a record. After a crash there is the old one or the new one; after a loss
+    /// of power, too, when it has to be `durable`.
+    pub(super) fn write(&self, record: &Record, durable: bool) -> io::Result<()> {
+        let mut draft = NamedTempFile::new_in(&self.0)?;
+        draft.write_all(&serde_json::to_vec(record)?)?;
+        if durable {
+            draft.as_file().sync_all()?;
+        }
+        let written = draft.persist(self.path(&record.miner));
+        written.map_err(|error| error.error)?;
+        if durable {
+            File::open(&self.0)?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a record.
+    pub(super) fn remove(&self, miner: &MinerId) -> io::Result<()> {
+        match fs::remove_file(self.path(miner)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::super::wish::tests::pair;
+    use super::*;
+
+    #[test]
+    fn records_come_back_and_broken_ones_are_no_obstacle() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("notices");
+        let (files, none) = Files::open(&path).expect("opens");
+        assert!(none.is_empty());
+        let [one, two, three] = [1, 2, 3].map(|byte| Record::new(pair(byte).1, 5));
+        for (record, durable) in [(&one, true), (&two, false), (&three, true)] {
+            files.write(record, durable).expect("writes");
+        }
+        files.remove(&three.miner).expect("removes");
+        files.remove(&three.miner).expect("is gone");
+        let broken = path.join(format!("{}.json", three.miner));
+        fs::write(&broken, "{").expect("writes");
+        let (_, mut read) = Files::open(&path).expect("opens");
+        read.sort_by_key(|record| record.miner);
+        let mut expected = vec![one, two];
+        expected.sort_by_key(|record| record.miner);
+        assert_eq!(read, expected);
+        assert!(broken.exists(), "somebody may want to look at it");
+        let mode = fs::metadata(&path).expect("there").mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+}

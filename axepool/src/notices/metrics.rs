@@ -1,0 +1,48 @@
+//! How much is told.
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// The notices' numbers.
+#[derive(Clone, Debug)]
+pub(super) struct Metrics {
+    /// Miners that are looked at.
+    pub(super) watched: IntGauge,
+    /// Of them those with a target.
+    pub(super) subscribed: IntGauge,
+    /// Deliveries, by `result`.
+    pub(super) deliveries: IntCounterVec,
+    /// Targets that failed for too long.
+    pub(super) dropped: IntCounter,
+}
+
+impl Metrics {
+    pub(super) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let deliveries = Opts::new(
+            "axepool_notice_deliveries_total",
+            "Tries to send notices to an owner's target, by what became of them",
+        );
+        let metrics = Metrics {
+            watched: IntGauge::new(
+                "axepool_notice_watched_miners",
+                "Miners whose feed is kept up",
+            )?,
+            subscribed: IntGauge::new(
+                "axepool_notice_subscribed_miners",
+                "Miners whose owner has notices sent",
+            )?,
+            deliveries: IntCounterVec::new(deliveries, &["result"])?,
+            dropped: IntCounter::new(
+                "axepool_notice_targets_dropped_total",
+                "Targets that were dropped because they failed for too long",
+            )?,
+        };
+        for result in ["delivered", "failed"] {
+            metrics.deliveries.with_label_values(&[result]);
+        }
+        registry.register(Box::new(metrics.watched.clone()))?;
+        registry.register(Box::new(metrics.subscribed.clone()))?;
+        registry.register(Box::new(metrics.deliveries.clone()))?;
+        registry.register(Box::new(metrics.dropped.clone()))?;
+        Ok(metrics)
+    }
+}

@@ -1,0 +1,202 @@
+//! What a miner is told, as data and in words.
+
+use std::time::Duration;
+
+use ledger::{Sat, WorkerName};
+use serde::{Deserialize, Serialize};
+
+use crate::humane;
+
+/// Something that changed. In JSON it has a `kind`; amounts are satoshis, times are
+/// milliseconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum News {
+    /// Workers that sent no share for some time.
+    Silent {
+        /// Which, and when their last share came.
+        workers: Vec<Quiet>,
+    },
+    /// Workers that were told to be silent and send shares again.
+    Back {
+        /// Which.
+        workers: Vec<WorkerName>,
+    },
+    /// Workers of whose shares many are rejected.
+    Rejects {
+        /// Which, and how many.
+        workers: Vec<Rejecting>,
+    },
+    /// Paid quotes wait to be fetched.
+    Ready {
+        /// How much there is now, in all.
+        sat: Sat,
+    },
+    /// From now on notices are sent somewhere.
+    Begun,
+    /// Notices could not be sent for too long, and are sent no more.
+    Dropped,
+}
+
+/// A worker without shares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Quiet {
+    /// Its name.
+    pub(crate) name: WorkerName,
+    /// Its last share's time.
+    pub(crate) last_ms: u64,
+}
+
+/// A worker with rejected shares, of the last hour.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rejecting {
+    /// Its name.
+    pub(crate) name: WorkerName,
+    /// So many were rejected ...
+    pub(crate) rejected: u64,
+    /// ... of so many.
+    pub(crate) of: u64,
+}
+
+/// What is told at most once an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Topic {
+    /// [`News::Silent`]
+    Silent,
+    /// [`News::Back`]
+    Back,
+    /// [`News::Rejects`]
+    Rejects,
+    /// [`News::Ready`]
+    Ready,
+}
+
+/// So many workers are named in a sentence; the data has them all.
+const NAMED: usize = 5;
+
+impl News {
+    /// One line, for a lock screen.
+    pub(crate) fn headline(&self) -> String {
+        match self {
+            News::Silent { workers } => match workers.as_slice() {
+                [one] => format!("{} is silent", one.name),
+                many => format!("{} workers are silent", many.len()),
+            },
+            News::Back { workers } => match workers.as_slice() {
+                [one] => format!("{one} is back"),
+                many => format!("{} workers are back", many.len()),
+            },
+            News::Rejects { workers } => match workers.as_slice() {
+                [one] => format!("{}: many shares rejected", one.name),
+                many => format!("{} workers: many shares rejected", many.len()),
+            },
+            News::Ready { sat } => format!("{} sat ready", humane::count(sat.get())),
+            News::Begun => "Notices are on".to_owned(),
+            News::Dropped => "Notices are off".to_owned(),
+        }
+    }
+
+    /// The whole of it, told at `time_ms`.
+    pub(crate) fn text(&self, time_ms: u64) -> String {
+        match self {
+            News::Silent { workers } => format!(
+                "No share from {}. Is it powered, and does it reach the pool?",
+                listed(workers, |one| format!(
+                    "{} for {}",
+                    one.name,
+                    humane::duration(Duration::from_millis(time_ms.saturating_sub(one.last_ms)))
+                ))
+            ),
+            News::Back { workers } => format!(
+                "Shares come again from {}.",
+                listed(workers, ToString::to_string)
+            ),
+            News::Rejects { workers } => format!(
+                "Rejected within the last hour: {}. A few are normal; so many mean a slow \
+                 connection or a chip that is pushed too far.",
+                listed(workers, |one| format!(
+                    "{} of {} shares of {}",
+                    humane::count(one.rejected),
+                    humane::count(one.of),
+                    one.name
+                ))
+            ),
+            News::Ready { sat } => format!(
+                "{} sat wait for you: fetch them on your page, or with axepool sweep.",
+                humane::count(sat.get())
+            ),
+            News::Begun => "What happens to your miners and your sats is told here from now on. \
+                            To end it: axepool notices off."
+                .to_owned(),
+            News::Dropped => "They could not be delivered for too long. To have them again: \
+                              axepool notices set. This feed goes on."
+                .to_owned(),
+        }
+    }
+}
+
+fn listed<T>(all: &[T], show: impl Fn(&T) -> String) -> String {
+    let named: Vec<String> = all.iter().take(NAMED).map(show).collect();
+    match all.len().checked_sub(NAMED) {
+        Some(more) if more > 0 => format!("{} and {more} more", named.join(", ")),
+        _ => named.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn case(news: &News, headline: &str, in_text: &str) {
+        assert_eq!(news.headline(), headline);
+        let text = news.text(3_600_000);
+        assert!(text.contains(in_text), "{text}");
+        let json = serde_json::to_string(news).expect("JSON");
+        assert_eq!(&serde_json::from_str::<News>(&json).expect("reads"), news);
+    }
+
+    #[test]
+    fn it_is_told_in_a_line_and_in_a_sentence() {
+        let quiet = |name: &str| Quiet {
+            name: WorkerName::clean(name),
+            last_ms: 2_400_000,
+        };
+        let silent = |names: &[&str]| News::Silent {
+            workers: names.iter().map(|name| quiet(name)).collect(),
+        };
+        case(
+            &silent(&["axe"]),
+            "axe is silent",
+            "from axe for 20 min 0 s.",
+        );
+        case(
+            &silent(&["a", "b", "c", "d", "e", "f", "g"]),
+            "7 workers are silent",
+            "e for 20 min 0 s and 2 more.",
+        );
+        let back = News::Back {
+            workers: vec![WorkerName::clean("a"), WorkerName::clean("b")],
+        };
+        case(&back, "2 workers are back", "from a, b.");
+        let rejects = News::Rejects {
+            workers: vec![Rejecting {
+                name: WorkerName::clean("a"),
+                rejected: 30,
+                of: 1_200,
+            }],
+        };
+        case(
+            &rejects,
+            "a: many shares rejected",
+            "30 of 1,200 shares of a.",
+        );
+        let ready = News::Ready {
+            sat: Sat::new(12_345),
+        };
+        case(&ready, "12,345 sat ready", "12,345 sat wait");
+        case(&News::Begun, "Notices are on", "axepool notices off");
+        case(&News::Dropped, "Notices are off", "axepool notices set");
+    }
+}

@@ -1,0 +1,245 @@
+//! What an owner signs to have notices sent, or no more.
+//!
+//! The signature is BIP340 by the miner's key over the tagged hash (BIP340, tag
+//! `Axepool/notices`) of, with nothing between them:
+//!
+//! - the version, one byte: 1
+//! - the pool's key for receipts, x alone, 32 bytes
+//! - the miner's key, x alone, 32 bytes
+//! - the time, milliseconds since 1970, 8 bytes, big endian
+//! - the least amount worth telling, satoshis, 8 bytes, big endian
+//! - one byte: 0 to end it, 1 for ntfy, 2 for a webhook
+//! - the URL as it stands in the request; nothing with 0
+//!
+//! The pool's key keeps it from being good at another pool. The time has to be within
+//! ten minutes of the pool's clock and later than that of the last one taken.
+
+use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
+use bitcoin::secp256k1::{Message, Secp256k1, XOnlyPublicKey, schnorr};
+use ledger::{MinerId, Sat};
+use mint::MAX_SKEW_MS;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::target::{Channel, Target, TargetError};
+use crate::receipt::tagged;
+
+const TAG: &[u8] = b"Axepool/notices";
+const VERSION: u8 = 1;
+
+/// A request, as `POST /api/miners/{key}/notices` has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wish {
+    /// Where to send; `null` to end it.
+    pub(crate) target: Option<Target>,
+    /// Sats that are ready are told from this amount on, in satoshis.
+    #[serde(default = "one_sat")]
+    pub(crate) least_sat: Sat,
+    /// When it was signed, milliseconds since 1970.
+    pub(crate) time_ms: u64,
+    /// 128 hex digits.
+    pub(crate) signature: schnorr::Signature,
+}
+
+fn one_sat() -> Sat {
+    Sat::new(1)
+}
+
+/// Why a wish is not granted.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum WishError {
+    /// Not a signature of this by that key.
+    #[error("the signature is not one of this request by the key {0} for this pool")]
+    Signature(MinerId),
+    /// Signed too long ago, or in the future.
+    #[error(
+        "signed at {time_ms}, the pool's time is {now_ms} (ms since 1970): more than ten minutes apart"
+    )]
+    Clock {
+        /// The request's time.
+        time_ms: u64,
+        /// The pool's.
+        now_ms: u64,
+    },
+    /// A later one was taken before.
+    #[error("signed at {time_ms}, but a request signed at {last_ms} was taken already")]
+    Replay {
+        /// The request's time.
+        time_ms: u64,
+        /// That of the last one taken.
+        last_ms: u64,
+    },
+    /// The place.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+}
+
+/// What is signed.
+pub(crate) fn digest(
+    pool: &XOnlyPublicKey,
+    miner: &MinerId,
+    target: Option<&Target>,
+    least_sat: Sat,
+    time_ms: u64,
+) -> Message {
+    let (channel, url) = match target {
+        None => (0, ""),
+        Some(target) => match target.channel {
+            Channel::Ntfy => (1, target.url.as_str()),
+            Channel::Webhook => (2, target.url.as_str()),
+        },
+    };
+    let mut engine = tagged(TAG);
+    engine.input(&[VERSION]);
+    engine.input(&pool.serialize());
+    engine.input(&miner.x_only_bytes());
+    engine.input(&time_ms.to_be_bytes());
+    engine.input(&least_sat.get().to_be_bytes());
+    engine.input(&[channel]);
+    engine.input(url.as_bytes());
+    Message::from_digest(sha256::Hash::from_engine(engine).to_byte_array())
+}
+
+impl Wish {
+    /// Checks signature and time; `last_ms` is that of the last one taken.
+    pub(crate) fn check(
+        &self,
+        pool: &XOnlyPublicKey,
+        miner: &MinerId,
+        last_ms: u64,
+        now_ms: u64,
+    ) -> Result<(), WishError> {
+        let digest = digest(
+            pool,
+            miner,
+            self.target.as_ref(),
+            self.least_sat,
+            self.time_ms,
+        );
+        let key = miner.public_key().x_only_public_key().0;
+        let secp = Secp256k1::verification_only();
+        if secp.verify_schnorr(&self.signature, &digest, &key).is_err() {
+            return Err(WishError::Signature(*miner));
+        }
+        let time_ms = self.time_ms;
+        if time_ms.abs_diff(now_ms) > MAX_SKEW_MS {
+            return Err(WishError::Clock { time_ms, now_ms });
+        }
+        if time_ms <= last_ms {
+            return Err(WishError::Replay { time_ms, last_ms });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use bitcoin::secp256k1::{Keypair, SecretKey};
+
+    use super::*;
+
+    const NOW: u64 = 1_795_000_000_000;
+
+    pub(crate) fn pair(byte: u8) -> (Keypair, MinerId) {
+        let secret = SecretKey::from_slice(&[byte; 32]).expect("a secret");
+        let pair = Keypair::from_secret_key(&Secp256k1::new(), &secret);
+        (pair, MinerId::from_public_key(&pair.public_key()))
+    }
+
+    pub(crate) fn pool_key() -> XOnlyPublicKey {
+        pair(9).0.x_only_public_key().0
+    }
+
+    pub(crate) fn signed(byte: u8, target: Option<Target>, time_ms: u64) -> Wish {
+        let (pair, miner) = pair(byte);
+        let least_sat = Sat::new(1);
+        let digest = digest(&pool_key(), &miner, target.as_ref(), least_sat, time_ms);
+        Wish {
+            target,
+            least_sat,
+            time_ms,
+            signature: Secp256k1::new().sign_schnorr_no_aux_rand(&digest, &pair),
+        }
+    }
+
+    fn ntfy(topic: &str) -> Option<Target> {
+        Some(Target {
+            channel: Channel::Ntfy,
+            url: format!("https://ntfy.sh/{topic}"),
+        })
+    }
+
+    #[test]
+    fn a_signature_is_good_for_one_wish() {
+        let wish = signed(1, ntfy("a"), NOW);
+        let (pool, miner) = (pool_key(), pair(1).1);
+        assert_eq!(wish.check(&pool, &miner, 0, NOW), Ok(()));
+        let no = Err(WishError::Signature(miner));
+        let changes: [fn(&mut Wish); 5] = [
+            |wish| wish.target = None,
+            |wish| wish.target = ntfy("b"),
+            |wish| wish.least_sat = Sat::new(2),
+            |wish| wish.time_ms += 1,
+            |wish| {
+                if let Some(target) = &mut wish.target {
+                    target.channel = Channel::Webhook;
+                }
+            },
+        ];
+        for change in changes {
+            let mut changed = wish.clone();
+            change(&mut changed);
+            assert_eq!(changed.check(&pool, &miner, 0, NOW), no, "{changed:?}");
+        }
+        let other = pair(2).1;
+        assert_eq!(
+            wish.check(&pool, &other, 0, NOW),
+            Err(WishError::Signature(other))
+        );
+        let elsewhere = pair(8).0.x_only_public_key().0;
+        assert_eq!(wish.check(&elsewhere, &miner, 0, NOW), no);
+    }
+
+    #[test]
+    fn a_wish_is_of_now_and_taken_once() {
+        let wish = signed(1, ntfy("a"), NOW);
+        let (pool, miner) = (pool_key(), pair(1).1);
+        for (last_ms, now_ms, good) in [
+            (NOW - 1, NOW, true),
+            (NOW, NOW, false),
+            (NOW + 1, NOW, false),
+            (0, NOW + MAX_SKEW_MS, true),
+            (0, NOW + MAX_SKEW_MS + 1, false),
+            (0, NOW - MAX_SKEW_MS - 1, false),
+        ] {
+            let result = wish.check(&pool, &miner, last_ms, now_ms);
+            assert_eq!(result.is_ok(), good, "{last_ms} {now_ms}: {result:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_wish_is_refused() {
+        let case = |text: &str, good: bool| {
+            assert_eq!(serde_json::from_str::<Wish>(text).is_ok(), good, "{text}");
+        };
+        let signature = signed(1, None, NOW).signature;
+        let rest = format!(r#""time_ms":1,"signature":"{signature}""#);
+        case(&format!(r#"{{"target":null,{rest}}}"#), true);
+        case(
+            &format!(r#"{{"target":{{"channel":"ntfy","url":"x"}},"least_sat":5,{rest}}}"#),
+            true,
+        );
+        case(
+            &format!(r#"{{"target":{{"channel":"fax","url":"x"}},{rest}}}"#),
+            false,
+        );
+        case(&format!(r#"{{"target":null,"more":1,{rest}}}"#), false);
+        case(
+            &format!(r#"{{"target":null,"least_sat":-1,{rest}}}"#),
+            false,
+        );
+        case(r#"{"target":null,"time_ms":1,"signature":"00"}"#, false);
+        case("[]", false);
+    }
+}

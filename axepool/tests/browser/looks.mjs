@@ -1,0 +1,37 @@
+// Each page in each look: what the browser and axe complain about.
+
+import { faults, open, overflow, run, SIZES } from "./lib.mjs";
+
+const LOOKS = [
+  { name: "narrow light", size: SIZES.narrow },
+  { name: "narrow dark", size: SIZES.narrow, dark: true },
+  { name: "wide light", size: SIZES.wide },
+  { name: "wide dark", size: SIZES.wide, dark: true },
+  { name: "without script", size: SIZES.narrow, script: false },
+];
+
+run(async (browser, { urls }) => {
+  const report = [];
+  for (const url of urls) {
+    for (const look of LOOKS) {
+      const { page, context, heard, status } = await open(browser, { url, ...look });
+      // A page that is live goes on asking; the first look is what counts here.
+      await page.waitForTimeout(250);
+      report.push({
+        url,
+        look: look.name,
+        status,
+        title: await page.title(),
+        heading: await page.locator("h1").first().innerText(),
+        text: (await page.locator("main").innerText()).length,
+        overflow: look.script === false ? 0 : await overflow(page),
+        faults: look.script === false ? [] : await faults(page),
+        errors: heard.errors,
+        outside: heard.outside,
+        failed: heard.failed,
+      });
+      await context.close();
+    }
+  }
+  return report;
+});
