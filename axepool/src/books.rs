@@ -114,6 +114,8 @@ fn look(reader: &Reader, request: &Request) -> Result<Reply, BooksError> {
         | Request::CloseEpoch
         | Request::MintParked { .. }
         | Request::Node(_)
+        | Request::Health
+        | Request::Log { .. }
         | Request::Money(_) => Err(BooksError::NotTheLedgers),
     }
 }

@@ -13,6 +13,7 @@ mod data_dir;
 mod demo;
 mod http;
 mod humane;
+mod init;
 mod logs;
 mod mint_url;
 mod money;
@@ -21,6 +22,7 @@ mod open_files;
 pub mod output;
 pub mod pool;
 mod receipt;
+pub mod service;
 mod web;
 
 pub use cli::Cli;

@@ -359,7 +359,7 @@ fn a_pool_that_nobody_can_reach_makes_no_tokens_and_says_so() {
         fs::write(dir.path().join("axepool.toml"), text).expect("writes");
         let output = axepool(&["check-config"], dir.path());
         assert!(output.status.success(), "{}", stderr(&output));
-        stderr(&output).contains("public_url is not set")
+        stderr(&output).contains("http.public_url: not set")
     };
     assert!(warns(""));
     assert!(!warns("[http]\npublic_url = \"https://pool.example\"\n"));

@@ -230,3 +230,80 @@ async fn the_admin_socket_refuses_what_is_no_request() {
     let status = tokio::time::timeout(Duration::from_secs(4), pool.status()).await;
     assert!(status.is_ok());
 }
+
+#[tokio::test]
+async fn health_is_told_to_the_operator_and_a_word_of_it_to_everybody() {
+    let upstream = upstream().await;
+    let mut pool = PoolProcess::start(PoolSetup::regtest(upstream.address())).await;
+    pool.wait_ready().await;
+    let http = pool.status().await.http[0];
+    assert_eq!(get(http, "/healthz").await, (200, "ok\n".to_owned()));
+    assert_eq!(get(http, "/readyz").await, (200, "ready\n".to_owned()));
+    let well = pool.command(&["health", "--ready"]);
+    assert!(well.status.success(), "{}", stderr(&well));
+    assert_eq!(stdout(&well), "ready\n");
+
+    upstream.stop().await.expect("the upstream goes");
+    pool.poll("not ready", async |pool| {
+        (!pool.status().await.not_ready.is_empty()).then_some(())
+    })
+    .await;
+    // Strangers are not told which upstream it is, nor what it said.
+    assert_eq!(get(http, "/readyz").await, (503, "not ready\n".to_owned()));
+    assert_eq!(get(http, "/healthz").await.0, 200);
+    let alive = pool.command(&["health"]);
+    assert!(alive.status.success(), "{}", stderr(&alive));
+    assert!(stdout(&alive).contains("no work from the upstream"));
+    assert_eq!(pool.command(&["health", "--ready"]).status.code(), Some(1));
+
+    pool.stop().await;
+    assert_eq!(pool.command(&["health"]).status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn levels_change_while_it_runs_and_files_have_the_log_as_json() {
+    let upstream = upstream().await;
+    let mut setup = PoolSetup::regtest(upstream.address());
+    setup.stratum += "[log]\ndir = \"logs\"\n";
+    let pool = PoolProcess::start(setup).await;
+    pool.wait_ready().await;
+    let levels = |args: &[&str]| {
+        let output = pool.command(args);
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output).trim().to_owned()
+    };
+    assert_eq!(levels(&["log"]), "info");
+    assert!(!pool.log().contains("asked at the admin socket"));
+    levels(&["log", "info,axepool=debug"]);
+    pool.poll("a line of a finer level", async |pool| {
+        pool.log()
+            .contains("asked at the admin socket")
+            .then_some(())
+    })
+    .await;
+    levels(&["log", "off"]);
+    let wrong = pool.command(&["log", "loud"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(
+        stderr(&wrong).contains("\"loud\" is no level"),
+        "{}",
+        stderr(&wrong)
+    );
+
+    let path = pool.config_path().with_file_name("logs/axepool.jsonl");
+    let mode = std::fs::metadata(&path)
+        .expect("a file")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let file = std::fs::read_to_string(path).expect("a file");
+    let lines: Vec<serde_json::Value> = file
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let says = |text: &str| lines.iter().any(|line| line["message"] == text);
+    assert!(
+        says("the pool runs") && says("asked at the admin socket"),
+        "{file}"
+    );
+}

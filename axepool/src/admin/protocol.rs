@@ -18,6 +18,8 @@ use super::node::{NodeReply, NodeRequest};
 pub enum Request {
     /// How is it?
     Status,
+    /// Can it go on, and are miners served?
+    Health,
     /// Which epochs are there?
     Epochs,
     /// Close the open epoch.
@@ -38,6 +40,11 @@ pub enum Request {
         #[serde(default)]
         retry: bool,
     },
+    /// What is logged, and what is to be logged from now on?
+    Log {
+        /// Levels, `info,proxy=debug`; none: they stay as they are.
+        levels: Option<String>,
+    },
     /// About the lightning node.
     Node(NodeRequest),
     /// About the money.
@@ -50,6 +57,15 @@ pub enum Request {
 pub enum Reply {
     /// To [`Request::Status`].
     Status(Box<Status>),
+    /// To [`Request::Health`].
+    Health {
+        /// What a restart would mend; `None` when nothing is wrong of that kind.
+        broken: Option<String>,
+        /// Why miners would not be served; empty when they are.
+        not_ready: Vec<String>,
+        /// What is wrong beside mining; miners are served all the same.
+        beside: Vec<String>,
+    },
     /// To [`Request::Epochs`], the newest last.
     Epochs {
         /// All of them.
@@ -73,6 +89,11 @@ pub enum Reply {
         done: usize,
         /// What is left, the oldest first.
         parked: Vec<Parked>,
+    },
+    /// To [`Request::Log`].
+    Log {
+        /// What is logged now.
+        levels: String,
     },
     /// To [`Request::Node`].
     Node(NodeReply),

@@ -1,17 +1,17 @@
 //! `axepool check-config`.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use proxy::config::DownstreamConfig;
 
 use crate::{config, mint_url, output};
 
 /// Check a config file and print every key with the value in force
 ///
-/// The output is a config file itself. All problems are told at once, each with what
+/// The output is a config file itself, with secrets masked, and tells where each value is
+/// from: the file, the environment or a default. A variable such as
+/// AXEPOOL__STRATUM__LISTEN stands for a key of the file and goes before it. All problems are told at once, each with what
 /// to do about it; the exit code is 1 if there is any.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -23,19 +23,8 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<ExitCode> {
     let loaded = config::load(&args.config)?;
     output::line(config::render(&loaded.effective).trim_end())?;
-    let config = &loaded.config;
-    if config.mint.enabled && config.http.no_tokens(config.network).is_some() {
-        output::remark(
-            "warning: http.public_url is not set: the pool makes no tokens to scan, and owners \
-             can only sweep. Set it to the address under which their wallets reach this machine",
-        );
-    }
-    if config.terms.max_share_quotes > 0 && is_public(&config.downstream) {
-        output::remark(
-            "warning: mint.quote_per = \"share\" keeps a quote for every share, for ever, of \
-             whoever reaches stratum.listen. It is for private pools and demonstrations: use \
-             \"epoch\", or listen on a private address",
-        );
+    for warning in &loaded.warnings {
+        output::remark(format!("warning: {warning}"));
     }
     match mint_url::warning(&loaded.config) {
         Ok(None) => {}
@@ -45,15 +34,4 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         )),
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Whether others than this machine and its own network may reach the stratum listeners.
-fn is_public(downstream: &DownstreamConfig) -> bool {
-    let private = |ip: IpAddr| match ip {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-    };
-    let tls = downstream.tls.iter().flat_map(|tls| &tls.listen);
-    let mut listen = downstream.listen.iter().chain(tls);
-    listen.any(|address| !private(address.ip()))
 }

@@ -6,8 +6,11 @@ mod check_config;
 mod demo;
 mod epochs;
 mod fee;
+mod health;
+mod init;
 mod key;
 mod load;
+mod log;
 mod miners;
 mod mint;
 mod node;
@@ -41,6 +44,7 @@ use clap::{Parser, Subcommand};
 )]
 #[command(after_help = "First steps:\n  \
     axepool demo                                the whole at work, on this machine alone\n  \
+    axepool init                                a config, by asking for what it needs\n  \
     axepool check-config --config axepool.toml  what a config file means, every key with its value\n  \
     axepool run --config axepool.toml           the pool itself; two lines of config are enough:\n\n      \
     [upstream]\n      address = \"bc1...\"")]
@@ -54,9 +58,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Args),
     Run(run::Args),
     CheckConfig(check_config::Args),
     Status(status::Args),
+    Health(health::Args),
+    Log(log::Args),
     Epochs(epochs::Args),
     Miners(miners::Args),
     Payouts(payouts::Args),
@@ -91,11 +98,14 @@ impl Cli {
             Command::Sweep(_) | Command::Wallet(_) => "warn,cdk=off",
             _ => "warn",
         };
-        let _logs = crate::logs::start(self.log.as_deref().unwrap_or(quiet))?;
+        let mut logs = crate::logs::start(self.log.as_deref().unwrap_or(quiet))?;
         match self.command {
-            Command::Run(args) => run::run(args),
+            Command::Init(args) => init::run(args),
+            Command::Run(args) => run::run(args, &mut logs, self.log.is_some()),
             Command::CheckConfig(args) => check_config::run(args),
             Command::Status(args) => status::run(args),
+            Command::Health(args) => health::run(args),
+            Command::Log(args) => log::run(args),
             Command::Epochs(args) => epochs::run(args),
             Command::Miners(args) => miners::run(args),
             Command::Payouts(args) => payouts::run(args),

@@ -1,18 +1,26 @@
 //! `axepool run`.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
 use crate::config;
-use crate::pool::{Pool, signals};
+use crate::http::Health as _;
+use crate::logs::{self, Logs};
+use crate::pool::{Pool, View, signals};
+use crate::service::{Inherited, Manager};
 
 /// Run the pool
 ///
 /// Ends on SIGTERM or Ctrl-C: it stops accepting, answers what is under way, makes it
 /// durable and closes, within ten seconds. A second signal ends it at once, which
 /// loses no share that was answered.
+///
+/// A service manager may hand in listening sockets named stratum, stratum-tls, http and
+/// metrics: then a restart refuses no connection. It is told when the pool is ready, when
+/// it stops, and while it can go on.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The config file; [upstream] address is all that it must have
@@ -20,17 +28,46 @@ pub(super) struct Args {
     config: PathBuf,
 }
 
-pub(super) fn run(args: Args) -> Result<ExitCode> {
-    let config = config::load(&args.config)?.config;
-    let pool = Pool::start(config).context("the pool did not start")?;
+pub(super) fn run(args: Args, logs: &mut Logs, has_levels: bool) -> Result<ExitCode> {
+    let loaded = config::load(&args.config)?;
+    logs.write_files(&loaded.config.log)?;
+    if !has_levels {
+        logs::set_levels(&loaded.config.log.levels)?;
+    }
+    for warning in &loaded.warnings {
+        tracing::warn!(key = warning.key, "{}; {}", warning.why, warning.fix);
+    }
+    let config = loaded.config;
+    // Before the pool's threads: whoever reads the environment then finds it settled.
+    let inherited = Inherited::take()?;
+    let manager = Manager::of_process();
+    let pool = Pool::start_with(config, inherited).context("the pool did not start")?;
+    manager.ready();
     let ended = pool.block_on(async {
         tokio::select! {
             signal = signals::stop_signal() => signal.map(|name| tracing::info!(signal = name, "stopping")),
             failure = pool.failed() => Err(failure),
+            never = keep_telling(&manager, pool.view()) => match never {},
         }
     });
+    manager.stopping();
     let stopped = pool.stop();
     ended?;
     stopped?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells the service manager, as often as it wants to hear, that the process can go on.
+/// It hears nothing while a restart would mend what is wrong.
+async fn keep_telling(manager: &Manager, view: &View) -> Infallible {
+    let Some(every) = manager.alive_every() else {
+        return std::future::pending().await;
+    };
+    loop {
+        match view.broken() {
+            None => manager.alive(),
+            Some(why) => tracing::error!(why, "the service manager is not told to wait"),
+        }
+        tokio::time::sleep(every).await;
+    }
 }

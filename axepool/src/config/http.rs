@@ -94,7 +94,7 @@ impl PublicUrl {
 
     /// True when nobody between the wallet and the pool can read or change what is
     /// sent: `https`, or an onion service.
-    fn is_private(&self) -> bool {
+    pub(super) fn is_private(&self) -> bool {
         self.0.starts_with("https://") || self.host().ends_with(".onion")
     }
 

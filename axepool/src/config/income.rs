@@ -12,6 +12,7 @@ use toml::Value;
 use super::from_base;
 use super::pool::Pool;
 use super::reader::Section;
+use super::secret::Secret;
 use super::setting::{Refusal, Setting};
 
 /// OCEAN's API, which is of mainnet alone.
@@ -71,13 +72,17 @@ impl Setting for BlockSource {
     }
 }
 
-/// A chain source's URL, which may have a password in it: as such, or in a file of its
-/// own.
+/// A chain source's URL, which may have a password in it: as such, or where the secret
+/// with it is.
 #[derive(Clone, PartialEq, Eq)]
 enum ChainUrl {
     Here(ChainSource),
-    File(PathBuf),
+    Elsewhere(Secret),
 }
+
+const CHAIN_FIX: &str = "give bitcoind's RPC, \"http://user:password@127.0.0.1:8332\", an Esplora \
+                         server, \"https://host/api\", or { file = \"...\" } or \
+                         { env = \"...\" } with the URL in it";
 
 impl fmt::Debug for ChainUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,18 +94,14 @@ impl Setting for ChainUrl {
     const IS_SECRET: bool = true;
 
     fn read(value: &Value) -> Result<Self, Refusal> {
-        let fix = "give bitcoind's RPC, \"http://user:password@127.0.0.1:8332\", an Esplora \
-                   server, \"https://host/api\", or { file = \"...\" } with the URL in it";
-        if let Some(text) = value.as_str() {
-            let source = text.parse().map(ChainUrl::Here);
-            return source.map_err(|error: payout::settings::ChainSourceError| {
-                Refusal::new(error.to_string(), fix)
-            });
-        }
-        let table = value.as_table().filter(|table| table.len() == 1);
-        match table.and_then(|table| table.get("file")) {
-            Some(file) => Ok(ChainUrl::File(PathBuf::read(file)?)),
-            None => Err(Refusal::new("not a URL", fix)),
+        match Secret::read(value) {
+            Ok(Secret::Here(url)) => url.parse().map(ChainUrl::Here).map_err(
+                |error: payout::settings::ChainSourceError| {
+                    Refusal::new(error.to_string(), CHAIN_FIX)
+                },
+            ),
+            Ok(elsewhere) => Ok(ChainUrl::Elsewhere(elsewhere)),
+            Err(_) => Err(Refusal::new("not a URL", CHAIN_FIX)),
         }
     }
 
@@ -112,9 +113,7 @@ impl Setting for ChainUrl {
             ChainUrl::Here(ChainSource::Esplora(url) | ChainSource::Electrum(url)) => {
                 Value::String(url.clone())
             }
-            ChainUrl::File(path) => {
-                Value::Table([("file".to_owned(), path.show())].into_iter().collect())
-            }
+            ChainUrl::Elsewhere(secret) => secret.show(),
         }
     }
 }
@@ -122,8 +121,23 @@ impl Setting for ChainUrl {
 /// `[chain]`.
 pub(super) fn read_chain(section: &mut Section<'_>, base: &Path) -> Option<ChainSource> {
     let source = match section.optional("url")? {
-        ChainUrl::Here(source) => source,
-        ChainUrl::File(path) => from_file(section, &from_base(base, path))?,
+        ChainUrl::Here(source) => {
+            if matches!(source, ChainSource::Bitcoind { .. }) {
+                section.note_plain_secret("url");
+            }
+            source
+        }
+        ChainUrl::Elsewhere(secret) => {
+            let shown = secret.show();
+            let url = section.fetch("url", base, secret)?;
+            match url.parse::<ChainSource>() {
+                Ok(source) => source,
+                Err(error) => {
+                    section.problem("url", Some(&shown), &error.to_string(), CHAIN_FIX);
+                    return None;
+                }
+            }
+        }
     };
     if matches!(source, ChainSource::Electrum(_)) {
         section.problem(
@@ -135,31 +149,6 @@ pub(super) fn read_chain(section: &mut Section<'_>, base: &Path) -> Option<Chain
         );
     }
     Some(source)
-}
-
-fn from_file(section: &mut Section<'_>, path: &Path) -> Option<ChainSource> {
-    let shown = Value::String(path.display().to_string());
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => {
-            section.problem(
-                "url",
-                Some(&shown),
-                &format!("cannot be read: {error}"),
-                "name a file whose only line is the URL",
-            );
-            return None;
-        }
-    };
-    match text.trim().parse() {
-        Ok(source) => Some(source),
-        Err(error) => {
-            let error: payout::settings::ChainSourceError = error;
-            let fix = "its only line is the URL, http://user:password@127.0.0.1:8332";
-            section.problem("url", Some(&shown), &error.to_string(), fix);
-            None
-        }
-    }
 }
 
 /// `[lightning]`.

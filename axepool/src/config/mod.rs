@@ -4,14 +4,18 @@
 //! refused, all problems are told at once, and the effective config can be printed as
 //! a config file of its own.
 
+mod environment;
 mod http;
 mod income;
+mod log;
 mod mint;
 mod notices;
 mod payout;
 mod pool;
 mod problem;
 mod reader;
+mod risks;
+mod secret;
 mod setting;
 mod stratum;
 mod upstream;
@@ -25,13 +29,15 @@ use ledger::EpochTerms;
 use proxy::config::{DownstreamConfig, UpstreamConfig};
 use toml::Table;
 
+pub use environment::Environment;
 pub use http::{HttpConfig, HttpLimits, PublicUrl};
 pub use income::{Income, NodeConfig};
+pub use log::LogConfig;
 pub use mint::MintSettings;
 pub use notices::NoticesConfig;
 pub use problem::{Problem, Problems};
-pub use reader::Effective;
 use reader::Reader;
+pub use reader::{Effective, Origin};
 
 /// All that the binary is told, checked.
 #[derive(Clone, Debug)]
@@ -52,6 +58,8 @@ pub struct Config {
     pub mint: MintSettings,
     /// `[notices]`.
     pub notices: NoticesConfig,
+    /// `[log]`.
+    pub log: LogConfig,
     /// `[metrics] listen`; empty when metrics are switched off.
     pub metrics_listen: Vec<SocketAddr>,
     /// `[chain]`, `[lightning]`, `[ocean]`.
@@ -67,12 +75,22 @@ pub struct Loaded {
     pub config: Config,
     /// In the order in which a config file is written.
     pub effective: Vec<Effective>,
+    /// What can be used as it is, and a person should know of.
+    pub warnings: Vec<Problem>,
+    /// Keys whose secret stands in the file itself.
+    plain_secrets: Vec<String>,
 }
 
-/// Reads the file `path`. Relative paths in it start where the file is.
+/// Reads the file `path` and what the environment says instead. Relative paths start where
+/// the file is.
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
     let (text, base) = read(path)?;
-    parse(&text, base).map_err(|list| in_file(path, list))
+    let mut loaded =
+        parse_with(&text, base, Environment::of_process()).map_err(|list| in_file(path, list))?;
+    loaded
+        .warnings
+        .extend(risks::of_file(path, &loaded.plain_secrets));
+    Ok(loaded)
 }
 
 /// Of the file `path` the lightning node's part alone, however little else is in it yet:
@@ -81,7 +99,7 @@ pub fn load_node(path: &Path) -> Result<Option<NodeConfig>, Problems> {
     let (text, base) = read(path)?;
     let file: Table =
         toml::from_str(&text).map_err(|error| in_file(path, vec![not_toml(&text, &error)]))?;
-    let mut reader = Reader::new(file);
+    let mut reader = Reader::new(file, Environment::of_process());
     let pool = reader.section("pool", |section| pool::read(section, base));
     let chain = reader.section("chain", |section| income::read_chain(section, base));
     let node = reader.section("lightning", |section| {
@@ -117,10 +135,20 @@ fn read(path: &Path) -> Result<(String, &Path), Problems> {
     Ok((text, path.parent().unwrap_or(Path::new(""))))
 }
 
-/// Reads the `text` of a config file in the directory `base`.
+/// Reads the `text` of a config file in the directory `base`, and nothing else.
 pub fn parse(text: &str, base: &Path) -> Result<Loaded, Vec<Problem>> {
+    parse_with(text, base, Environment::default())
+}
+
+/// Reads the `text` of a config file in the directory `base`, and what `environment` says
+/// instead.
+pub fn parse_with(
+    text: &str,
+    base: &Path,
+    environment: Environment,
+) -> Result<Loaded, Vec<Problem>> {
     let file: Table = toml::from_str(text).map_err(|error| vec![not_toml(text, &error)])?;
-    let mut reader = Reader::new(file);
+    let mut reader = Reader::new(file, environment);
     let pool = reader.section("pool", |section| pool::read(section, base));
     let (upstream, address) = reader.section("upstream", |section| {
         upstream::read(section, pool.network, base)
@@ -130,6 +158,7 @@ pub fn parse(text: &str, base: &Path) -> Result<Loaded, Vec<Problem>> {
     let metrics_listen = reader.section("metrics", |section| {
         section.get("listen", vec![SocketAddr::from(([127, 0, 0, 1], 9332))])
     });
+    let log = reader.section("log", |section| log::read(section, base));
     let (quotes, mint) = reader.section("mint", |section| {
         (
             payout::read_quotes(section),
@@ -145,7 +174,7 @@ pub fn parse(text: &str, base: &Path) -> Result<Loaded, Vec<Problem>> {
     let terms = reader.section("payout", |section| payout::read(section, &quotes));
     listeners_differ(&mut reader, &downstream, &http, &metrics_listen);
 
-    let effective = reader.finish()?;
+    let read = reader.finish()?;
     // Without one there is a problem, and `finish` has told it.
     let Some(address) = address else {
         return Err(Vec::new());
@@ -160,13 +189,22 @@ pub fn parse(text: &str, base: &Path) -> Result<Loaded, Vec<Problem>> {
         mint,
         notices,
         metrics_listen,
+        log,
         income: ocean.join(address, chain, node),
         terms,
     };
-    Ok(Loaded { config, effective })
+    let mut warnings = read.warnings;
+    warnings.extend(risks::of(&config));
+    Ok(Loaded {
+        config,
+        effective: read.effective,
+        warnings,
+        plain_secrets: read.plain_secrets,
+    })
 }
 
-/// The effective config as a config file: what the file does not say is marked.
+/// The effective config as a config file: what the file does not say is marked, and
+/// secrets are masked.
 pub fn render(effective: &[Effective]) -> String {
     let mut text = String::new();
     let mut section = "";
@@ -176,11 +214,18 @@ pub fn render(effective: &[Effective]) -> String {
             let _ = writeln!(text, "{gap}[{}]", entry.section);
             section = entry.section;
         }
-        let _ = match (&entry.value, entry.given) {
-            (None, _) => writeln!(text, "# {} is not set", entry.key),
-            (Some(value), true) => writeln!(text, "{} = {value}", entry.key),
-            (Some(value), false) => writeln!(text, "{} = {value}  # default", entry.key),
+        let Some(value) = &entry.value else {
+            let _ = writeln!(text, "# {} is not set", entry.key);
+            continue;
         };
+        let origin = match entry.origin {
+            Origin::File => String::new(),
+            Origin::Default => "  # default".to_owned(),
+            Origin::Environment => {
+                format!("  # from {}", environment::name(entry.section, entry.key))
+            }
+        };
+        let _ = writeln!(text, "{} = {value}{origin}", entry.key);
     }
     text
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
+use super::environment::{self, Environment};
 use super::problem::Problem;
 use super::setting::{Refusal, Setting};
 
@@ -19,8 +20,19 @@ pub struct Effective {
     pub key: &'static str,
     /// The value in force; `None` for a key without a default that was not given.
     pub value: Option<Value>,
-    /// True when the file says so, false for a default.
-    pub given: bool,
+    /// Who says so.
+    pub origin: Origin,
+}
+
+/// Who says what a key's value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody.
+    Default,
+    /// The file.
+    File,
+    /// A variable of the environment, whatever the file says.
+    Environment,
 }
 
 /// Reads a whole config: sections are opened one after the other, then
@@ -28,7 +40,11 @@ pub struct Effective {
 #[derive(Debug)]
 pub(super) struct Reader {
     file: Table,
+    environment: Environment,
     problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+    /// Keys whose secret stands in the file itself.
+    plain_secrets: Vec<String>,
     effective: Vec<Effective>,
     /// Given keys that no section asked for.
     strangers: Vec<(&'static str, String, Value)>,
@@ -36,10 +52,13 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(file: Table) -> Self {
+    pub(super) fn new(file: Table, environment: Environment) -> Self {
         Reader {
             file,
+            environment,
             problems: Vec::new(),
+            warnings: Vec::new(),
+            plain_secrets: Vec::new(),
             effective: Vec::new(),
             strangers: Vec::new(),
             sections: Vec::new(),
@@ -80,12 +99,25 @@ impl Reader {
 
     /// A problem of a key that is named with its section, `stratum.listen`.
     pub(super) fn problem(&mut self, key: &str, value: Option<&Value>, why: &str, fix: &str) {
-        self.problems.push(Problem {
-            key: key.to_owned(),
+        let problem = self.about(key, value, why, fix);
+        self.problems.push(problem);
+    }
+
+    /// A problem of the key, which is named where it was given.
+    fn about(&self, key: &str, value: Option<&Value>, why: &str, fix: &str) -> Problem {
+        let variable = key.split_once('.').and_then(|(section, key)| {
+            let is_it = |known: &&Effective| {
+                (known.section, known.key, known.origin) == (section, key, Origin::Environment)
+            };
+            let known = self.effective.iter().find(is_it)?;
+            Some(environment::name(known.section, known.key))
+        });
+        Problem {
+            key: variable.unwrap_or_else(|| key.to_owned()),
             value: value.map(ToString::to_string),
             why: why.to_owned(),
             fix: fix.to_owned(),
-        });
+        }
     }
 
     /// The problems so far, where only a part of the config was asked for.
@@ -93,8 +125,8 @@ impl Reader {
         self.problems
     }
 
-    /// Reports what nobody asked for; all problems, or the effective config.
-    pub(super) fn finish(mut self) -> Result<Vec<Effective>, Vec<Problem>> {
+    /// Reports what nobody asked for; all problems, or all that was read.
+    pub(super) fn finish(mut self) -> Result<Read, Vec<Problem>> {
         for (section, key, value) in std::mem::take(&mut self.strangers) {
             let fix = self.nearest_key(section, &key);
             self.problem(
@@ -116,10 +148,33 @@ impl Reader {
             let shown = (!value.is_table()).then_some(value);
             self.problem(&name, shown.as_ref(), why, &fix);
         }
+        for (name, key) in std::mem::take(&mut self.environment).into_rest() {
+            let fix = self.nearest_variable(&key);
+            // What it says is not shown: a secret may be in it.
+            self.problem(&name, None, "there is no such key", &fix);
+        }
         if self.problems.is_empty() {
-            Ok(self.effective)
+            Ok(Read {
+                effective: self.effective,
+                warnings: self.warnings,
+                plain_secrets: self.plain_secrets,
+            })
         } else {
             Err(self.problems)
+        }
+    }
+
+    /// The advice for a variable that stands for no key.
+    fn nearest_variable(&self, key: &str) -> String {
+        let known = |known: &Effective| (format!("{}.{}", known.section, known.key), known.clone());
+        let known: Vec<_> = self.effective.iter().map(known).collect();
+        let near = nearest(key, known.iter().map(|(name, _)| name.as_str()));
+        match near.and_then(|near| known.iter().find(|(name, _)| name == near)) {
+            Some((_, key)) => format!("did you mean {}?", environment::name(key.section, key.key)),
+            None => format!(
+                "unset it; a variable is a section and a key, such as {}",
+                environment::name("stratum", "listen")
+            ),
         }
     }
 
@@ -156,6 +211,15 @@ impl Reader {
             ),
         }
     }
+}
+
+/// What was read of a config without problems.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) effective: Vec<Effective>,
+    pub(super) warnings: Vec<Problem>,
+    /// Keys whose secret stands in the file itself.
+    pub(super) plain_secrets: Vec<String>,
 }
 
 /// The most similar name, if any is similar enough to be meant.
@@ -226,7 +290,8 @@ impl Section<'_> {
         why: &str,
         fix: &str,
     ) -> Option<T> {
-        let is_missing = !self.table.contains_key(key);
+        let is_missing =
+            !self.table.contains_key(key) && !self.reader.environment.has(self.name, key);
         let value = self.optional(key);
         if is_missing {
             self.problem(key, None, why, fix);
@@ -271,21 +336,47 @@ impl Section<'_> {
         self.reader.problem(&key, value, why, fix);
     }
 
+    /// What is to be said of `key`, though it can be used as it is.
+    pub(super) fn warn(&mut self, key: &str, value: Option<&Value>, why: &str, fix: &str) {
+        let key = format!("{}.{key}", self.name);
+        let warning = self.reader.about(&key, value, why, fix);
+        self.reader.warnings.push(warning);
+    }
+
+    /// Remembers that the secret of `key` stands in the file itself, if it does.
+    pub(super) fn note_plain_secret(&mut self, key: &str) {
+        let is_it = |known: &&Effective| (known.section, known.key) == (self.name, key);
+        let known = self.reader.effective.iter().find(is_it);
+        if known.is_some_and(|known| known.origin == Origin::File) {
+            let key = format!("{}.{key}", self.name);
+            self.reader.plain_secrets.push(key);
+        }
+    }
+
     /// Makes `key` known and reads it.
     fn take<T: Setting>(
         &mut self,
         key: &'static str,
         condition: impl FnOnce(&T) -> Result<(), Refusal>,
     ) -> Option<T> {
-        let given = self.table.remove(key);
+        let in_file = self.table.remove(key);
+        let variable = self.reader.environment.take(self.name, key);
         self.reader.effective.push(Effective {
             section: self.name,
             key,
             value: None,
-            given: given.is_some(),
+            origin: match (&variable, &in_file) {
+                (Some(_), _) => Origin::Environment,
+                (None, Some(_)) => Origin::File,
+                (None, None) => Origin::Default,
+            },
         });
-        let given = given?;
-        match T::read(&given).and_then(|value| condition(&value).map(|()| value)) {
+        let (read, given) = match (variable, in_file) {
+            (Some(variable), _) => (variable.read(), variable.shown()),
+            (None, Some(value)) => (T::read(&value), value),
+            (None, None) => return None,
+        };
+        match read.and_then(|value| condition(&value).map(|()| value)) {
             Ok(value) => Some(value),
             Err(refusal) => {
                 let shown = (!T::IS_SECRET).then_some(&given);

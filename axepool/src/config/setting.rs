@@ -14,6 +14,8 @@ use toml::Value;
 pub(super) struct Refusal {
     pub(super) why: String,
     pub(super) fix: String,
+    /// It is not even of the key's type.
+    pub(super) is_wrong_type: bool,
 }
 
 impl Refusal {
@@ -21,14 +23,16 @@ impl Refusal {
         Refusal {
             why: why.into(),
             fix: fix.into(),
+            is_wrong_type: false,
         }
     }
 
     fn wrong_type(value: &Value, wanted: &str) -> Self {
-        Refusal::new(
-            format!("{} is no {wanted}", value.type_str()),
-            format!("give a {wanted}"),
-        )
+        Refusal {
+            why: format!("{} is no {wanted}", value.type_str()),
+            fix: format!("give a {wanted}"),
+            is_wrong_type: true,
+        }
     }
 }
 

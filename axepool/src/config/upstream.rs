@@ -41,7 +41,7 @@ pub(super) fn read(
     let config = UpstreamConfig {
         urls,
         username,
-        password: section.get_if("password", "x".to_owned(), |text| plain(text, 128)),
+        password: password(section, base),
         user_agent: section.get_if("user_agent", USER_AGENT.to_owned(), |text| plain(text, 128)),
         suggest_difficulty: section.optional("suggest_difficulty"),
         allow_reconnect_elsewhere: section.get("allow_reconnect_elsewhere", false),
@@ -64,6 +64,17 @@ pub(super) fn read(
         extra_ca: extra_ca(section, base),
     };
     (config, address)
+}
+
+/// Most pools want none, and `x` stands for that.
+fn password(section: &mut Section<'_>, base: &Path) -> String {
+    let Some(password) = section.secret("password", base) else {
+        return "x".to_owned();
+    };
+    if let Err(refusal) = plain(&password, 128) {
+        section.problem("password", None, &refusal.why, &refusal.fix);
+    }
+    password
 }
 
 /// Authorities besides the system's, for a pool of one's own behind a private one.

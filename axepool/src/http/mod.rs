@@ -2,10 +2,8 @@
 //! whatever restarts the process or sends miners to it.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -28,20 +26,6 @@ pub(crate) trait Health: Send + Sync + 'static {
 struct Shared<H> {
     registry: Registry,
     health: Arc<H>,
-}
-
-/// Binds all `addresses`.
-///
-/// # Errors
-/// Names the address that cannot be had.
-pub(crate) async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>> {
-    let mut listeners = Vec::with_capacity(addresses.len());
-    for address in addresses {
-        let listener = TcpListener::bind(address).await;
-        listeners
-            .push(listener.with_context(|| format!("metrics.listen {address} cannot be bound"))?);
-    }
-    Ok(listeners)
 }
 
 /// Serves at `listener` until `cancel`.

@@ -120,9 +120,6 @@ impl Minting {
     ) -> Result<Arc<Self>> {
         let settings = &config.mint;
         let no_tokens = config.http.no_tokens(config.network);
-        if settings.enabled && no_tokens.is_some() {
-            tracing::warn!("http.public_url is not set: no tokens are made, owners can only sweep");
-        }
         let mint = settings.enabled.then(|| {
             let incarnation = ledger.reader().incarnation();
             let dir = data_dir::mint(&config.data_dir);

@@ -8,6 +8,7 @@ mod minting;
 mod outbox_head;
 mod parts;
 mod paying;
+mod pulse;
 mod sight;
 pub(crate) mod signals;
 mod solvency;
@@ -18,18 +19,20 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use ledger::Ledger;
-use proxy::Proxy;
+use proxy::{Proxy, ProxyListeners};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::service::Inherited;
 use crate::{clock, data_dir, open_files};
 
 use gauges::Gauges;
 use minting::Minting;
 use paying::Paying;
+use pulse::Pulse;
 pub(crate) use view::View;
 
 /// A stop takes no longer: what is left then is dropped. No answered share is among
@@ -63,6 +66,15 @@ impl Pool {
     /// # Errors
     /// Whatever of it cannot be had: the directory, the store, a listener.
     pub fn start(config: Config) -> Result<Pool> {
+        Pool::start_with(config, Inherited::default())
+    }
+
+    /// As [`start`](Self::start), listening on sockets that were handed in: each kind goes
+    /// before what the config says of it.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(mut config: Config, inherited: Inherited) -> Result<Pool> {
         data_dir::prepare(&config.data_dir)?;
         open_files::raise_for(
             config.downstream.limits.max_connections,
@@ -76,7 +88,13 @@ impl Pool {
         let ledger = parts::open_ledger(&config, &registry)?;
         let side_cancel = CancellationToken::new();
         let side_tasks = TaskTracker::new();
-        let bound = side.block_on(parts::bind(&config))?;
+        let stratum = ProxyListeners {
+            plain: inherited.stratum,
+            tls: inherited.stratum_tls,
+        };
+        parts::listen_only_on(&mut config.downstream, &stratum);
+        let bound = parts::bind(&config, inherited.http, inherited.metrics);
+        let bound = side.block_on(bound)?;
         let metrics_addresses = parts::addresses(&bound.metrics)?;
         let http_addresses = parts::addresses(&bound.http)?;
         let (paying, paying_tasks) = Paying::prepare(&config, ledger.clone(), &registry)?;
@@ -89,7 +107,8 @@ impl Pool {
         )?;
 
         let proxy = mining
-            .block_on(Proxy::start(
+            .block_on(Proxy::start_with(
+                stratum,
                 config.downstream.clone(),
                 config.upstream.clone(),
                 ledger.clone(),
@@ -105,7 +124,7 @@ impl Pool {
             (metrics_addresses, http_addresses),
             (minting, paying),
             ledger.clone(),
-            &proxy,
+            (&proxy, Pulse::start(mining.handle())),
         ));
         let paying_cancel = CancellationToken::new();
         view.paying.start(

@@ -1,12 +1,14 @@
 //! The pieces that the supervisor puts together.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use ledger::{Ledger, LedgerOptions};
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
+use proxy::ProxyListeners;
+use proxy::config::DownstreamConfig;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -15,8 +17,8 @@ use tokio_util::task::TaskTracker;
 use super::{View, sight};
 use crate::admin::{self, AdminSocket};
 use crate::config::Config;
-use crate::web::{self, Api, Pages, Routes, Server};
-use crate::{clock, data_dir, http, logs, notices};
+use crate::web::{Api, Pages, Routes, Server};
+use crate::{clock, data_dir, http, logs, notices, service};
 
 /// The metrics' registry, with the process's own numbers in it.
 pub(super) fn registry() -> Result<Registry> {
@@ -57,11 +59,26 @@ pub(super) fn open_ledger(config: &Config, registry: &Registry) -> Result<Ledger
         .with_context(|| format!("the ledger {} cannot be opened", path.display()))
 }
 
-/// Binds what is not mining's: the admin socket, the metrics' listeners, the public ones.
-pub(super) async fn bind(config: &Config) -> Result<Bound> {
+/// Sockets that were handed in go before the addresses that the config names.
+pub(super) fn listen_only_on(downstream: &mut DownstreamConfig, given: &ProxyListeners) {
+    if !given.plain.is_empty() {
+        downstream.listen.clear();
+    }
+    if let Some(tls) = downstream.tls.as_mut().filter(|_| !given.tls.is_empty()) {
+        tls.listen.clear();
+    }
+}
+
+/// Binds what is not mining's: the admin socket, the public listeners and the metrics',
+/// unless they are given.
+pub(super) async fn bind(
+    config: &Config,
+    http: Vec<StdListener>,
+    metrics: Vec<StdListener>,
+) -> Result<Bound> {
     let socket = admin::bind(&data_dir::admin_socket(&config.data_dir)).await?;
-    let metrics = http::bind(&config.metrics_listen).await?;
-    let http = web::bind(&config.http.listen).await?;
+    let metrics = service::listeners(metrics, &config.metrics_listen, "metrics.listen").await?;
+    let http = service::listeners(http, &config.http.listen, "http.listen").await?;
     Ok(Bound {
         socket,
         metrics,

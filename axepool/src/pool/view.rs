@@ -12,11 +12,12 @@ use tokio::sync::watch;
 
 use super::minting::Minting;
 use super::paying::Paying;
+use super::pulse::Pulse;
 use crate::admin::{
     Answers, LedgerStatus, NodeReply, NodeRequest, Reply, Request, Status, UpstreamStatus,
 };
 use crate::config::Config;
-use crate::{books, clock, http, money};
+use crate::{books, clock, http, logs, money};
 
 /// Why nothing is served while it ends.
 const STOPPING: &str = "it is stopping";
@@ -36,6 +37,7 @@ pub(crate) struct View {
     ledger_health: watch::Receiver<LedgerHealth>,
     /// The pool alone owns it, so that it can be stopped whoever looks.
     proxy: Weak<Proxy>,
+    pulse: Arc<Pulse>,
     stratum: Vec<SocketAddr>,
     stratum_tls: Vec<SocketAddr>,
     draining: AtomicBool,
@@ -48,7 +50,7 @@ impl View {
         (metrics, http): (Vec<SocketAddr>, Vec<SocketAddr>),
         (minting, paying): (Arc<Minting>, Arc<Paying>),
         ledger: Ledger,
-        proxy: &Arc<Proxy>,
+        (proxy, pulse): (&Arc<Proxy>, Arc<Pulse>),
     ) -> Self {
         View {
             name: config.name.clone(),
@@ -62,6 +64,7 @@ impl View {
             ledger_health: ledger.health(),
             ledger,
             proxy: Arc::downgrade(proxy),
+            pulse,
             stratum: proxy.addresses(),
             stratum_tls: proxy.tls_addresses(),
             draining: AtomicBool::new(false),
@@ -181,10 +184,14 @@ impl View {
 impl http::Health for View {
     fn broken(&self) -> Option<String> {
         // The writer holds the sender as long as it lives.
-        self.ledger_health
-            .has_changed()
-            .is_err()
-            .then(|| "the ledger's writer ended".to_owned())
+        if self.ledger_health.has_changed().is_err() {
+            return Some("the ledger's writer ended".to_owned());
+        }
+        let stuck = self.pulse.stuck(Instant::now())?;
+        Some(format!(
+            "mining's threads have not moved for {} s",
+            stuck.as_secs()
+        ))
     }
 
     fn beside(&self) -> Vec<String> {
@@ -224,10 +231,21 @@ impl Answers for View {
     async fn answer(&self, request: Request) -> Reply {
         match request {
             Request::Status => self.status().await,
+            Request::Health => Reply::Health {
+                broken: http::Health::broken(self),
+                not_ready: http::Health::not_ready(self),
+                beside: http::Health::beside(self),
+            },
             Request::MintParked { retry } => match self.minting.parked(retry).await {
                 Ok((done, parked)) => Reply::MintParked { done, parked },
                 Err(error) => Reply::Error {
                     why: format!("{error:#}"),
+                },
+            },
+            Request::Log { levels } => match log(levels.as_deref()) {
+                Ok(levels) => Reply::Log { levels },
+                Err(error) => Reply::Error {
+                    why: error.to_string(),
                 },
             },
             Request::Node(request) => match self.paying.node_answer(request).await {
@@ -247,6 +265,15 @@ impl Answers for View {
             other => books::answer(&self.ledger, other).await,
         }
     }
+}
+
+/// Changes what is logged, if it is to be; what is logged now.
+fn log(levels: Option<&str>) -> Result<String, logs::LevelsError> {
+    if let Some(levels) = levels {
+        logs::set_levels(levels)?;
+        tracing::warn!(levels, "what is logged was changed");
+    }
+    logs::levels()
 }
 
 fn upstream(status: &proxy::upstream::UpstreamStatus) -> UpstreamStatus {

@@ -16,4 +16,4 @@ mod stream;
 pub(crate) use api::{Api, notices};
 pub(crate) use pages::Pages;
 pub(crate) use routes::{Facts, Routes};
-pub(crate) use serve::{Server, bind};
+pub(crate) use serve::Server;

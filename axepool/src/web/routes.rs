@@ -15,6 +15,10 @@ use super::pages::Pages;
 pub(crate) trait Facts: Send + Sync + 'static {
     /// `GET /api/solvency`: what is owed and what is there.
     fn solvency(&self) -> Value;
+    /// `GET /healthz`: whether the process can go on.
+    fn can_go_on(&self) -> bool;
+    /// `GET /readyz`: whether miners are served.
+    fn is_ready(&self) -> bool;
 }
 
 /// The routes in force; clones share them.
@@ -30,6 +34,8 @@ impl Routes {
     pub(crate) fn new(facts: Arc<impl Facts>, api: Router, pages: &Arc<Pages>) -> Self {
         let own = Router::new()
             .route("/api/solvency", get(solvency))
+            .route("/healthz", get(healthz))
+            .route("/readyz", get(readyz))
             .with_state(facts)
             .merge(api)
             .merge(Arc::clone(pages).router());
@@ -69,6 +75,24 @@ impl Routes {
 
 async fn solvency<F: Facts>(State(facts): State<Arc<F>>) -> Response {
     for_anybody(Json(facts.solvency()))
+}
+
+/// For whoever watches from outside; why not is told to the operator alone, at the
+/// metrics' listener.
+async fn healthz<F: Facts>(State(facts): State<Arc<F>>) -> Response {
+    yes_or_no(facts.can_go_on(), "ok\n", "broken\n")
+}
+
+async fn readyz<F: Facts>(State(facts): State<Arc<F>>) -> Response {
+    yes_or_no(facts.is_ready(), "ready\n", "not ready\n")
+}
+
+fn yes_or_no(is_well: bool, yes: &'static str, no: &'static str) -> Response {
+    if is_well {
+        yes.into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, no).into_response()
+    }
 }
 
 /// Where nothing is: JSON for programs, a page for people.

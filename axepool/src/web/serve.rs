@@ -43,19 +43,6 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests under way may take once the pool stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(700);
 
-/// Binds `[http] listen`.
-///
-/// # Errors
-/// Names the address that cannot be had.
-pub(crate) async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>> {
-    let mut listeners = Vec::with_capacity(addresses.len());
-    for address in addresses {
-        let listener = TcpListener::bind(address).await;
-        listeners.push(listener.with_context(|| format!("http.listen {address} cannot be bound"))?);
-    }
-    Ok(listeners)
-}
-
 /// What all connections share.
 pub(crate) struct Server {
     routes: Routes,

@@ -26,6 +26,26 @@ pub struct Told {
     pub stale: u64,
     /// Answered with "share not stored".
     pub not_stored: u64,
+    /// Times that nobody listened.
+    pub refused: u64,
+}
+
+/// How fast a miner goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Between an answer and the next share.
+    pub between_shares: Duration,
+    /// Before the next try to connect.
+    pub before_retry: Duration,
+}
+
+impl Pace {
+    /// As fast as it can. A device waits before it tries again, and so a dead port is not
+    /// stormed.
+    const FAST: Pace = Pace {
+        between_shares: Duration::ZERO,
+        before_retry: Duration::from_millis(5),
+    };
 }
 
 /// The running miners.
@@ -34,19 +54,27 @@ pub struct Load {
     stop: CancellationToken,
     accepted: Arc<AtomicU64>,
     not_stored: Arc<AtomicU64>,
-    miners: Vec<(SimKey, JoinHandle<Told>)>,
+    miners: Vec<(SimKey, Arc<AtomicU64>, JoinHandle<Told>)>,
 }
 
 impl Load {
     /// Starts `count` miners, with a key each, at an address where the pool may come and
     /// go.
     pub fn start(address: SocketAddr, count: u64) -> Load {
+        Load::start_at(Pace::FAST, address, count)
+    }
+
+    /// The same at a pace.
+    pub fn start_at(pace: Pace, address: SocketAddr, count: u64) -> Load {
         let stop = CancellationToken::new();
         let accepted = Arc::new(AtomicU64::new(0));
         let not_stored = Arc::new(AtomicU64::new(0));
         let miners = (0..count).map(|index| {
             let key = key(100 + index);
+            let accepted_here = Arc::new(AtomicU64::new(0));
             let miner = Miner {
+                pace,
+                accepted: Arc::clone(&accepted_here),
                 address,
                 name: key.username("load"),
                 stop: stop.clone(),
@@ -54,7 +82,7 @@ impl Load {
                 all_not_stored: Arc::clone(&not_stored),
                 told: Told::default(),
             };
-            (key, tokio::spawn(miner.run()))
+            (key, accepted_here, tokio::spawn(miner.run()))
         });
         Load {
             miners: miners.collect(),
@@ -74,11 +102,35 @@ impl Load {
         reaches(&self.not_stored, count, "not stored").await;
     }
 
+    /// Waits until each miner has one more share answered with `true`.
+    pub async fn everybody_accepts(&self, within: Duration) {
+        let deadline = Instant::now() + within;
+        let before: Vec<u64> = self.accepted_by_each().collect();
+        loop {
+            let now = self.accepted_by_each().zip(&before);
+            let waiting = now.filter(|(now, before)| now <= before).count();
+            if waiting == 0 {
+                return;
+            }
+            let count = before.len();
+            assert!(
+                Instant::now() < deadline,
+                "{waiting} of {count} miners have no share accepted within {within:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn accepted_by_each(&self) -> impl Iterator<Item = u64> {
+        let counters = self.miners.iter().map(|(_, accepted, _)| accepted);
+        counters.map(|accepted| accepted.load(Ordering::Relaxed))
+    }
+
     /// Ends it; what each was told.
     pub async fn stop(self) -> Vec<(SimKey, Told)> {
         self.stop.cancel();
         let mut told = Vec::new();
-        for (key, miner) in self.miners {
+        for (key, _, miner) in self.miners {
             told.push((key, miner.await.expect("no miner panics")));
         }
         told
@@ -95,6 +147,8 @@ async fn reaches(counter: &AtomicU64, more: u64, what: &str) {
 }
 
 struct Miner {
+    pace: Pace,
+    accepted: Arc<AtomicU64>,
     address: SocketAddr,
     name: String,
     stop: CancellationToken,
@@ -107,13 +161,15 @@ impl Miner {
     async fn run(mut self) -> Told {
         while !self.stop.is_cancelled() {
             let connected = Client::try_connect(self.address).await;
-            if let Ok(mut client) = connected
-                && client.login(&self.name).await.is_some()
-            {
-                self.mine(&mut client).await;
+            match connected {
+                Ok(mut client) => {
+                    if client.login(&self.name).await.is_some() {
+                        self.mine(&mut client).await;
+                    }
+                }
+                Err(_) => self.told.refused += 1,
             }
-            // A device waits before it tries again, and so a dead port is not stormed.
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(self.pace.before_retry).await;
         }
         self.told
     }
@@ -125,7 +181,11 @@ impl Miner {
             match client.submit(&share).await {
                 Verdict::Accepted => {
                     self.told.accepted += 1;
+                    self.accepted.fetch_add(1, Ordering::Relaxed);
                     self.all_accepted.fetch_add(1, Ordering::Relaxed);
+                    if !self.pace.between_shares.is_zero() {
+                        tokio::time::sleep(self.pace.between_shares).await;
+                    }
                 }
                 Verdict::Rejected(21, _) => {
                     self.told.stale += 1;

@@ -13,9 +13,11 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axepool::admin::{self, AskError, Miners, Reply, Request, Status};
@@ -38,6 +40,8 @@ pub struct PoolSetup {
     pub listen: SocketAddr,
     /// A shell's line before the process takes the shell's place: `trap '' XFSZ`.
     pub shell: Option<String>,
+    /// Sockets that the test holds and hands in, as a service manager does.
+    pub sockets: Option<Arc<HeldSockets>>,
     /// The upstreams, in order of preference.
     pub upstreams: Vec<SocketAddr>,
     /// Further lines of `[upstream]`.
@@ -56,6 +60,7 @@ impl PoolSetup {
         PoolSetup {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             shell: None,
+            sockets: None,
             upstreams: vec![upstream],
             upstream: "backoff_min_ms = 50\nbackoff_max_secs = 1\n".to_owned(),
             stratum: "min_difficulty = 0.0000001\nstart_difficulty = 0.00001\ntarget_shares_per_minute = 300\n".to_owned(),
@@ -82,6 +87,27 @@ impl PoolSetup {
             self.listen,
             self.stratum
         )
+    }
+}
+
+/// Listening sockets that outlive the processes that serve them.
+#[derive(Debug)]
+pub struct HeldSockets {
+    /// For miners.
+    pub stratum: TcpListener,
+    /// For the pages and the mint.
+    pub http: TcpListener,
+}
+
+impl HeldSockets {
+    /// The shell's lines that put the sockets, which are its stdin and stdout, where a
+    /// service manager would put them.
+    const SHELL: &str = "exec 3<&0 4>&1 0</dev/null 1>/dev/null; \
+                         export LISTEN_FDS=2 LISTEN_FDNAMES=stratum:http LISTEN_PID=$$";
+
+    fn stdio(socket: &TcpListener) -> Stdio {
+        let socket = socket.try_clone().expect("a descriptor");
+        Stdio::from(OwnedFd::from(socket))
     }
 }
 
@@ -116,13 +142,20 @@ impl PoolProcess {
             .append(true)
             .open(self.log_path())
             .expect("the log");
+        let (stdin, stdout) = match self.setup.sockets.as_deref() {
+            None => (Stdio::null(), Stdio::null()),
+            Some(held) => (
+                HeldSockets::stdio(&held.stratum),
+                HeldSockets::stdio(&held.http),
+            ),
+        };
         let child = self
             .program()
             .args(["run", "--config"])
             .arg(self.config_path())
             .env("AXEPOOL_LOG", &self.setup.log)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdin(stdin)
+            .stdout(stdout)
             .stderr(if self.setup.is_log_unread {
                 Stdio::piped()
             } else {
@@ -153,9 +186,15 @@ impl PoolProcess {
 
     fn program(&self) -> Command {
         let axepool = env!("CARGO_BIN_EXE_axepool");
-        let Some(line) = &self.setup.shell else {
+        let held = self.setup.sockets.as_ref().map(|_| HeldSockets::SHELL);
+        let lines: Vec<&str> = held
+            .into_iter()
+            .chain(self.setup.shell.as_deref())
+            .collect();
+        if lines.is_empty() {
             return Command::new(axepool);
-        };
+        }
+        let line = lines.join("; ");
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("{line}; exec \"$0\" \"$@\""), axepool]);
         shell

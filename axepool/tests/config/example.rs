@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use axepool::config::{self, Effective, Problem};
+use axepool::config::{self, Effective, Origin, Problem};
 
 use crate::{MAINNET, minimal};
 
@@ -35,6 +35,7 @@ fn place() -> tempfile::TempDir {
     ] {
         fs::write(place.path().join(file), "").expect("a file");
     }
+    fs::write(place.path().join("upstream-password"), "open sesame\n").expect("a file");
     let nodes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ldk-node-config");
     fs::create_dir(place.path().join("ldk-node-config")).expect("a directory");
     fs::copy(
@@ -60,7 +61,7 @@ fn it_lacks_an_address_and_nothing_else() {
     assert_eq!(keys, ["upstream.address"]);
     let given: Vec<_> = effective(&with_address(), Path::new(""))
         .into_iter()
-        .filter(|key| key.given)
+        .filter(|key| key.origin != Origin::Default)
         .map(|key| (key.section, key.key))
         .collect();
     assert_eq!(given, [("upstream", "address")]);
@@ -73,7 +74,11 @@ fn it_has_every_key_and_each_default() {
     let shown = effective(&all_put_in(), place.path());
     for (known, shown) in known.iter().zip(&shown) {
         let name = format!("{}.{}", known.section, known.key);
-        assert!(shown.given, "{name} is missing in axepool.example.toml");
+        assert_eq!(
+            shown.origin,
+            Origin::File,
+            "{name} is missing in axepool.example.toml"
+        );
         if let Some(default) = &known.value {
             let shown = shown.value.as_ref().expect("it was given");
             assert_eq!(

@@ -3,6 +3,7 @@
 mod example;
 mod income;
 mod listeners;
+mod origin;
 mod upstream;
 mod values;
 mod whole;

@@ -29,6 +29,7 @@ mod kills;
 mod log;
 mod orders;
 mod prefixes;
+mod restart;
 mod tls;
 mod upstream_loss;
 mod upstream_says;

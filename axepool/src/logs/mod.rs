@@ -1,9 +1,13 @@
-//! Logs go to stderr, for people; `--log` or `AXEPOOL_LOG` says how many.
+//! Logs go to stderr, for people, and if the config says so to files, for programs;
+//! `--log`, `AXEPOOL_LOG` or `axepool log` says how many.
 //!
 //! Whoever reads stderr may stop reading: a full disk under the journal, a terminal on
 //! hold. Then a write there waits for ever, and mining must not wait with it. So a
 //! thread of its own writes, and lines that come while it waits for too long are
-//! dropped and counted.
+//! dropped and counted. The files have such a thread, too.
+
+mod files;
+mod levels;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
@@ -12,20 +16,30 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use prometheus::{IntCounter, Opts};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, fmt, reload};
 
-/// Lines that wait for stderr. Full, further ones are dropped: a log is no paid fact.
+use crate::config::LogConfig;
+use files::Files;
+pub(crate) use levels::{LevelsError, check as check_levels, current as levels, set as set_levels};
+
+/// Lines that wait to be written. Full, further ones are dropped: a log is no paid fact.
 const WAITING_LINES: usize = 1_024;
 
 /// How long the end waits for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
+/// The layer that writes to files; none while there are none.
+type Pages = reload::Layer<FileLayer, Registry>;
+type FileLayer = Option<Box<dyn Layer<Registry> + Send + Sync>>;
+
 /// The process has one log, however many pools run in it.
 static DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
     IntCounter::with_opts(Opts::new(
         "axepool_log_lines_dropped_total",
-        "Lines of the log that were dropped because nobody read stderr",
+        "Lines of the log that were dropped: nobody read stderr, or the disk did not take them",
     ))
     .expect("the name is a metric's")
 });
@@ -35,48 +49,88 @@ pub(crate) fn dropped() -> IntCounter {
     DROPPED.clone()
 }
 
-/// Starts logging with `filter`, such as `debug` or `info,proxy=trace`. The lines are
-/// written until what is returned is dropped.
+/// Starts logging what `levels` say, such as `debug` or `info,proxy=trace`, to stderr. The
+/// lines are written until what is returned is dropped.
 ///
 /// # Errors
-/// When the filter cannot be read, or the thread that writes cannot be started.
-pub(crate) fn start(filter: &str) -> Result<Logs> {
-    let parsed = EnvFilter::try_new(filter).with_context(|| {
-        format!(
-            "--log {filter:?}: give a level (error, warn, info, debug, trace) or info,proxy=trace"
-        )
-    })?;
-    let (sender, lines) = sync_channel(WAITING_LINES);
-    std::thread::Builder::new()
-        .name("log".to_owned())
-        .spawn(move || write(&lines, io::stderr()))
-        .context("the log's thread cannot be started")?;
-    tracing_subscriber::fmt()
-        .with_env_filter(parsed)
-        .with_writer(Lines(sender.clone()))
-        .with_ansi(io::stderr().is_terminal())
+/// When the levels cannot be read, or the thread that writes cannot be started.
+pub(crate) fn start(levels: &str) -> Result<Logs> {
+    let filter = levels::parse(levels).with_context(|| format!("--log {levels:?}"))?;
+    let (filter, control) = reload::Layer::new(filter);
+    let (pages, files) = reload::Layer::new(FileLayer::None);
+    let stderr = writer("log", io::stderr())?;
+    let people = fmt::layer()
+        .with_writer(Lines(stderr.clone()))
+        .with_ansi(io::stderr().is_terminal());
+    tracing_subscriber::registry()
+        .with(pages)
+        .with(filter)
+        .with(people)
         .try_init()
         .map_err(|error| anyhow::anyhow!("logging was started twice: {error}"))?;
-    Ok(Logs(sender))
+    // Only the first one came as far as here.
+    let _ = levels::CURRENT.set(control);
+    Ok(Logs {
+        writers: vec![stderr],
+        files,
+    })
+}
+
+/// Starts a thread that writes what it is sent.
+fn writer(name: &str, to: impl Write + Send + 'static) -> Result<SyncSender<Message>> {
+    let (sender, lines) = sync_channel(WAITING_LINES);
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || write(&lines, to))
+        .context("the log's thread cannot be started")?;
+    Ok(sender)
 }
 
 /// The running log. Dropped, it waits a moment until what was logged is written.
-#[derive(Debug)]
 #[must_use = "what is logged last is written when it is dropped"]
-pub(crate) struct Logs(SyncSender<Message>);
+pub(crate) struct Logs {
+    writers: Vec<SyncSender<Message>>,
+    files: reload::Handle<FileLayer, Registry>,
+}
+
+impl Logs {
+    /// From now on writes to files too, if the config wants it.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub(crate) fn write_files(&mut self, config: &LogConfig) -> Result<()> {
+        let Some(dir) = &config.dir else {
+            return Ok(());
+        };
+        let files = Files::open(dir, config.max_bytes, config.keep)
+            .with_context(|| format!("log.dir {} cannot be written", dir.display()))?;
+        let lines = writer("log-files", files)?;
+        let programs = fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_writer(Lines(lines.clone()));
+        self.writers.push(lines);
+        self.files
+            .reload(Some(programs.boxed()))
+            .context("the log's files")?;
+        Ok(())
+    }
+}
 
 impl Drop for Logs {
     fn drop(&mut self) {
         let deadline = Instant::now() + LAST_LINES;
-        let (written, done) = sync_channel(1);
-        while let Err(TrySendError::Full(_)) = self.0.try_send(Message::Tell(written.clone())) {
-            if Instant::now() > deadline {
-                return;
+        for writer in &self.writers {
+            let (written, done) = sync_channel(1);
+            while let Err(TrySendError::Full(_)) = writer.try_send(Message::Tell(written.clone())) {
+                if Instant::now() > deadline {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(5));
             }
-            std::thread::sleep(Duration::from_millis(5));
+            // In vain when nobody reads: the end does not wait for that.
+            let _ = done.recv_timeout(deadline.saturating_duration_since(Instant::now()));
         }
-        // In vain when nobody reads: the end does not wait for that.
-        let _ = done.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     }
 }
 
@@ -92,11 +146,15 @@ enum Message {
 /// Writes until nobody is left to send.
 fn write(lines: &Receiver<Message>, mut to: impl Write) {
     for message in lines {
-        // What cannot be written cannot be told either: nobody reads.
-        let _ = match message {
-            Message::Line(line) => to.write_all(&line).is_ok(),
-            Message::Tell(written) => written.try_send(()).is_ok(),
-        };
+        match message {
+            Message::Line(line) => {
+                if to.write_all(&line).is_err() {
+                    DROPPED.inc();
+                }
+            }
+            // Whoever asked may have gone.
+            Message::Tell(written) => drop(written.try_send(())),
+        }
     }
 }
 
@@ -166,8 +224,7 @@ mod tests {
         let dropped = dropped().get() - before;
         assert!((7..=8).contains(&dropped), "{dropped}");
         drop(held);
-        drop(Logs(sender));
-        drop(log);
+        drop((log, sender));
         thread.join().unwrap();
         let text = String::from_utf8(reader.0.lock().unwrap().clone()).unwrap();
         assert!(text.starts_with("0\n1\n"), "{text}");

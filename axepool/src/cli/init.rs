@@ -1,0 +1,131 @@
+//! `axepool init`.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::init::{Answers, Dialogue, Draft, Told, fill};
+use crate::{config, output};
+
+/// Write a config file by asking for what has no default
+///
+/// The file has every key in it, explained. Each answer is checked at once, and nothing
+/// that is there is overwritten. Without a terminal the answers are options, with --yes;
+/// or they are lines of the standard input.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The config file to write
+    #[arg(long, value_name = "FILE", default_value = "axepool.toml")]
+    config: PathBuf,
+    /// mainnet, testnet, testnet4, signet or regtest
+    #[arg(long)]
+    network: Option<String>,
+    /// Where the pool mines; OCEAN on mainnet unless given
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
+    /// The bitcoin address that OCEAN pays to
+    #[arg(long)]
+    address: Option<String>,
+    /// Whether strangers may mine here: it decides how payouts are split
+    #[arg(long, value_name = "BOOL")]
+    strangers: Option<bool>,
+    /// The URL under which wallets reach this machine
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// Where the chain is read: bitcoind's RPC or an Esplora server
+    #[arg(long, value_name = "URL")]
+    chain: Option<String>,
+    /// Whether a lightning node runs in the pool
+    #[arg(long, value_name = "BOOL")]
+    lightning: Option<bool>,
+    /// Ask nothing: what is not given is left at its default
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    let path = args.config;
+    if path.exists() {
+        bail!(
+            "{} is there already: change it by hand, or name another file with --config",
+            path.display()
+        );
+    }
+    let base = path.parent().unwrap_or(Path::new(""));
+    let given = Answers {
+        network: args.network,
+        upstream: args.upstream,
+        address: args.address,
+        strangers: args.strangers,
+        public_url: args.public_url,
+        chain: args.chain,
+        lightning: args.lightning,
+    };
+    let mut person = Dialogue::new((!args.yes).then(|| io::stdin().lock()));
+    let mut draft = Draft::new();
+    let told = fill(&mut draft, given, &mut person, base)?;
+    if let Some((node, text)) = &told.node {
+        let node = base.join(node);
+        if node.exists() {
+            output::remark(format!("{} is there already, and stays", node.display()));
+        } else {
+            create(&node, text)?;
+        }
+    }
+    create(&path, &draft.text())?;
+    say_what_is_next(&path, &told)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a new file, for its owner alone: a password may be in it.
+fn create(path: &Path, text: &str) -> Result<()> {
+    let cannot = || format!("{} cannot be written", path.display());
+    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        fs::create_dir_all(dir).with_context(cannot)?;
+    }
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(path);
+    let mut file = file.with_context(cannot)?;
+    file.write_all(text.as_bytes()).with_context(cannot)?;
+    file.sync_all().with_context(cannot)
+}
+
+fn say_what_is_next(path: &Path, told: &Told) -> Result<()> {
+    let shown = path.display();
+    output::line(format!("{shown} is written. What is next:"))?;
+    if let Some((node, _)) = &told.node {
+        output::line(format!(
+            "  {node}, beside it, has the node's settings: give it your name"
+        ))?;
+    }
+    if told.lacks_address {
+        output::line(format!(
+            "  axepool address --config {shown}       shows the node's address: put it in as \
+             [upstream] address"
+        ))?;
+    } else {
+        for warning in config::load(path)?.warnings {
+            output::remark(format!("warning: {warning}"));
+        }
+    }
+    output::line(format!(
+        "  axepool check-config --config {shown}  tells what the file means"
+    ))?;
+    output::line(format!(
+        "  axepool run --config {shown}           runs the pool"
+    ))?;
+    if told.node.is_some() {
+        output::line(format!(
+            "  axepool ocean-sign --config {shown}    tells how OCEAN learns to pay over lightning"
+        ))?;
+    }
+    output::line(
+        "  Copy the words that the first start makes (mint.mnemonic, node-mnemonic) to a safe \
+         place",
+    )?;
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! `[log]`: what is told of the pool's work, and where.
+
+use std::path::{Path, PathBuf};
+
+use super::from_base;
+use super::reader::Section;
+use super::setting::Refusal;
+use crate::logs;
+
+/// The log's settings.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// What is logged, `info,proxy=debug`.
+    pub levels: String,
+    /// Where the files are, if there are any.
+    pub dir: Option<PathBuf>,
+    /// Bytes of a file at most.
+    pub max_bytes: u64,
+    /// Files at most.
+    pub keep: u32,
+}
+
+pub(super) fn read(section: &mut Section<'_>, base: &Path) -> LogConfig {
+    let levels = section.get_if("levels", "info".to_owned(), |levels| {
+        let checked = logs::check_levels(levels);
+        checked.map_err(|error| Refusal::new(error.to_string(), "\"info\" suits most"))
+    });
+    let dir: Option<PathBuf> = section.optional("dir");
+    LogConfig {
+        levels,
+        dir: dir.map(|dir| from_base(base, dir)),
+        max_bytes: section.number("max_mib", 16, 1..=4_096_u64) << 20,
+        keep: section.number("keep", 8, 1..=1_000),
+    }
+}

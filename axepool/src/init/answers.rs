@@ -1,0 +1,308 @@
+//! What is asked for, and what follows from the answers.
+
+use std::io::BufRead;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use toml::Value;
+
+use super::{Dialogue, Draft, node_example};
+use crate::output;
+
+/// What was answered beforehand, by options.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answers {
+    /// `[pool] network`.
+    pub(crate) network: Option<String>,
+    /// `[upstream] urls`.
+    pub(crate) upstream: Option<String>,
+    /// `[upstream] address`.
+    pub(crate) address: Option<String>,
+    /// Whether strangers may mine here.
+    pub(crate) strangers: Option<bool>,
+    /// `[http] public_url`.
+    pub(crate) public_url: Option<String>,
+    /// `[chain] url`.
+    pub(crate) chain: Option<String>,
+    /// Whether the pool has a lightning node.
+    pub(crate) lightning: Option<bool>,
+}
+
+/// What is to be told once the config is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// The node's settings, as a path from the config and the text to be written there.
+    pub(crate) node: Option<(String, &'static str)>,
+    /// Whether the address is still to be put in.
+    pub(crate) lacks_address: bool,
+}
+
+/// A question for the value of a key.
+struct Question<'a> {
+    section: &'static str,
+    key: &'static str,
+    words: &'a str,
+    /// What an empty answer means: nothing is put in, or that it has to be given.
+    may_be_empty: bool,
+}
+
+/// Asks for what was not answered beforehand, and puts it all in. Each answer is checked
+/// at once, by the reader of the config itself.
+///
+/// # Errors
+/// When an answer given beforehand does not do, or one that is needed cannot be had.
+pub(crate) fn fill(
+    draft: &mut Draft,
+    given: Answers,
+    person: &mut Dialogue<impl BufRead>,
+    base: &Path,
+) -> Result<Told> {
+    let network = given.network.unwrap_or_else(|| "mainnet".to_owned());
+    if network != "mainnet" {
+        put_checked(draft, ("pool", "network"), &network, base)?;
+        let upstream = Question {
+            section: "upstream",
+            key: "urls",
+            words: "Where does the pool mine? OCEAN, the default, is on mainnet alone.\n  \
+                    (stratum+tcp://host:port)",
+            may_be_empty: false,
+        };
+        upstream.settle(draft, given.upstream, person, base)?;
+    } else if let Some(urls) = given.upstream {
+        put_checked(draft, ("upstream", "urls"), &urls, base)?;
+    }
+    let node = node(&network, given.lightning, person)?;
+    let chain = Question {
+        section: "chain",
+        key: "url",
+        words: if node.is_some() {
+            "Where does the pool, and its node, read the chain?\n  \
+             (bitcoind's RPC, http://user:password@127.0.0.1:8332, or an Esplora server, \
+             https://host/api)"
+        } else {
+            "Where does the pool read the chain? With none, payouts on-chain are not found.\n  \
+             (bitcoind's RPC, http://user:password@127.0.0.1:8332, an Esplora server, \
+             https://host/api, or nothing)"
+        },
+        may_be_empty: node.is_none(),
+    };
+    chain.settle(draft, given.chain, person, base)?;
+    let address = Question {
+        section: "upstream",
+        key: "address",
+        words: if node.is_some() {
+            "Which bitcoin address of yours does OCEAN pay to?\n  \
+             (nothing: one of the pool's own node, which `axepool address` shows afterwards)"
+        } else {
+            "Which bitcoin address of yours does OCEAN pay to?"
+        },
+        may_be_empty: node.is_some(),
+    };
+    let has_address = address.settle(draft, given.address, person, base)?;
+    let question = "May strangers mine here? Then payouts are split over OCEAN's own window of \
+                    shares,\n  so that who comes only when a block is near gains nothing.";
+    let strangers = match given.strangers {
+        Some(strangers) => strangers,
+        None => person.yes_or_no(question, false)?,
+    };
+    if strangers {
+        draft.put("payout", "split", &Value::from("tides"));
+    }
+    let public_url = Question {
+        section: "http",
+        key: "public_url",
+        words: "Under which URL do wallets reach this machine? It stands in every token and \
+                should never change.\n  (https://pool.example.org, or nothing for now: owners \
+                sweep until there is one)",
+        may_be_empty: true,
+    };
+    public_url.settle(draft, given.public_url, person, base)?;
+    if let Some((path, _)) = &node {
+        draft.put("lightning", "config", &Value::from(path.as_str()));
+    }
+    Ok(Told {
+        node,
+        lacks_address: !has_address,
+    })
+}
+
+/// Where the node's settings are to be, and what they say.
+fn node(
+    network: &str,
+    given: Option<bool>,
+    person: &mut Dialogue<impl BufRead>,
+) -> Result<Option<(String, &'static str)>> {
+    let Some(example) = node_example(network) else {
+        if given == Some(true) {
+            bail!("--lightning: there are no settings of a node for {network} to begin with");
+        }
+        return Ok(None);
+    };
+    let question = "Is OCEAN to pay over lightning, to a node that runs in the pool? It needs a \
+                    channel\n  with inbound liquidity; without a node OCEAN pays on-chain.";
+    let wanted = match given {
+        Some(wanted) => wanted,
+        // Nobody is surprised by a node.
+        None => person.yes_or_no(question, person.can_ask())?,
+    };
+    Ok(wanted.then(|| (format!("ldk-node-config/{network}.toml"), example)))
+}
+
+impl Question<'_> {
+    /// Puts in what is answered; true when something was.
+    fn settle(
+        &self,
+        draft: &mut Draft,
+        given: Option<String>,
+        person: &mut Dialogue<impl BufRead>,
+        base: &Path,
+    ) -> Result<bool> {
+        let place = (self.section, self.key);
+        if let Some(given) = given {
+            put_checked(draft, place, &given, base)?;
+            return Ok(true);
+        }
+        loop {
+            let answer = person.ask(self.words)?;
+            if answer.is_empty() {
+                if self.may_be_empty {
+                    return Ok(false);
+                }
+                if !person.can_ask() {
+                    bail!(
+                        "{}.{} is needed: see axepool init --help",
+                        self.section,
+                        self.key
+                    );
+                }
+                output::remark("  This one is needed.");
+                continue;
+            }
+            match put_checked(draft, place, &answer, base) {
+                Ok(()) => return Ok(true),
+                Err(error) => output::remark(format!("  {error:#}")),
+            }
+        }
+    }
+}
+
+/// Puts in `text` unless the config's reader has something against it.
+fn put_checked(
+    draft: &mut Draft,
+    (section, key): (&'static str, &'static str),
+    text: &str,
+    base: &Path,
+) -> Result<()> {
+    let mut changed = draft.clone();
+    changed.put(section, key, &Value::from(text));
+    if let Some(problem) = changed.problem_of(section, key, base) {
+        bail!("{problem}");
+    }
+    *draft = changed;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    const ADDRESS: &str = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
+
+    /// The config that comes of the lines, and what is told.
+    #[track_caller]
+    fn case(given: Answers, lines: &str) -> (config::Loaded, Told) {
+        let mut draft = Draft::new();
+        let mut person = Dialogue::new(Some(lines.as_bytes()));
+        let told = fill(&mut draft, given, &mut person, Path::new("")).expect("answers");
+        assert!(person.ask("?").is_err(), "an answer is left over");
+        if told.lacks_address {
+            draft.put("upstream", "address", &Value::from(ADDRESS));
+        }
+        if told.node.is_some() {
+            // Its file is not written yet.
+            draft.put("lightning", "config", &Value::from(node_file()));
+        }
+        let loaded = config::parse(&draft.text(), Path::new("")).expect("a config");
+        (loaded, told)
+    }
+
+    fn node_file() -> &'static str {
+        concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../ldk-node-config/mainnet.toml"
+        )
+    }
+
+    #[test]
+    fn answers_are_checked_one_by_one_and_asked_for_again() {
+        // No node; no chain; a mistyped address, then nothing, then one; strangers; a URL
+        // that is none of mainnet's, then one.
+        let lines = format!(
+            "n\n\nbc1qwrong\n\n{ADDRESS}\nperhaps\ny\nhttp://192.0.2.1\nhttps://pool.example\n"
+        );
+        let (loaded, told) = case(Answers::default(), &lines);
+        let config = loaded.config;
+        assert_eq!(config.income.address.to_string(), ADDRESS);
+        assert_eq!(config.terms.split, ledger::Split::Tides);
+        let url = config.http.public_url.map(|url| url.to_string());
+        assert_eq!(url.as_deref(), Some("https://pool.example"));
+        assert!(told.node.is_none() && !told.lacks_address);
+    }
+
+    #[test]
+    fn a_node_needs_the_chain_and_may_give_the_address() {
+        let lines = "\n\nhttp://me:secret@127.0.0.1:8332\n\n\n\n";
+        let (loaded, told) = case(Answers::default(), lines);
+        assert!(told.lacks_address && loaded.config.income.node.is_some());
+        assert_eq!(told.node.expect("a node").0, "ldk-node-config/mainnet.toml");
+        assert_eq!(loaded.config.terms.split, ledger::Split::Epoch);
+    }
+
+    #[test]
+    fn what_was_given_is_not_asked() {
+        let given = Answers {
+            address: Some(ADDRESS.to_owned()),
+            strangers: Some(false),
+            public_url: Some("https://pool.example".to_owned()),
+            chain: Some("https://chain.example/api".to_owned()),
+            lightning: Some(false),
+            ..Answers::default()
+        };
+        let (loaded, _) = case(given, "");
+        assert!(loaded.config.income.chain.is_some());
+    }
+
+    #[test]
+    fn without_anybody_to_ask_what_is_missing_is_named() {
+        let refused = |given: Answers| {
+            let nobody = &mut Dialogue::new(None::<&[u8]>);
+            let filled = fill(&mut Draft::new(), given, nobody, Path::new(""));
+            filled.expect_err("a problem").to_string()
+        };
+        let nothing = refused(Answers::default());
+        assert!(nothing.contains("upstream.address is needed"), "{nothing}");
+        let wrong = refused(Answers {
+            address: Some("bc1qwrong".to_owned()),
+            ..Answers::default()
+        });
+        assert!(wrong.contains("not a bitcoin address"), "{wrong}");
+        let elsewhere = refused(Answers {
+            network: Some("signet".to_owned()),
+            ..Answers::default()
+        });
+        assert!(elsewhere.contains("upstream.urls is needed"), "{elsewhere}");
+        let network = refused(Answers {
+            network: Some("moon".to_owned()),
+            ..Answers::default()
+        });
+        assert!(network.contains("choose \"mainnet\""), "{network}");
+        let node = refused(Answers {
+            network: Some("testnet4".to_owned()),
+            upstream: Some("stratum+tcp://x:1".to_owned()),
+            lightning: Some(true),
+            ..Answers::default()
+        });
+        assert!(node.contains("testnet4"), "{node}");
+    }
+}
