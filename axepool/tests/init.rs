@@ -151,3 +151,25 @@ fn options_that_do_not_do_are_told() {
         "chain.url is needed",
     );
 }
+
+#[test]
+fn the_environment_goes_before_the_file() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let made = axepool(&["init", "--yes", "--address", ADDRESS], dir.path());
+    assert!(made.status.success(), "{}", stderr(&made));
+    let checked = |name: &str, value: &str| {
+        Command::new(env!("CARGO_BIN_EXE_axepool"))
+            .arg("check-config")
+            .current_dir(dir.path())
+            .env(name, value)
+            .output()
+            .expect("axepool starts")
+    };
+    let good = checked("AXEPOOL__PAYOUT__FEE_BPS", "150");
+    let line = "fee_bps = 150  # from AXEPOOL__PAYOUT__FEE_BPS\n";
+    assert!(stdout(&good).contains(line), "{}", stdout(&good));
+    let bad = checked("AXEPOOL__PAYOUT__FEE_BP", "150");
+    assert_eq!(bad.status.code(), Some(1));
+    let said = "did you mean AXEPOOL__PAYOUT__FEE_BPS?";
+    assert!(stderr(&bad).contains(said), "{}", stderr(&bad));
+}

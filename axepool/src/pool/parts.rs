@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::{View, sight};
 use crate::admin::{self, AdminSocket};
 use crate::config::Config;
-use crate::web::{Api, Pages, Routes, Server};
+use crate::web::{self, Api, Pages, Routes, Server};
 use crate::{clock, data_dir, http, logs, notices, service};
 
 /// The metrics' registry, with the process's own numbers in it.
