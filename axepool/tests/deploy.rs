@@ -1,0 +1,115 @@
+//! What ships the pool: unit files, container, package. There is no container engine and
+//! no running systemd in a test, so what they are given is checked.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const AXEPOOL: &str = env!("CARGO_BIN_EXE_axepool");
+
+fn top() -> PathBuf {
+    let room = Path::new(env!("CARGO_MANIFEST_DIR"));
+    room.parent().expect("the workspace").to_owned()
+}
+
+#[track_caller]
+fn text(path: &str) -> String {
+    fs::read_to_string(top().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[track_caller]
+fn run(command: &mut Command) -> Output {
+    let output = command.output();
+    output.unwrap_or_else(|error| panic!("{command:?} (scripts/setup.sh test): {error}"))
+}
+
+/// Systemd's own reading of the units, with the binary of this build in them.
+#[test]
+fn systemd_takes_the_units() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut units = Vec::new();
+    for entry in fs::read_dir(top().join("deploy/systemd")).expect("the units") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_owned();
+        if name.to_string_lossy().ends_with(".sysusers") {
+            continue;
+        }
+        let unit = fs::read_to_string(&path).expect("a unit");
+        let unit = unit.replace("/usr/bin/axepool", AXEPOOL);
+        let copy = dir.path().join(name);
+        fs::write(&copy, unit).expect("written");
+        units.push(copy);
+    }
+    assert_eq!(units.len(), 3, "{units:?}");
+    let output = run(Command::new("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .args(&units));
+    let told = String::from_utf8_lossy(&output.stderr);
+    // The documentation is where the package puts it.
+    let of_ours: Vec<_> = told
+        .lines()
+        .filter(|line| line.contains("axepool"))
+        .collect();
+    assert!(output.status.success() && of_ours.is_empty(), "{told}");
+}
+
+#[test]
+fn the_service_is_confined() {
+    let unit = top().join("deploy/systemd/axepool.service");
+    let output = run(Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--threshold=20", "--no-pager"])
+        .arg(unit));
+    let told = String::from_utf8_lossy(&output.stdout);
+    // The threshold is in tenths of systemd's own exposure level, of ten.
+    assert!(output.status.success(), "{told}");
+}
+
+/// An image cannot be built here, but it cannot be built from what is not there either.
+#[test]
+fn the_image_is_made_of_what_is_there() {
+    let recipe = text("deploy/container/Containerfile");
+    let toolchain = text("rust-toolchain.toml");
+    let channel = toolchain
+        .lines()
+        .find_map(|line| line.strip_prefix("channel = \"")?.strip_suffix('"'))
+        .expect("a channel");
+    assert!(
+        recipe.contains(&format!("FROM rust:{channel}-")),
+        "the compiler of rust-toolchain.toml, {channel}, is in the image"
+    );
+    for line in recipe.lines() {
+        let mut words = line.split_whitespace();
+        if words.next() != Some("COPY") {
+            continue;
+        }
+        let sources: Vec<_> = words.collect();
+        if sources.iter().any(|word| word.starts_with("--from=")) {
+            continue;
+        }
+        for source in &sources[..sources.len() - 1] {
+            assert!(top().join(source).exists(), "{line}");
+        }
+    }
+    assert!(recipe.contains("\nUSER 10001"), "not as root");
+    let health = recipe.split("HEALTHCHECK").nth(1).expect("a health check");
+    let health = health.split("CMD ").nth(1).expect("a command");
+    let command: Vec<String> =
+        serde_json::from_str(health.lines().next().expect("a line")).expect("a list");
+    takes_arguments(&command[1..]);
+}
+
+/// A command line that clap does not know ends with 2.
+#[track_caller]
+fn takes_arguments(arguments: &[String]) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let output = run(Command::new(AXEPOOL)
+        .args(arguments)
+        .current_dir(dir.path())
+        .env("HOME", dir.path()));
+    assert_ne!(
+        output.status.code(),
+        Some(2),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -1,0 +1,55 @@
+{
+  description = "Axepool: a proxy pool that pays Bitaxes in ecash";
+
+  inputs = {
+    nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
+    rust-overlay = {
+      url = "github:oxalica/rust-overlay";
+      inputs.nixpkgs.follows = "nixpkgs";
+    };
+  };
+
+  outputs = { self, nixpkgs, rust-overlay }:
+    let
+      systems = [ "x86_64-linux" "aarch64-linux" ];
+      each = make: nixpkgs.lib.genAttrs systems (system:
+        make (import nixpkgs { inherit system; overlays = [ rust-overlay.overlays.default ]; }));
+      # The compiler that everybody else builds with.
+      toolchain = pkgs: pkgs.rust-bin.fromRustupToolchainFile ./rust-toolchain.toml;
+    in {
+      packages = each (pkgs:
+        let
+          rust = toolchain pkgs;
+          platform = pkgs.makeRustPlatform { cargo = rust; rustc = rust; };
+        in {
+          default = platform.buildRustPackage {
+            pname = "axepool";
+            version = (builtins.fromTOML (builtins.readFile ./Cargo.toml)).workspace.package.version;
+            src = self;
+            cargoLock.lockFile = ./Cargo.lock;
+            cargoBuildFlags = [ "-p" "axepool" ];
+            nativeBuildInputs = [ pkgs.protobuf pkgs.pkg-config ];
+            # The tests want sockets, npm's packages and a browser: `make test` runs them.
+            doCheck = false;
+            postInstall = ''
+              install -Dm644 -t $out/share/axepool/ldk-node-config ldk-node-config/*
+              install -Dm644 -t $out/share/axepool axepool.example.toml
+              install -Dm644 -t $out/lib/systemd/system deploy/systemd/*.service deploy/systemd/*.socket
+              substituteInPlace $out/lib/systemd/system/axepool.service \
+                --replace-fail /usr/bin/axepool $out/bin/axepool
+            '';
+          };
+        });
+
+      devShells = each (pkgs: {
+        default = pkgs.mkShell {
+          packages = [
+            (toolchain pkgs)
+            pkgs.protobuf pkgs.pkg-config
+            pkgs.cargo-nextest pkgs.cargo-deny
+            pkgs.nodejs pkgs.chromium pkgs.prometheus pkgs.shellcheck
+          ];
+        };
+      });
+    };
+}
