@@ -2,7 +2,7 @@
 # what and why), so that any of them works in a fresh clone.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench nightly screenshots fmt
+.PHONY: help demo test lint bench nightly screenshots package fmt
 
 help: ## this list
 	@grep -E '^[a-z-]+: ## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+): ## /\1\t/' | \
@@ -31,6 +31,10 @@ bench: ## release build: the rooms' benchmarks, then 1,000 and 10,000 simulated 
 screenshots: ## pictures of each page into docs/screenshots, from the demonstration
 	@scripts/setup.sh build test
 	@scripts/screenshots.sh
+
+package: ## the Debian package, in target/debian
+	@scripts/setup.sh build package
+	@scripts/package.sh
 
 nightly: ## the long tests, the fuzzers, the big load
 	@scripts/setup.sh build test fuzz bench

@@ -7,10 +7,10 @@ cargo fmt --all --check
 
 if have shellcheck; then
     say "shell scripts"
-    shellcheck -x scripts/*.sh .ci/run
+    shellcheck scripts/*.sh .ci/run deploy/debian/*
 else
     say "shell scripts: syntax only (shellcheck is not installed)"
-    for script in scripts/*.sh .ci/run; do bash -n "$script"; done
+    for script in scripts/*.sh .ci/run deploy/debian/*; do bash -n "$script"; done
 fi
 
 say "clippy"

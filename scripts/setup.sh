@@ -7,12 +7,14 @@
 #   scripts/setup.sh build lint     and the dependency check
 #   scripts/setup.sh build fuzz     and the fuzzer with its nightly toolchain
 #   scripts/setup.sh build bench    and what makes the benchmark's certificate
+#   scripts/setup.sh build package  and what makes the Debian package
 . "$(dirname "$0")/lib.sh"
 
 # Used only when the tool is missing: whatever version is there already is fine.
 readonly NEXTEST_VERSION=0.9.151
 readonly DENY_VERSION=0.20.2
 readonly FUZZ_VERSION=0.13.1
+readonly DEB_VERSION=3.8.0
 
 apt_update_done=
 apt_install() {
@@ -74,6 +76,14 @@ need_test() {
     npm_install axepool/tests/browser "what drives the browser"
     cargo_install cargo-nextest "$NEXTEST_VERSION" "it runs the tests in parallel, each in its own process" \
         --no-default-features --features default-no-update
+    # The package and its units are tried, too.
+    need_package
+    have systemd-analyze || apt_install "it reads the unit files as systemd does" systemd
+}
+
+need_package() {
+    have dpkg-deb || die "missing: dpkg-deb. Debian packages are made and tried on Debian"
+    cargo_install cargo-deb "$DEB_VERSION" "it makes the Debian package"
 }
 
 need_lint() {
@@ -96,7 +106,7 @@ need_fuzz() {
 [ $# -gt 0 ] || set -- build
 for part in "$@"; do
     case "$part" in
-        build | test | lint | fuzz | bench) "need_$part" ;;
-        *) die "unknown part '$part': build, test, lint, fuzz or bench" ;;
+        build | test | lint | fuzz | bench | package) "need_$part" ;;
+        *) die "unknown part '$part': build, test, lint, fuzz, bench or package" ;;
     esac
 done
