@@ -21,6 +21,9 @@ pub(super) struct Args {
     /// The config file to write
     #[arg(long, value_name = "FILE", default_value = "axepool.toml")]
     config: PathBuf,
+    /// Where the pool keeps everything, if not in `data` beside the config file
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
     /// mainnet, testnet, testnet4, signet or regtest
     #[arg(long)]
     network: Option<String>,
@@ -57,6 +60,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     }
     let base = path.parent().unwrap_or(Path::new(""));
     let given = Answers {
+        data_dir: args.data_dir,
         network: args.network,
         upstream: args.upstream,
         address: args.address,

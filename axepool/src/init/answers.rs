@@ -1,7 +1,7 @@
 //! What is asked for, and what follows from the answers.
 
 use std::io::BufRead;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use toml::Value;
@@ -12,6 +12,8 @@ use crate::output;
 /// What was answered beforehand, by options.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answers {
+    /// `[pool] data_dir`.
+    pub(crate) data_dir: Option<PathBuf>,
     /// `[pool] network`.
     pub(crate) network: Option<String>,
     /// `[upstream] urls`.
@@ -57,6 +59,12 @@ pub(crate) fn fill(
     person: &mut Dialogue<impl BufRead>,
     base: &Path,
 ) -> Result<Told> {
+    if let Some(data_dir) = given.data_dir {
+        let Some(data_dir) = data_dir.to_str() else {
+            bail!("{}: a config file holds only text", data_dir.display());
+        };
+        put_checked(draft, ("pool", "data_dir"), data_dir, base)?;
+    }
     let network = given.network.unwrap_or_else(|| "mainnet".to_owned());
     if network != "mainnet" {
         put_checked(draft, ("pool", "network"), &network, base)?;
