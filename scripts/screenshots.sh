@@ -40,7 +40,7 @@ mkdir -p docs/screenshots
 node=axepool/tests/browser/node_modules/.bin/node
 [ -x "$node" ] || node=node
 into=$(pwd)/docs/screenshots
-operator=$(grep -oE 'http://127[0-9.:]+/?\?token=[0-9a-f]+' "$work/said" | head -n 1 || true)
+operator=$("$axepool" status --data-dir "$work/data" | grep -oE 'http://[0-9.:]+/\?token=[^ ]+' | head -n 1 || true)
 "$node" axepool/tests/browser/shots.mjs \
     "{\"url\": \"$url\", \"operator\": \"$operator\", \"into\": \"$into\"}" >"$work/report"
 cat "$work/report"

@@ -74,6 +74,7 @@ need_test() {
     # The pages are looked at in a browser, by playwright-core and axe.
     have chromium || [ -n "${CHROMIUM:-}" ] || apt_install "the pages are tried in a browser" chromium
     npm_install axepool/tests/browser "what drives the browser"
+    have curl || apt_install "the lines that an epoch's page has people paste are run" curl
     cargo_install cargo-nextest "$NEXTEST_VERSION" "it runs the tests in parallel, each in its own process" \
         --no-default-features --features default-no-update
     # The package and its units are tried, too.

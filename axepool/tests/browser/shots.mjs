@@ -21,7 +21,7 @@ const small = (picture) => {
 const shown = async ({ url, operator }) => {
   const answer = async (path) => (await fetch(`${url}${path}`)).json();
   const { epochs } = await answer("/api/epochs");
-  const paid = epochs.findLast(({ totals, account }) => totals.miners > 0 && account?.state !== "open");
+  const paid = epochs.find(({ totals, account }) => totals.miners > 0 && account?.received > 0);
   const { miners } = await answer(`/api/epochs/${paid.id}`);
   const pages = [
     { name: "set-up", url: `${url}/` },

@@ -1,16 +1,28 @@
-// Presses the button, and reads the code off the screen.
+// Presses the button on a miner's page, and reads the codes off the screen.
 
 import { open, run, SIZES } from "./lib.mjs";
 import { read } from "./qr.mjs";
 
 run(async (browser, { url }) => {
   const { page, heard } = await open(browser, { url, size: SIZES.narrow });
-  await page.getByRole("button", { name: /get my sats/i }).click();
-  const code = page.locator("[data-token-code]").first();
-  await code.waitFor({ state: "visible" });
-  await code.scrollIntoViewIfNeeded();
-  const scanned = await read(code);
-  const text = page.locator("[data-token-text]").first();
-  const shown = await text.evaluate((element) => (element.value ?? element.textContent).trim());
-  return { ...scanned, shown, errors: heard.errors, outside: heard.outside };
+  await page.getByRole("button", { name: "Get my sats" }).click();
+  await page.waitForURL(/\/tokens\/\d+$/);
+  const [moving, still] = [page.locator("#moving"), page.locator("#still")];
+  const scanned = {};
+  if (await moving.count()) {
+    await moving.scrollIntoViewIfNeeded();
+    scanned.moving = await read(moving);
+  }
+  if (await still.count()) {
+    const toggle = page.locator("#toggle");
+    if (await toggle.isVisible()) await toggle.click();
+    await still.scrollIntoViewIfNeeded();
+    scanned.still = await read(still);
+  }
+  return {
+    scanned,
+    shown: await page.locator("#token").inputValue(),
+    errors: heard.errors,
+    outside: heard.outside,
+  };
 });
