@@ -85,7 +85,7 @@ pub enum CloseCause {
     /// of it again, the ledger answers with the epoch that it closed.
     OceanBlock {
         /// Its hash.
-        #[serde(with = "crate::hash_text")]
+        #[serde(with = "crate::as_text")]
         hash: BlockHash,
         /// Its height.
         height: u32,

@@ -7,12 +7,12 @@
 
 #![deny(clippy::float_arithmetic)]
 
+pub mod as_text;
 mod books_reader;
 mod codec;
 mod entry;
 mod epoch;
 mod handle;
-mod hash_text;
 mod ids;
 mod metrics;
 mod miner;

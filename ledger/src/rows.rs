@@ -19,7 +19,7 @@ pub struct Tally {
     /// Credited shares.
     pub shares: u64,
     /// The lowest hash: luck, for display only.
-    #[serde(with = "crate::hash_text")]
+    #[serde(with = "crate::as_text")]
     pub best: BlockHash,
     /// How many upstream-grade shares the work leads one to expect.
     pub upstream_expected: UpstreamOdds,
@@ -97,7 +97,7 @@ pub struct Worker {
     /// Credited shares.
     pub shares: u64,
     /// The lowest hash.
-    #[serde(with = "crate::hash_text")]
+    #[serde(with = "crate::as_text")]
     pub best: BlockHash,
     /// The first share's time, milliseconds since 1970.
     pub first_ms: u64,
@@ -162,7 +162,7 @@ pub struct Bucket {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockFound {
     /// Its hash.
-    #[serde(with = "crate::hash_text")]
+    #[serde(with = "crate::as_text")]
     pub hash: BlockHash,
     /// Who found it.
     pub miner: MinerId,

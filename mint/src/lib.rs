@@ -27,6 +27,7 @@ mod melts;
 mod method;
 mod metrics;
 mod mint;
+mod no_events;
 mod outbox;
 mod pause;
 mod quote;

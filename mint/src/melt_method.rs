@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use cdk_common::payment::{
@@ -17,6 +16,7 @@ use futures::Stream;
 use ledger::{Msat, Sat};
 
 use crate::lightning::{Lightning, LightningError, PayId, PayRequest, PayState};
+use crate::no_events::NoEvents;
 use crate::pause::Pause;
 
 tokio::task_local! {
@@ -29,7 +29,7 @@ tokio::task_local! {
 pub(crate) struct LightningMethod {
     node: Arc<dyn Lightning>,
     pause: Arc<Pause>,
-    listening: AtomicBool,
+    events: NoEvents,
 }
 
 impl LightningMethod {
@@ -37,7 +37,7 @@ impl LightningMethod {
         LightningMethod {
             node,
             pause,
-            listening: AtomicBool::new(false),
+            events: NoEvents::default(),
         }
     }
 }
@@ -120,16 +120,15 @@ impl MintPayment for LightningMethod {
     /// Pending payments are settled when their quote is asked about, at start and by
     /// [`Mint::spawn_melt_settler`](crate::Mint::spawn_melt_settler).
     async fn wait_payment_event(&self) -> Result<Pin<Box<dyn Stream<Item = Event> + Send>>, Error> {
-        self.listening.store(true, Ordering::SeqCst);
-        Ok(Box::pin(futures::stream::pending()))
+        Ok(self.events.listen())
     }
 
     fn is_payment_event_stream_active(&self) -> bool {
-        self.listening.load(Ordering::SeqCst)
+        self.events.is_listened_to()
     }
 
     fn cancel_payment_event_stream(&self) {
-        self.listening.store(false, Ordering::SeqCst);
+        self.events.cancel();
     }
 
     async fn check_incoming_payment_status(

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use cdk_common::CurrencyUnit;
@@ -14,12 +13,13 @@ use cdk_common::payment::{
 };
 use futures::Stream;
 
+use crate::no_events::NoEvents;
 use crate::quote::METHOD;
 
 /// cdk's view of the method: it exists, and refuses everything.
 #[derive(Default)]
 pub(crate) struct WorkMethod {
-    listening: AtomicBool,
+    events: NoEvents,
 }
 
 #[async_trait]
@@ -61,16 +61,15 @@ impl MintPayment for WorkMethod {
 
     /// Payments come from the outbox, written with the quotes in one transaction.
     async fn wait_payment_event(&self) -> Result<Pin<Box<dyn Stream<Item = Event> + Send>>, Error> {
-        self.listening.store(true, Ordering::SeqCst);
-        Ok(Box::pin(futures::stream::pending()))
+        Ok(self.events.listen())
     }
 
     fn is_payment_event_stream_active(&self) -> bool {
-        self.listening.load(Ordering::SeqCst)
+        self.events.is_listened_to()
     }
 
     fn cancel_payment_event_stream(&self) {
-        self.listening.store(false, Ordering::SeqCst);
+        self.events.cancel();
     }
 
     async fn check_incoming_payment_status(

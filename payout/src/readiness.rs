@@ -1,6 +1,7 @@
 //! What still keeps OCEAN from paying. Pure.
 
 use ledger::Msat;
+use serde::{Deserialize, Serialize};
 
 use crate::node::{ChannelView, NodeView};
 use crate::offer::Standing;
@@ -14,7 +15,7 @@ const PART_MARGIN: (u64, u64) = (95, 100);
 const CHAIN_SILENT_SECS: u64 = 30 * 60;
 
 /// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// How it is.
     pub mark: Mark,
@@ -23,7 +24,8 @@ pub struct Check {
 }
 
 /// How a thing is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Mark {
     /// Well.
     Good,

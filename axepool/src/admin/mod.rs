@@ -4,7 +4,6 @@
 //! No TCP listener takes an order from anybody; this is the only door that does.
 
 mod client;
-mod decimal;
 mod line;
 mod money;
 mod node;
@@ -17,10 +16,7 @@ pub use money::{
     EpochPart, FeeStatus, MoneyReply, MoneyRequest, PayoutFate, PayoutRow, PayoutSplit, SplitRow,
     Way, WithdrawalOutcome, WithdrawalRow,
 };
-pub use node::{
-    ChannelRow, Check, Mark, NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer,
-    PaymentState, PeerRow, UndecidedPayment,
-};
+pub use node::{NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer};
 pub use protocol::{
     LedgerStatus, MinerRow, Miners, MintState, MintStatus, Reply, Request, Status, SuspectRow,
     UpstreamStatus,

@@ -177,16 +177,16 @@ pub struct SplitRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeeStatus {
     /// All that became the operator's.
-    #[serde(with = "super::decimal")]
+    #[serde(with = "ledger::as_text")]
     pub fee_msat: u128,
     /// What running the node has cost.
-    #[serde(with = "super::decimal")]
+    #[serde(with = "ledger::as_text")]
     pub node_costs_msat: u128,
     /// What was withdrawn, what nobody knows the outcome of included.
-    #[serde(with = "super::decimal")]
+    #[serde(with = "ledger::as_text")]
     pub withdrawn_msat: u128,
     /// What can be withdrawn.
-    #[serde(with = "super::decimal")]
+    #[serde(with = "ledger::as_text")]
     pub withdrawable_msat: u128,
     /// Every withdrawal, in the order of the ids, which begin with the time.
     pub withdrawals: Vec<WithdrawalRow>,

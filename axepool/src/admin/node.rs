@@ -3,9 +3,10 @@
 use bitcoin::Txid;
 use bitcoin::secp256k1::PublicKey;
 use ledger::{Msat, Sat};
+use payout::node::{ChannelView, PeerView};
+use payout::outgoing::{Outcome, Undecided};
+use payout::readiness::Check;
 use serde::{Deserialize, Serialize};
-
-use super::decimal;
 
 /// A question or an order for the node of the running process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +39,7 @@ pub enum NodeRequest {
     /// Close a channel.
     Close {
         /// The node's own name for it.
-        #[serde(with = "decimal")]
+        #[serde(with = "ledger::as_text")]
         channel: u128,
         /// Without the peer's agreement.
         force: bool,
@@ -88,7 +89,7 @@ pub enum NodeReply {
     /// To [`NodeRequest::Open`]: the node waits for the channel's confirmations.
     Opening {
         /// The node's own name for it.
-        #[serde(with = "decimal")]
+        #[serde(with = "ledger::as_text")]
         channel: u128,
     },
     /// To [`NodeRequest::SendOnchain`].
@@ -101,44 +102,13 @@ pub enum NodeReply {
         /// Its id.
         id: String,
         /// What became of it.
-        state: PaymentState,
+        state: Outcome,
     },
     /// To [`NodeRequest::Undecided`].
     Undecided {
         /// All that is neither paid nor certain not to be.
-        payments: Vec<UndecidedPayment>,
+        payments: Vec<Undecided>,
     },
-}
-
-/// What became of a payment of the node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PaymentState {
-    /// It arrived.
-    Paid {
-        /// Amount and fees together.
-        spent: Msat,
-        /// The proof, in hex.
-        preimage: Option<String>,
-    },
-    /// It was not made, or failed, for good.
-    NotPaid {
-        /// Why.
-        why: String,
-    },
-    /// Under way, or not known.
-    Pending,
-}
-
-/// A payment of which nobody knows yet what becomes of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UndecidedPayment {
-    /// Its id: that of a melt quote, or `operator-` and a number.
-    pub id: String,
-    /// What the receiver is to get.
-    pub amount: Msat,
-    /// When it was ordered, seconds since 1970.
-    pub since_secs: u64,
 }
 
 /// The offer for OCEAN.
@@ -173,27 +143,6 @@ pub struct NodeStatus {
     pub expected: Option<Msat>,
 }
 
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Check {
-    /// How it is.
-    pub mark: Mark,
-    /// In words; where it is not well, what to do.
-    pub said: String,
-}
-
-/// How a thing is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mark {
-    /// Well.
-    Good,
-    /// It works, and should be seen to.
-    Warn,
-    /// OCEAN cannot pay.
-    Bad,
-}
-
 /// The node while it is up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeLook {
@@ -202,9 +151,9 @@ pub struct NodeLook {
     /// The last block that it saw.
     pub tip_height: u32,
     /// Its channels.
-    pub channels: Vec<ChannelRow>,
+    pub channels: Vec<ChannelView>,
     /// Whom it knows.
-    pub peers: Vec<PeerRow>,
+    pub peers: Vec<PeerView>,
     /// Ours in channels.
     pub channels_sat: Sat,
     /// On-chain and to be spent.
@@ -215,41 +164,4 @@ pub struct NodeLook {
     pub anchor_reserve_sat: Sat,
     /// On the way from closed channels.
     pub closing_sat: Sat,
-}
-
-/// A channel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChannelRow {
-    /// The node's own name for it, which commands take.
-    #[serde(with = "decimal")]
-    pub id: u128,
-    /// With whom.
-    pub peer: PublicKey,
-    /// Its size.
-    pub size: Sat,
-    /// What it can take in all.
-    pub inbound: Msat,
-    /// The most that it takes in one part.
-    pub inbound_part: Option<Msat>,
-    /// What it can send.
-    pub outbound: Msat,
-    /// Confirmed, or trusted without.
-    pub is_ready: bool,
-    /// Ready, and the peer is there.
-    pub is_usable: bool,
-    /// The network may know of it.
-    pub is_public: bool,
-}
-
-/// A peer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PeerRow {
-    /// Who.
-    pub node_id: PublicKey,
-    /// Where.
-    pub address: String,
-    /// It is there.
-    pub is_connected: bool,
-    /// The node connects to it by itself.
-    pub is_persistent: bool,
 }

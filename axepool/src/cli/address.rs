@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use payout::{Seed, payout_address};
 
-use super::node::{OTHER_VERSION, ask};
-use super::place::Place;
+use super::node::ask;
+use super::place::{OTHER_VERSION, Place};
 use crate::admin::{NodeReply, NodeRequest};
 use crate::config::{self, NodeConfig};
 use crate::output;

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use clap::Subcommand;
 use ledger::{CloseCause, Epoch, EpochState};
 
-use super::place::Place;
+use super::place::{OTHER_VERSION, Place};
 use crate::admin::{Reply, Request};
 use crate::{clock, humane, output};
 
@@ -54,7 +54,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
 
 fn list(place: &Place, json: bool) -> Result<ExitCode> {
     let Reply::Epochs { epochs } = place.ask(Request::Epochs)? else {
-        bail!("the running axepool answered something else: is it of another version?");
+        bail!(OTHER_VERSION);
     };
     if json {
         output::json(&epochs)?;
@@ -66,7 +66,7 @@ fn list(place: &Place, json: bool) -> Result<ExitCode> {
 
 fn close_open(place: &Place, json: bool) -> Result<ExitCode> {
     let Reply::EpochClosed { epoch } = place.ask(Request::CloseEpoch)? else {
-        bail!("the running axepool answered something else: is it of another version?");
+        bail!(OTHER_VERSION);
     };
     if json {
         output::json(&epoch)?;

@@ -10,7 +10,7 @@ use clap::Subcommand;
 use ledger::{MSAT_PER_SAT, Sat};
 
 use super::payouts::ask;
-use super::place::Place;
+use super::place::{OTHER_VERSION, Place};
 use crate::admin::{FeeStatus, MoneyReply, MoneyRequest, WithdrawalOutcome, WithdrawalRow};
 use crate::{humane, money, output};
 
@@ -129,7 +129,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
 
 fn status(args: &StatusArgs) -> Result<ExitCode> {
     let MoneyReply::Fee(status) = ask(&args.place, MoneyRequest::Fee)? else {
-        bail!("the running axepool answered something else: is it of another version?");
+        bail!(OTHER_VERSION);
     };
     if args.json {
         output::json(&status)?;
@@ -169,7 +169,7 @@ fn withdraw(args: WithdrawArgs) -> Result<ExitCode> {
 fn ask_withdrawal(place: &Place, request: MoneyRequest) -> Result<WithdrawalRow> {
     match ask(place, request)? {
         MoneyReply::Withdrawal(row) => Ok(row),
-        _ => bail!("the running axepool answered something else: is it of another version?"),
+        _ => bail!(OTHER_VERSION),
     }
 }
 

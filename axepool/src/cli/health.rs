@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use super::place::Place;
+use super::place::{OTHER_VERSION, Place};
 use crate::admin::{Reply, Request};
 use crate::output;
 
@@ -30,7 +30,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         beside,
     } = reply
     else {
-        bail!("the running axepool answered something else: is it of another version?");
+        bail!(OTHER_VERSION);
     };
     if let Some(why) = broken {
         output::line(format!("broken: {why}"))?;

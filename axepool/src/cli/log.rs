@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use super::place::Place;
+use super::place::{OTHER_VERSION, Place};
 use crate::admin::{Reply, Request};
 use crate::output;
 
@@ -26,7 +26,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         levels: args.levels,
     };
     let Reply::Log { levels } = args.place.ask_running(request)? else {
-        bail!("the running axepool answered something else: is it of another version?");
+        bail!(OTHER_VERSION);
     };
     output::line(levels)?;
     Ok(ExitCode::SUCCESS)

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::Subcommand;
 use ledger::EpochId;
 
-use super::place::Place;
+use super::place::{OTHER_VERSION, Place};
 use crate::admin::{Miners, Reply, Request, SuspectRow};
 use crate::{clock, humane, output};
 
@@ -69,7 +69,7 @@ fn list(args: &Args) -> Result<ExitCode> {
         workers: args.workers,
     })?
     else {
-        bail!("the running axepool answered something else: is it of another version?");
+        bail!(OTHER_VERSION);
     };
     if args.json {
         output::json(&miners)?;
@@ -120,7 +120,7 @@ fn render(miners: &Miners, now_ms: u64) -> String {
 
 fn suspects(place: &Place, json: bool) -> Result<ExitCode> {
     let Reply::Suspects { suspects } = place.ask(Request::Suspects)? else {
-        bail!("the running axepool answered something else: is it of another version?");
+        bail!(OTHER_VERSION);
     };
     if json {
         output::json(&suspects)?;

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::Subcommand;
 use mint::{Order, Parked};
 
-use super::place::Place;
+use super::place::{OTHER_VERSION, Place};
 use crate::admin::{Reply, Request};
 use crate::{humane, output};
 
@@ -43,7 +43,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     let MintCommand::Parked(args) = args.command;
     let request = Request::MintParked { retry: args.retry };
     let Reply::MintParked { done, parked } = args.place.ask_running(request)? else {
-        bail!("the running axepool answered something else: is it of another version?");
+        bail!(OTHER_VERSION);
     };
     if args.json {
         output::json(&parked)?;

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Subcommand;
 use ledger::{Msat, Sat};
+use payout::node::PeerView;
+use payout::outgoing::Outcome;
+use payout::readiness::Mark;
 
-use super::place::Place;
-use crate::admin::{
-    Mark, NodeLook, NodeReply, NodeRequest, NodeStatus, PaymentState, Reply, Request,
-};
+use super::place::{OTHER_VERSION, Place};
+use crate::admin::{NodeLook, NodeReply, NodeRequest, NodeStatus, Reply, Request};
 use crate::{humane, output};
 
 /// Look after the lightning node of the running pool
@@ -172,9 +173,6 @@ pub(super) fn ask(place: &Place, request: NodeRequest) -> Result<NodeReply> {
     }
 }
 
-pub(super) const OTHER_VERSION: &str =
-    "the running axepool answered something else: is it of another version?";
-
 fn expect_done(reply: NodeReply) -> Result<()> {
     match reply {
         NodeReply::Done => Ok(()),
@@ -257,16 +255,16 @@ fn tell_payment(reply: NodeReply) -> Result<ExitCode> {
         bail!(OTHER_VERSION);
     };
     match state {
-        PaymentState::Paid { spent, preimage } => {
+        Outcome::Paid { spent, preimage } => {
             let preimage = preimage.map_or(String::new(), |proof| format!(", preimage {proof}"));
             output::line(format!("{id} paid, {spent} msat with fees{preimage}"))?;
             Ok(ExitCode::SUCCESS)
         }
-        PaymentState::NotPaid { why } => {
+        Outcome::NotPaid { why } => {
             output::line(format!("{id} NOT paid: {why}"))?;
             Ok(ExitCode::FAILURE)
         }
-        PaymentState::Pending => {
+        Outcome::Pending => {
             output::line(format!(
                 "{id} is under way: axepool node payments lists it until it is decided"
             ))?;
@@ -358,7 +356,7 @@ fn channels(node: &NodeLook) -> Vec<String> {
 }
 
 fn peers(node: &NodeLook) -> Vec<String> {
-    let line = |peer: &crate::admin::PeerRow| {
+    let line = |peer: &PeerView| {
         let state = if peer.is_connected { "here" } else { "AWAY" };
         format!("peer       {}@{} {state}", peer.node_id, peer.address)
     };

@@ -6,8 +6,8 @@ use anyhow::{Context, Result, bail};
 use payout::sign::{SignError, Signed, ocean_message, sign};
 
 use super::address::{node, seed};
-use super::node::{OTHER_VERSION, ask};
-use super::place::Place;
+use super::node::ask;
+use super::place::{OTHER_VERSION, Place};
 use crate::admin::{NodeReply, NodeRequest};
 use crate::{config, output};
 

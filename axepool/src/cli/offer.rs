@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use super::node::{OTHER_VERSION, ask};
-use super::place::Place;
+use super::node::ask;
+use super::place::{OTHER_VERSION, Place};
 use crate::admin::{NodeReply, NodeRequest, OfferAnswer};
 use crate::output;
 

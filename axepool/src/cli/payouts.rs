@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::Subcommand;
 use ledger::settle::{Found, NamedBy, PayoutKey, Suspense};
 
-use super::place::Place;
+use super::place::{OTHER_VERSION, Place};
 use crate::admin::{
     EpochPart, MoneyReply, MoneyRequest, PayoutFate, PayoutRow, PayoutSplit, Reply, Request, Way,
 };
@@ -87,7 +87,7 @@ fn list(place: &Place, newest: usize, json: bool) -> Result<ExitCode> {
 pub(super) fn ask(place: &Place, request: MoneyRequest) -> Result<MoneyReply> {
     match place.ask(Request::Money(request))? {
         Reply::Money(reply) => Ok(reply),
-        _ => bail!("the running axepool answered something else: is it of another version?"),
+        _ => bail!(OTHER_VERSION),
     }
 }
 
@@ -95,7 +95,7 @@ pub(super) fn ask(place: &Place, request: MoneyRequest) -> Result<MoneyReply> {
 pub(super) fn ask_payouts(place: &Place, request: MoneyRequest) -> Result<Vec<PayoutRow>> {
     match ask(place, request)? {
         MoneyReply::Payouts { payouts } => Ok(payouts),
-        _ => bail!("the running axepool answered something else: is it of another version?"),
+        _ => bail!(OTHER_VERSION),
     }
 }
 
@@ -103,7 +103,7 @@ pub(super) fn ask_payouts(place: &Place, request: MoneyRequest) -> Result<Vec<Pa
 pub(super) fn ask_payout(place: &Place, request: MoneyRequest) -> Result<PayoutSplit> {
     match ask(place, request)? {
         MoneyReply::Payout(split) => Ok(*split),
-        _ => bail!("the running axepool answered something else: is it of another version?"),
+        _ => bail!(OTHER_VERSION),
     }
 }
 

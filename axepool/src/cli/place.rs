@@ -8,6 +8,10 @@ use crate::admin::{self, AskError, Reply, Request};
 use crate::config::{self, Config};
 use crate::{books, data_dir};
 
+/// An answer of another kind than what was asked for.
+pub(super) const OTHER_VERSION: &str =
+    "the running axepool answered something else: is it of another version?";
+
 /// Which pool is meant
 #[derive(Debug, clap::Args)]
 pub(super) struct Place {

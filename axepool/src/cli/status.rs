@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::place::Place;
+use super::place::{OTHER_VERSION, Place};
 use crate::admin::{MintState, MintStatus, Reply, Request, Status};
 use crate::{humane, output};
 
@@ -25,7 +25,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> Result<ExitCode> {
     let Reply::Status(status) = args.place.ask_running(Request::Status)? else {
-        bail!("the running axepool answered something else: is it of another version?");
+        bail!(OTHER_VERSION);
     };
     if args.json {
         output::json(&status)?;

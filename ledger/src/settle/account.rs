@@ -3,14 +3,14 @@
 use bitcoin::BlockHash;
 use serde::{Deserialize, Serialize};
 
-use super::text;
+use crate::as_text;
 use crate::{EpochId, EpochTerms, Msat, Sat, Work};
 
 /// A confirmed OCEAN block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
     /// Its hash.
-    #[serde(with = "text")]
+    #[serde(with = "as_text")]
     pub hash: BlockHash,
     /// Where it was found.
     pub height: u32,

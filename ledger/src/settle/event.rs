@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::account::{Block, Earnings, EpochAccount, MinerAccount};
 use super::payment::{AllocationRow, Payment, Payout, PayoutKey, Suspense};
 use super::posting::{OperatorEntry, Posting, Totals};
-use super::text;
+use crate::as_text;
 use crate::{EpochId, EpochTerms, MinerId, Msat, QuotePer, Sat, Work};
 
 /// An entry of the ledger that concerns money. Each may come again; what it did is done
@@ -41,7 +41,7 @@ pub enum Event {
     /// happens, the API is asked again anyhow.
     EarningsKnown {
         /// The block.
-        #[serde(with = "text")]
+        #[serde(with = "as_text")]
         block: BlockHash,
         /// What it says.
         earnings: Earnings,
@@ -49,7 +49,7 @@ pub enum Event {
     /// A block is no longer in the chain.
     BlockOrphaned {
         /// The block.
-        #[serde(with = "text")]
+        #[serde(with = "as_text")]
         block: BlockHash,
     },
     /// Money arrived.

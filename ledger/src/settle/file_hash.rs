@@ -6,7 +6,7 @@ use std::str::FromStr;
 use bitcoin::hashes::{Hash as _, sha256};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::text;
+use crate::as_text;
 
 /// The SHA256 of an audit file's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +43,12 @@ impl FromStr for FileHash {
 
 impl Serialize for FileHash {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        text::serialize(self, to)
+        as_text::serialize(self, to)
     }
 }
 
 impl<'de> Deserialize<'de> for FileHash {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        text::deserialize(from)
+        as_text::deserialize(from)
     }
 }

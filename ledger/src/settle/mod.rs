@@ -36,7 +36,6 @@ mod rows;
 mod select;
 mod shares;
 mod split;
-mod text;
 
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects)]

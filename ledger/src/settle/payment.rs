@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::select::{Candidate, Found};
 use super::split::Part;
-use super::text;
+use crate::as_text;
 use crate::{EpochId, MinerId, Msat, Sat};
 
 /// A payment's idempotency key, and its name in `payment_id = payout:quote`.
@@ -51,13 +51,13 @@ impl FromStr for PayoutKey {
 
 impl Serialize for PayoutKey {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        text::serialize(self, to)
+        as_text::serialize(self, to)
     }
 }
 
 impl<'de> Deserialize<'de> for PayoutKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        text::deserialize(from)
+        as_text::deserialize(from)
     }
 }
 
@@ -79,7 +79,7 @@ pub enum Via {
     /// Over lightning.
     Lightning {
         /// Its hash.
-        #[serde(with = "text")]
+        #[serde(with = "as_text")]
         payment_hash: sha256::Hash,
         /// Its proof, when the node has it.
         preimage: Option<Preimage>,
@@ -94,7 +94,7 @@ pub enum Via {
     /// To the payout address.
     OnChain {
         /// The output.
-        #[serde(with = "text")]
+        #[serde(with = "as_text")]
         output: OutPoint,
         /// It is a coinbase output.
         coinbase: bool,
@@ -130,13 +130,13 @@ impl FromStr for Preimage {
 
 impl Serialize for Preimage {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        text::serialize(self, to)
+        as_text::serialize(self, to)
     }
 }
 
 impl<'de> Deserialize<'de> for Preimage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        text::deserialize(from)
+        as_text::deserialize(from)
     }
 }
 
@@ -213,7 +213,7 @@ pub enum Suspense {
     /// `height`, from the note, turns out to be an OCEAN block's.
     NoEpoch {
         /// The block that the note names.
-        #[serde(with = "text::option")]
+        #[serde(with = "as_text::option")]
         hash: Option<BlockHash>,
         /// The height that the note names.
         height: Option<u32>,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::payment::PayoutKey;
-use super::text;
+use crate::as_text;
 use crate::{EpochId, MinerId, Msat};
 
 /// Where money is.
@@ -82,7 +82,7 @@ pub enum OperatorKind {
         /// The withdrawal's id.
         withdrawal: String,
         /// The transaction.
-        #[serde(with = "text")]
+        #[serde(with = "as_text")]
         txid: Txid,
     },
     /// A withdrawal's outcome: it is sure that nothing was sent, and the money is back.

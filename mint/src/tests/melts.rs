@@ -175,14 +175,7 @@ fn refused(answer: (u16, Value), code: u64, words: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn paused_melts_are_refused_with_the_reason() {
-    let node = Arc::new(FakeNode::default());
-    node.answers(PayState::Pending);
-    let pool = Pool::with(Some(Arc::clone(&node) as _)).await;
-    let proofs = funded(&pool)
-        .await
-        .get_unspent_proofs()
-        .await
-        .expect("reads");
+    let (node, pool, proofs) = pending().await;
     let (status, unpaid) = ask(&pool).await;
     assert_eq!(status, 200, "{unpaid}");
     let why = "the pool owes more than it has";
@@ -225,11 +218,7 @@ async fn paused_melts_are_refused_with_the_reason() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_under_way_goes_on_while_melts_are_paused() {
-    let node = Arc::new(FakeNode::default());
-    node.answers(PayState::Pending);
-    let pool = Pool::with(Some(Arc::clone(&node) as _)).await;
-    let wallet = funded(&pool).await;
-    let proofs = wallet.get_unspent_proofs().await.expect("reads");
+    let (node, pool, proofs) = pending().await;
     let (_, quote) = ask(&pool).await;
     let quote = quote["quote"].as_str().expect("an id");
     begin(&pool, quote, &proofs).await;
@@ -247,6 +236,15 @@ async fn what_is_under_way_goes_on_while_melts_are_paused() {
     let (status, found) = pool.get(&path).await;
     assert_eq!((status, &found["state"]), (200, &json!("PAID")), "{found}");
     assert_eq!(node.payments(), [1]);
+}
+
+/// A pool with ecash out, whose node does not know what becomes of a payment.
+async fn pending() -> (Arc<FakeNode>, Pool, Proofs) {
+    let node = Arc::new(FakeNode::default());
+    node.answers(PayState::Pending);
+    let pool = Pool::with(Some(Arc::clone(&node) as _)).await;
+    let proofs = funded(&pool).await.get_unspent_proofs().await;
+    (node, pool, proofs.expect("reads"))
 }
 
 /// Begins the payment of a quote and does not wait for its outcome.
@@ -302,14 +300,7 @@ async fn a_mint_without_a_node_says_so() {
 fn open_melt_ends(outcome: PayState, left_sat: u64) -> impl Future<Output = ()> {
     let place = std::panic::Location::caller();
     async move {
-        let node = Arc::new(FakeNode::default());
-        node.answers(PayState::Pending);
-        let pool = Pool::with(Some(Arc::clone(&node) as _)).await;
-        let proofs = funded(&pool)
-            .await
-            .get_unspent_proofs()
-            .await
-            .expect("reads");
+        let (node, pool, proofs) = pending().await;
         let (_, quote) = ask(&pool).await;
         begin(&pool, quote["quote"].as_str().expect("an id"), &proofs).await;
         pool.mint.close().await.expect("closes");

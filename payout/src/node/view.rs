@@ -4,6 +4,7 @@ use bitcoin::secp256k1::PublicKey;
 use ldk_node::{LightningBalance, Node};
 use ledger::{Msat, Sat};
 use lightning::chain::channelmonitor::BalanceSource;
+use serde::{Deserialize, Serialize};
 
 /// The node at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,9 +26,10 @@ pub struct NodeView {
 }
 
 /// A channel.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelView {
     /// The node's own name for it, which commands take.
+    #[serde(with = "ledger::as_text")]
     pub id: u128,
     /// With whom.
     pub peer: PublicKey,
@@ -50,7 +52,7 @@ pub struct ChannelView {
 }
 
 /// A peer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerView {
     /// Who.
     pub node_id: PublicKey,

@@ -24,6 +24,7 @@ mod request;
 mod tests;
 
 use ledger::Msat;
+use serde::{Deserialize, Serialize};
 
 pub use error::PayError;
 pub use fees::Fees;
@@ -36,7 +37,8 @@ pub(crate) use hands::{Heard, Outbound, Status};
 pub(crate) use record::Name;
 
 /// What became of a payment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It arrived.
     Paid {

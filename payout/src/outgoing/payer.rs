@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ledger::Msat;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{Fees, Outcome, PayError, Quote, Request};
@@ -21,9 +22,9 @@ pub struct Payer {
 }
 
 /// A payment of which nobody knows yet what becomes of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undecided {
-    /// Its id.
+    /// Its id: that of a melt quote, or `operator-` and a number.
     pub id: String,
     /// What the receiver is to get.
     pub amount: Msat,

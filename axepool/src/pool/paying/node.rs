@@ -10,15 +10,12 @@ use ledger::{MSAT_PER_SAT, Msat, Sat};
 use payout::commands::{Amount, Close};
 use payout::node::NodeView;
 use payout::offer::{Answer, Route, Standing};
-use payout::outgoing::{self, Outcome};
-use payout::readiness;
+use payout::outgoing;
+use payout::readiness::readiness;
 use payout::settings::Peer;
 
 use super::{Node, Paying};
-use crate::admin::{
-    ChannelRow, Check, Mark, NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer,
-    PaymentState, PeerRow, UndecidedPayment,
-};
+use crate::admin::{NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer};
 use crate::clock;
 
 impl Paying {
@@ -71,19 +68,11 @@ impl Paying {
                 self.send_on_chain(node, &to, amount, force).await?
             }
             NodeRequest::Pay { to, amount, force } => self.pay(node, to, amount, force).await?,
-            NodeRequest::Undecided => {
-                let payments = node.payer.undecided().await?.into_iter();
-                let payments = payments.map(|one| UndecidedPayment {
-                    id: one.id,
-                    amount: one.amount,
-                    since_secs: one.since_secs,
-                });
-                NodeReply::Undecided {
-                    payments: payments.collect(),
-                }
-            }
+            NodeRequest::Undecided => NodeReply::Undecided {
+                payments: node.payer.undecided().await?,
+            },
             NodeRequest::GiveUp { id } => {
-                let state = payment_state(node.payer.give_up(&id).await?);
+                let state = node.payer.give_up(&id).await?;
                 NodeReply::Payment { id, state }
             }
         })
@@ -138,10 +127,7 @@ impl Paying {
         let id = format!("operator-{:016x}", rand::random::<u64>());
         let outcome = node.payer.pay(&id, request, quote.fee_limit).await?;
         tracing::warn!(id, amount_msat = %quote.amount, "paid by command");
-        Ok(NodeReply::Payment {
-            id,
-            state: payment_state(outcome),
-        })
+        Ok(NodeReply::Payment { id, state: outcome })
     }
 
     /// What is sent away is the miners' unless something is left over.
@@ -175,12 +161,11 @@ impl Paying {
         };
         let standing = node.desk.standing().await?;
         let now_secs = clock::now_ms() / 1000;
-        let checks =
-            readiness::readiness(&view, &node.settings, standing.as_ref(), expected, now_secs);
+        let checks = readiness(&view, &node.settings, standing.as_ref(), expected, now_secs);
         Ok(NodeStatus {
             state,
             node: Some(node_look(view)),
-            checks: checks.into_iter().map(check).collect(),
+            checks,
             expected,
         })
     }
@@ -201,14 +186,6 @@ pub(in crate::pool) fn still_expected(account: &EpochAccount) -> Option<Msat> {
     account.block()?;
     let earned = account.earnings?.net.to_msat()?;
     earned.checked_sub(account.received)
-}
-
-fn payment_state(outcome: Outcome) -> PaymentState {
-    match outcome {
-        Outcome::Paid { spent, preimage } => PaymentState::Paid { spent, preimage },
-        Outcome::NotPaid { why } => PaymentState::NotPaid { why },
-        Outcome::Pending => PaymentState::Pending,
-    }
 }
 
 fn parse_peer(text: &str) -> Result<Peer> {
@@ -239,46 +216,12 @@ fn offer_answer(answer: Answer) -> OfferAnswer {
     }
 }
 
-fn check(check: readiness::Check) -> Check {
-    Check {
-        mark: match check.mark {
-            readiness::Mark::Good => Mark::Good,
-            readiness::Mark::Warn => Mark::Warn,
-            readiness::Mark::Bad => Mark::Bad,
-        },
-        said: check.said,
-    }
-}
-
 fn node_look(view: NodeView) -> NodeLook {
     NodeLook {
         node_id: view.node_id,
         tip_height: view.tip_height,
-        channels: view
-            .channels
-            .into_iter()
-            .map(|channel| ChannelRow {
-                id: channel.id,
-                peer: channel.peer,
-                size: channel.size,
-                inbound: channel.inbound,
-                inbound_part: channel.inbound_part,
-                outbound: channel.outbound,
-                is_ready: channel.is_ready,
-                is_usable: channel.is_usable,
-                is_public: channel.is_public,
-            })
-            .collect(),
-        peers: view
-            .peers
-            .into_iter()
-            .map(|peer| PeerRow {
-                node_id: peer.node_id,
-                address: peer.address,
-                is_connected: peer.is_connected,
-                is_persistent: peer.is_persistent,
-            })
-            .collect(),
+        channels: view.channels,
+        peers: view.peers,
         channels_sat: view.balances.channels,
         spendable_sat: view.balances.spendable,
         on_chain_sat: view.balances.on_chain,

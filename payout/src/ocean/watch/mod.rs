@@ -49,13 +49,13 @@ pub struct Watch {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Seen {
-    #[serde(with = "hash_text")]
+    #[serde(with = "ledger::as_text")]
     hash: BlockHash,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Candidate {
-    #[serde(with = "hash_text")]
+    #[serde(with = "ledger::as_text")]
     hash: BlockHash,
     is_tagged: bool,
     is_listed: bool,
@@ -193,20 +193,6 @@ impl Watch {
         // What was told is remembered longest: told again it must not be.
         let keep_from = tip.saturating_sub(REMEMBERED.saturating_mul(10));
         self.candidates = self.candidates.split_off(&keep_from);
-    }
-}
-
-mod hash_text {
-    use bitcoin::BlockHash;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(hash: &BlockHash, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(hash)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BlockHash, D::Error> {
-        let text = String::deserialize(from)?;
-        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Hashes in JSON: as the text that everybody else shows them in.
+//! Values in JSON as the text that everybody shows them in: hashes, and integers beyond
+//! 2^53. For `#[serde(with = "...")]`.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -6,11 +7,19 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serializer, de};
 
-pub(super) fn serialize<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+/// Writes the value's text.
+///
+/// # Errors
+/// What the format says.
+pub fn serialize<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(value)
 }
 
-pub(super) fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
+/// Reads the value's text.
+///
+/// # Errors
+/// It is no text, or not of such a value.
+pub fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
 where
     T: FromStr<Err: Display>,
     D: Deserializer<'de>,
@@ -21,10 +30,14 @@ where
 }
 
 /// The same for what may be absent (`null`).
-pub(super) mod option {
+pub mod option {
     use super::*;
 
-    pub(in super::super) fn serialize<T: Display, S: Serializer>(
+    /// Writes the value's text, or `null`.
+    ///
+    /// # Errors
+    /// What the format says.
+    pub fn serialize<T: Display, S: Serializer>(
         value: &Option<T>,
         to: S,
     ) -> Result<S::Ok, S::Error> {
@@ -34,7 +47,11 @@ pub(super) mod option {
         }
     }
 
-    pub(in super::super) fn deserialize<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+    /// Reads the value's text, or `null`.
+    ///
+    /// # Errors
+    /// It is neither, or no text of such a value.
+    pub fn deserialize<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
     where
         T: FromStr<Err: Display>,
         D: Deserializer<'de>,
