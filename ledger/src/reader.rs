@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use redb::Database;
 use thiserror::Error;
+use tokio::sync::watch;
 
 use crate::settle::SettleError;
 use crate::state::{Base, State, bucket, slot};
@@ -60,6 +61,8 @@ pub(crate) struct Shared {
     /// `None` while it is reopened, and after the close.
     pub(crate) database: RwLock<Option<Database>>,
     pub(crate) state: Mutex<State>,
+    /// The number of the outbox's next row: told when rows are on disk.
+    pub(crate) outbox_end: watch::Sender<OutboxId>,
     pub(crate) incarnation: Incarnation,
     pub(crate) boot: u32,
 }
@@ -96,6 +99,7 @@ impl Reader {
         let opened = open_store(&database, None)?;
         Ok(Reader(Arc::new(Shared {
             database: RwLock::new(Some(database)),
+            outbox_end: watch::Sender::new(opened.state.next_outbox()),
             state: Mutex::new(opened.state),
             incarnation: opened.incarnation,
             boot: opened.boot,
@@ -319,6 +323,11 @@ impl Reader {
         }
         rows.extend(ours);
         Ok(rows.into_values().flatten().take(limit).collect())
+    }
+
+    /// The number that the outbox's next row gets: it changes when there are new rows.
+    pub fn outbox_end(&self) -> watch::Receiver<OutboxId> {
+        self.0.outbox_end.subscribe()
     }
 
     /// What the state says, and a snapshot of the store that fits: the state's rows go

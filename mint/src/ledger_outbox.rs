@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use ledger::settle::PayoutKey;
 use ledger::{Ledger, LedgerError, OrderedQuote, OutboxId, OutboxKind, OutboxRow, Reader};
+use tokio::sync::watch;
 
 use crate::outbox::{Expected, Order, Outbox, OutboxError, PayoutId, PayoutIdError, Row};
 use crate::quote::QuoteKey;
@@ -40,6 +41,10 @@ impl Outbox for LedgerOutbox {
 
     async fn done(&self, ids: Vec<OutboxId>) -> Result<(), OutboxError> {
         self.0.outbox_done(ids).await.map_err(outbox_error)
+    }
+
+    fn news(&self) -> Option<watch::Receiver<OutboxId>> {
+        Some(self.0.reader().outbox_end())
     }
 
     async fn expected(

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use ledger::{EpochId, OutboxId, Sat};
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
+use tokio::sync::watch;
 
 use crate::quote::QuoteKey;
 
@@ -129,6 +130,12 @@ pub trait Outbox: Send + Sync + 'static {
 
     /// Marks rows as done, durably. Marking one twice is harmless.
     async fn done(&self, ids: Vec<OutboxId>) -> Result<(), OutboxError>;
+
+    /// Changes when there are new rows, so that nobody waits for the next look; `None`
+    /// where they are only found by looking.
+    fn news(&self) -> Option<watch::Receiver<OutboxId>> {
+        None
+    }
 
     /// What the mint should know, in an order of the ledger's own: `after` is the last
     /// quote of the page before. At most `limit`; none at the end. Read when the mint

@@ -10,6 +10,7 @@ use std::time::Duration;
 use cdk_common::database::Error as StoreError;
 use ledger::OutboxId;
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
@@ -21,8 +22,11 @@ use crate::quote::QuoteKey;
 /// lock is free again within a tenth of a second.
 const BATCH: usize = 1000;
 
-/// How often an empty outbox is looked at.
+/// How often an empty outbox is looked at that does not tell of its rows.
 const POLL: Duration = Duration::from_millis(100);
+
+/// How often one is looked at that does.
+const POLL_TOLD: Duration = Duration::from_secs(10);
 
 /// One step failed, and is to be tried again.
 #[derive(Debug, Error)]
@@ -59,6 +63,8 @@ pub(crate) struct Worker {
     mint: Mint,
     outbox: Arc<dyn Outbox>,
     after: OutboxId,
+    /// Done and durable here, and the ledger is not told yet.
+    applied: Vec<OutboxId>,
     repair: Repair,
 }
 
@@ -74,6 +80,7 @@ impl Worker {
             mint,
             outbox,
             after: OutboxId::START,
+            applied: Vec::new(),
             repair: Repair::From(None),
         }
     }
@@ -81,12 +88,20 @@ impl Worker {
     /// Works until cancelled.
     pub(crate) async fn run(mut self, cancel: CancellationToken) {
         let mut backoff = Backoff::default();
+        let mut news = self.outbox.news();
+        let poll = if news.is_some() { POLL_TOLD } else { POLL };
         loop {
+            // Before the look: what comes during it is looked for once more.
+            if let Some(news) = &mut news {
+                news.mark_unchanged();
+            }
+            let mut is_woken = false;
             let wait = match self.step().await {
                 Ok(progress) => {
                     backoff.reset();
                     self.mint.set_worker_trouble(None);
-                    if progress { Duration::ZERO } else { POLL }
+                    is_woken = !progress;
+                    if progress { Duration::ZERO } else { poll }
                 }
                 Err(error) => {
                     self.mint.metrics().worker_failures.inc();
@@ -101,9 +116,13 @@ impl Worker {
                 .worker_failing
                 .set(i64::from(backoff.failures()));
             tokio::select! {
-                () = cancel.cancelled() => return,
+                () = cancel.cancelled() => break,
+                () = told(&mut news), if is_woken => {}
                 () = tokio::time::sleep(wait) => {}
             }
+        }
+        if let Err(error) = self.tell().await {
+            tracing::info!(%error, "what was done last is done once more at the next start");
         }
     }
 
@@ -114,22 +133,45 @@ impl Worker {
         Ok(drained || repaired)
     }
 
+    /// One batch. The ledger is told of the batch before while this one is applied: each
+    /// waits for a file of its own, and telling twice does no harm.
     async fn drain(&mut self) -> Result<bool, StepError> {
+        if self.applied.len() > BATCH {
+            // The last telling failed: nothing is applied on top of it.
+            self.outbox.done(self.applied.clone()).await?;
+            self.applied.clear();
+        }
         let rows = self.outbox.pending(self.after, BATCH).await?;
-        let Some(last) = rows.last().map(|row| row.id) else {
+        if rows.is_empty() && self.applied.is_empty() {
             self.mint.metrics().caught_up();
             return Ok(false);
-        };
+        }
         self.mint.metrics().behind(rows.len());
-        self.apply(&rows).await?;
-        self.outbox
-            .done(rows.iter().map(|row| row.id).collect())
-            .await?;
-        self.after = last;
+        let before = self.applied.len();
+        let (told, applied) = tokio::join!(self.tell(), self.apply(&rows));
+        if applied.is_ok() {
+            self.applied.extend(rows.iter().map(|row| row.id));
+            self.after = rows.last().map_or(self.after, |row| row.id);
+        }
+        if told.is_ok() {
+            self.applied.drain(..before);
+        }
+        told?;
+        applied?;
         Ok(true)
     }
 
+    async fn tell(&self) -> Result<(), OutboxError> {
+        if self.applied.is_empty() {
+            return Ok(());
+        }
+        self.outbox.done(self.applied.clone()).await
+    }
+
     async fn apply(&self, rows: &[Row]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
         let Err(error) = self.mint.apply_counted(rows).await else {
             return Ok(());
         };
@@ -170,6 +212,18 @@ impl Worker {
         }
         self.repair = Repair::From(Some(last));
         Ok(true)
+    }
+}
+
+/// Waits until the outbox tells of new rows; for ever where it does not.
+async fn told(news: &mut Option<watch::Receiver<OutboxId>>) {
+    let changed = match news {
+        Some(news) => news.changed().await.is_ok(),
+        None => false,
+    };
+    // A ledger that is closed tells nothing any more.
+    if !changed {
+        std::future::pending().await
     }
 }
 

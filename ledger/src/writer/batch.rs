@@ -11,7 +11,7 @@ use crate::state::Outcome;
 use crate::store::{Snapshot, StoreError, write_checkpoint, write_journal};
 use crate::writer::lazy::LazySnapshot;
 use crate::writer::{Reply, Writer};
-use crate::{Epoch, EpochId, ShareAck};
+use crate::{Epoch, EpochId, OutboxId, ShareAck};
 
 impl Writer {
     /// Stores and answers the entries, in their order. `entries` and `replies` have
@@ -98,7 +98,10 @@ impl Writer {
             self.dirty_since = Some(Instant::now());
         }
         self.metrics.show_epoch(state.open_epoch());
+        let outbox_end = state.next_outbox();
         drop(state);
+        let is_new = |known: &mut OutboxId| std::mem::replace(known, outbox_end) != outbox_end;
+        self.shared.outbox_end.send_if_modified(is_new);
         self.metrics.batch_shares.observe(shares.into());
         self.metrics
             .shares_stored

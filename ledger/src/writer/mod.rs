@@ -102,6 +102,7 @@ impl Writer {
         let mut writer = Writer {
             shared: Arc::new(Shared {
                 database: RwLock::new(Some(database)),
+                outbox_end: watch::Sender::new(opened.state.next_outbox()),
                 state: Mutex::new(opened.state),
                 incarnation: opened.incarnation,
                 boot,
