@@ -1,13 +1,23 @@
 //! What the operator's commands do with the node.
 
+use std::time::Duration;
+
 use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Address, Txid};
-use ldk_node::UserChannelId;
+use ldk_node::{Node, UserChannelId};
 use ledger::Sat;
+use tokio::time::Instant;
 
 use crate::node::payments::{self, OnChainFee};
 use crate::node::{Lightning, NodeError};
 use crate::settings::Peer;
+
+/// A transaction that a chain source has not shown by then has come to nothing, or nobody
+/// can tell.
+const SEEN_WITHIN: Duration = Duration::from_secs(20);
+
+/// Between two looks for it.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// How a channel is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,11 +110,15 @@ impl Lightning {
         closed.await?
     }
 
-    /// Sends from the node's wallet. What it costs is the caller's to bring into the
+    /// Sends from the node's wallet, and waits until the chain source shows the
+    /// transaction: it is handed over without an answer, and until it is seen the wallet
+    /// would spend the same coins again. What it costs is the caller's to bring into the
     /// books, before.
     ///
     /// # Errors
-    /// If the node is not up, the address is of another network, or the coins are missing.
+    /// If the node is not up, the address is of another network, or the coins are missing:
+    /// nothing was sent. [`NodeError::Unseen`] and [`NodeError::BrokeOff`]: that is not
+    /// known.
     pub async fn send_on_chain(
         &self,
         to: Address<NetworkUnchecked>,
@@ -115,12 +129,45 @@ impl Lightning {
             let to = to
                 .require_network(network)
                 .map_err(|error| NodeError::Failed(error.to_string()))?;
-            let wallet = node.onchain_payment();
+            let (wallet, before) = (node.onchain_payment(), on_chain_sat(node));
             Ok(match amount {
-                Amount::Sats(sats) => wallet.send_to_address(&to, sats.get(), None)?,
-                Amount::AllButReserve => wallet.send_all_to_address(&to, true, None)?,
+                Amount::Sats(sats) => (
+                    wallet.send_to_address(&to, sats.get(), None)?,
+                    before.saturating_sub(sats.get()),
+                ),
+                Amount::AllButReserve => (
+                    wallet.send_all_to_address(&to, true, None)?,
+                    before.saturating_sub(1),
+                ),
             })
         });
-        sent.await?
+        let sent: Result<(Txid, u64), NodeError> = sent.await?;
+        let (txid, left) = sent?;
+        let handed_over = Instant::now();
+        while !self.has_at_most(left, txid).await? {
+            if handed_over.elapsed() > SEEN_WITHIN {
+                return Err(NodeError::Unseen(txid));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(txid)
     }
+
+    /// Whether the wallet has seen that it made `txid`: its payments tell of a transaction
+    /// only in a block, its balance at once. Whatever is the matter with the node now, the
+    /// transaction is made.
+    async fn has_at_most(&self, left: u64, txid: Txid) -> Result<bool, NodeError> {
+        let looked = self.with(move |node| {
+            if let Err(error) = node.sync_wallets() {
+                tracing::debug!(%error, "the node's wallet is not up to date");
+            }
+            on_chain_sat(node) <= left
+        });
+        looked.await.map_err(|_| NodeError::Unseen(txid))
+    }
+}
+
+/// All that the wallet has, unconfirmed too.
+fn on_chain_sat(node: &Node) -> u64 {
+    node.list_balances().total_onchain_balance_sats
 }

@@ -166,7 +166,7 @@ async fn outcome(
             let why = Some(error.to_string());
             (kind, WithdrawalOutcome::Returned { why })
         }
-        Err(error @ NodeError::BrokeOff(_)) => {
+        Err(error @ (NodeError::BrokeOff(_) | NodeError::Unseen(_))) => {
             tracing::error!(id, %error, "nobody knows whether a withdrawal is sent: see axepool fee status");
             return WithdrawalOutcome::Unknown;
         }
@@ -238,4 +238,87 @@ pub(super) async fn resolve(
         "what became of a withdrawal is told by command"
     );
     Ok(WithdrawalRow { outcome, ..row })
+}
+
+#[cfg(test)]
+mod tests {
+    use bitcoin::hashes::{Hash as _, sha256};
+    use ledger::settle::{Payment, Via};
+    use ledger::{EpochTerms, LedgerOptions};
+    use payout::NodeState;
+    use prometheus::Registry;
+
+    use super::*;
+
+    const TO: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+    const PAID_MSAT: u64 = 20_000_000;
+
+    /// Books with money of the operator's, and a withdrawal of all of it that is booked
+    /// and whose outcome is not.
+    async fn booked(dir: &std::path::Path) -> (Ledger, OperatorEntry) {
+        let path = dir.join("ledger.redb");
+        let options = LedgerOptions::new(path, EpochTerms::default(), 1);
+        let ledger = Ledger::open(options, &Registry::new()).expect("opens");
+        let foreign = Payment {
+            amount: Msat::new(PAID_MSAT),
+            received_ms: 2,
+            via: Via::Lightning {
+                payment_hash: sha256::Hash::hash(b"a payment to the operator"),
+                preimage: None,
+                ocean_offer: false,
+                note: None,
+                tip_height: None,
+            },
+        };
+        ledger.settle(Event::Paid(foreign)).await.expect("books");
+        let withdrawal = OperatorEntry {
+            id: "1-a".into(),
+            kind: OperatorKind::Withdrawal { to: TO.into() },
+            amount: Msat::new(PAID_MSAT),
+        };
+        let event = Event::Operator(withdrawal.clone());
+        ledger.settle(event).await.expect("books");
+        (ledger, withdrawal)
+    }
+
+    /// What the account says after the node said `sent`: the row's outcome, and what can
+    /// be withdrawn.
+    #[track_caller]
+    fn case(
+        sent: Result<Txid, NodeError>,
+        expected: WithdrawalOutcome,
+        left_msat: u64,
+    ) -> impl Future<Output = ()> {
+        let place = std::panic::Location::caller();
+        async move {
+            let dir = tempfile::tempdir().expect("a directory");
+            let (ledger, withdrawal) = booked(dir.path()).await;
+            let told = outcome(&ledger, &withdrawal, sent).await;
+            let account = status(ledger.reader()).expect("reads");
+            let shown = &account.withdrawals[0].outcome;
+            match (&told, shown) {
+                // Why is told once.
+                (WithdrawalOutcome::Returned { .. }, WithdrawalOutcome::Returned { .. }) => {}
+                _ => assert_eq!(&told, shown, "{place}"),
+            }
+            assert_eq!(shown, &expected, "{place}");
+            assert_eq!(account.withdrawable_msat, u128::from(left_msat), "{place}");
+            ledger.close().await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn only_what_is_certain_is_booked() {
+        let returned = WithdrawalOutcome::Returned { why: None };
+        let down = NodeError::Down(NodeState::Starting);
+        let failed = NodeError::Failed("there are no coins".into());
+        let broke_off = NodeError::BrokeOff("the process ends".into());
+        let txid = Txid::from_byte_array([7; 32]);
+        case(Ok(txid), WithdrawalOutcome::Sent { txid }, 0).await;
+        case(Err(down), returned.clone(), PAID_MSAT).await;
+        case(Err(failed), returned, PAID_MSAT).await;
+        // Nobody knows whether it left: neither sent nor back, and it is not there twice.
+        case(Err(broke_off), WithdrawalOutcome::Unknown, 0).await;
+        case(Err(NodeError::Unseen(txid)), WithdrawalOutcome::Unknown, 0).await;
+    }
 }

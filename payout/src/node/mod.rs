@@ -14,6 +14,7 @@ mod view;
 
 use std::sync::Arc;
 
+use bitcoin::Txid;
 use ldk_node::Node;
 use ledger::Msat;
 use thiserror::Error;
@@ -61,6 +62,12 @@ pub enum NodeError {
     /// It ended in the middle: whether it was done is not known.
     #[error("a call of the lightning node broke off: {0}")]
     BrokeOff(String),
+    /// A transaction of it was handed over, and its chain source does not show it: whether
+    /// the network has it is not known.
+    #[error(
+        "transaction {0} was handed to the chain source, which has not shown it since: whether it was sent is not known"
+    )]
+    Unseen(Txid),
 }
 
 impl From<ldk_node::NodeError> for NodeError {
@@ -125,7 +132,43 @@ impl Live {
         work: impl FnOnce(&Node) -> T + Send + 'static,
     ) -> Result<T, NodeError> {
         let node = Arc::clone(&self.node);
-        let done = self.runtime.spawn_blocking(move || work(&node)).await;
-        done.map_err(|error| NodeError::BrokeOff(error.to_string()))
+        call(&self.runtime, move || work(&node)).await
+    }
+}
+
+/// Runs `work` on a thread of `runtime`. One that has begun may have done what it was to
+/// do, or not: where its end is not learnt, that is what is told.
+async fn call<T: Send + 'static>(
+    runtime: &Handle,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, NodeError> {
+    let done = runtime.spawn_blocking(work).await;
+    done.map_err(|error| NodeError::BrokeOff(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_that_ends_in_the_middle_is_told_as_such() {
+        let runtime = Handle::current();
+        assert_eq!(call(&runtime, || 7).await, Ok(7));
+        let broken = call(&runtime, || panic!("in the middle of a payment")).await;
+        let Err(NodeError::BrokeOff(why)) = broken.map(|(): ()| ()) else {
+            panic!("it is told as something else");
+        };
+        assert!(why.contains("in the middle of a payment"), "{why}");
+    }
+
+    /// The node's runtime goes away with the node: what is asked then never began, and is
+    /// told as not known all the same.
+    #[tokio::test]
+    async fn a_call_after_the_runtimes_end_is_told_as_such() {
+        let gone = tokio::runtime::Runtime::new().expect("a runtime");
+        let handle = gone.handle().clone();
+        gone.shutdown_background();
+        let done = call(&handle, || 7).await;
+        assert!(matches!(done, Err(NodeError::BrokeOff(_))), "{done:?}");
     }
 }
