@@ -228,11 +228,16 @@ impl Pool {
         mining.shutdown_background();
         side.shutdown_background();
 
-        beside.context("the lightning node or a listener had not ended when the time was up")?;
-        drained.context("connections were still open when the time was up")?;
-        closed.context(
-            "the ledger was still writing when the time was up; what was answered is durable",
-        )?;
+        // All of it, what matters most first.
+        let late = [
+            closed.err().map(|_| {
+                "the ledger was still writing when the time was up; what was answered is durable"
+            }),
+            drained.err().map(|_| "connections were still open when the time was up"),
+            beside.err().map(|_| "the lightning node or a listener had not ended when the time was up"),
+        ];
+        let late: Vec<&str> = late.into_iter().flatten().collect();
+        anyhow::ensure!(late.is_empty(), "{}", late.join("; "));
         tracing::info!("stopped");
         Ok(())
     }
