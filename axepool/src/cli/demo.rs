@@ -1,5 +1,6 @@
 //! `axepool demo`.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -27,9 +28,14 @@ pub(super) struct Args {
     /// How long they mine for each block
     #[arg(long, value_name = "S", default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
-    /// Go on with a block a minute until Ctrl-C
+    /// Go on with a block a minute until Ctrl-C, so that you can look around, and point a
+    /// device of your own at it
     #[arg(long)]
     keep_running: bool,
+    /// Where miners and browsers find the pool: 0.0.0.0 for other machines than this one, so
+    /// that a real Bitaxe can come
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    listen: IpAddr,
     /// The hashes a second of all together; they really are computed, on this machine
     #[arg(long, value_name = "H", default_value_t = 600_000, value_parser = clap::value_parser!(u64).range(1_000..=1_000_000_000))]
     hashrate: u64,
@@ -48,6 +54,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         blocks: args.blocks,
         length: Duration::from_secs(args.seconds),
         keep_running: args.keep_running,
+        listen: args.listen,
         hashrate: args.hashrate,
         seed: args.seed,
         data_dir: args.data_dir,

@@ -1,5 +1,6 @@
 //! The acts of the story, in their order.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ const CHANNEL_SAT: u64 = 10_000_000;
 /// Between two blocks of a demonstration that goes on.
 const BLOCK_EVERY: Duration = Duration::from_secs(60);
 
+/// How long it then waits for one.
+const BLOCK_PATIENCE: Duration = Duration::from_secs(60);
+
 /// How often a condition is looked at.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -47,23 +51,35 @@ pub(super) async fn all(
         .during(both, "the pool serves miners", PATIENCE, ready(view))
         .await?;
     open(story, both, data_dir).await?;
-    let target = view.stratum()[0];
+    let target = here(view.stratum()[0]);
     world.switch_on(target, options)?;
     story.tell(format!(
-        "{} simulated Bitaxes mine at {target}; look at it from another terminal: axepool status --data-dir {}",
+        "{} simulated Bitaxes mine at {target}; look at http://{}/ or, from another terminal, axepool status --data-dir {}",
         world.devices().len(),
+        here(view.http()[0]),
         data_dir.display()
     ))?;
     for number in 1..=options.blocks {
         mine(story, both, options).await?;
         pay(story, both, number).await?;
     }
-    let mut owners = Owners::new(view.http()[0], scratch)?;
+    let mut owners = Owners::new(here(view.http()[0]), scratch)?;
     spend(story, both, &mut owners).await?;
     if options.keep_running {
         keep_running(story, both, options, view).await?;
     }
     compare(story, both, &owners).await
+}
+
+/// Where this machine finds a listener that may be for all of its addresses.
+fn here(mut listener: SocketAddr) -> SocketAddr {
+    if listener.ip().is_unspecified() {
+        listener.set_ip(match listener.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    listener
 }
 
 async fn ready(view: &View) -> Result<()> {
@@ -275,8 +291,9 @@ async fn keep_running(
 ) -> Result<()> {
     let (_, world) = both;
     story.tell(format!(
-        "it goes on until Ctrl-C, with a block a minute: the mint and the API are at http://{}",
-        view.http()[0]
+        "it goes on until Ctrl-C, with a block a minute: the pool's page is http://{}/, and a device of yours can mine at {} (with --listen 0.0.0.0 one on another machine, too), its username a key from axepool key new",
+        view.http()[0],
+        view.stratum()[0]
     ))?;
     let mut number = options.blocks;
     loop {
@@ -293,16 +310,20 @@ async fn keep_running(
         number = number.saturating_add(1);
         let round = async {
             let epoch = view.ledger.open_epoch().id;
-            let height = world.find_block(PATIENCE).await?;
+            // None is found while OCEAN's difficulty is still that of a device that left.
+            let Ok(height) = world.find_block(BLOCK_PATIENCE).await else {
+                return Ok(None);
+            };
             until(async || closed_by(view, epoch, height)).await?;
             world.ocean.mine_blocks(PAYOUT_DEPTH);
-            Ok(height)
+            Ok(Some(height))
         };
         match story
             .watch(both, "OCEAN finds a block and pays", PATIENCE, round)
             .await?
         {
-            Waited::Done(height) => story.tell(format!("OCEAN found block {height}"))?,
+            Waited::Done(Some(height)) => story.tell(format!("OCEAN found block {height}"))?,
+            Waited::Done(None) => story.tell("nobody found a block this time")?,
             Waited::Interrupted => return Ok(()),
         }
     }

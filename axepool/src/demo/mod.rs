@@ -11,6 +11,7 @@ mod story;
 mod verdict;
 mod world;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub(crate) struct Options {
     pub(crate) length: Duration,
     /// Goes on with a block a minute until Ctrl-C.
     pub(crate) keep_running: bool,
+    /// Where miners and browsers find the pool.
+    pub(crate) listen: IpAddr,
     /// Hashes a second of all devices.
     pub(crate) hashrate: u64,
     /// With a seed each device mines so many shares an epoch and then waits for the
@@ -48,7 +51,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let (data_dir, scratch) = directories(options)?;
     let mut story = Story::begin()?;
     let world = World::start(options, scratch.path())?;
-    let config = setup::config(&world, data_dir.clone())?;
+    let config = setup::config(&world, options.listen, data_dir.clone())?;
     let pool = Pool::start(config).context("the pool did not start")?;
     let told = pool.block_on(act::all(
         &mut story,

@@ -1,7 +1,7 @@
 //! An ordinary config of the ordinary pool, with difficulties for devices that are ten
 //! million times slower than a Bitaxe.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -13,8 +13,9 @@ use crate::config::{self, Config};
 use crate::data_dir;
 
 /// The pool's config in `data_dir`, with a node whose first address is the payout
-/// address.
-pub(super) fn config(world: &World, data_dir: PathBuf) -> Result<Config> {
+/// address. Miners and browsers find it at `listen`, at free ports.
+pub(super) fn config(world: &World, listen: IpAddr, data_dir: PathBuf) -> Result<Config> {
+    let listen = SocketAddr::new(listen, 0);
     data_dir::prepare(&data_dir)?;
     let ocean = &world.ocean;
     let node_id = ocean.node_id().context("OCEAN has no lightning node")?;
@@ -36,9 +37,9 @@ pub(super) fn config(world: &World, data_dir: PathBuf) -> Result<Config> {
     let text = format!(
         "[pool]\nnetwork = \"regtest\"\nname = \"Demonstration\"\n\
          [upstream]\nurls = [\"stratum+tcp://{}\"]\naddress = \"{address}\"\n\
-         [stratum]\nlisten = \"127.0.0.1:0\"\nmin_difficulty = {:e}\nstart_difficulty = {:e}\n\
+         [stratum]\nlisten = \"{listen}\"\nmin_difficulty = {:e}\nstart_difficulty = {:e}\n\
          target_shares_per_minute = {}\n\
-         [http]\nlisten = \"127.0.0.1:0\"\n[metrics]\nlisten = \"127.0.0.1:0\"\n\
+         [http]\nlisten = \"{listen}\"\n[metrics]\nlisten = \"127.0.0.1:0\"\n\
          [mint]\nquote_min_work = 0\n\
          [chain]\nurl = \"http://demo:demo@{}\"\n\
          [lightning]\nconfig = {}\n\
@@ -46,7 +47,7 @@ pub(super) fn config(world: &World, data_dir: PathBuf) -> Result<Config> {
         ocean.stratum(),
         world.min_difficulty,
         world.start_difficulty,
-        super::world::SHARES_PER_MINUTE,
+        world.shares_per_minute,
         ocean.chain_rpc(),
         toml::Value::String(node_file.display().to_string()),
         ocean.api_url(),

@@ -45,6 +45,9 @@ pub(super) struct Row {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Books {
     pub(super) rows: Vec<Row>,
+    /// The shares and the work of miners that are not simulated: nobody here can confirm
+    /// them.
+    pub(super) guests: (u64, Work),
     /// The ledger's sums.
     pub(super) ours: EpochTotals,
     /// Shares that the simulated OCEAN accepted of us.
@@ -91,10 +94,17 @@ impl Books {
                 work,
             }
         });
-        let rows = rows.collect();
+        let rows: Vec<Row> = rows.collect();
+        let is_guest = |miner: &MinerId| rows.iter().all(|row| row.miner != *miner);
+        let mut guests = (0, Work::ZERO);
+        for (_, (shares, work)) in tallies.iter().filter(|(miner, _)| is_guest(miner)) {
+            guests.0 += shares;
+            guests.1 = guests.1.saturating_add(*work);
+        }
         let ours = sums(&view.ledger)?;
         Ok(world.ocean.pool().read_books(|ocean| Books {
             rows,
+            guests,
             ours,
             ocean_accepted: ocean.accepted(),
             ocean_work: ocean.work(),
@@ -162,17 +172,22 @@ pub(super) fn checks(books: &Books) -> Vec<Check> {
     };
     let told_shares: u64 = books.rows.iter().map(|row| row.told_shares).sum();
     let told_work: u128 = books.rows.iter().map(|row| row.told_work).sum();
+    let (guests_shares, guests_work) = books.guests;
+    let whose = match guests_shares {
+        0 => "the devices".to_owned(),
+        guests => format!("{guests} shares of guests and the devices"),
+    };
     equal(
         "shares answered with true",
         books.ours.shares.into(),
-        told_shares.into(),
-        "the devices",
+        u128::from(told_shares) + u128::from(guests_shares),
+        &whose,
     );
     equal(
         "their work",
         books.ours.work.hashes(),
-        told_work,
-        "the devices",
+        told_work.saturating_add(guests_work.hashes()),
+        &whose,
     );
     for row in &books.rows {
         if (row.shares, row.work.hashes()) != (row.told_shares, row.told_work) {
@@ -393,6 +408,7 @@ mod tests {
         };
         Books {
             rows: vec![row("a"), row("b")],
+            guests: (0, Work::ZERO),
             ours,
             ocean_accepted: 40,
             ocean_work: 800_000,
@@ -423,6 +439,15 @@ mod tests {
         differs(
             |books| books.ours.shares += 1,
             &["shares answered with true"],
+        );
+        // Somebody came by with a device of their own.
+        differs(
+            |books| {
+                books.guests = (2, Work::from_hashes(9));
+                books.ours.shares += 2;
+                books.ours.work = Work::from_hashes(800_009);
+            },
+            &[],
         );
         differs(
             |books| books.ours.work = Work::from_hashes(1),

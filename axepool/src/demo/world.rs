@@ -9,20 +9,26 @@ use anyhow::{Context, Result};
 use ledger::MinerId;
 use simnet::bitaxe::{BitaxeStats, PoolAddress, SimBitaxe, SimBitaxeOptions};
 use simnet::keys::SimKey;
-use simnet::ocean::{Ocean, OceanLightning, OceanOptions};
+use simnet::ocean::{Ocean, OceanLightning, OceanOptions, Steer};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Options, setup};
 
-/// What each device is steered to: often, so that some seconds tell something.
-pub(super) const SHARES_PER_MINUTE: u32 = 600;
+/// What each device is steered to, and how much harder the upstream's shares are than a
+/// device's first ones, where all mine freely: often, so that some seconds tell something.
+/// With a seed both are alike, which keeps every difficulty where it is.
+const QUICK: (u32, f64) = (600, 20.0);
 
-/// How much harder the upstream's shares are than a device's first ones, where all mine
-/// freely. With a seed they are alike, which keeps every difficulty where it is.
-const UPSTREAM_FACTOR: f64 = 20.0;
+/// The same where it goes on, and real devices may come. The chip of a Bitaxe reports
+/// nothing below difficulty 256, which at 1 TH/s is 55 shares a minute at the most: steered
+/// to more its difficulty would fall and fall.
+const LASTING: (u32, f64) = (20, 4.0);
 
-/// A block is so much harder than an upstream-grade share that none comes unasked.
-const SHARES_PER_BLOCK: f64 = 250_000.0;
+/// What OCEAN steers to where it goes on: a Bitaxe of half a TH/s is measured right then.
+const UPSTREAM_PER_MINUTE: f64 = 30.0;
+
+/// What a block weighs while none is asked for: with a hundred TH/s it takes a year.
+const NETWORK_DIFFICULTY: f64 = 1e12;
 
 /// Where the chain begins: on regtest a block brings 610,351 satoshis from here on, the
 /// whole of which fits into one payment over the channel.
@@ -38,6 +44,10 @@ pub(super) const PAYOUT_DEPTH: u32 = 3;
 /// What the smallest device mines in an epoch with a seed; device `n` mines `n` times
 /// as many shares.
 const SHARES_AN_EPOCH: u64 = 8;
+
+/// Of the devices' keys where no seed is given: none that `axepool sim miners` takes by
+/// itself, which may come as a guest.
+const OWN_SEED: u64 = 0x6465_6d6f;
 
 /// A simulated device and whose it is.
 #[derive(Debug)]
@@ -60,6 +70,7 @@ pub(super) struct World {
     pub(super) ocean: Ocean,
     pub(super) start_difficulty: f64,
     pub(super) min_difficulty: f64,
+    pub(super) shares_per_minute: u32,
     pub(super) is_seeded: bool,
     runtime: Runtime,
 }
@@ -74,14 +85,20 @@ impl World {
             .build();
         let runtime = runtime.context("the simulation's threads cannot be started")?;
         let mean = options.hashrate as f64 / f64::from(options.miners);
-        let start_difficulty = mean * 60.0 / f64::from(SHARES_PER_MINUTE) / 4_294_967_296.0;
+        let (shares_per_minute, upstream_factor) = pace(options);
+        let start_difficulty = mean * 60.0 / f64::from(shares_per_minute) / 4_294_967_296.0;
         let is_seeded = options.seed.is_some();
         let (difficulty, min_difficulty) = if is_seeded {
             (start_difficulty, start_difficulty)
         } else {
-            (start_difficulty * UPSTREAM_FACTOR, 1e-9)
+            (start_difficulty * upstream_factor, 1e-9)
         };
-        let mut ocean = OceanOptions::default().with_difficulty(difficulty, SHARES_PER_BLOCK);
+        let mut ocean = OceanOptions::default();
+        ocean.pool.difficulty = difficulty;
+        ocean.network_difficulty = NETWORK_DIFFICULTY;
+        ocean.steer = options.keep_running.then_some(Steer {
+            shares_per_minute: UPSTREAM_PER_MINUTE,
+        });
         ocean.start_height = START_HEIGHT;
         ocean.window = Some(WINDOW_EPOCHS * work_an_epoch(options));
         ocean.pool.job_interval = Some(Duration::from_secs(10));
@@ -98,6 +115,7 @@ impl World {
             ocean,
             start_difficulty,
             min_difficulty,
+            shares_per_minute,
             is_seeded,
             runtime,
         })
@@ -112,7 +130,7 @@ impl World {
             let username = format!("{}.{}", device.npub, device.worker);
             let pool = PoolAddress::new(target.to_string(), username);
             let mut setup = SimBitaxeOptions::new(pool, device.hashrate);
-            let seed = options.seed.unwrap_or(1);
+            let seed = options.seed.unwrap_or(OWN_SEED);
             setup.seed = seed
                 .wrapping_mul(1_000_003)
                 .wrapping_add(u64::from(number) - 1);
@@ -197,6 +215,11 @@ impl World {
     }
 }
 
+/// What devices are steered to, and how much harder the upstream's shares are.
+const fn pace(options: &Options) -> (u32, f64) {
+    if options.keep_running { LASTING } else { QUICK }
+}
+
 /// The work that an epoch is expected to have, in hashes.
 fn work_an_epoch(options: &Options) -> u128 {
     let (hashrate, devices) = (u128::from(options.hashrate), u128::from(options.miners));
@@ -204,13 +227,13 @@ fn work_an_epoch(options: &Options) -> u128 {
         return (hashrate * options.length.as_millis() / 1000).max(1);
     }
     let shares = u128::from(SHARES_AN_EPOCH) * devices * (devices + 1) / 2;
-    let hashes_a_share = hashrate * 60 / u128::from(SHARES_PER_MINUTE) / devices;
+    let hashes_a_share = hashrate * 60 / u128::from(pace(options).0) / devices;
     (shares * hashes_a_share).max(1)
 }
 
 /// Device `number` of n has `number` parts of the hashrate: each one differs.
 fn device(options: &Options, number: u16) -> Result<Device> {
-    let key = SimKey::derive(options.seed.unwrap_or(1), u64::from(number));
+    let key = SimKey::derive(options.seed.unwrap_or(OWN_SEED), u64::from(number));
     let parts = f64::from(options.miners) * (f64::from(options.miners) + 1.0) / 2.0;
     Ok(Device {
         miner: key.npub.parse().context("a simulated key is none")?,

@@ -46,6 +46,7 @@ mod office;
 mod options;
 mod registration;
 mod start;
+mod steering;
 mod tides;
 
 pub use api::ApiFault;
@@ -57,4 +58,5 @@ pub use handle::Ocean;
 pub use office::BlockOdds;
 pub use options::{OceanLightning, OceanOptions};
 pub use registration::RegistrationError;
+pub use steering::Steer;
 pub use tides::{Divided, Tides, Window};

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use bitcoin::Amount;
 
 use super::books::Policy;
+use super::steering::Steer;
 use crate::chain::{COINBASE_MATURITY, SharedChain};
 use crate::lightning::NoteNames;
 use crate::pool::SimPoolOptions;
@@ -41,6 +42,9 @@ pub struct OceanOptions {
     /// What a block weighs while none is asked for. The miners' hashes are real: keep it
     /// far above their shares, or blocks come by themselves.
     pub network_difficulty: f64,
+    /// Steers what a share weighs by how fast the miners are, never below
+    /// [`SimPoolOptions::difficulty`]; `None`: it stays.
+    pub steer: Option<Steer>,
     /// The window in expected hashes; `None`: 8 blocks' worth.
     pub window: Option<u128>,
     /// What is not filled of the window is the work of miners that are not simulated.
@@ -95,6 +99,7 @@ impl Default for OceanOptions {
             start_height: COINBASE_MATURITY + 1,
             rpc_listen: (Ipv4Addr::LOCALHOST, 0).into(),
             api_listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            steer: None,
             window: None,
             with_others: true,
             fee_bps: 200,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::net::TcpListener;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -14,7 +15,10 @@ use super::office::{OceanSource, Office, Terms, now_ms, secs};
 use super::{OceanLightning, OceanOptions, api};
 use crate::chain::{Chain, SharedChain, serve_on};
 use crate::lightning::{OceanNode, OceanNodeOptions};
-use crate::pool::SimPool;
+use crate::pool::{SimPool, SimPoolHandle};
+
+/// Between two looks at how fast the miners are.
+const STEER_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the node may take to see its money.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,6 +57,7 @@ impl Ocean {
         };
         let terms = Terms {
             share_difficulty: options.pool.difficulty,
+            steer: options.steer,
             network_difficulty: options.network_difficulty,
             with_others: options.with_others,
             fee_bps: options.fee_bps,
@@ -72,6 +77,9 @@ impl Ocean {
         );
         let tasks = TaskTracker::new();
         tasks.spawn(clerk.run(stop.clone()));
+        if terms.steer.is_some() {
+            tasks.spawn(steer(Arc::clone(&office), pool.clone(), stop.clone()));
+        }
         tasks.close();
         Ok(Ocean::new(Parts {
             office,
@@ -83,6 +91,21 @@ impl Ocean {
             stop: unfinished,
             tasks,
         }))
+    }
+}
+
+/// Keeps what a share weighs right until it is stopped.
+async fn steer(office: Arc<Office>, pool: SimPoolHandle, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(STEER_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        if let Some(difficulty) = office.steer() {
+            tracing::info!(
+                difficulty,
+                "OCEAN's shares weigh something else from now on"
+            );
+            pool.set_difficulty(difficulty, Some(false));
+        }
     }
 }
 

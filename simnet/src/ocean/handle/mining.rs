@@ -38,7 +38,7 @@ impl Ocean {
     /// If it is one in a number of shares that is not finite and at least 1.
     pub fn set_block_odds(&self, odds: BlockOdds) {
         if let BlockOdds::OneIn(shares) = odds {
-            let difficulty = self.parts.office.terms.share_difficulty * shares;
+            let difficulty = self.parts.office.desk.read(|desk| desk.share_difficulty) * shares;
             let is_possible = shares >= 1.0 && Target::of_difficulty(difficulty).is_some();
             assert!(is_possible, "no odds: one in {shares} shares");
         }

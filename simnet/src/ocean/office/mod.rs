@@ -11,10 +11,11 @@ use bitcoin::{Amount, BlockHash, TxOut, Txid};
 
 use super::api::ApiFault;
 use super::books::{NewBlock, OceanBooks, Policy, script_of};
+use super::steering::{Steer, Steering};
 use super::tides::Tides;
 use crate::chain::{ChainError, SharedChain};
 use crate::pool::{ShareEntry, Template};
-use crate::stratum::Target;
+use crate::stratum::{Target, achieved_difficulty};
 use crate::watched::Watched;
 
 pub(super) use source::OceanSource;
@@ -45,6 +46,9 @@ pub(super) struct Desk {
     pub(super) books: OceanBooks,
     pub(super) policy: Policy,
     pub(super) odds: BlockOdds,
+    /// What a share weighs now.
+    pub(super) share_difficulty: f64,
+    pub(super) steering: Option<Steering>,
     pub(super) api_fault: ApiFault,
     pub(super) basis: Option<Basis>,
     /// A payout run was asked for though no block has become deep enough.
@@ -55,6 +59,7 @@ pub(super) struct Desk {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
     pub(super) share_difficulty: f64,
+    pub(super) steer: Option<Steer>,
     pub(super) network_difficulty: f64,
     pub(super) with_others: bool,
     pub(super) fee_bps: u16,
@@ -74,6 +79,10 @@ impl Office {
             books: OceanBooks::default(),
             policy,
             odds: BlockOdds::Network,
+            share_difficulty: terms.share_difficulty,
+            steering: terms
+                .steer
+                .map(|steer| Steering::new(steer, terms.share_difficulty, now_ms())),
             api_fault: ApiFault::None,
             basis: None,
             run_asked: false,
@@ -89,32 +98,51 @@ impl Office {
     /// to whom.
     fn finish(&self, template: &mut Template) -> Vec<(Arc<str>, u64)> {
         let reward_sat = template.coinbase_value.to_sat();
-        let (odds, payouts) = self.desk.update(|desk| {
+        let (bits, payouts) = self.desk.update(|desk| {
             desk.basis = Some(Basis {
                 tip: BlockHash::from_byte_array(template.prev_hash),
                 reward_sat,
             });
-            (desk.odds, desk.books.set_aside(&desk.policy, reward_sat))
+            let payouts = desk.books.set_aside(&desk.policy, reward_sat);
+            (self.bits(desk), payouts)
         });
-        template.bits = self.bits(odds);
+        template.bits = bits;
         template.payouts = outputs(&payouts);
         payouts
     }
 
-    fn bits(&self, odds: BlockOdds) -> u32 {
-        let difficulty = match odds {
+    fn bits(&self, desk: &Desk) -> u32 {
+        let difficulty = match desk.odds {
             BlockOdds::Network => self.terms.network_difficulty,
-            BlockOdds::NextShare => self.terms.share_difficulty,
-            BlockOdds::OneIn(shares) => self.terms.share_difficulty * shares,
+            BlockOdds::NextShare => desk.share_difficulty,
+            BlockOdds::OneIn(shares) => desk.share_difficulty * shares,
         };
         Target::of_difficulty(difficulty)
             .expect("difficulties and odds are checked where they come in")
             .to_bits()
     }
 
+    /// Looks whether another difficulty is right; if so it is in force with the next
+    /// template.
+    pub(super) fn steer(&self) -> Option<f64> {
+        self.desk.update(|desk| {
+            let next = desk
+                .steering
+                .as_mut()?
+                .look(desk.share_difficulty, now_ms())?;
+            // What nobody can find is no difficulty.
+            Target::of_difficulty(next)?;
+            desk.share_difficulty = next;
+            Some(next)
+        })
+    }
+
     fn share(&self, share: &ShareEntry) {
         let (user, at_ms) = (user_of(&share.username), now_ms());
         self.desk.update(|desk| {
+            if let Some(steering) = &mut desk.steering {
+                steering.share(achieved_difficulty(&share.hash));
+            }
             desk.tides.push(&user, share.work, at_ms / 1_000);
             desk.books.share(&user, share.work, at_ms);
         });
