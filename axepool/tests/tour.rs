@@ -8,21 +8,16 @@ mod ocean_world;
 #[allow(dead_code, unreachable_pub)]
 mod world;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use common::{ADDRESS, PoolProcess, PoolSetup, stderr, stdout};
 use ledger::{CloseCause, EpochState};
-use ocean_world::{PATIENCE, look, node_status, offer};
+use ocean_world::{PATIENCE, free_address, look, node_status, offer};
 use serde_json::Value;
 use simnet::bitaxe::{Misbehaviour, SimBitaxe};
 use simnet::ocean::{ApiFault, Ocean, OceanLightning, OceanOptions};
 use world::{STRATUM, UPSTREAM, UPSTREAM_LINES, bitaxe, earns, get, key};
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address")
-}
 
 /// OCEAN, the pool's process, and the directory of the node's settings.
 struct Tour {

@@ -38,6 +38,8 @@ pub const ADDRESS: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 pub struct PoolSetup {
     /// Where miners connect; port 0 takes a free one at each start.
     pub listen: SocketAddr,
+    /// Where wallets and browsers connect; port 0 takes a free one at each start.
+    pub http: SocketAddr,
     /// A shell's line before the process takes the shell's place: `trap '' XFSZ`.
     pub shell: Option<String>,
     /// Sockets that the test holds and hands in, as a service manager does.
@@ -59,6 +61,7 @@ impl PoolSetup {
     pub fn regtest(upstream: SocketAddr) -> Self {
         PoolSetup {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            http: SocketAddr::from(([127, 0, 0, 1], 0)),
             shell: None,
             sockets: None,
             upstreams: vec![upstream],
@@ -79,9 +82,10 @@ impl PoolSetup {
         format!(
             "[pool]\nnetwork = \"regtest\"\n\
              [metrics]\nlisten = \"127.0.0.1:0\"\n\
-             [http]\nlisten = \"127.0.0.1:0\"\nrequest_burst_per_address = 1000000\n\
+             [http]\nlisten = \"{}\"\nrequest_burst_per_address = 1000000\n\
              [upstream]\nurls = [{}]\naddress = \"{ADDRESS}\"\n{}\n\
              [stratum]\nlisten = \"{}\"\n{}\n",
+            self.http,
             urls.join(", "),
             self.upstream,
             self.listen,
@@ -345,14 +349,13 @@ impl PoolProcess {
 
     /// Runs another `axepool` command about this pool.
     pub fn command(&self, args: &[&str]) -> Output {
-        axepool(
-            &[
-                args,
-                &["--config", &self.config_path().display().to_string()],
-            ]
-            .concat(),
-            self.dir.path(),
-        )
+        self.begin(args).end()
+    }
+
+    /// The same without waiting for its end.
+    pub fn begin(&self, args: &[&str]) -> Begun {
+        let config = self.config_path().display().to_string();
+        Begun::new(&[args, &["--config", &config]].concat(), self.dir.path())
     }
 }
 
@@ -368,15 +371,38 @@ impl Drop for PoolProcess {
     }
 }
 
+/// A command under way.
+#[derive(Debug)]
+pub struct Begun(Child);
+
+impl Begun {
+    /// Starts the binary in `directory`.
+    pub fn new(args: &[&str], directory: &Path) -> Begun {
+        let child = Command::new(env!("CARGO_BIN_EXE_axepool"))
+            .args(args)
+            .current_dir(directory)
+            .env_remove("AXEPOOL_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        Begun(child.expect("axepool starts"))
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.0.try_wait().expect("wait").is_some()
+    }
+
+    /// Waits for its end.
+    pub fn end(self) -> Output {
+        self.0.wait_with_output().expect("wait")
+    }
+}
+
 /// Runs the binary to its end, in `directory`.
 pub fn axepool(args: &[&str], directory: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_axepool"))
-        .args(args)
-        .current_dir(directory)
-        .env_remove("AXEPOOL_LOG")
-        .stdin(Stdio::null())
-        .output()
-        .expect("axepool starts")
+    Begun::new(args, directory).end()
 }
 
 /// What a command wrote to stdout.

@@ -7,14 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axepool::admin::{NodeLook, NodeReply, NodeRequest, NodeStatus, Reply, Request};
-use bitcoin::absolute::LockTime;
-use bitcoin::block::{Header, Version};
-use bitcoin::hashes::Hash as _;
-use bitcoin::script::{Builder, PushBytesBuf};
-use bitcoin::{
-    Amount, Block, BlockHash, CompactTarget, OutPoint, ScriptBuf, Sequence, Transaction, TxIn,
-    TxMerkleNode, TxOut, Witness, transaction,
-};
+use bitcoin::{Address, Amount, BlockHash};
 use simnet::chain::{Chain, SharedChain, serve};
 use simnet::lightning::{NoteNames, OceanNode, OceanNodeOptions, payout};
 use tempfile::TempDir;
@@ -44,7 +37,7 @@ pub fn now_secs() -> u32 {
     u32::try_from(since.as_secs()).expect("before 2106")
 }
 
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address")
 }
@@ -75,12 +68,44 @@ impl Ocean {
             stop,
         };
         let address = ocean.node.address().await.expect("an address");
-        let coins = Amount::from_sat(40_000_000);
-        let funded = ocean.chain.lock().faucet(&address, coins, now_secs());
-        funded.expect("the faucet");
-        ocean.mine(1);
+        ocean.gives(&address, 40_000_000);
         ocean.node.sync().await.expect("a sync");
         ocean
+    }
+
+    /// Somebody else's node on the same chain, with coins: its handle and its address.
+    pub async fn stranger(&self) -> (OceanNode, SocketAddr) {
+        let listen = free_address();
+        let node = OceanNode::start(OceanNodeOptions {
+            dir: self.dir.path().join("stranger"),
+            chain: self.rpc,
+            alias: Some("stranger".to_owned()),
+            listen,
+        })
+        .await
+        .expect("a stranger's node");
+        let address = node.address().await.expect("an address");
+        self.gives(&address, 100_000);
+        node.sync().await.expect("a sync");
+        (node, listen)
+    }
+
+    /// The faucet pays, and the coins can be spent.
+    pub fn gives(&self, to: &Address, sat: u64) {
+        let coins = Amount::from_sat(sat);
+        let paid = self.chain.lock().faucet(to, coins, now_secs());
+        paid.expect("the faucet");
+        self.mine(6);
+    }
+
+    /// Waits for a transaction in the mempool, and confirms it.
+    pub async fn confirms(&self, what: &str) {
+        let since = Instant::now();
+        while self.chain.lock().mempool().is_empty() {
+            give_up(since, what);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.mine(6);
     }
 
     /// Sections of the pool's config, to be put behind `[stratum]`.
@@ -110,11 +135,8 @@ impl Ocean {
     /// OCEAN finds a block; its hash and height.
     pub fn find_block(&self) -> (BlockHash, u32) {
         let mut chain = self.chain.lock();
-        let height = chain.height() + 1;
-        let before = chain.block(height - 1).expect("the tip").header;
-        let block = tagged(before, height);
-        let hash = chain.submit(block).expect("a sound block");
-        (hash, height)
+        let hash = chain.mine_tagged(b"< OCEAN.XYZ >".into(), now_secs());
+        (hash, chain.height())
     }
 
     /// OCEAN opens a public channel to the pool; usable on both sides when this returns.
@@ -125,12 +147,7 @@ impl Ocean {
             .node
             .open_channel(node.node_id, self.pool_at, size, true);
         opened.await.expect("a channel");
-        let since = Instant::now();
-        while self.chain.lock().mempool().is_empty() {
-            give_up(since, "a funding transaction");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        self.mine(6);
+        self.confirms("a funding transaction").await;
         self.channel_is_usable(pool).await;
     }
 
@@ -193,42 +210,4 @@ pub async fn offer(pool: &PoolProcess) -> String {
 #[track_caller]
 pub fn give_up(since: Instant, what: &str) {
     assert!(since.elapsed() < PATIENCE, "still not: {what}");
-}
-
-/// An empty block with OCEAN's tag on top of `before`, with its proof of work.
-fn tagged(before: Header, height: u32) -> Block {
-    let tag = PushBytesBuf::try_from(b"< OCEAN.XYZ >".to_vec()).expect("short");
-    let coinbase = Transaction {
-        version: transaction::Version::TWO,
-        lock_time: LockTime::ZERO,
-        input: vec![TxIn {
-            previous_output: OutPoint::null(),
-            script_sig: Builder::new()
-                .push_int(i64::from(height))
-                .push_slice(tag)
-                .into_script(),
-            sequence: Sequence::MAX,
-            witness: Witness::new(),
-        }],
-        output: vec![TxOut {
-            value: Amount::ZERO,
-            script_pubkey: ScriptBuf::new_op_return([0; 4]),
-        }],
-    };
-    let mut block = Block {
-        header: Header {
-            version: Version::from_consensus(0x2000_0000),
-            prev_blockhash: before.block_hash(),
-            merkle_root: TxMerkleNode::all_zeros(),
-            time: before.time + 1,
-            bits: CompactTarget::from_consensus(0x207f_ffff),
-            nonce: 0,
-        },
-        txdata: vec![coinbase],
-    };
-    block.header.merkle_root = block.compute_merkle_root().expect("it has a coinbase");
-    while block.header.validate_pow(block.header.target()).is_err() {
-        block.header.nonce += 1;
-    }
-    block
 }

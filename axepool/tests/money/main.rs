@@ -14,5 +14,6 @@ mod world;
 mod audit;
 mod books;
 mod fetch;
+mod kills;
 mod prepare;
 mod withdraw;

@@ -1,24 +1,27 @@
 //! A withdrawal from a real node's wallet: not sent for want of coins, sent once, and
 //! what is left of one that a crash cut off.
 
-use bitcoin::{Address, Amount};
+use bitcoin::Address;
 use ledger::settle::{Event, OperatorEntry, OperatorKind};
 use ledger::{Msat, Sat};
 
 use crate::common::{ADDRESS, PoolProcess, stderr, stdout};
-use crate::ocean::{self, Ocean, now_secs};
+use crate::ocean::{self, Ocean};
 use crate::prepare::{open, stopped_pool};
 use axepool::admin::{
     FeeStatus, NodeReply, NodeRequest, Reply, Request, WithdrawalOutcome, WithdrawalRow,
 };
 
-fn status(pool: &PoolProcess, code: i32) -> FeeStatus {
+/// What the account says, and with which exit code unless that may be any.
+pub fn status(pool: &PoolProcess, code: Option<i32>) -> FeeStatus {
     let done = pool.command(&["fee", "status", "--json"]);
-    assert_eq!(done.status.code(), Some(code), "{done:?}");
+    if code.is_some() {
+        assert_eq!(done.status.code(), code, "{done:?}");
+    }
     serde_json::from_str(&stdout(&done)).expect("a status")
 }
 
-fn withdraw(pool: &PoolProcess, id: &str, amount: &str) -> WithdrawalRow {
+pub fn withdraw(pool: &PoolProcess, id: &str, amount: &str) -> WithdrawalRow {
     let args = [
         "fee", "withdraw", "--json", "--id", id, "--to", ADDRESS, amount,
     ];
@@ -27,19 +30,13 @@ fn withdraw(pool: &PoolProcess, id: &str, amount: &str) -> WithdrawalRow {
     row.unwrap_or_else(|error| panic!("{error}: {}", stderr(&done)))
 }
 
-async fn deposit(pool: &PoolProcess, ocean: &Ocean) {
+pub async fn deposit(pool: &PoolProcess, ocean: &Ocean) {
     let asked = Request::Node(NodeRequest::DepositAddress);
     let Reply::Node(NodeReply::DepositAddress { address }) = pool.ask(asked).await else {
         panic!("an address");
     };
     let address: Address<_> = address.parse().expect("an address");
-    let coins = Amount::from_sat(100_000);
-    let paid = ocean
-        .chain
-        .lock()
-        .faucet(&address.assume_checked(), coins, now_secs());
-    paid.expect("the faucet");
-    ocean.mine(6);
+    ocean.gives(&address.assume_checked(), 100_000);
     pool.poll("the coins", async |pool| {
         (ocean::look(pool).await.spendable_sat.get() > 0).then_some(())
     })
@@ -61,7 +58,7 @@ async fn the_operators_money_is_sent_once() {
     ledger.close().await;
     pool.spawn().await;
     ocean::look(&pool).await;
-    let before = status(&pool, 1);
+    let before = status(&pool, Some(1));
     assert_eq!(before.withdrawals[0].outcome, WithdrawalOutcome::Unknown);
     assert_eq!(before.withdrawable_msat, 7_672);
 
@@ -82,13 +79,13 @@ async fn the_operators_money_is_sent_once() {
         stderr(&foreign).contains("is not an address of regtest"),
         "{foreign:?}"
     );
-    assert_eq!(status(&pool, 1), before);
+    assert_eq!(status(&pool, Some(1)), before);
     let row = withdraw(&pool, "1-no-coins", "all");
     assert!(
         matches!(row.outcome, WithdrawalOutcome::Returned { why: Some(_) }),
         "{row:?}"
     );
-    let after = status(&pool, 1);
+    let after = status(&pool, Some(1));
     assert_eq!(after.withdrawable_msat, 7_672);
     assert_eq!(after.withdrawals.len(), 2);
 
@@ -106,7 +103,7 @@ async fn the_operators_money_is_sent_once() {
     assert!(pool.command(&resolve).status.success());
     let again = pool.command(&resolve);
     assert!(stderr(&again).contains("is known already"), "{again:?}");
-    assert_eq!(status(&pool, 0).withdrawable_msat, 8_672);
+    assert_eq!(status(&pool, Some(0)).withdrawable_msat, 8_672);
     assert!(pool.stop().await.success());
 
     // A fee that is worth a transaction.
@@ -131,7 +128,7 @@ async fn the_operators_money_is_sent_once() {
         row,
         "asked again it is the same"
     );
-    let told = status(&pool, 0);
+    let told = status(&pool, Some(0));
     assert_eq!(
         (told.withdrawable_msat, told.withdrawn_msat),
         (672, 20_015_000)
@@ -146,13 +143,13 @@ async fn the_operators_money_is_sent_once() {
     ocean.mine(6);
     let told = pool
         .poll("the transaction's fee in the books", async |pool| {
-            let told = status(pool, 0);
+            let told = status(pool, Some(0));
             (told.node_costs_msat > 0).then_some(told)
         })
         .await;
     assert_eq!(told.withdrawable_msat, 0, "{told:?}");
     // It is still told after a restart.
     assert!(pool.stop().await.success());
-    assert_eq!(status(&pool, 0), told);
+    assert_eq!(status(&pool, Some(0)), told);
     ocean.end().await;
 }

@@ -51,8 +51,9 @@ pub(super) fn coinbase_witness() -> Witness {
 }
 
 impl Chain {
-    /// The next block but for its nonce: all of the mempool, and `script` is paid.
-    pub(super) fn assemble(&self, script: &ScriptBuf, now_secs: u32) -> Block {
+    /// The next block but for its nonce: all of the mempool, and `script` is paid. `tag`
+    /// ends the coinbase's script.
+    pub(super) fn assemble(&self, script: &ScriptBuf, tag: &PushBytes, now_secs: u32) -> Block {
         let height = self.height() + 1;
         let coinbase = Transaction {
             version: transaction::Version::TWO,
@@ -63,6 +64,7 @@ impl Chain {
                 script_sig: Builder::new()
                     .push_int(i64::from(height))
                     .push_int(i64::from(self.reorganisations))
+                    .push_slice(tag)
                     .into_script(),
                 sequence: Sequence::MAX,
                 witness: coinbase_witness(),

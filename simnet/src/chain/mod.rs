@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bitcoin::constants::genesis_block;
+use bitcoin::script::PushBytes;
 use bitcoin::{
     Address, Amount, Block, BlockHash, Network, ScriptBuf, Transaction, TxOut, Txid, Work,
 };
@@ -166,11 +167,21 @@ impl Chain {
     /// Mines `count` blocks that pay `script`, with all that waits in the mempool.
     pub fn mine(&mut self, count: u32, script: &ScriptBuf, now_secs: u32) {
         for _ in 0..count {
-            let mut block = self.assemble(script, now_secs);
-            assemble::solve(&mut block);
-            self.submit(block)
-                .expect("our own block stands on our own tip");
+            self.mine_one(script, <&PushBytes>::from(&[]), now_secs);
         }
+    }
+
+    /// Mines a block to the faucet with a pool's `tag` in its coinbase, as its finder
+    /// would; its hash.
+    pub fn mine_tagged(&mut self, tag: &PushBytes, now_secs: u32) -> BlockHash {
+        self.mine_one(&faucet_script(), tag, now_secs)
+    }
+
+    fn mine_one(&mut self, script: &ScriptBuf, tag: &PushBytes, now_secs: u32) -> BlockHash {
+        let mut block = self.assemble(script, tag, now_secs);
+        assemble::solve(&mut block);
+        self.submit(block)
+            .expect("our own block stands on our own tip")
     }
 
     /// Mines `count` blocks to the faucet.

@@ -1,6 +1,7 @@
 //! The simulated OCEAN's templates from the regtest chain, and its blocks onto it.
 
 use bitcoin::hashes::Hash as _;
+use bitcoin::script::PushBytes;
 use bitcoin::{Block, BlockHash};
 
 use super::assemble::{self, coinbase_witness, faucet_script};
@@ -52,7 +53,7 @@ impl TemplateSource for ChainSource {
     fn template(&mut self, empty: bool) -> Template {
         let (mut block, height, min_time) = {
             let chain = self.chain.lock();
-            let block = chain.assemble(&faucet_script(), unix_secs());
+            let block = chain.assemble(&faucet_script(), <&PushBytes>::from(&[]), unix_secs());
             (block, chain.height() + 1, chain.next_time(0))
         };
         if empty {

@@ -108,7 +108,7 @@ fn an_orphaned_payment_comes_back_to_the_mempool() {
 #[test]
 fn a_block_that_does_not_fit_is_refused() {
     let mut chain = Chain::with_faucet(NOW);
-    let mut block = chain.assemble(&faucet_script(), NOW);
+    let mut block = chain.assemble(&faucet_script(), <&PushBytes>::from(&[]), NOW);
     assemble::solve(&mut block);
     let mut changed = block.clone();
     changed.txdata[0].output[0].value += Amount::from_sat(1);

@@ -2,7 +2,7 @@
 
 mod hold;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -67,6 +67,7 @@ pub struct OceanNode {
     node: Running,
     announced: bool,
     outcomes: watch::Receiver<Outcomes>,
+    held: watch::Receiver<Held>,
     events: JoinHandle<()>,
 }
 
@@ -81,6 +82,9 @@ impl std::fmt::Debug for Running {
 
 type Outcomes = HashMap<PaymentId, Result<Sent, String>>;
 
+/// The hashes of payments that arrived for somebody to decide.
+type Held = HashSet<[u8; 32]>;
+
 impl OceanNode {
     /// Starts it. The chain must be served already.
     ///
@@ -91,11 +95,13 @@ impl OceanNode {
         let node = tokio::task::spawn_blocking(move || start(&options)).await??;
         let node = Running(Arc::new(node));
         let (outcomes_tell, outcomes) = watch::channel(Outcomes::new());
-        let events = tokio::spawn(take_events(node.clone(), outcomes_tell));
+        let (held_tell, held) = watch::channel(Held::new());
+        let events = tokio::spawn(take_events(node.clone(), outcomes_tell, held_tell));
         Ok(OceanNode {
             node,
             announced,
             outcomes,
+            held,
             events,
         })
     }
@@ -372,7 +378,7 @@ fn start(options: &OceanNodeOptions) -> Result<Node> {
 }
 
 /// Takes every event, and remembers what became of payments.
-async fn take_events(node: Running, outcomes: watch::Sender<Outcomes>) {
+async fn take_events(node: Running, outcomes: watch::Sender<Outcomes>, held: watch::Sender<Held>) {
     loop {
         match node.0.next_event_async().await {
             Event::PaymentSuccessful {
@@ -396,6 +402,11 @@ async fn take_events(node: Running, outcomes: watch::Sender<Outcomes>) {
             } => outcomes.send_modify(|all| {
                 all.insert(id, Err(format!("{reason:?}")));
             }),
+            Event::PaymentClaimable { payment_hash, .. } => {
+                held.send_modify(|all| {
+                    all.insert(payment_hash.0);
+                });
+            }
             other => tracing::debug!(event = ?other, "an event of the simulated OCEAN's node"),
         }
         let node = node.clone();

@@ -2,8 +2,10 @@
 
 use anyhow::{Context as _, Result};
 use bitcoin::hashes::{Hash as _, sha256};
+use ldk_node::lightning::ln::channelmanager::PaymentId;
 use ldk_node::lightning::types::payment::{PaymentHash, PaymentPreimage};
 use ldk_node::lightning_invoice::{Bolt11InvoiceDescription, Description};
+use ldk_node::payment::PaymentStatus;
 
 use super::OceanNode;
 
@@ -22,6 +24,12 @@ impl OceanNode {
                 .receive_for_hash(amount_msat, &text, 3600, hash)
         });
         Ok(made.await??.to_string())
+    }
+
+    /// Whether the payment for `preimage` has arrived: from then on it is under way until
+    /// somebody decides.
+    pub fn has_come(&self, preimage: [u8; 32]) -> bool {
+        self.held.borrow().contains(&hash(preimage).0)
     }
 
     /// Takes the payment that is held for `preimage`.
@@ -45,6 +53,18 @@ impl OceanNode {
     pub async fn send_back(&self, preimage: [u8; 32]) -> Result<()> {
         let failed = self.with(move |node| node.bolt11_payment().fail_for_hash(hash(preimage)));
         failed.await?.context("nothing is held")
+    }
+
+    /// Whether the payment for `preimage` was taken.
+    ///
+    /// # Errors
+    /// If a call broke off.
+    pub async fn has_taken(&self, preimage: [u8; 32]) -> Result<bool> {
+        self.with(move |node| {
+            let payment = node.payment(&PaymentId(hash(preimage).0));
+            payment.is_some_and(|payment| payment.status == PaymentStatus::Succeeded)
+        })
+        .await
     }
 }
 
