@@ -6,6 +6,7 @@
 // Only a part of it is used here.
 mod common;
 #[path = "common/world.rs"]
+#[allow(dead_code, unreachable_pub)]
 mod world;
 
 use std::fs;
