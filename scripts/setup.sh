@@ -16,21 +16,22 @@ readonly DENY_VERSION=0.20.2
 readonly FUZZ_VERSION=0.13.1
 readonly DEB_VERSION=3.8.0
 
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
 apt_update_done=
 apt_install() {
     local why=$1; shift
     have apt-get || die "missing: $* ($why). This is no Debian: install them by hand, then run the same command again"
-    local as_root=()
-    if [ "$(id -u)" -ne 0 ]; then
-        have sudo || die "missing: $* ($why). Neither root nor sudo: ask an administrator for 'apt-get install $*'"
-        as_root=(sudo)
-    fi
+    [ "$(id -u)" -eq 0 ] || have sudo \
+        || die "missing: $* ($why). Neither root nor sudo: ask an administrator for 'apt-get install $*'"
     say "installing $* with apt-get: $why"
     if [ -z "$apt_update_done" ]; then
-        "${as_root[@]}" apt-get update -qq
+        as_root apt-get update -qq
         apt_update_done=yes
     fi
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >&2
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >&2
 }
 
 cargo_install() {
@@ -75,6 +76,15 @@ need_test() {
     have chromium || [ -n "${CHROMIUM:-}" ] || apt_install "the pages are tried in a browser" chromium
     npm_install axepool/tests/browser "what drives the browser"
     have curl || apt_install "the lines that an epoch's page has people paste are run" curl
+    if ! have prometheus || ! have promtool; then
+        # Only the programs are wanted: masked before it comes, the package's service runs
+        # neither now nor after the machine's next start.
+        if have systemctl && { [ "$(id -u)" -eq 0 ] || have sudo; }; then
+            as_root systemctl mask --quiet prometheus.service
+            say "the service prometheus stays masked: 'systemctl unmask prometheus' if you want it"
+        fi
+        apt_install "dashboards and alert rules are tried with the real one" prometheus
+    fi
     cargo_install cargo-nextest "$NEXTEST_VERSION" "it runs the tests in parallel, each in its own process" \
         --no-default-features --features default-no-update
     # The package and its units are tried, too.

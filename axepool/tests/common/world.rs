@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use simnet::bitaxe::{PoolAddress, SimBitaxe, SimBitaxeOptions, Timing};
 use simnet::keys::SimKey;
 use simnet::pool::{SimPool, SimPoolHandle, SimPoolOptions};
@@ -204,3 +205,17 @@ pub async fn upstream_is(pool: &PoolProcess, up: bool) {
     })
     .await;
 }
+
+/// No file of the process may be longer from now on, as a quota has it; `None`: again as
+/// long as it likes. Needs no rights.
+pub fn limit(pool: &PoolProcess, bytes: Option<u64>) {
+    let pid = i32::try_from(pool.pid()).ok().and_then(Pid::from_raw);
+    let limit = Rlimit {
+        current: bytes,
+        maximum: None,
+    };
+    prlimit(pid, Resource::Fsize, limit).expect("prlimit");
+}
+
+/// The signal that comes with the limit would end the process before it sees the error.
+pub const NO_SIGNAL: &str = "trap '' XFSZ";

@@ -6,15 +6,14 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
-
 use simnet::bitaxe::PoolSide;
 
 use crate::common::{PATIENCE, PoolProcess};
 use crate::fallback::fallback;
 use crate::loaded::{Load, compare};
 use crate::world::{
-    LOADED, STRATUM, bitaxe, credited, earns, get, key, metric, metric_reaches, ocean, pool,
+    LOADED, NO_SIGNAL, STRATUM, bitaxe, credited, earns, get, key, limit, metric, metric_reaches,
+    ocean, pool,
 };
 
 /// Under load: the disk goes, mining stops answering `true` and says why; the disk comes
@@ -127,20 +126,6 @@ async fn a_full_disk_stops_answers_and_nothing_else() {
     fails_and_recovers(&pool, || fill(&filler), free).await;
     pool.kill();
 }
-
-/// No file of the process may be longer from now on, as a quota has it; `None`: again as
-/// long as it likes. Needs no rights.
-fn limit(pool: &PoolProcess, bytes: Option<u64>) {
-    let pid = i32::try_from(pool.pid()).ok().and_then(Pid::from_raw);
-    let limit = Rlimit {
-        current: bytes,
-        maximum: None,
-    };
-    prlimit(pid, Resource::Fsize, limit).expect("prlimit");
-}
-
-/// The signal that comes with the limit would end the process before it sees the error.
-const NO_SIGNAL: &str = "trap '' XFSZ";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_refuses_writes_stops_answers_and_nothing_else() {
