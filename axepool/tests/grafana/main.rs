@@ -109,7 +109,9 @@ async fn all_answer(server: &Server, mut queries: Vec<Query>, meanwhile: impl As
                 silent.push(query);
             }
         }
-        let told = silent.iter().map(|one| format!("{}: {}\n", one.place, one.expr));
+        let told = silent
+            .iter()
+            .map(|one| format!("{}: {}\n", one.place, one.expr));
         assert!(
             silent.is_empty() || begun.elapsed() < PATIENCE,
             "no data:\n{}",
