@@ -5,10 +5,11 @@
 # when they are on this machine's disk; TLS and disks that are slower have rows apart.
 #   --big          more miners and longer, for the nightly run
 #   --load-only    without the rooms' benchmarks
-#   --small        few miners and a second each: whether it works, no figures
+#   --small        few miners and a second each, with the day's build and without the rooms'
+#                  benchmarks: whether it works, no figures
 . "$(dirname "$0")/lib.sh"
 
-seconds=10
+seconds=10 profile=release
 counts=(1000 10000)
 tls_count=1000
 rooms=yes
@@ -16,14 +17,14 @@ for option in "$@"; do
     case "$option" in
         --big) seconds=60 counts=(1000 10000 50000) ;;
         --load-only) rooms= ;;
-        --small) seconds=1 counts=(50) tls_count=20 ;;
+        --small) seconds=1 counts=(50) tls_count=20 profile=dev rooms= ;;
         *) die "unknown option '$option': --big, --load-only or --small" ;;
     esac
 done
 
-say "release build"
-cargo build --locked --release -p axepool
-axepool="${CARGO_TARGET_DIR:-target}/release/axepool"
+say "build ($profile)"
+cargo build --locked --profile "$profile" -p axepool
+axepool="${CARGO_TARGET_DIR:-target}/${profile/dev/debug}/axepool"
 
 if [ -n "$rooms" ]; then
     for bench in */benches/*.rs; do
@@ -110,8 +111,12 @@ tls_certificate = "$work/certificate.pem"
 tls_key = "$work/key.pem"
 [http]
 listen = "127.0.0.1:0"
+requests_per_minute_per_address = 1000000
+request_burst_per_address = 1000000
 [metrics]
 listen = "127.0.0.1:0"
+[operator]
+listen = []
 TOML
     "$axepool" run --config "$work/axepool.toml" --log warn 2>>"$work/pool.log" &
     pool_pid=$!
@@ -119,6 +124,7 @@ TOML
     "$axepool" status --config "$work/axepool.toml" >"$work/status"
     plain=$(sed -n 's/^stratum  *//p' "$work/status")
     tls=$(sed -n 's/^with TLS  *//p' "$work/status")
+    pages=http://$(sed -n 's/^http  *//p' "$work/status")
 }
 
 stop_pool() {
@@ -169,6 +175,49 @@ for mode in shares idle; do
     measure tls "$mode" "$tls_count"
 done
 
-printf '\n%s\n' "$table"
+# How many pages a second there are with nothing else to do; and what those who look at
+# pages do to the miners: shares alone, then with so many views a second beside them.
+views_table=$(printf '%-34s %9s %8s %9s %9s' pages views/s failed p50/ms p99/ms)
+shares_table=$(printf '%-34s %11s %9s %9s' 'shares beside them' accepted/s p50/ms p99/ms)
+
+look() {
+    local name=$1 file=$2; shift 2
+    "$axepool" load "$@" --seconds "$seconds" --json >"$file" || failed="$failed views/$name"
+}
+
+views_row() {
+    cp "$2" "$work/report"
+    views_table+=$'\n'$(printf '%-34s %9s %8s %9s %9s' "$1" \
+        "$(format "$(value views_per_sec)" 1 0)" \
+        "$(value failures)" \
+        "$(format "$(value p50_us)" 1000 2)" "$(format "$(value p99_us)" 1000 2)")
+}
+
+mine() {
+    "$axepool" load --target "$plain" --connections "$tls_count" --mode shares \
+        --seconds "$seconds" --json >"$work/report" || failed="$failed shares/$1"
+    shares_table+=$'\n'$(printf '%-34s %11s %9s %9s' "$1" \
+        "$(format "$(value accepted_per_sec)" 1 0)" \
+        "$(format "$(value p50_us)" 1000 2)" "$(format "$(value p99_us)" 1000 2)")
+}
+
+say "pages, and shares beside them"
+start_pool "$tls_count"
+mine 'no views'
+miner=$("$axepool" miners --config "$work/axepool.toml" --json | grep -o '0[23][0-9a-f]\{64\}' | head -n 1)
+for page in / "/miners/$miner" /epochs /epochs/1; do
+    name=${page/$miner/KEY}
+    look "$name" "$work/views" --views "$pages$page" --connections 16
+    views_row "$name, as many as there can be" "$work/views"
+done
+look beside "$work/views" --views "$pages/" --views "$pages/miners/$miner" --views "$pages/epochs" \
+    --views-per-second 500 --connections 64 &
+looking=$!
+mine '500 views a second'
+wait "$looking"
+views_row '500 a second of all, with shares' "$work/views"
+stop_pool
+
+printf '\n%s\n\n%s\n\n%s\n' "$table" "$views_table" "$shares_table"
 cat "$work/pool.log" >&2
 [ -z "$failed" ] || die "not all miners were served well:$failed (run axepool load by hand to see why)"

@@ -46,6 +46,11 @@ pub(crate) fn notices(data_dir: &Path) -> PathBuf {
     data_dir.join("notices")
 }
 
+/// What opens the operator's page.
+pub(crate) fn operator_token(data_dir: &Path) -> PathBuf {
+    data_dir.join("operator.token")
+}
+
 /// The socket of the running process.
 pub(crate) fn admin_socket(data_dir: &Path) -> PathBuf {
     data_dir.join("admin.sock")

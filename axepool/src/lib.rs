@@ -19,9 +19,11 @@ mod mint_url;
 mod money;
 mod notices;
 mod open_files;
+mod operator;
 pub mod output;
 pub mod pool;
 mod receipt;
+mod secret_file;
 pub mod service;
 mod web;
 

@@ -46,7 +46,7 @@ pub use cdk_common::database::Error as StoreError;
 pub use claim::{Claim, ClaimError};
 pub use config::MintConfig;
 pub use decide::Refusal;
-pub use http::RouterError;
+pub use http::{API_PATHS, RouterError};
 pub use ledger_outbox::LedgerOutbox;
 pub use lightning::{Lightning, LightningError, PayId, PayQuote, PayRequest, PayState};
 pub use lookup::QuoteView;

@@ -155,6 +155,10 @@ pub struct Status {
     pub metrics: Vec<SocketAddr>,
     /// Where the pages and the mint are, as bound.
     pub http: Vec<SocketAddr>,
+    /// The operator's page, with what opens it: for the operator alone; `None` while it
+    /// is nowhere.
+    #[serde(default)]
+    pub operator: Option<String>,
     /// Open connections of miners.
     pub connections: usize,
     /// Devices with an accepted share in their session.

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use simnet::load::{self, KeyForm, LoadMode, LoadOptions};
-use tokio::runtime::Builder;
+use simnet::load::{self, KeyForm, LoadMode, LoadOptions, ViewOptions};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::{open_files, output};
 
 /// Load a stratum server with thousands of thin miners and measure it
 ///
-/// Each miner has a key of its own. By default only this machine is a target; a server
+/// Each miner has a key of its own; with --views it is the pages that are loaded. By default only this machine is a target; a server
 /// elsewhere must be your own. The exit code is 1 if miners could not connect or lost
-/// their connections, or if a share was rejected.
+/// their connections, or if a share was rejected or a page did not come.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The server
@@ -57,6 +57,13 @@ pub(super) struct Args {
     /// The server's process id, to see what it uses
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
+    /// Instead of miners: those who look at this page, --connections of them; several
+    /// pages are looked at in turn
+    #[arg(long, value_name = "URL")]
+    views: Vec<String>,
+    /// So many views begin in a second; as many as there can be unless given
+    #[arg(long, value_name = "N", requires = "views", value_parser = clap::value_parser!(u32).range(1..))]
+    views_per_second: Option<u32>,
     /// Allow a target that is not this machine: only for a server of your own
     #[arg(long)]
     allow_remote: bool,
@@ -87,6 +94,9 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     let connections = usize::try_from(args.connections)?;
     open_files::raise_for(connections, "--connections");
     let runtime = Builder::new_multi_thread().enable_all().build()?;
+    if !args.views.is_empty() {
+        return look(&runtime, &args, connections);
+    }
     let report = runtime.block_on(load::run(options(&args, connections)))?;
     if args.json {
         output::json(&report)?;
@@ -100,6 +110,26 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    })
+}
+
+/// Loads the pages.
+fn look(runtime: &Runtime, args: &Args, viewers: usize) -> Result<ExitCode> {
+    let report = runtime.block_on(load::look(ViewOptions {
+        urls: args.views.clone(),
+        per_second: args.views_per_second,
+        viewers,
+        duration: Duration::from_secs(args.seconds),
+        allow_remote: args.allow_remote,
+    }))?;
+    if args.json {
+        output::json(&report)?;
+    } else {
+        output::line(report.to_string().trim_end())?;
+    }
+    Ok(match report.failed.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     })
 }
 

@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
-use ledger::settle::{Found, NamedBy, PayoutKey, Suspense};
+use ledger::settle::{Found, NamedBy, PayoutKey};
 
 use super::place::{OTHER_VERSION, Place};
 use crate::admin::{
     EpochPart, MoneyReply, MoneyRequest, PayoutFate, PayoutRow, PayoutSplit, Reply, Request, Way,
 };
-use crate::{humane, output};
+use crate::{humane, money, output};
 
 /// How many payments are listed unless more are asked for.
 const NEWEST: usize = 30;
@@ -170,24 +170,9 @@ fn way(way: Way) -> &'static str {
 fn fate(fate: &PayoutFate) -> String {
     match fate {
         PayoutFate::Settled { .. } => "settled".to_owned(),
-        PayoutFate::Suspended { why } => format!("SUSPENDED: {}", suspense(*why)),
+        PayoutFate::Suspended { why } => format!("SUSPENDED: {}", money::suspense(*why)),
         PayoutFate::Operators => "the operator's: not for the OCEAN offer".to_owned(),
         PayoutFate::ToFee => "the operator's: taken out of suspense".to_owned(),
-    }
-}
-
-fn suspense(why: Suspense) -> String {
-    match why {
-        Suspense::NoEpoch { hash, height } => match (hash, height) {
-            (_, Some(height)) => {
-                format!("no epoch's block is known at the height {height} that its note names")
-            }
-            (Some(hash), None) => format!("no epoch's block is {hash}, which its note names"),
-            (None, None) => "its note names no block, and no epoch is old enough".to_owned(),
-        },
-        Suspense::NoWork => "nobody worked in its epochs, nor before".to_owned(),
-        Suspense::Implausible => "no payout can have this amount".to_owned(),
-        Suspense::Stranger => "not from OCEAN, as far as is known".to_owned(),
     }
 }
 

@@ -61,6 +61,8 @@ fn render(status: &Status) -> String {
     }
     row("http", addresses(&status.http));
     row("metrics", addresses(&status.metrics));
+    let operator = status.operator.as_deref();
+    row("operator", operator.unwrap_or("off").to_owned());
     row(
         "miners",
         format!(

@@ -10,6 +10,7 @@ mod income;
 mod log;
 mod mint;
 mod notices;
+mod operator;
 mod payout;
 mod pool;
 mod problem;
@@ -35,6 +36,7 @@ pub use income::{Income, NodeConfig};
 pub use log::LogConfig;
 pub use mint::MintSettings;
 pub use notices::NoticesConfig;
+pub use operator::OperatorConfig;
 pub use problem::{Problem, Problems};
 use reader::Reader;
 pub use reader::{Effective, Origin};
@@ -62,6 +64,8 @@ pub struct Config {
     pub log: LogConfig,
     /// `[metrics] listen`; empty when metrics are switched off.
     pub metrics_listen: Vec<SocketAddr>,
+    /// `[operator]`.
+    pub operator: OperatorConfig,
     /// `[chain]`, `[lightning]`, `[ocean]`.
     pub income: Income,
     /// The terms of epochs opened from now on: `[payout]` and `[mint]`.
@@ -159,6 +163,7 @@ pub fn parse_with(
         section.get("listen", vec![SocketAddr::from(([127, 0, 0, 1], 9332))])
     });
     let log = reader.section("log", |section| log::read(section, base));
+    let operator = reader.section("operator", operator::read);
     let (quotes, mint) = reader.section("mint", |section| {
         (
             payout::read_quotes(section),
@@ -172,7 +177,11 @@ pub fn parse_with(
     });
     let ocean = reader.section("ocean", |section| income::read_ocean(section, pool.network));
     let terms = reader.section("payout", |section| payout::read(section, &quotes));
-    listeners_differ(&mut reader, &downstream, &http, &metrics_listen);
+    let own = [
+        ("metrics.listen", metrics_listen.as_slice()),
+        ("operator.listen", operator.listen.as_slice()),
+    ];
+    listeners_differ(&mut reader, &downstream, &http, &own);
 
     let read = reader.finish()?;
     // Without one there is a problem, and `finish` has told it.
@@ -190,6 +199,7 @@ pub fn parse_with(
         notices,
         metrics_listen,
         log,
+        operator,
         income: ocean.join(address, chain, node),
         terms,
     };
@@ -244,7 +254,7 @@ fn listeners_differ(
     reader: &mut Reader,
     downstream: &DownstreamConfig,
     http: &HttpConfig,
-    metrics: &[SocketAddr],
+    own: &[(&'static str, &[SocketAddr])],
 ) {
     let plain = downstream
         .listen
@@ -256,12 +266,14 @@ fn listeners_differ(
         .flat_map(|tls| &tls.listen)
         .map(|address| ("stratum.tls_listen", address));
     let http = http.listen.iter().map(|address| ("http.listen", address));
-    let metrics = metrics.iter().map(|address| ("metrics.listen", address));
+    let own = own
+        .iter()
+        .flat_map(|&(key, list)| list.iter().map(move |address| (key, address)));
     let mut taken: Vec<(&str, &SocketAddr)> = Vec::new();
     for (key, address) in plain
         .chain(tls)
         .chain(http)
-        .chain(metrics)
+        .chain(own)
         .filter(|(_, address)| address.port() != 0)
     {
         match taken.iter().find(|(_, other)| *other == address) {

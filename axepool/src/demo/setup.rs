@@ -40,6 +40,7 @@ pub(super) fn config(world: &World, listen: IpAddr, data_dir: PathBuf) -> Result
          [stratum]\nlisten = \"{listen}\"\nmin_difficulty = {:e}\nstart_difficulty = {:e}\n\
          target_shares_per_minute = {}\n\
          [http]\nlisten = \"{listen}\"\n[metrics]\nlisten = \"127.0.0.1:0\"\n\
+         [operator]\nlisten = \"127.0.0.1:0\"\n\
          [mint]\nquote_min_work = 0\n\
          [chain]\nurl = \"http://demo:demo@{}\"\n\
          [lightning]\nconfig = {}\n\

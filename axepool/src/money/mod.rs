@@ -3,6 +3,7 @@
 
 mod fee;
 mod payouts;
+mod words;
 
 use std::path::Path;
 
@@ -18,6 +19,7 @@ use crate::{books, data_dir};
 
 pub(crate) use fee::withdrawal_id;
 pub(crate) use payouts::{AuditIndex, rows};
+pub(crate) use words::suspense;
 
 /// Where a running process is asked.
 #[derive(Debug)]

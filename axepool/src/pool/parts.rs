@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::{View, sight};
 use crate::admin::{self, AdminSocket};
 use crate::config::Config;
-use crate::web::{self, Api, Pages, Routes, Server};
+use crate::web::{self, Api, KeptAnswers, Pages, Routes, Server};
 use crate::{clock, data_dir, http, logs, notices, service};
 
 /// The metrics' registry, with the process's own numbers in it.
@@ -102,11 +102,12 @@ pub(super) fn serve_public(
     listeners: Vec<TcpListener>,
     (cancel, tasks): (&CancellationToken, &TaskTracker),
 ) -> Result<()> {
+    let kept = KeptAnswers::new();
     let api = Api::new(config, &view.ledger, view.minting.public_url());
     let notices = sight::notices(config, view, api.receipt_key(), registry);
     let told = notices.clone().map(web::notices::router);
-    let pages = Pages::new(config, view);
-    let routes = api.router().merge(told.unwrap_or_default());
+    let pages = Pages::new(config, view, &api, &kept);
+    let routes = api.router(kept).merge(told.unwrap_or_default());
     let routes = Routes::new(Arc::clone(view), routes, &pages);
     let server = Server::new(&config.http, routes.clone(), registry)?;
     let handle = side.handle();
@@ -150,6 +151,8 @@ pub(super) fn serve(
         admin::serve(socket, Arc::clone(view), cancel.clone(), tasks.clone()),
         handle,
     );
+    let operator = Arc::clone(&view.operator).run(Arc::clone(view), cancel.clone());
+    tasks.spawn_on(operator, handle);
     for listener in metrics {
         let serving = http::serve(listener, registry.clone(), Arc::clone(view), cancel.clone());
         let task = async move {

@@ -17,6 +17,7 @@ use crate::admin::{
     Answers, LedgerStatus, NodeReply, NodeRequest, Reply, Request, Status, UpstreamStatus,
 };
 use crate::config::Config;
+use crate::operator::Operator;
 use crate::{books, clock, http, logs, money};
 
 /// Why nothing is served while it ends.
@@ -33,6 +34,7 @@ pub(crate) struct View {
     pub(super) minting: Arc<Minting>,
     pub(super) paying: Arc<Paying>,
     money: money::Desk,
+    pub(super) operator: Arc<Operator>,
     pub(crate) ledger: Ledger,
     ledger_health: watch::Receiver<LedgerHealth>,
     /// The pool alone owns it, so that it can be stopped whoever looks.
@@ -61,6 +63,7 @@ impl View {
             minting,
             paying,
             money: money::Desk::new(ledger.clone(), config.network),
+            operator: Operator::new(config),
             ledger_health: ledger.health(),
             ledger,
             proxy: Arc::downgrade(proxy),
@@ -160,6 +163,7 @@ impl View {
             stratum_tls: self.stratum_tls.clone(),
             metrics: self.metrics.clone(),
             http: self.http.clone(),
+            operator: self.operator.url(),
             connections: proxy.downstream.connections,
             workers: proxy.downstream.workers,
             upstream: upstream(&proxy.upstream),

@@ -1,15 +1,12 @@
 //! The pool's key for receipts: a file of its own, made once.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use bitcoin::secp256k1::{Keypair, Secp256k1, SecretKey, SignOnly, XOnlyPublicKey};
-use tempfile::NamedTempFile;
 
 use super::{Claim, Receipt};
+use crate::secret_file;
 
 /// Signs receipts.
 #[derive(Clone)]
@@ -31,28 +28,13 @@ impl ReceiptKey {
     /// # Errors
     /// It cannot be read or written, others may read it, or it is no key.
     pub(crate) fn open(path: &Path) -> Result<ReceiptKey> {
-        let shown = path.display();
-        match fs::read_to_string(path) {
-            Ok(text) => {
-                let mode = fs::metadata(path)?.mode() & 0o777;
-                if mode & 0o077 != 0 {
-                    bail!(
-                        "{shown} can be read by others (mode {mode:o}): make it yours alone with chmod 600"
-                    );
-                }
-                let secret = text.trim().parse::<SecretKey>();
-                // The parser's words do not show what it was given.
-                let secret =
-                    secret.with_context(|| format!("{shown} has no key of 64 hex digits"))?;
-                Ok(Self::new(&secret))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let secret = generate();
-                write(path, &secret).with_context(|| format!("{shown} cannot be written"))?;
-                Ok(Self::new(&secret))
-            }
-            Err(error) => Err(error).with_context(|| format!("{shown} cannot be read")),
-        }
+        let make = || generate().display_secret().to_string();
+        let text = secret_file::read_or_make(path, make)?;
+        // The parser's words do not show what it was given.
+        let secret = text.parse::<SecretKey>();
+        let secret =
+            secret.with_context(|| format!("{} has no key of 64 hex digits", path.display()))?;
+        Ok(Self::new(&secret))
     }
 
     fn new(secret: &SecretKey) -> Self {
@@ -88,14 +70,4 @@ fn generate() -> SecretKey {
             return secret;
         }
     }
-}
-
-/// The file is whole on the disk before it has its name, and is for its owner alone.
-fn write(path: &Path, secret: &SecretKey) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let mut draft = NamedTempFile::new_in(directory)?;
-    writeln!(draft, "{}", secret.display_secret())?;
-    draft.as_file().sync_all()?;
-    draft.persist_noclobber(path).map_err(|error| error.error)?;
-    File::open(directory)?.sync_all()
 }

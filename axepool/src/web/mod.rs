@@ -6,6 +6,7 @@
 
 mod api;
 mod client;
+mod kept;
 mod measure;
 mod pages;
 mod rate;
@@ -14,6 +15,7 @@ mod serve;
 mod stream;
 
 pub(crate) use api::{Api, notices};
-pub(crate) use pages::Pages;
+pub(crate) use kept::KeptAnswers;
+pub(crate) use pages::{Frame, Pages, asset, guarded, page};
 pub(crate) use routes::{Facts, Routes};
 pub(crate) use serve::Server;

@@ -11,6 +11,12 @@ use serde_json::{Value, json};
 
 use super::pages::Pages;
 
+/// What is answered here below `/api/`, for the test of the OpenAPI file.
+#[cfg(test)]
+pub(super) const API_PATHS: [&str; 1] = [SOLVENCY];
+
+const SOLVENCY: &str = "/api/solvency";
+
 /// What the routes tell of the pool.
 pub(crate) trait Facts: Send + Sync + 'static {
     /// `GET /api/solvency`: what is owed and what is there.
@@ -33,7 +39,7 @@ impl Routes {
     /// The pool's own routes, those of its books and its pages, without a mint.
     pub(crate) fn new(facts: Arc<impl Facts>, api: Router, pages: &Arc<Pages>) -> Self {
         let own = Router::new()
-            .route("/api/solvency", get(solvency))
+            .route(SOLVENCY, get(solvency))
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
             .with_state(facts)

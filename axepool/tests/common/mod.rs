@@ -50,6 +50,8 @@ pub struct PoolSetup {
     pub upstream: String,
     /// Further lines of `[stratum]`, after the listener; may open further sections.
     pub stratum: String,
+    /// Where the operator's page is; port 0 takes a free one at each start.
+    pub operator: SocketAddr,
     /// What is logged.
     pub log: String,
     /// Its log goes into a pipe that nobody reads.
@@ -67,6 +69,7 @@ impl PoolSetup {
             upstreams: vec![upstream],
             upstream: "backoff_min_ms = 50\nbackoff_max_secs = 1\n".to_owned(),
             stratum: "min_difficulty = 0.0000001\nstart_difficulty = 0.00001\ntarget_shares_per_minute = 300\n".to_owned(),
+            operator: SocketAddr::from(([127, 0, 0, 1], 0)),
             log: "info".to_owned(),
             is_log_unread: false,
         }
@@ -82,9 +85,11 @@ impl PoolSetup {
         format!(
             "[pool]\nnetwork = \"regtest\"\n\
              [metrics]\nlisten = \"127.0.0.1:0\"\n\
+             [operator]\nlisten = \"{}\"\n\
              [http]\nlisten = \"{}\"\nrequest_burst_per_address = 1000000\n\
              [upstream]\nurls = [{}]\naddress = \"{ADDRESS}\"\n{}\n\
              [stratum]\nlisten = \"{}\"\n{}\n",
+            self.operator,
             self.http,
             urls.join(", "),
             self.upstream,

@@ -78,3 +78,28 @@ fn a_certificate_needs_its_key() {
         "stratum.listen has this address already",
     );
 }
+
+#[test]
+fn the_operators_page_stays_on_this_machine_unless_told_otherwise() {
+    let default = good(&minimal("")).operator.listen;
+    assert_eq!(default, ["127.0.0.1:8081".parse().expect("an address")]);
+    let off = good(&minimal("[operator]\nlisten = []"));
+    assert!(off.operator.listen.is_empty());
+    good(&minimal("[operator]\nlisten = \"[::1]:8081\""));
+    for remote in ["0.0.0.0:8081", "[::]:8081", "192.168.1.7:8081"] {
+        let listen = format!("[operator]\nlisten = [\"127.0.0.1:8081\", \"{remote}\"]");
+        case(
+            &minimal(&listen),
+            "operator.listen",
+            "other machines reach it",
+        );
+        let allowed = format!("{listen}\nallow_remote = true");
+        assert_eq!(good(&minimal(&allowed)).operator.listen.len(), 2);
+    }
+    let text = minimal("[operator]\nlisten = \"127.0.0.1:9332\"");
+    case(
+        &text,
+        "operator.listen",
+        "metrics.listen has this address already",
+    );
+}

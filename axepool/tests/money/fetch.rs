@@ -43,8 +43,28 @@ pub async fn http(pool: &PoolProcess) -> SocketAddr {
 
 /// Asks for a page; `more` are further headers with their line ends.
 pub async fn fetch(address: SocketAddr, path: &str, more: &str) -> Answer {
+    ask(address, "GET", path, more, "").await
+}
+
+/// Asks for anything.
+pub async fn ask(address: SocketAddr, method: &str, path: &str, more: &str, body: &str) -> Answer {
+    ask_as("test", address, (method, path), more, body).await
+}
+
+/// Asks for anything, and calls the server `host`.
+pub async fn ask_as(
+    host: &str,
+    address: SocketAddr,
+    (method, path): (&str, &str),
+    more: &str,
+    body: &str,
+) -> Answer {
     let mut stream = TcpStream::connect(address).await.expect("connect");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{more}\r\n");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
+         Content-Length: {}\r\n{more}\r\n{body}",
+        body.len()
+    );
     stream.write_all(request.as_bytes()).await.expect("write");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.expect("read");

@@ -8,6 +8,8 @@
 mod common;
 #[path = "../common/ocean.rs"]
 mod ocean;
+#[path = "../common/schema.rs"]
+mod schema;
 #[path = "../common/world.rs"]
 mod world;
 
@@ -15,5 +17,8 @@ mod audit;
 mod books;
 mod fetch;
 mod kills;
+mod openapi;
+mod operator;
+mod pages;
 mod prepare;
 mod withdraw;

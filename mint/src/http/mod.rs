@@ -32,6 +32,13 @@ const TIMEOUT: Duration = Duration::from_secs(75);
 #[error("the mint's routes: {0}")]
 pub struct RouterError(String);
 
+/// The mint's routes beside those of the NUTs, for who documents them.
+pub const API_PATHS: [&str; 3] = [TOKEN, TOKENS, SWEEP_ONLY];
+
+const TOKEN: &str = "/api/miners/{key}/token";
+const TOKENS: &str = "/api/miners/{key}/tokens";
+const SWEEP_ONLY: &str = "/api/miners/{key}/sweep-only";
+
 #[derive(Clone)]
 struct Places {
     free: Arc<Semaphore>,
@@ -57,9 +64,9 @@ impl Mint {
             .map_err(|error| RouterError(error.to_string()))?;
         let ours = Router::new()
             .route("/v1/mint/quote/{method}/pubkey", post(lookup::post))
-            .route("/api/miners/{key}/token", post(token::claim))
-            .route("/api/miners/{key}/tokens", get(token::list))
-            .route("/api/miners/{key}/sweep-only", post(token::sweep_only))
+            .route(TOKEN, post(token::claim))
+            .route(TOKENS, get(token::list))
+            .route(SWEEP_ONLY, post(token::sweep_only))
             .layer(
                 CorsLayer::new()
                     .allow_origin(Any)

@@ -305,7 +305,6 @@ fn sum_up(
     let lost = outcomes.iter().filter(|outcome| outcome.lost).count();
     let unanswered = outcomes.iter().filter(|outcome| outcome.unanswered).count();
     let arrivals = outcomes.into_iter().flat_map(|outcome| outcome.arrivals);
-    let latency = &shared.latency;
     LoadReport {
         target: shared.options.target.clone(),
         mode: shared.options.mode,
@@ -319,12 +318,7 @@ fn sum_up(
         unanswered: unanswered as u64,
         accepted_per_sec: accepted as f64 / measured.as_secs_f64().max(1e-9),
         accept_ratio: (answered > 0).then(|| accepted as f64 / answered as f64),
-        latency: (latency.count() > 0).then(|| LatencyReport {
-            p50_us: latency.quantile_us(500),
-            p90_us: latency.quantile_us(900),
-            p99_us: latency.quantile_us(990),
-            max_us: latency.max_us(),
-        }),
+        latency: LatencyReport::of(&shared.latency),
         fan_out: fan_out::report(arrivals, connections.saturating_sub(lost)),
         server: None,
     }

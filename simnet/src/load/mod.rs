@@ -24,7 +24,9 @@ mod process;
 mod report;
 mod thin_miner;
 mod tls;
+mod views;
 
 pub use generator::{LoadError, run, run_with_trigger};
 pub use options::{KeyForm, LoadMode, LoadOptions};
 pub use report::{FanOutReport, LatencyReport, LoadReport, ServerReport};
+pub use views::{ViewError, ViewOptions, ViewReport, look};

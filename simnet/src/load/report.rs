@@ -6,8 +6,9 @@ use std::fmt;
 use serde::Serialize;
 
 use super::LoadMode;
+use super::histogram::Histogram;
 
-/// The time from a submit to its answer.
+/// The time from a question to its answer: of shares, from a submit.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LatencyReport {
     /// Half of the answers came within that many microseconds.
@@ -18,6 +19,32 @@ pub struct LatencyReport {
     pub p99_us: u64,
     /// All of them.
     pub max_us: u64,
+}
+
+impl LatencyReport {
+    /// Of what was counted; `None` without anything.
+    pub(crate) fn of(latency: &Histogram) -> Option<Self> {
+        (latency.count() > 0).then(|| LatencyReport {
+            p50_us: latency.quantile_us(500),
+            p90_us: latency.quantile_us(900),
+            p99_us: latency.quantile_us(990),
+            max_us: latency.max_us(),
+        })
+    }
+}
+
+impl fmt::Display for LatencyReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |us: u64| us as f64 / 1e3;
+        write!(
+            f,
+            "p50 {:.2}  p90 {:.2}  p99 {:.2}  max {:.2} ms",
+            ms(self.p50_us),
+            ms(self.p90_us),
+            ms(self.p99_us),
+            ms(self.max_us)
+        )
+    }
 }
 
 /// What the server's process used.
@@ -135,15 +162,7 @@ impl LoadReport {
         }
         writeln!(f, "unanswered      {}", self.unanswered)?;
         if let Some(latency) = &self.latency {
-            let ms = |us: u64| us as f64 / 1e3;
-            writeln!(
-                f,
-                "latency         p50 {:.2}  p90 {:.2}  p99 {:.2}  max {:.2} ms",
-                ms(latency.p50_us),
-                ms(latency.p90_us),
-                ms(latency.p99_us),
-                ms(latency.max_us)
-            )?;
+            writeln!(f, "latency         {latency}")?;
         }
         Ok(())
     }

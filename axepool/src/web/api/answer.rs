@@ -1,6 +1,7 @@
 //! The shape of answers and refusals.
 
 use std::io;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::Query;
@@ -16,7 +17,7 @@ use super::super::routes::for_anybody;
 
 /// Why there is no answer; `{"code", "detail"}` as the mint's errors.
 #[derive(Debug, Error)]
-pub(super) enum Refusal {
+pub(in crate::web) enum Refusal {
     /// What was asked cannot be.
     #[error("{0}")]
     Bad(String),
@@ -38,20 +39,34 @@ pub(super) enum Refusal {
     /// The books made another file than they made before.
     #[error("audit file {0} is not what it was: tell the pool's operator")]
     Changed(u64),
+    /// Why there is none for others who asked for the same at the same time.
+    #[error(transparent)]
+    Same(#[from] Arc<Refusal>),
+}
+
+impl Refusal {
+    /// What it is, whoever was told first.
+    pub(in crate::web) fn cause(&self) -> &Refusal {
+        match self {
+            Refusal::Same(refusal) => refusal.cause(),
+            own => own,
+        }
+    }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let status = match &self {
+        let refusal = self.cause();
+        let status = match refusal {
             Refusal::Bad(_) => StatusCode::BAD_REQUEST,
             Refusal::Missing(_) => StatusCode::NOT_FOUND,
             Refusal::Busy | Refusal::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Refusal::Ledger(_) | Refusal::Disk(_) | Refusal::Changed(_) => {
+            Refusal::Ledger(_) | Refusal::Disk(_) | Refusal::Changed(_) | Refusal::Same(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
         // What went wrong inside is for the log.
-        match &self {
+        match refusal {
             Refusal::Ledger(error) => tracing::error!(%error, "the books cannot be shown"),
             Refusal::Disk(error) => tracing::error!(%error, "an audit file cannot be kept"),
             Refusal::Changed(number) => {
@@ -62,9 +77,9 @@ impl IntoResponse for Refusal {
             }
             _ => {}
         }
-        let body = Json(json!({ "code": 0, "detail": self.to_string() }));
+        let body = Json(json!({ "code": 0, "detail": refusal.to_string() }));
         let mut response = for_anybody((status, body));
-        if let Refusal::Busy = self {
+        if let Refusal::Busy = refusal {
             let headers = response.headers_mut();
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

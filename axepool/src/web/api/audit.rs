@@ -1,17 +1,20 @@
 //! `GET /api/audit`: the list. `GET /api/audit/{n}.json`: the bytes whose SHA256 is the
 //! file's hash. `GET /api/audit/{n}.csv`: the same miner by miner, see [`super::csv`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use ledger::settle::{FileHash, PayoutKey, PayoutState};
+use bitcoin::Txid;
+use bitcoin::hashes::sha256;
+use ledger::settle::{FileHash, Part, PayoutKey, PayoutState, Preimage, Via};
 use ledger::{EpochId, LedgerError, Msat};
 use serde::Serialize;
 
+use super::super::kept::is_known;
 use super::super::routes::for_anybody;
 use super::answer::{self, Newest, Refusal};
 use super::files::Form;
@@ -25,17 +28,93 @@ pub(super) type Listed = BTreeMap<u64, Row>;
 
 /// A file in the list.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Row {
-    number: u64,
-    payout: PayoutKey,
-    hash: FileHash,
-    previous: Option<FileHash>,
-    amount_msat: Msat,
-    fee_msat: Msat,
-    received_ms: u64,
-    epochs: Vec<EpochId>,
-    json: String,
-    csv: String,
+pub(in crate::web) struct Row {
+    /// Counts the files from 1.
+    pub(in crate::web) number: u64,
+    /// The payment.
+    pub(in crate::web) payout: PayoutKey,
+    /// The file's SHA256.
+    pub(in crate::web) hash: FileHash,
+    /// That of the file before.
+    pub(in crate::web) previous: Option<FileHash>,
+    /// What was received.
+    pub(in crate::web) amount_msat: Msat,
+    /// The operator's fee of it.
+    pub(in crate::web) fee_msat: Msat,
+    /// When it was seen, milliseconds since 1970.
+    pub(in crate::web) received_ms: u64,
+    /// What shows that it came.
+    pub(in crate::web) proof: Proof,
+    /// What each epoch got.
+    pub(in crate::web) parts: Vec<PartRow>,
+    /// The epochs that got something.
+    pub(in crate::web) epochs: Vec<EpochId>,
+    /// The epochs whose work it was split over.
+    pub(in crate::web) split_over: Vec<EpochId>,
+    /// Where the file is.
+    pub(in crate::web) json: String,
+    /// The same as a table.
+    pub(in crate::web) csv: String,
+}
+
+/// What shows that a payment came.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::web) enum Proof {
+    /// A lightning payment; its hash is the SHA256 of the preimage.
+    Lightning {
+        /// The hash.
+        payment_hash: sha256::Hash,
+        /// The preimage, when the node has it.
+        preimage: Option<Preimage>,
+    },
+    /// An output to the payout address.
+    OnChain {
+        /// The transaction.
+        txid: Txid,
+        /// Which output.
+        vout: u32,
+    },
+}
+
+impl Proof {
+    fn of(via: &Via) -> Proof {
+        match via {
+            Via::Lightning {
+                payment_hash,
+                preimage,
+                ..
+            } => Proof::Lightning {
+                payment_hash: *payment_hash,
+                preimage: *preimage,
+            },
+            Via::OnChain { output, .. } => Proof::OnChain {
+                txid: output.txid,
+                vout: output.vout,
+            },
+        }
+    }
+}
+
+/// An epoch's part of a payment.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(in crate::web) struct PartRow {
+    /// The epoch.
+    pub(in crate::web) epoch: EpochId,
+    /// How much.
+    pub(in crate::web) amount_msat: Msat,
+    /// The epoch whose miners get it.
+    pub(in crate::web) pays_over: EpochId,
+}
+
+impl PartRow {
+    fn of(part: &Part) -> PartRow {
+        PartRow {
+            epoch: part.epoch,
+            amount_msat: part.amount,
+            pays_over: part.pays_over,
+        }
+    }
 }
 
 /// The list.
@@ -67,7 +146,12 @@ fn listed(api: &Api, newest: u64) -> Result<List, LedgerError> {
     Ok(List { files, audit })
 }
 
-fn row(api: &Api, settled: &mut Settled, number: u64) -> Result<Option<Row>, LedgerError> {
+/// A file; `None` when there is none of this number.
+pub(super) fn row(
+    api: &Api,
+    settled: &mut Settled,
+    number: u64,
+) -> Result<Option<Row>, LedgerError> {
     if let Some(row) = settled.listed.get(&number) {
         return Ok(Some(row.clone()));
     }
@@ -84,6 +168,8 @@ fn row(api: &Api, settled: &mut Settled, number: u64) -> Result<Option<Row>, Led
         None | Some(0) => None,
         Some(before) => api.reader.audit_hash(before)?,
     };
+    let slices = settlement.parts.iter().flat_map(|part| &part.slices);
+    let split_over: BTreeSet<EpochId> = slices.map(|slice| slice.epoch).collect();
     let row = Row {
         number,
         payout: payout.payment.key(),
@@ -92,6 +178,9 @@ fn row(api: &Api, settled: &mut Settled, number: u64) -> Result<Option<Row>, Led
         amount_msat: payout.payment.amount,
         fee_msat: settlement.fee,
         received_ms: payout.payment.received_ms,
+        proof: Proof::of(&payout.payment.via),
+        parts: settlement.parts.iter().map(PartRow::of).collect(),
+        split_over: split_over.into_iter().collect(),
         epochs: settlement.parts.iter().map(|part| part.epoch).collect(),
         json: format!("/api/audit/{number}.json"),
         csv: format!("/api/audit/{number}.csv"),
@@ -113,12 +202,7 @@ pub(super) async fn file(
         Form::Json => format!("\"{hash}\""),
         Form::Csv => format!("\"{hash}-csv\""),
     };
-    let known = headers.get_all(header::IF_NONE_MATCH).iter();
-    let is_known = known
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|value| value.trim().trim_start_matches("W/") == tag);
-    let mut response = if is_known {
+    let mut response = if is_known(&headers, &tag) {
         for_anybody(StatusCode::NOT_MODIFIED)
     } else {
         let (length, body) = api.files.open(number, hash, form).await?;

@@ -5,33 +5,40 @@
 //! or is told to come back; of two that ask for the same audit file one makes it.
 
 mod answer;
-mod audit;
+pub(in crate::web) mod audit;
 mod csv;
-mod epochs;
+pub(in crate::web) mod epochs;
 mod files;
 pub(crate) mod notices;
+mod openapi;
 mod payouts;
 mod receipt;
+pub(in crate::web) mod split;
+mod touched;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::extract::State;
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use bitcoin::secp256k1::XOnlyPublicKey;
 use ledger::{Ledger, LedgerError, Reader};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
+use super::kept::{self, KeptAnswers};
 use crate::config::{Config, PublicUrl};
 use crate::data_dir;
 use crate::money::AuditIndex;
 use crate::receipt::ReceiptKey;
-use answer::Refusal;
+pub(in crate::web) use answer::Refusal;
 use audit::Listed;
 use files::AuditFiles;
+use split::Tables;
+use touched::Touched;
 
 /// So many look at the disk at once. The next one is told to come back: strangers shall
 /// not queue up before the mint, which waits for the same disk.
@@ -42,6 +49,7 @@ const PLACES: usize = 8;
 pub(crate) struct Api {
     reader: Reader,
     files: AuditFiles,
+    tables: Tables,
     receipts: Option<ReceiptKey>,
     places: Arc<Semaphore>,
     /// What of settled payouts never changes, as far as it was asked for.
@@ -64,6 +72,7 @@ struct About {
 struct Settled {
     index: AuditIndex,
     listed: Listed,
+    touched: Touched,
 }
 
 impl Api {
@@ -92,6 +101,7 @@ impl Api {
     fn with(reader: Reader, receipts: Option<ReceiptKey>, cache: &Path, about: About) -> Arc<Api> {
         Arc::new(Api {
             files: AuditFiles::new(reader.clone(), cache),
+            tables: Tables::new(),
             reader,
             receipts,
             places: Arc::new(Semaphore::new(PLACES)),
@@ -101,22 +111,31 @@ impl Api {
     }
 
     /// The routes.
-    pub(crate) fn router(self: Arc<Self>) -> Router {
-        Router::new()
+    pub(crate) fn router(self: Arc<Self>, kept: KeptAnswers) -> Router {
+        let add = |router: Router<Arc<Api>>, (path, method)| router.route(path, method);
+        let keeps = from_fn_with_state(kept, kept::kept);
+        let often = often().into_iter().fold(Router::new(), add);
+        let rarely = rarely().into_iter().fold(Router::new(), add);
+        often
             .route("/api", get(index))
-            .route("/api/", get(index))
-            .route("/api/audit", get(audit::list))
-            .route("/api/audit/{file}", get(audit::file))
-            .route("/api/epochs", get(epochs::list))
-            .route("/api/epochs/{id}", get(epochs::one))
-            .route("/api/payouts", get(payouts::list))
-            .route("/api/miners/{key}/receipt", get(receipt::get))
+            .layer(keeps)
+            .merge(rarely)
             .with_state(self)
     }
 
     /// The key that receipts are signed with, and signed requests are for.
     pub(crate) fn receipt_key(&self) -> Option<XOnlyPublicKey> {
         self.receipts.as_ref().map(ReceiptKey::public)
+    }
+
+    /// The pool's address on the web, without a slash at its end.
+    pub(in crate::web) fn url(&self) -> &str {
+        &self.about.mint
+    }
+
+    /// The address that OCEAN knows the pool by.
+    pub(in crate::web) fn payout_address(&self) -> &str {
+        &self.about.payout_address
     }
 
     fn settled(&self) -> MutexGuard<'_, Settled> {
@@ -141,6 +160,30 @@ impl Api {
     }
 }
 
+/// A path with what answers it.
+type Route = (&'static str, MethodRouter<Arc<Api>>);
+
+/// What may be a second old. These and [`rarely`] are what the OpenAPI file is held to.
+fn often() -> [Route; 6] {
+    [
+        ("/api/", get(index)),
+        ("/api/audit", get(audit::list)),
+        ("/api/epochs", get(epochs::list)),
+        ("/api/epochs/{id}", get(epochs::one)),
+        ("/api/epochs/{id}/split", get(split::get)),
+        ("/api/payouts", get(payouts::list)),
+    ]
+}
+
+/// What is kept elsewhere, or is of the moment.
+fn rarely() -> [Route; 3] {
+    [
+        ("/api/audit/{file}", get(audit::file)),
+        ("/api/miners/{key}/receipt", get(receipt::get)),
+        ("/api/openapi.json", get(openapi::get)),
+    ]
+}
+
 async fn index(State(api): State<Arc<Api>>) -> Response {
     answer::json(&json!({
         "name": api.about.name,
@@ -156,5 +199,6 @@ async fn index(State(api): State<Arc<Api>>) -> Response {
         "payouts": "/api/payouts",
         "audit": "/api/audit",
         "solvency": "/api/solvency",
+        "openapi": "/api/openapi.json",
     }))
 }

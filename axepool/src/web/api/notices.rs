@@ -21,11 +21,14 @@ use crate::notices::{Desk, DeskError, Setting, Wish};
 /// A wish is short.
 const MAX_BODY_BYTES: usize = 4096;
 
+/// What the OpenAPI file has of it.
+pub(in crate::web) const API_PATH: &str = "/api/miners/{key}/notices";
+
 /// The routes.
 pub(crate) fn router(desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/miners/{key}/feed.atom", get(feed))
-        .route("/api/miners/{key}/notices", get(show).post(set))
+        .route(API_PATH, get(show).post(set))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(desk)
 }

@@ -59,7 +59,7 @@ pub(super) fn link(name: &str) -> String {
 }
 
 /// `GET /assets/{name}`.
-pub(super) async fn get(Path(name): Path<String>, RawQuery(query): RawQuery) -> Response {
+pub(crate) async fn get(Path(name): Path<String>, RawQuery(query): RawQuery) -> Response {
     let Some(asset) = find(&name) else {
         return StatusCode::NOT_FOUND.into_response();
     };

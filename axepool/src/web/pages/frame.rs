@@ -80,7 +80,7 @@ pub(crate) fn page(status: StatusCode, page: &impl Template) -> Response {
 }
 
 /// The headers that keep a page to itself.
-pub(super) async fn guarded(mut response: Response) -> Response {
+pub(crate) async fn guarded(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
     headers.insert(

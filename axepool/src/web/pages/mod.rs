@@ -2,6 +2,7 @@
 //! without a script.
 
 mod assets;
+mod epochs;
 mod frame;
 mod message;
 mod set_up;
@@ -10,13 +11,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::middleware::map_response;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::get;
 
-pub(crate) use frame::{Frame, page};
+pub(crate) use assets::get as asset;
+pub(crate) use frame::{Frame, guarded, page};
 pub(crate) use message::Message;
 
+use super::api::Api;
+use super::kept::{self, KeptAnswers};
 use crate::config::Config;
 use crate::pool::View;
 
@@ -25,20 +29,35 @@ use crate::pool::View;
 pub(crate) struct Pages {
     frame: Frame,
     view: Arc<View>,
+    api: Arc<Api>,
+    kept: KeptAnswers,
 }
 
 impl Pages {
     /// The pages of a running pool.
-    pub(crate) fn new(config: &Config, view: &Arc<View>) -> Arc<Self> {
+    pub(crate) fn new(
+        config: &Config,
+        view: &Arc<View>,
+        api: &Arc<Api>,
+        kept: &KeptAnswers,
+    ) -> Arc<Self> {
         Arc::new(Pages {
             frame: Frame::new(config.name.clone(), config.network),
             view: Arc::clone(view),
+            api: Arc::clone(api),
+            kept: kept.clone(),
         })
     }
 
     /// The routes.
     pub(crate) fn router(self: Arc<Self>) -> Router {
-        Router::new()
+        // What is the same for everybody is made once a second.
+        let kept = from_fn_with_state(self.kept.clone(), kept::kept);
+        let often = Router::new()
+            .route("/epochs", get(epochs::list))
+            .route("/epochs/{id}", get(epochs::one))
+            .layer(kept);
+        often
             .route("/", get(set_up::get))
             .route("/assets/{name}", get(assets::get))
             .with_state(self)

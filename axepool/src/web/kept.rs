@@ -1,0 +1,208 @@
+//! Answers that many ask for at once: made once, kept for a second, and not sent again
+//! to who has them already.
+
+use std::time::Duration;
+
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bitcoin::hashes::{Hash as _, sha256};
+use moka::future::Cache;
+
+/// An answer is never older. What is looked at without end changes about as often.
+const AGE: Duration = Duration::from_secs(1);
+
+/// All answers that are kept: whoever asks for many different ones pushes the older out.
+const MAX_KEPT_BYTES: u64 = 32 << 20;
+
+/// A longer address is answered and not kept: no page has one.
+const MAX_ADDRESS_BYTES: usize = 512;
+
+/// The longest answer of a route that is kept.
+const MAX_ANSWER_BYTES: usize = 8 << 20;
+
+/// What is remembered of an answer beside its body, about.
+const ENTRY_BYTES: usize = 1024;
+
+/// The kept answers; clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct KeptAnswers(Cache<String, Kept>);
+
+#[derive(Clone, Debug)]
+struct Kept {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl KeptAnswers {
+    pub(crate) fn new() -> Self {
+        let weigh = |address: &String, kept: &Kept| {
+            let bytes = address.len() + kept.body.len() + ENTRY_BYTES;
+            u32::try_from(bytes).unwrap_or(u32::MAX)
+        };
+        let kept = Cache::builder()
+            .weigher(weigh)
+            .max_capacity(MAX_KEPT_BYTES)
+            .time_to_live(AGE);
+        KeptAnswers(kept.build())
+    }
+}
+
+/// A layer for routes whose answer is that of its address alone, whoever asks, and fits
+/// into memory. Of those who ask at the same time one has it made, and goes on to the
+/// next of them when it goes away.
+pub(crate) async fn kept(
+    State(answers): State<KeptAnswers>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(address) = address(&request) else {
+        return next.run(request).await;
+    };
+    let asked = request.headers().clone();
+    let making = async { Kept::of(next.run(request).await).await };
+    let kept = answers.0.get_with(address, making).await;
+    kept.answer(&asked)
+}
+
+/// Path and query, and under which name the pool was asked, which pages repeat.
+fn address(request: &Request) -> Option<String> {
+    let uri = request.uri();
+    let host = request.headers().get(header::HOST);
+    let host = host.map_or(&b""[..], HeaderValue::as_bytes);
+    let length = host.len() + uri.path().len() + uri.query().map_or(0, str::len);
+    if request.method() != Method::GET || length > MAX_ADDRESS_BYTES {
+        return None;
+    }
+    let host = String::from_utf8_lossy(host);
+    Some(format!(
+        "{host} {}?{}",
+        uri.path(),
+        uri.query().unwrap_or("")
+    ))
+}
+
+impl Kept {
+    async fn of(response: Response) -> Kept {
+        let (parts, body) = response.into_parts();
+        let Ok(body) = to_bytes(body, MAX_ANSWER_BYTES).await else {
+            tracing::error!("an answer is too long to be kept, and was not sent");
+            return Kept {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                headers: HeaderMap::new(),
+                body: Bytes::new(),
+            };
+        };
+        let mut headers = parts.headers;
+        if parts.status == StatusCode::OK {
+            let tag = format!("\"{}\"", sha256::Hash::hash(&body));
+            if let Ok(tag) = HeaderValue::from_str(&tag) {
+                headers.insert(header::ETAG, tag);
+            }
+        }
+        Kept {
+            status: parts.status,
+            headers,
+            body,
+        }
+    }
+
+    fn answer(self, asked: &HeaderMap) -> Response {
+        let tag = self.headers.get(header::ETAG);
+        let tag = tag.and_then(|tag| tag.to_str().ok());
+        let (status, body) = match tag.is_some_and(|tag| is_known(asked, tag)) {
+            true => (StatusCode::NOT_MODIFIED, Bytes::new()),
+            false => (self.status, self.body),
+        };
+        let mut response = body.into_response();
+        *response.status_mut() = status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+/// Whether who asks has the answer of this tag, quotes included.
+pub(super) fn is_known(asked: &HeaderMap, tag: &str) -> bool {
+    asked
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|value| value.trim().trim_start_matches("W/") == tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use futures::future::join_all;
+    use hyper::service::Service as _;
+    use hyper_util::service::TowerToHyperService;
+
+    use super::*;
+
+    /// Answers with how often it was asked.
+    fn counting() -> (Router, Arc<AtomicU64>) {
+        let made = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&made);
+        let handler = move || {
+            let count = Arc::clone(&count);
+            async move {
+                tokio::task::yield_now().await;
+                count.fetch_add(1, Ordering::Relaxed).to_string()
+            }
+        };
+        let router = Router::new()
+            .route("/page", get(handler))
+            .layer(from_fn_with_state(KeptAnswers::new(), kept));
+        (router, made)
+    }
+
+    async fn ask(router: &Router, address: &str, tag: Option<&str>) -> Response {
+        let mut request = Request::builder().uri(address);
+        if let Some(tag) = tag {
+            request = request.header(header::IF_NONE_MATCH, tag);
+        }
+        let request = request.body(Body::empty()).expect("a request");
+        let answer = TowerToHyperService::new(router.clone()).call(request).await;
+        answer.expect("never fails")
+    }
+
+    #[tokio::test]
+    async fn of_many_that_ask_at_once_one_has_it_made() {
+        let (router, made) = counting();
+        let asking = (0..50).map(|_| ask(&router, "/page", None));
+        let answers = join_all(asking).await;
+        assert!(answers.iter().all(|answer| answer.status() == 200));
+        assert_eq!(made.load(Ordering::Relaxed), 1);
+        assert_eq!(ask(&router, "/page?x", None).await.status(), 200);
+        assert_eq!(made.load(Ordering::Relaxed), 2, "another address");
+        let long = format!("/page?{}", "x".repeat(MAX_ADDRESS_BYTES));
+        for asked in 3..5 {
+            assert_eq!(ask(&router, &long, None).await.status(), 200);
+            assert_eq!(made.load(Ordering::Relaxed), asked, "not kept");
+        }
+        assert_eq!(ask(&router, "/other", None).await.status(), 404);
+    }
+
+    #[tokio::test]
+    async fn who_has_it_is_not_sent_it_again() {
+        let (router, _) = counting();
+        let first = ask(&router, "/page", None).await;
+        let tag = first.headers()[header::ETAG].to_str().expect("text");
+        let again = ask(&router, "/page", Some(tag)).await;
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+        let body = to_bytes(again.into_body(), 10).await.expect("a body");
+        assert!(body.is_empty());
+        let other = ask(&router, "/page", Some("\"x\"")).await;
+        assert_eq!(other.status(), StatusCode::OK);
+    }
+}
