@@ -45,7 +45,10 @@ fn keyword_at(
         "type" => holds(is_type(value, rule)),
         "minimum" => holds(value.as_u64() >= rule.as_u64()),
         "maximum" => holds(value.as_u64() <= rule.as_u64()),
-        "maxItems" => holds(value.as_array().map(Vec::len) <= rule.as_u64().map(|n| n as usize)),
+        "maxItems" => {
+            let most = rule.as_u64().and_then(|most| usize::try_from(most).ok());
+            holds(value.as_array().map(Vec::len) <= most)
+        }
         "pattern" => {
             let pattern = Regex::new(rule.as_str().unwrap_or_default());
             let pattern = pattern.map_err(|error| format!("{place}: {error}"))?;
