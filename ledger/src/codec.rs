@@ -75,6 +75,30 @@ impl<'a> Fields<'a> {
         self.array().map(u128::from_be_bytes)
     }
 
+    /// A number as [`put_number`] writes it.
+    pub(crate) fn number(&mut self) -> Result<u128, BadRow> {
+        let mut number = 0_u128;
+        for shift in (0..u128::BITS).step_by(7) {
+            let byte = self.u8()?;
+            let bits = u128::from(byte & 0x7f);
+            let shifted = bits << shift;
+            // Of the last byte two bits fit.
+            if shifted >> shift != bits {
+                return Err(self.error);
+            }
+            number |= shifted;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(self.error)
+    }
+
+    /// The same, of 64 bits.
+    pub(crate) fn small_number(&mut self) -> Result<u64, BadRow> {
+        u64::try_from(self.number()?).map_err(|_| self.error)
+    }
+
     pub(crate) fn work(&mut self) -> Result<Work, BadRow> {
         self.u128().map(Work::from_hashes)
     }
@@ -107,6 +131,19 @@ impl<'a> Fields<'a> {
             Err(self.error)
         }
     }
+}
+
+/// Appends a number in as few bytes as it needs, seven bits in each, the lowest first.
+pub(crate) fn put_number(row: &mut Vec<u8>, mut number: u128) {
+    while number > 0x7f {
+        row.push(0x80 | low_bits(number));
+        number >>= 7;
+    }
+    row.push(low_bits(number));
+}
+
+fn low_bits(number: u128) -> u8 {
+    number.to_le_bytes()[0] & 0x7f
 }
 
 /// Appends a share's id.

@@ -45,6 +45,10 @@ pub struct LedgerOptions {
     /// Past so many changed rows a checkpoint comes early, so that the memory that
     /// they take is bounded whatever keys strangers make up.
     pub checkpoint_rows: usize,
+    /// How many old rows are packed at once. Shares wait for as long as that takes.
+    pub pack_rows: usize,
+    /// How long it is from one such time to the next, at least.
+    pub pack_interval: Duration,
     /// What is known of OCEAN's ways, for the settlement.
     pub policy: Policy,
     /// Memory for pages of the store.
@@ -64,6 +68,8 @@ impl LedgerOptions {
             max_batch: 4096,
             checkpoint_interval: Duration::from_secs(30),
             checkpoint_rows: 50_000,
+            pack_rows: 16_384,
+            pack_interval: Duration::from_secs(1),
             policy: Policy::default(),
             cache_bytes: 32 << 20,
         }

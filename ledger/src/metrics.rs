@@ -19,6 +19,8 @@ const SHARES: [f64; 12] = [
 pub(crate) struct Metrics {
     pub(crate) commit_seconds: Histogram,
     pub(crate) checkpoint_seconds: Histogram,
+    pub(crate) packing_seconds: Histogram,
+    pub(crate) old_rows_wait: IntGauge,
     pub(crate) batch_shares: Histogram,
     pub(crate) journal_bytes: IntCounter,
     pub(crate) shares_stored: IntCounter,
@@ -82,6 +84,15 @@ impl Metrics {
                 "axepool_ledger_checkpoint_seconds",
                 "How long it took to write the tallies and empty the journal.",
                 &SECONDS,
+            )?,
+            packing_seconds: histogram(
+                "axepool_ledger_packing_seconds",
+                "How long shares waited while some old rows were packed.",
+                &SECONDS,
+            )?,
+            old_rows_wait: gauge(
+                "axepool_ledger_old_rows_wait",
+                "1 while old rows wait to be forgotten or packed, a slice at a time.",
             )?,
             batch_shares: histogram(
                 "axepool_ledger_batch_shares",

@@ -34,11 +34,34 @@ pub(crate) struct Checkpoint {
     pub(crate) prune: Option<Prune>,
 }
 
-/// What is too old to keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is too old to keep, and where the forgetting of it goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Prune {
     /// By the time of the last share.
     now_ms: u64,
+    pub(crate) from: PruneFrom,
+}
+
+/// How far the forgetting has come. A slice of it goes with each checkpoint, so that a
+/// million keys of last month do not hold up the shares of today.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum PruneFrom {
+    /// Old buckets: they are the first of their table.
+    #[default]
+    Buckets,
+    /// Sessions from this one on.
+    Sessions(u64),
+    /// Workers from this key of their table on.
+    Workers(Vec<u8>),
+}
+
+/// What a checkpoint forgot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pruned {
+    /// So many rows.
+    pub(crate) rows: usize,
+    /// Where the next one goes on; none when all was looked at.
+    pub(crate) next: Option<PruneFrom>,
 }
 
 impl Prune {
@@ -64,7 +87,8 @@ impl Prune {
 }
 
 impl State {
-    /// What is to be written. Pruning is part of it once per ten minutes of shares.
+    /// What is to be written. Pruning is part of it once per ten minutes of shares, and
+    /// until it is done.
     pub(crate) fn checkpoint(&self) -> Checkpoint {
         let mut checkpoint = Checkpoint {
             batch: self.batch,
@@ -105,8 +129,8 @@ impl State {
         checkpoint
     }
 
-    /// The checkpoint is in the base.
-    pub(crate) fn checkpointed(&mut self, checkpoint: &Checkpoint) {
+    /// The checkpoint is in the base, and `pruned` is not any more.
+    pub(crate) fn checkpointed(&mut self, checkpoint: &Checkpoint, pruned: Pruned) {
         self.closed.clear();
         self.older.clear();
         self.outbox.clear();
@@ -116,12 +140,15 @@ impl State {
         self.dirty = 0;
         // With the pruned rows still in memory we would go on from other rows than a
         // replay does.
-        let pruned = checkpoint.prune.is_some();
-        if pruned || self.miners.len().saturating_add(self.sessions.len()) > KEPT_ROWS {
+        if checkpoint.prune.is_some() {
+            self.pruned_slot = slot(Resolution::TenMinutes, self.now_ms);
+            self.prune_from = pruned.next;
+        }
+        let held = self.miners.len().saturating_add(self.sessions.len());
+        if pruned.rows > 0 || held > KEPT_ROWS {
             self.miners = Default::default();
             self.sessions = Default::default();
             self.pool = Default::default();
-            self.pruned_slot = slot(Resolution::TenMinutes, self.now_ms);
             return;
         }
         self.pool.keep_latest();
@@ -133,10 +160,18 @@ impl State {
         self.sessions.values_mut().for_each(|row| row.dirty = false);
     }
 
+    /// Whether the forgetting of old rows goes on with the next checkpoint.
+    pub(crate) fn prunes_on(&self) -> bool {
+        self.prune_from.is_some()
+    }
+
     fn prune(&self) -> Option<Prune> {
         let due = slot(Resolution::TenMinutes, self.now_ms) != self.pruned_slot;
-        due.then_some(Prune {
+        let from = self.prune_from.clone();
+        let from = from.or_else(|| due.then(PruneFrom::default))?;
+        Some(Prune {
             now_ms: self.now_ms,
+            from,
         })
     }
 }

@@ -26,7 +26,7 @@ use crate::{
 
 pub(crate) use apply::Outcome;
 pub(crate) use base::{Base, BucketKey, SessionRow};
-pub(crate) use checkpoint::{Checkpoint, Prune};
+pub(crate) use checkpoint::{Checkpoint, Prune, PruneFrom, Pruned};
 use miner::{Buckets, MinerRows};
 
 /// Past so many rows in memory the clean ones are let go after a checkpoint.
@@ -47,6 +47,8 @@ pub(crate) struct State {
     now_ms: u64,
     /// The ten minutes in which rows were pruned last.
     pruned_slot: u64,
+    /// Where the pruning goes on, while it is not done.
+    prune_from: Option<PruneFrom>,
     open: Epoch,
     /// Epochs closed since the checkpoint.
     closed: Vec<Epoch>,
@@ -86,6 +88,7 @@ impl State {
             next_outbox: start.next_outbox,
             now_ms: start.now_ms,
             pruned_slot: 0,
+            prune_from: None,
             open: start.open,
             closed: Vec::new(),
             closed_by: start.closed_by,

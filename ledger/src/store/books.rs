@@ -8,7 +8,8 @@ use redb::{Database, WriteTransaction};
 use crate::store::checkpoint::begin;
 use crate::store::tables::{
     ALLOCATIONS, AUDIT, AUDIT_HASHES, DISSOLVED, EPOCH_ACCOUNTS, JOURNAL, META, MINER_ACCOUNTS,
-    OPERATOR, OUTBOX, PAYOUT_NUMBERS, PAYOUTS, POSTINGS, QUOTES, QUOTES_PAID, SUSPENDED, meta,
+    OPERATOR, OUTBOX, PACKED_ACCOUNTS, PAYOUT_NUMBERS, PAYOUTS, POSTINGS, QUOTES, QUOTES_PAID,
+    SUSPENDED, meta,
 };
 use crate::store::{StoreError, caught};
 use crate::{EpochId, OutboxId};
@@ -44,6 +45,11 @@ pub(super) struct PayoutRow {
 }
 
 impl Booking {
+    /// Whether miners' accounts changed by it.
+    pub(crate) fn has_accounts(&self) -> bool {
+        !self.miners.is_empty()
+    }
+
     /// How many rows of the outbox it makes.
     pub(crate) fn outbox_rows(&self) -> u64 {
         self.outbox.len() as u64
@@ -58,6 +64,7 @@ pub(super) fn create_books(write: &WriteTransaction) -> Result<(), StoreError> {
     write.open_table(DISSOLVED)?;
     write.open_table(EPOCH_ACCOUNTS)?;
     write.open_table(MINER_ACCOUNTS)?;
+    write.open_table(PACKED_ACCOUNTS)?;
     write.open_table(PAYOUTS)?;
     write.open_table(PAYOUT_NUMBERS)?;
     write.open_table(SUSPENDED)?;

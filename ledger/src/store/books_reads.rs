@@ -1,5 +1,6 @@
 //! One consistent view of the books, as far as they are booked.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use redb::{ReadOnlyTable, ReadableTable, ReadableTableMetadata};
@@ -9,11 +10,12 @@ use crate::settle::{
     Posting, Totals,
 };
 use crate::store::books_rows::{StoredCause, read_allocations, read_miner_account, read_postings};
+use crate::store::packed::{self, NO_EPOCH, Place, merged};
 use crate::store::snapshot::json;
 use crate::store::tables::{
     ALLOCATIONS, AUDIT, AUDIT_HASHES, EPOCH_ACCOUNTS, META, MINER_ACCOUNTS, OPERATOR,
-    PAYOUT_NUMBERS, PAYOUTS, POSTINGS, QUOTES, QUOTES_PAID, SUSPENDED, meta, read_tally_key,
-    tally_key,
+    PACKED_ACCOUNTS, PAYOUT_NUMBERS, PAYOUTS, POSTINGS, QUOTES, QUOTES_PAID, SUSPENDED, TALLY_KEY,
+    meta, read_tally_key, tally_key,
 };
 use crate::store::{Snapshot, StoreError};
 use crate::{EpochId, MinerId};
@@ -23,6 +25,9 @@ pub(crate) struct BookTables {
     meta: ReadOnlyTable<&'static str, &'static [u8]>,
     epochs: ReadOnlyTable<u64, &'static [u8]>,
     miners: ReadOnlyTable<&'static [u8; 32], &'static [u8; 24]>,
+    packed: ReadOnlyTable<&'static [u8; TALLY_KEY], &'static [u8]>,
+    /// The block that was looked at last: a payout asks for miner after miner.
+    place: RefCell<Option<Place<MinerAccount>>>,
     payouts: ReadOnlyTable<u64, &'static [u8]>,
     numbers: ReadOnlyTable<&'static str, u64>,
     suspended: ReadOnlyTable<u64, ()>,
@@ -43,6 +48,8 @@ impl Snapshot {
             meta: read.open_table(META)?,
             epochs: read.open_table(EPOCH_ACCOUNTS)?,
             miners: read.open_table(MINER_ACCOUNTS)?,
+            packed: read.open_table(PACKED_ACCOUNTS)?,
+            place: RefCell::default(),
             payouts: read.open_table(PAYOUTS)?,
             numbers: read.open_table(PAYOUT_NUMBERS)?,
             suspended: read.open_table(SUSPENDED)?,
@@ -95,20 +102,36 @@ impl BookTables {
     }
 
     pub(crate) fn miner(&self, miner: &MinerId) -> Result<MinerAccount, StoreError> {
-        match self.miners.get(&miner.x_only_bytes())? {
-            Some(row) => Ok(read_miner_account(row.value())?),
-            None => Ok(MinerAccount::default()),
+        let key = miner.x_only_bytes();
+        if let Some(row) = self.miners.get(&key)? {
+            return Ok(read_miner_account(row.value())?);
         }
+        let mut held = self.place.borrow_mut();
+        let place = match held.take().filter(|place| place.is_of(&key)) {
+            Some(place) => place,
+            None => packed::place(&self.packed, NO_EPOCH, key)?,
+        };
+        let account = place.rows.get(&key).copied().unwrap_or_default();
+        *held = Some(place);
+        Ok(account)
     }
 
     pub(crate) fn miners(&self) -> Result<BTreeMap<MinerId, MinerAccount>, StoreError> {
-        let rows = self.miners.iter()?;
-        rows.map(|row| {
+        let (first, last) = (
+            tally_key(NO_EPOCH, [0; 32]),
+            tally_key(NO_EPOCH, [0xff; 32]),
+        );
+        let rows = self.miners.iter()?.map(|row| {
             let (miner, row) = row?;
-            let miner = MinerId::from_stored(*miner.value());
-            Ok((miner, read_miner_account(row.value())?))
-        })
-        .collect()
+            let account = read_miner_account(row.value())?;
+            Ok((tally_key(NO_EPOCH, *miner.value()), account))
+        });
+        merged(rows, packed::rows(&self.packed, first, last)?)
+            .map(|row| {
+                let (key, account) = row?;
+                Ok((read_tally_key(&key)?.1, account))
+            })
+            .collect()
     }
 
     /// The number of the next new payout.

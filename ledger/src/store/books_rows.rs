@@ -10,8 +10,8 @@ use crate::settle::{Account, AllocationRow, MinerAccount, PayoutKey};
 use crate::store::StoreError;
 use crate::{EpochId, MinerId, Msat, OutboxKind, Sat, ShareId};
 
-/// Rows of one key's chunk: a look-up reads some ten kilobytes at most.
-pub(super) const CHUNK: usize = 128;
+/// Rows of one key's chunk: four pages, so that a look-up reads sixteen kilobytes.
+pub(super) const CHUNK: usize = 224;
 
 const LIGHTNING: u8 = 1;
 const ON_CHAIN: u8 = 2;

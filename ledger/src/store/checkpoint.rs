@@ -2,12 +2,12 @@
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
-use redb::{Database, Durability, WriteTransaction};
+use redb::{Database, Durability, ReadableTable, WriteTransaction};
 use serde::Serialize;
 
-use crate::Resolution;
 use crate::codec;
-use crate::state::{Checkpoint, Prune};
+use crate::state::{Checkpoint, Pruned};
+use crate::store::prune::prune_rows;
 use crate::store::tables::{
     BLOCKS, BUCKETS, DISSOLVED, EPOCHS, JOURNAL, META, OUTBOX, QUOTED_SHARES, SESSIONS, TALLIES,
     WORKERS, bucket_key, meta, quoted_key, quoted_row, tally_key, worker_key,
@@ -30,25 +30,40 @@ pub(crate) fn write_journal(
 }
 
 /// Puts the rows in their tables and takes the batches that are in them out of the
-/// journal, all or nothing. `boot` is given at a start.
+/// journal, all or nothing. `boot` is given at a start. Looks at `room` old rows at
+/// most, and tells what it forgot.
 pub(crate) fn write_checkpoint(
     database: &Database,
     checkpoint: &Checkpoint,
     boot: Option<u32>,
-) -> Result<(), StoreError> {
+    room: usize,
+) -> Result<Pruned, StoreError> {
     caught(|| {
         let write = begin(database)?;
         put_meta(&write, checkpoint, boot)?;
         put_rows(&write, checkpoint)?;
         put_json_rows(&write, checkpoint)?;
-        if let Some(prune) = &checkpoint.prune {
-            prune_rows(&write, prune)?;
-        }
-        write
-            .open_table(JOURNAL)?
-            .retain_in(..=checkpoint.batch, |_, _| false)?;
-        Ok(write.commit()?)
+        let pruned = match &checkpoint.prune {
+            Some(prune) => prune_rows(&write, prune, room)?,
+            None => Pruned::default(),
+        };
+        empty_journal(&write, checkpoint.batch)?;
+        write.commit()?;
+        Ok(pruned)
     })
+}
+
+/// One row after the other: redb's `retain` copies a path of the tree for each row that
+/// goes, and keeps all the copies until it is through.
+fn empty_journal(write: &WriteTransaction, last: u64) -> Result<(), StoreError> {
+    let mut table = write.open_table(JOURNAL)?;
+    while table
+        .first()?
+        .is_some_and(|(number, _)| number.value() <= last)
+    {
+        table.pop_first()?;
+    }
+    Ok(())
 }
 
 pub(super) fn begin(database: &Database) -> Result<WriteTransaction, StoreError> {
@@ -130,30 +145,6 @@ fn put_json_rows(write: &WriteTransaction, checkpoint: &Checkpoint) -> Result<()
             json("blocks", block)?.as_slice(),
         )?;
     }
-    Ok(())
-}
-
-fn prune_rows(write: &WriteTransaction, prune: &Prune) -> Result<(), StoreError> {
-    let mut table = write.open_table(BUCKETS)?;
-    for resolution in Resolution::ALL {
-        let key = |slot| {
-            bucket_key(&crate::state::BucketKey {
-                resolution,
-                slot,
-                who: None,
-            })
-        };
-        let (zero, first) = (key(0), key(prune.first_slot(resolution)));
-        let (end, last) = (key(prune.end_slot(resolution)), key(u64::MAX));
-        table.retain_in::<&[u8; 41], _>(&zero..&first, |_, _| false)?;
-        table.retain_in::<&[u8; 41], _>(&end..&last, |_, _| false)?;
-    }
-    let mut table = write.open_table(SESSIONS)?;
-    table.retain(|_, (_, last_ms)| !prune.session(last_ms))?;
-    let mut table = write.open_table(WORKERS)?;
-    // A row that does not read back is kept: this is no place to lose one.
-    table
-        .retain(|_, row| codec::worker_last_ms(row).is_none_or(|last_ms| !prune.worker(last_ms)))?;
     Ok(())
 }
 

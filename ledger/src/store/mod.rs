@@ -6,7 +6,10 @@ mod books_rows;
 mod checkpoint;
 mod length;
 mod open;
+mod packed;
+mod packing;
 mod prepare;
+mod prune;
 mod snapshot;
 mod tables;
 
@@ -17,6 +20,7 @@ pub(crate) use checkpoint::{write_checkpoint, write_journal};
 pub(crate) use length::SyncedLength;
 pub use open::OpenError;
 pub(crate) use open::{FileOpener, Opener, identity, open_store};
+pub(crate) use packing::{PackFrom, write_packing};
 pub(crate) use prepare::QuoteParts;
 pub(crate) use snapshot::Snapshot;
 

@@ -16,8 +16,8 @@ use crate::store::books::create_books;
 use crate::store::checkpoint::begin;
 use crate::store::length::SyncedLength;
 use crate::store::tables::{
-    BLOCKS, BUCKETS, EPOCHS, JOURNAL, META, OUTBOX, QUOTED_SHARES, SCHEMA, SESSIONS, TALLIES,
-    WORKERS, meta,
+    BLOCKS, BUCKETS, EPOCHS, JOURNAL, META, OUTBOX, PACKED_ACCOUNTS, PACKED_TALLIES, QUOTED_SHARES,
+    SCHEMA, SESSIONS, TALLIES, WORKERS, meta,
 };
 use crate::store::{Snapshot, StoreError, caught};
 use crate::{CloseCause, Epoch, EpochId, EpochState, EpochTerms, Incarnation, OutboxId};
@@ -269,6 +269,7 @@ fn initialise(database: &Database, terms: EpochTerms, now_ms: u64) -> Result<(),
         // All of them, so that no reader meets a missing one.
         write.open_table(JOURNAL)?;
         write.open_table(TALLIES)?;
+        write.open_table(PACKED_TALLIES)?;
         write.open_table(WORKERS)?;
         write.open_table(BUCKETS)?;
         write.open_table(SESSIONS)?;
@@ -287,6 +288,8 @@ fn migrate(database: &Database, found: u64) -> Result<(), StoreError> {
         create_books(&write)?;
     }
     write.open_table(QUOTED_SHARES)?;
+    write.open_table(PACKED_TALLIES)?;
+    write.open_table(PACKED_ACCOUNTS)?;
     write
         .open_table(META)?
         .insert(meta::SCHEMA, SCHEMA.to_be_bytes().as_slice())?;

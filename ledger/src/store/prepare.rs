@@ -18,8 +18,8 @@ use crate::store::checkpoint::json;
 use crate::store::tables::tally_key;
 use crate::{EpochId, MinerId, OutboxKind};
 
-/// Postings are read in their order, so their chunks may be bigger.
-const POSTINGS: usize = 4 * CHUNK;
+/// Postings are read in their order, so their chunks may be bigger: eight pages.
+const POSTINGS: usize = 512;
 
 /// Numbers that payouts have, or get by this booking.
 type Numbers = BTreeMap<PayoutKey, u64>;

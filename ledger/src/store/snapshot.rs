@@ -9,10 +9,11 @@ use redb::{
 
 use crate::codec;
 use crate::state::{Base, BucketKey, SessionRow};
+use crate::store::packed::{self, merged};
 use crate::store::tables::{
-    BLOCKS, BUCKETS, DISSOLVED, EPOCHS, JOURNAL, META, OUTBOX, QUOTED_SHARES, SESSIONS, TALLIES,
-    WORKERS, bucket_key, meta, quoted_key, quoted_place, read_bucket_key, read_quoted,
-    read_tally_key, read_worker_key, tally_key,
+    BLOCKS, BUCKETS, DISSOLVED, EPOCHS, JOURNAL, META, OUTBOX, PACKED_TALLIES, QUOTED_SHARES,
+    SESSIONS, TALLIES, TALLY_KEY, WORKERS, bucket_key, meta, quoted_key, quoted_place,
+    read_bucket_key, read_quoted, read_tally_key, read_worker_key, tally_key,
 };
 use crate::store::{StoreError, books_rows};
 use crate::{
@@ -28,7 +29,8 @@ pub(crate) struct Snapshot {
 }
 
 struct BaseTables {
-    tallies: ReadOnlyTable<&'static [u8; 40], &'static [u8]>,
+    tallies: ReadOnlyTable<&'static [u8; TALLY_KEY], &'static [u8]>,
+    packed: ReadOnlyTable<&'static [u8; TALLY_KEY], &'static [u8]>,
     workers: ReadOnlyTable<&'static [u8], &'static [u8]>,
     buckets: ReadOnlyTable<&'static [u8; 41], u128>,
     sessions: ReadOnlyTable<u64, (u64, u64)>,
@@ -101,16 +103,31 @@ impl Snapshot {
         mut each: impl FnMut(EpochId, MinerId, Tally),
     ) -> Result<(), StoreError> {
         let (first, last) = (tally_key(from, [0; 32]), tally_key(to, [0xff; 32]));
-        for row in self
-            .read
-            .open_table(TALLIES)?
-            .range::<&[u8; 40]>(&first..=&last)?
-        {
-            let (key, row) = row?;
-            let (epoch, miner) = read_tally_key(key.value())?;
-            each(epoch, miner, codec::tally(row.value())?);
+        for row in self.tally_rows(first, last)? {
+            let (key, tally) = row?;
+            let (epoch, miner) = read_tally_key(&key)?;
+            each(epoch, miner, tally);
         }
         Ok(())
+    }
+
+    /// The tallies from one key to another, both included, packed or not.
+    fn tally_rows(
+        &self,
+        first: [u8; TALLY_KEY],
+        last: [u8; TALLY_KEY],
+    ) -> Result<
+        impl Iterator<Item = Result<([u8; TALLY_KEY], Tally), StoreError>> + use<>,
+        StoreError,
+    > {
+        let table = self.read.open_table(TALLIES)?;
+        let rows = table.range::<&[u8; TALLY_KEY]>(&first..=&last)?;
+        let rows = rows.map(|row| {
+            let (key, row) = row?;
+            Ok((*key.value(), codec::tally(row.value())?))
+        });
+        let table = self.read.open_table(PACKED_TALLIES)?;
+        Ok(merged(rows, packed::rows(&table, first, last)?))
     }
 
     /// The tallies of an epoch after `after`, in the order of the keys, until `each` has
@@ -123,11 +140,10 @@ impl Snapshot {
     ) -> Result<(), StoreError> {
         let first = tally_key(epoch, after.map_or([0; 32], |miner| miner.x_only_bytes()));
         let last = tally_key(epoch, [0xff; 32]);
-        let table = self.read.open_table(TALLIES)?;
-        for row in table.range::<&[u8; 40]>(&first..=&last)? {
-            let (key, row) = row?;
-            let (_, miner) = read_tally_key(key.value())?;
-            if Some(miner) != after && !each(miner, codec::tally(row.value())?) {
+        for row in self.tally_rows(first, last)? {
+            let (key, tally) = row?;
+            let (_, miner) = read_tally_key(&key)?;
+            if Some(miner) != after && !each(miner, tally) {
                 break;
             }
         }
@@ -239,6 +255,7 @@ impl Snapshot {
             Some(tables) => tables,
             None => BaseTables {
                 tallies: self.read.open_table(TALLIES)?,
+                packed: self.read.open_table(PACKED_TALLIES)?,
                 workers: self.read.open_table(WORKERS)?,
                 buckets: self.read.open_table(BUCKETS)?,
                 sessions: self.read.open_table(SESSIONS)?,
@@ -252,11 +269,13 @@ impl Base for Snapshot {
     type Error = StoreError;
 
     fn tally(&mut self, epoch: EpochId, miner: &MinerId) -> Result<Option<Tally>, StoreError> {
-        let row = self
-            .base()?
-            .tallies
-            .get(&tally_key(epoch, miner.x_only_bytes()))?;
-        Ok(row.map(|row| codec::tally(row.value())).transpose()?)
+        let key = miner.x_only_bytes();
+        let base = self.base()?;
+        if let Some(row) = base.tallies.get(&tally_key(epoch, key))? {
+            return Ok(Some(codec::tally(row.value())?));
+        }
+        let place = packed::place(&base.packed, epoch, key)?;
+        Ok(place.rows.get(&key).copied())
     }
 
     fn workers(&mut self, miner: &MinerId) -> Result<Vec<Worker>, StoreError> {

@@ -12,8 +12,8 @@ use crate::{EpochId, MinerId, QuotedShare, WorkerName};
 /// 2 has the books: schema 1 was never released, so its stores get the empty tables and
 /// the epochs that they have are fed to the books at the start.
 ///
-/// 3 has the shares with quotes of their own.
-pub(super) const SCHEMA: u64 = 3;
+/// 3 has the shares with quotes of their own, 4 the packed rows.
+pub(super) const SCHEMA: u64 = 4;
 
 /// Single values by name, see [`meta`].
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -24,6 +24,9 @@ pub(super) const EPOCHS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new(
 /// Epoch and miner -> [`crate::Tally`].
 pub(super) const TALLIES: TableDefinition<'_, &[u8; TALLY_KEY], &[u8]> =
     TableDefinition::new("tallies");
+/// Epoch and the first miner of a block -> tallies of a closed epoch, see `packed`.
+pub(super) const PACKED_TALLIES: TableDefinition<'_, &[u8; TALLY_KEY], &[u8]> =
+    TableDefinition::new("packed tallies");
 /// Miner and worker's name -> [`crate::Worker`].
 pub(super) const WORKERS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("workers");
 /// Resolution, slot and miner (zeros: the pool) -> work.
@@ -49,6 +52,10 @@ pub(super) const EPOCH_ACCOUNTS: TableDefinition<'_, u64, &[u8]> =
 /// Miner -> [`crate::settle::MinerAccount`].
 pub(super) const MINER_ACCOUNTS: TableDefinition<'_, &[u8; 32], &[u8; 24]> =
     TableDefinition::new("miner accounts");
+/// No epoch (zero) and the first miner of a block -> accounts that were never paid a
+/// satoshi, see `packed`.
+pub(super) const PACKED_ACCOUNTS: TableDefinition<'_, &[u8; TALLY_KEY], &[u8]> =
+    TableDefinition::new("packed accounts");
 /// Payout number, in the order of arrival from 1 -> [`crate::settle::Payout`], JSON.
 pub(super) const PAYOUTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("payouts");
 /// A payout's key as text -> its number.
@@ -90,7 +97,7 @@ pub(super) mod meta {
     pub(in crate::store) const TOTALS: &str = "totals";
 }
 
-const TALLY_KEY: usize = 8 + 32;
+pub(super) const TALLY_KEY: usize = 8 + 32;
 const BUCKET_KEY: usize = 1 + 8 + 32;
 const QUOTED_KEY: usize = TALLY_KEY + 4;
 const QUOTED_ROW: usize = 8 + 8 + 16;

@@ -257,7 +257,8 @@ impl World {
                     self.event(event, step);
                 }
             }
-            140..=147 => self.driver.writer.checkpoint(),
+            140..=144 => self.driver.writer.checkpoint(),
+            145..=147 => (0..=c % 4).for_each(|_| self.driver.writer.pack()),
             148..=153 => {
                 self.driver.close();
                 self.driver.reopen();

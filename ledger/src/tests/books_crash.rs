@@ -21,6 +21,8 @@ enum Act {
     Book(Event),
     Hash,
     Checkpoint,
+    /// Until all is packed.
+    Pack,
     Restart,
 }
 
@@ -63,6 +65,7 @@ fn acts() -> Vec<Act> {
         mine(1, 2, 10),
         mine(3, 1, 7),
         Act::Checkpoint,
+        Act::Pack,
         // Paid before its block is seen.
         pays(2, 55_555, 105),
         Act::Append(Entry::OutboxDone(vec![OutboxId::new(1), OutboxId::new(3)])),
@@ -84,10 +87,12 @@ fn acts() -> Vec<Act> {
             earnings,
         }),
         Act::Checkpoint,
+        Act::Pack,
         pays(4, 100_001, 110),
         Act::Book(Event::Operator(withdrawal)),
         orphaned(),
         pays(1, 123_456, 100),
+        Act::Pack,
         Act::Hash,
     ]
 }
@@ -115,6 +120,13 @@ fn play(driver: &mut Driver, act: &Act) -> Result<(), LedgerError> {
         Act::Hash => driver.hash_files(),
         Act::Checkpoint => {
             driver.writer.checkpoint();
+            match driver.health() {
+                Health::Ok => Ok(()),
+                Health::Failing { reason } => Err(LedgerError::Failing { reason }),
+            }
+        }
+        Act::Pack => {
+            (0..6).for_each(|_| driver.writer.pack());
             match driver.health() {
                 Health::Ok => Ok(()),
                 Health::Failing { reason } => Err(LedgerError::Failing { reason }),

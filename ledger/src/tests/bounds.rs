@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redb::{ReadableDatabase, ReadableTableMetadata, TableDefinition};
+use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use super::disk::Disk;
-use super::driver::{Answer, Driver, NOW_MS, options};
+use super::driver::{Answer, Driver, NOW_MS, options, terms};
 use crate::entry::Entry;
+use crate::settle::Event;
+use crate::settle::testing::{block, note, payment};
 use crate::testing::{miner, share};
 use crate::{
-    EpochId, Identity, MinerId, Resolution, SessionId, ShareId, ShareRecord, Work, Worker,
+    CloseCause, EpochId, Identity, MinerId, Resolution, SessionId, ShareId, ShareRecord, Work,
+    Worker,
 };
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
@@ -92,6 +95,121 @@ fn a_clock_that_was_wrong_leaves_nothing_behind() {
         buckets.last().map(|bucket| bucket.work),
         Some(Work::from_hashes(40))
     );
+}
+
+#[test]
+fn closed_epochs_are_packed_and_read_as_before() {
+    let mut driver = Driver::open(&Disk::new()).expect("opens");
+    for number in 1..=9 {
+        assert_eq!(driver.append(&[at(number, 1, NOW_MS)]), Answer::Stored);
+    }
+    driver.writer.checkpoint();
+    let all = |driver: &Driver| driver.reader().tallies(EpochId::FIRST).expect("reads");
+    let before = all(&driver);
+    let counts = |driver: &Driver| ["tallies", "packed tallies"].map(|table| rows(driver, table));
+    (0..9).for_each(|_| driver.writer.pack());
+    assert_eq!(counts(&driver), [9, 0], "the open epoch's");
+    let close = Entry::Close {
+        cause: CloseCause::Command,
+        at_ms: NOW_MS,
+        next: terms(),
+    };
+    assert_eq!(driver.append(&[close]), Answer::Stored);
+    (0..9).for_each(|_| driver.writer.pack());
+    assert_eq!(counts(&driver), [9, 0], "no checkpoint has its last ones");
+    driver.writer.checkpoint();
+    driver.writer.pack();
+    assert_eq!(counts(&driver), [6, 1], "three at once");
+    assert_eq!(all(&driver), before);
+    (0..9).for_each(|_| driver.writer.pack());
+    assert_eq!(counts(&driver), [0, 1]);
+    assert_eq!(all(&driver), before);
+    for (miner, tally) in before {
+        let read = driver.reader().tally(EpochId::FIRST, &miner);
+        assert_eq!(read.expect("reads"), Some(tally));
+    }
+    let none = driver.reader().tally(EpochId::FIRST, &miner(10));
+    assert_eq!(none.expect("reads"), None);
+}
+
+#[test]
+fn accounts_below_a_satoshi_are_packed() {
+    let mut driver = Driver::open(&Disk::new()).expect("opens");
+    let pays = |driver: &mut Driver, height: u32, amount_msat: u64| {
+        let found = block(height);
+        let close = Entry::Close {
+            cause: CloseCause::OceanBlock {
+                hash: found.hash,
+                height,
+            },
+            at_ms: NOW_MS,
+            next: terms(),
+        };
+        assert_eq!(driver.append(&[close]), Answer::Stored);
+        let note = note(found.hash, height + 30);
+        let paid = Event::Paid(payment(height, amount_msat, note));
+        driver.settle(paid).expect("books");
+        let accounts = driver.reader().miner_accounts().expect("reads");
+        (0..9).for_each(|_| driver.writer.pack());
+        assert_eq!(driver.reader().miner_accounts().expect("reads"), accounts);
+        for (miner, account) in accounts {
+            let read = driver.reader().miner_account(&miner);
+            assert_eq!(read.expect("reads"), account);
+        }
+        ["miner accounts", "packed accounts"].map(|table| rows(driver, table))
+    };
+    for number in 1..=4 {
+        assert_eq!(driver.append(&[at(number, 1, NOW_MS)]), Answer::Stored);
+    }
+    assert_eq!(pays(&mut driver, 100, 2_000), [0, 1], "half a satoshi each");
+    assert_eq!(driver.append(&[at(1, 2, NOW_MS)]), Answer::Stored);
+    // With the half of before it is one.
+    assert_eq!(pays(&mut driver, 200, 500), [1, 1]);
+    let account = driver.reader().miner_account(&miner(1)).expect("reads");
+    assert_eq!((account.paid.get(), account.carry.get()), (1, 0));
+    // And its copy in the block is gone.
+    let of_block = driver.writer.shared().with_database(|database| {
+        let table: TableDefinition<'_, &[u8; 40], &[u8]> = TableDefinition::new("packed accounts");
+        let table = database.begin_read()?.open_table(table)?;
+        let block = table.first()?.map(|(_, block)| block.value().to_vec());
+        Ok(block.unwrap_or_default())
+    });
+    // A key and three small numbers for each of the other three.
+    assert_eq!(of_block.expect("reads").len(), 3 * (32 + 5));
+}
+
+/// A slice goes with each checkpoint.
+#[test]
+fn what_is_old_goes_in_slices() {
+    let mut options = options();
+    options.checkpoint_rows = 7;
+    options.checkpoint_interval = Duration::from_secs(3600);
+    let mut driver = Driver::open_with(&Disk::new(), options).expect("opens");
+    for number in 1..=20 {
+        assert_eq!(driver.append(&[at(number, 1, NOW_MS)]), Answer::Stored);
+    }
+    let later = NOW_MS + 40 * DAY_MS;
+    assert_eq!(driver.append(&[at(1, 2, later)]), Answer::Stored);
+    driver.writer.checkpoint();
+    let kept = |driver: &Driver| {
+        ["buckets", "sessions", "workers"]
+            .map(|table| rows(driver, table))
+            .iter()
+            .sum::<u64>()
+    };
+    let (mut slices, mut before) = (0, kept(&driver));
+    while driver.writer.shared().state().prunes_on() {
+        driver.writer.checkpoint();
+        let after = kept(&driver);
+        assert!(before - after <= 7, "{before} to {after}");
+        before = after;
+        slices += 1;
+    }
+    let tallies = driver.reader().tallies(EpochId::FIRST).expect("reads");
+    assert_eq!(tallies.len(), 20);
+    assert!(slices > 5, "{slices} slices");
+    // One session, one worker, two buckets of it and two of the pool.
+    assert_eq!(before, 6);
 }
 
 /// Keys that come once: each is on disk soon, and few are in memory.

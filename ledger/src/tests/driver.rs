@@ -33,6 +33,8 @@ pub(super) fn options() -> LedgerOptions {
     let mut options = LedgerOptions::new("on no disk".into(), terms(), NOW_MS);
     options.window = Duration::ZERO;
     options.max_window = Duration::ZERO;
+    // Few, so that a history sees epochs that are half packed.
+    options.pack_rows = 3;
     options
 }
 

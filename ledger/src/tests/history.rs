@@ -21,6 +21,7 @@ use crate::{
 pub(super) enum Step {
     Batch(Vec<Telling>),
     Checkpoint,
+    Pack,
     Restart,
     PowerLoss(u64),
 }
@@ -202,6 +203,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => batch().prop_map(Step::Batch),
         2 => Just(Step::Checkpoint),
+        4 => Just(Step::Pack),
         1 => Just(Step::Restart),
         2 => any::<u64>().prop_map(Step::PowerLoss),
     ]
@@ -220,6 +222,7 @@ fn run(steps: &[Step]) {
                 assert_eq!(driver.append(&entries), Answer::Stored);
             }
             Step::Checkpoint => driver.writer.checkpoint(),
+            Step::Pack => driver.writer.pack(),
             Step::Restart => {
                 driver.close();
                 driver.reopen();

@@ -148,13 +148,21 @@ impl Writer {
     pub(crate) fn checkpoint(&mut self) {
         let checkpoint = self.shared.state().checkpoint();
         let begun = Instant::now();
+        let room = self.checkpoint_rows;
         let written = self
             .shared
-            .with_database(|database| write_checkpoint(database, &checkpoint, None));
+            .with_database(|database| write_checkpoint(database, &checkpoint, None, room));
         match written {
-            Ok(()) => {
-                self.shared.state().checkpointed(&checkpoint);
-                self.dirty_since = None;
+            Ok(pruned) => {
+                let mut state = self.shared.state();
+                state.checkpointed(&checkpoint, pruned);
+                // The rest of what is old goes with the next one, shares or not.
+                self.dirty_since = state.prunes_on().then(Instant::now);
+                drop(state);
+                if checkpoint.epochs.len() > 1 {
+                    self.pack_anew();
+                }
+                self.show_old_rows();
                 self.metrics.dirty_rows.set(0);
                 self.metrics
                     .checkpoint_seconds

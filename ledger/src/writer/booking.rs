@@ -28,7 +28,12 @@ impl Writer {
         }
         let number = self.shared.state().batch().saturating_add(1);
         match self.write_booking(number, &entries, booking) {
-            Ok(()) => self.applied(number, &entries, &mut replies),
+            Ok(()) => {
+                if booking.has_accounts() {
+                    self.pack_anew();
+                }
+                self.applied(number, &entries, &mut replies);
+            }
             // Nothing was written, and the disk is not to blame.
             Err(error @ LedgerError::Store(StoreError::Stale)) => {
                 for reply in replies {

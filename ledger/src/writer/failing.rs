@@ -64,6 +64,14 @@ impl Writer {
         self.reopen();
     }
 
+    /// Packing gave an error. Nothing is answered by it.
+    pub(super) fn packing_failed(&mut self, error: LedgerError) {
+        let reason = error.to_string();
+        tracing::error!(reason, "the ledger's old rows cannot be packed");
+        self.fail(&reason);
+        self.reopen();
+    }
+
     /// Refuses entries of which nothing is on disk.
     pub(super) fn refuse(&mut self, entries: &mut Vec<Entry>, replies: &mut Vec<Reply>) {
         if self.lost {

@@ -5,6 +5,7 @@ mod booking;
 mod failing;
 mod lazy;
 mod pace;
+mod packing;
 mod run;
 
 use std::sync::atomic::AtomicBool;
@@ -23,6 +24,7 @@ use crate::store::{Booking, OpenError, Opener, open_store, write_checkpoint};
 use crate::{Epoch, EpochTerms, ShareAck, UpstreamResult};
 use failing::Failing;
 use pace::Pace;
+use packing::Packing;
 
 /// What comes through the channel.
 #[derive(Debug)]
@@ -72,6 +74,10 @@ pub(crate) struct Writer {
     checkpoint_rows: usize,
     /// When the oldest change came that no checkpoint has.
     dirty_since: Option<Instant>,
+    pack_rows: usize,
+    pack_interval: Duration,
+    /// What is to be packed, if anything is.
+    packing: Option<Packing>,
 }
 
 impl Writer {
@@ -95,10 +101,12 @@ impl Writer {
             .checked_add(1)
             .ok_or(OpenError::TooManyBoots(opened.boot))?;
         let checkpoint = opened.state.checkpoint();
-        write_checkpoint(&database, &checkpoint, Some(boot))?;
-        opened.state.checkpointed(&checkpoint);
+        let room = options.checkpoint_rows;
+        let pruned = write_checkpoint(&database, &checkpoint, Some(boot), room)?;
+        opened.state.checkpointed(&checkpoint, pruned);
         metrics.healthy.set(1);
         metrics.show_epoch(opened.state.open_epoch());
+        let prunes_on = opened.state.prunes_on();
         let mut writer = Writer {
             shared: Arc::new(Shared {
                 database: RwLock::new(Some(database)),
@@ -119,8 +127,12 @@ impl Writer {
             max_batch: options.max_batch.max(1),
             checkpoint_interval: options.checkpoint_interval,
             checkpoint_rows: options.checkpoint_rows,
-            dirty_since: None,
+            dirty_since: prunes_on.then(Instant::now),
+            pack_rows: options.pack_rows,
+            pack_interval: options.pack_interval,
+            packing: Some(Packing::all(options.pack_interval)),
         };
+        writer.show_old_rows();
         writer.catch_up(&options.policy)?;
         Ok(writer)
     }

@@ -139,7 +139,10 @@ impl Writer {
         let checkpoint = self
             .dirty_since
             .map(|since| since + self.checkpoint_interval);
-        let due = self.retry_at().or(checkpoint);
+        let packing = self.packing.map(|packing| packing.at());
+        let due = self
+            .retry_at()
+            .or_else(|| checkpoint.into_iter().chain(packing).min());
         due.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()))
     }
 
@@ -149,6 +152,7 @@ impl Writer {
             Some(at) if at <= Instant::now() => self.probe(),
             Some(_) => (),
             None if self.checkpoint_is_due() => self.checkpoint(),
+            None if self.packing_is_due() => self.pack(),
             None => (),
         }
     }
