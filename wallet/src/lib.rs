@@ -17,6 +17,7 @@
 mod destination;
 mod error;
 mod home;
+mod join;
 mod key;
 mod key_file;
 mod melt;

@@ -38,6 +38,7 @@ impl Purse {
         let amount_sat = to.amount_sat(amount_sat)?;
         self.check_melts(&self.info().await?, to)?;
         self.recover().await?;
+        self.join().await?;
         let quote = self.quote(to, amount_sat).await?;
         self.check_funds(&quote).await?;
         self.melt(&quote).await
@@ -54,10 +55,12 @@ impl Purse {
         above_sat: u64,
     ) -> Result<Option<Paid>, WalletError> {
         self.recover().await?;
-        let have = self.balance_sat().await?;
-        if have < above_sat.max(1) {
+        if self.balance_sat().await? < above_sat.max(1) {
             return Ok(None);
         }
+        self.join().await?;
+        // Less what the mint asked for joining, if it asks anything.
+        let have = self.balance_sat().await?;
         let info = self.info().await?;
         self.check_melts(&info, to)?;
         let mut amount = most_at_once(&info).map_or(have, |most| have.min(most));

@@ -94,6 +94,7 @@ impl Purse {
     /// [`WalletError::Insufficient`], and what the mint says.
     pub async fn send(&self, amount_sat: u64) -> Result<String, WalletError> {
         self.recover().await?;
+        self.join().await?;
         let prepared = self
             .wallet
             .prepare_send(Amount::from(amount_sat), SendOptions::default())

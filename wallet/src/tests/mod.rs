@@ -3,6 +3,7 @@
 
 mod dying_store;
 mod interruptions;
+mod joins;
 mod mint;
 mod payments;
 mod restores;

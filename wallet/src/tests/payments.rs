@@ -6,7 +6,7 @@ use cdk_fake_wallet::{FakeInvoiceDescription, create_fake_invoice};
 use super::mint::{Fault, Options, TestMint};
 use crate::{Destination, OwnerKey, Purse, WalletError};
 
-fn invoice(sat: u64) -> Destination {
+pub(super) fn invoice(sat: u64) -> Destination {
     create_fake_invoice(sat * 1000, String::new())
         .to_string()
         .parse()
