@@ -11,6 +11,7 @@ mod ocean;
 #[allow(dead_code)]
 mod world;
 
+mod breach;
 mod commands;
 mod kills;
 mod paid;
