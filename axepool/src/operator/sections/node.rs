@@ -1,9 +1,11 @@
 //! The lightning node, and what keeps OCEAN from paying it.
 
 use ledger::Msat;
+use payout::ChannelView;
+use payout::readiness::Mark;
 
 use super::{Note, Section, Table, bad, doubtful, good, plain};
-use crate::admin::{ChannelRow, Mark, NodeStatus};
+use crate::admin::NodeStatus;
 use crate::humane;
 
 pub(super) fn node(status: &NodeStatus) -> Section {
@@ -41,7 +43,7 @@ pub(super) fn node(status: &NodeStatus) -> Section {
         text: check.said.clone(),
     });
     let channels = status.node.as_ref().map(|node| node.channels.as_slice());
-    let row = |channel: &ChannelRow| {
+    let row = |channel: &ChannelView| {
         let state = match (channel.is_usable, channel.is_ready) {
             (true, _) => "usable",
             (false, true) => "peer away",
