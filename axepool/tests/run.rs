@@ -276,6 +276,8 @@ async fn levels_change_while_it_runs_and_files_have_the_log_as_json() {
     assert!(!pool.log().contains("asked at the admin socket"));
     levels(&["log", "info,axepool=debug"]);
     pool.poll("a line of a finer level", async |pool| {
+        // A line is written when somebody asks.
+        pool.status().await;
         pool.log()
             .contains("asked at the admin socket")
             .then_some(())
