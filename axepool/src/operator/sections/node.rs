@@ -1,7 +1,7 @@
 //! The lightning node, and what keeps OCEAN from paying it.
 
 use ledger::Msat;
-use payout::ChannelView;
+use payout::node::ChannelView;
 use payout::readiness::Mark;
 
 use super::{Note, Section, Table, bad, doubtful, good, plain};
