@@ -2,8 +2,8 @@
 
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::Registry;
@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::entry::Entry;
 use crate::metrics::Metrics;
 use crate::reader::{LedgerError, Reader};
-use crate::settle::{Effect, Event, Policy};
+use crate::settle::{Effect, Event, Held, Policy};
 use crate::settler::{Ask, Request, Settler};
 use crate::store::{FileOpener, OpenError, Opener};
 use crate::writer::{Message, Reply, Writer};
@@ -103,6 +103,7 @@ pub struct Ledger {
     terms: EpochTerms,
     stop: Arc<AtomicBool>,
     settler: mpsc::Sender<Request>,
+    held: Arc<Mutex<Option<Held>>>,
 }
 
 impl Ledger {
@@ -136,9 +137,11 @@ impl Ledger {
         )?;
         let reader = Reader(writer.shared().clone());
         let (settler, asked) = mpsc::channel(EVENTS_WAITING);
+        let held = Arc::new(Mutex::new(policy.held));
         let books = Settler {
             reader: reader.clone(),
             policy,
+            held: Arc::clone(&held),
             writer: sender.clone(),
             metrics,
         };
@@ -158,6 +161,7 @@ impl Ledger {
             terms,
             stop,
             settler,
+            held,
         })
     }
 
@@ -218,6 +222,13 @@ impl Ledger {
     /// sent again.
     pub async fn settle(&self, event: Event) -> Result<Vec<Effect>, LedgerError> {
         self.ask(Ask::Book(Box::new(event))).await
+    }
+
+    /// From the next event on, payments up to `held` wait in suspense; `None`: none do.
+    /// Those that wait go on to. Not kept: told again at every start, by
+    /// [`Policy::held`](crate::settle::Policy).
+    pub fn hold_payments(&self, held: Option<Held>) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
     }
 
     async fn ask(&self, ask: Ask) -> Result<Vec<Effect>, LedgerError> {

@@ -12,10 +12,10 @@ use tokio::sync::watch;
 
 use crate::settle::SettleError;
 use crate::state::{Base, State, bucket, slot};
-use crate::store::{FileOpener, OpenError, Opener, Snapshot, StoreError, open_store};
+use crate::store::{FileOpener, OpenError, Opener, Snapshot, StoreError, caught, copy, open_store};
 use crate::{
-    BlockFound, Bucket, Epoch, EpochId, Incarnation, MinerId, OutboxId, OutboxRow, Resolution,
-    Suspect, Tally, Work, Worker, suspects,
+    BlockFound, Bucket, Epoch, EpochId, Incarnation, Lineage, MinerId, OutboxId, OutboxRow,
+    Resolution, Suspect, Tally, Work, Worker, suspects,
 };
 
 /// The ledger could not answer or obey.
@@ -64,6 +64,7 @@ pub(crate) struct Shared {
     /// The number of the outbox's next row: told when rows are on disk.
     pub(crate) outbox_end: watch::Sender<OutboxId>,
     pub(crate) incarnation: Incarnation,
+    pub(crate) lineage: Lineage,
     pub(crate) boot: u32,
 }
 
@@ -102,6 +103,7 @@ impl Reader {
             outbox_end: watch::Sender::new(opened.state.next_outbox()),
             state: Mutex::new(opened.state),
             incarnation: opened.incarnation,
+            lineage: opened.lineage,
             boot: opened.boot,
         })))
     }
@@ -109,6 +111,35 @@ impl Reader {
     /// Which ledger this is.
     pub fn incarnation(&self) -> Incarnation {
         self.0.incarnation
+    }
+
+    /// Which incarnation names the quotes of which epochs.
+    pub fn lineage(&self) -> &Lineage {
+        &self.0.lineage
+    }
+
+    /// The number of the last batch that it has: it only grows.
+    pub fn sequence(&self) -> u64 {
+        self.0.state().batch()
+    }
+
+    /// Copies the ledger as it is now into a new file at `path`, while the writer goes
+    /// on: everything that was answered before is in it. `told` hears how many of how
+    /// many rows are copied. A copy that failed leaves its file behind.
+    ///
+    /// # Errors
+    /// The file is there or cannot be written, or the ledger cannot be read.
+    pub fn copy_to(&self, path: &Path, mut told: impl FnMut(u64, u64)) -> Result<(), LedgerError> {
+        let ((), snapshot) = self.view(|_| ())?;
+        // What is read holds the file; a writer that wants it anew goes first.
+        let mut told = |done, all| {
+            self.0
+                .with_database(|_| Ok(()))
+                .map_err(|_| StoreError::CopyGivenUp)?;
+            told(done, all);
+            Ok(())
+        };
+        Ok(caught(|| copy(snapshot.transaction(), path, &mut told))?)
     }
 
     /// The open epoch as it stands now. Takes no disk.

@@ -15,5 +15,8 @@ pub(crate) fn suspense(why: Suspense) -> String {
         Suspense::NoWork => "nobody worked in its epochs, nor before".to_owned(),
         Suspense::Implausible => "no payout can have this amount".to_owned(),
         Suspense::Stranger => "not from OCEAN, as far as is known".to_owned(),
+        Suspense::BeforeRestore => {
+            "from before the restore: the miners may have got it already".to_owned()
+        }
     }
 }

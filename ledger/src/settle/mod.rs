@@ -61,7 +61,7 @@ pub use payment::{
     AllocationRow, Payment, Payout, PayoutKey, PayoutKeyError, PayoutState, Preimage, Settlement,
     Suspense, Via,
 };
-pub use policy::Policy;
+pub use policy::{Held, Policy};
 pub use posting::{Account, Cause, OperatorEntry, OperatorKind, Posting, PostingError, Totals};
 pub use publish::{Tallied, audit_file};
 pub use rows::{Rows, SettleError};

@@ -4,7 +4,7 @@ use super::event::Alarm;
 use super::expect::Expectations;
 use super::note::Note;
 use super::payment::{Payment, Payout, PayoutKey, PayoutState, Suspense, Via};
-use super::policy::Policy;
+use super::policy::{Held, Policy};
 use super::post::settle;
 use super::posting::{Account, Cause};
 use super::rows::{Booked, Draft, Rows, SettleError};
@@ -172,6 +172,9 @@ fn way<R: Rows>(draft: &Draft<'_, R>, policy: &Policy, payment: &Payment) -> Way
     if payment.amount.is_zero() || payment.amount > limit {
         return Way::Suspense(Suspense::Implausible);
     }
+    if policy.held.is_some_and(|held| is_held(&held, payment)) {
+        return Way::Suspense(Suspense::BeforeRestore);
+    }
     let (note, height) = match &payment.via {
         Via::OnChain {
             from_ocean: false, ..
@@ -205,6 +208,16 @@ fn way<R: Rows>(draft: &Draft<'_, R>, policy: &Policy, payment: &Payment) -> Way
             hash: note.map(|note| note.hash),
             height: note.map(|note| note.height),
         }),
+    }
+}
+
+/// True for what may have been paid out by what a restore lost.
+fn is_held(held: &Held, payment: &Payment) -> bool {
+    match payment.via {
+        Via::Lightning { .. } => payment.received_ms <= held.until_ms,
+        Via::OnChain {
+            appeared_height, ..
+        } => appeared_height <= held.until_height,
     }
 }
 

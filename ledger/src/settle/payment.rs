@@ -224,6 +224,9 @@ pub enum Suspense {
     Implausible,
     /// To the payout address, but not from OCEAN as far as is known.
     Stranger,
+    /// From before the ledger was restored from a backup: the miners may have got it
+    /// already, from what the backup does not have.
+    BeforeRestore,
 }
 
 /// How a payout was split: together with the works all that it takes to do it again.

@@ -20,8 +20,28 @@ pub struct Policy {
     pub window_epochs: usize,
     /// An estimate looks at so many paid epochs.
     pub recent_epochs: usize,
+    /// Payments from then or before wait for the operator: they may have been paid out
+    /// by what a restore lost.
+    pub held: Option<Held>,
     /// More than this is no payout, and no earnings of a block.
     pub max_payout: Msat,
+}
+
+/// Until when payments are held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Lightning payments that were received until then, milliseconds since 1970.
+    pub until_ms: u64,
+    /// On-chain payments whose transaction appeared up to this height.
+    pub until_height: u32,
+}
+
+impl Held {
+    /// All that comes.
+    pub const EVERYTHING: Held = Held {
+        until_ms: u64::MAX,
+        until_height: u32::MAX,
+    };
 }
 
 impl Policy {
@@ -39,6 +59,7 @@ impl Default for Policy {
             coinbase_confirmations: 100,
             window_epochs: 8,
             recent_epochs: 8,
+            held: None,
             // 100 BTC: far more than a block gives today, and 210,000 times less than
             // all there is.
             max_payout: Msat::new(10_000_000_000_000),

@@ -305,6 +305,7 @@ fn seen(books: &Books, seen: &mut BTreeSet<String>) {
             PayoutState::Suspended(Suspense::NoWork) => note("no work"),
             PayoutState::Suspended(Suspense::Implausible) => note("implausible"),
             PayoutState::Suspended(Suspense::Stranger) => note("stranger"),
+            PayoutState::Suspended(Suspense::BeforeRestore) => note("held"),
             PayoutState::Settled(done) => {
                 if done.parts.len() > 2 {
                     note("three parts");

@@ -1,10 +1,12 @@
 //! The thread that books: one event at a time, whoever asks.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics::Metrics;
 use crate::reader::{LedgerError, Reader};
-use crate::settle::{Effect, Event, Policy};
+use crate::settle::{Effect, Event, Held, Policy};
 use crate::settler::{book, catch_up, hash_files};
 use crate::store::Booking;
 use crate::writer::Message;
@@ -32,6 +34,8 @@ pub(crate) struct Request {
 pub(crate) struct Settler {
     pub(crate) reader: Reader,
     pub(crate) policy: Policy,
+    /// Overrides the policy's while it runs.
+    pub(crate) held: Arc<Mutex<Option<Held>>>,
     pub(crate) writer: mpsc::Sender<Message>,
     pub(crate) metrics: Metrics,
 }
@@ -43,7 +47,7 @@ impl Settler {
         self.hash(&mut commit);
         while let Some(Request { ask, reply }) = asked.blocking_recv() {
             let timer = self.metrics.booking_seconds.start_timer();
-            let (reader, policy) = (&self.reader, &self.policy);
+            let (reader, policy) = (&self.reader, &self.policy());
             let done = match ask {
                 Ask::Book(event) => book(reader, policy, *event, &mut commit),
                 Ask::CatchUp => catch_up(reader, policy, &mut commit),
@@ -61,6 +65,14 @@ impl Settler {
             if settled {
                 self.hash(&mut commit);
             }
+        }
+    }
+
+    fn policy(&self) -> Policy {
+        let held = *self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        Policy {
+            held,
+            ..self.policy
         }
     }
 

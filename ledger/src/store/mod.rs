@@ -4,24 +4,28 @@ mod books;
 mod books_reads;
 mod books_rows;
 mod checkpoint;
+mod copy;
 mod length;
 mod open;
 mod packed;
 mod packing;
 mod prepare;
 mod prune;
+mod restore;
 mod snapshot;
 mod tables;
 
 pub(crate) use books::{Booking, write_booking};
 pub(crate) use books_reads::BookTables;
 pub(crate) use checkpoint::{write_checkpoint, write_journal};
+pub(crate) use copy::copy;
 #[cfg(test)]
 pub(crate) use length::SyncedLength;
 pub use open::OpenError;
 pub(crate) use open::{FileOpener, Opener, identity, open_store};
 pub(crate) use packing::{PackFrom, write_packing};
 pub(crate) use prepare::QuoteParts;
+pub use restore::{Restored, restore};
 pub(crate) use snapshot::Snapshot;
 
 use thiserror::Error;
@@ -48,6 +52,12 @@ pub enum StoreError {
     /// A row that every ledger has is not there.
     #[error("the store has no {0}")]
     Missing(&'static str),
+    /// A table that this program does not know, and so cannot copy.
+    #[error("the store has a table {0:?} that is not known here")]
+    UnknownTable(String),
+    /// A copy was given up, to let the writer open the file anew.
+    #[error("the disk failed while the store was copied")]
+    CopyGivenUp,
     /// Books were decided over rows that are not the last ones any more.
     #[error("the books changed while an event was decided")]
     Stale,

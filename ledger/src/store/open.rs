@@ -15,12 +15,13 @@ use crate::state::{Start, State};
 use crate::store::books::create_books;
 use crate::store::checkpoint::begin;
 use crate::store::length::SyncedLength;
+use crate::store::snapshot::json;
 use crate::store::tables::{
     BLOCKS, BUCKETS, EPOCHS, JOURNAL, META, OUTBOX, PACKED_ACCOUNTS, PACKED_TALLIES, QUOTED_SHARES,
     SCHEMA, SESSIONS, TALLIES, WORKERS, meta,
 };
 use crate::store::{Snapshot, StoreError, caught};
-use crate::{CloseCause, Epoch, EpochId, EpochState, EpochTerms, Incarnation, OutboxId};
+use crate::{CloseCause, Epoch, EpochId, EpochState, EpochTerms, Incarnation, Lineage, OutboxId};
 
 /// Why there is no ledger.
 #[derive(Debug, Error)]
@@ -31,7 +32,7 @@ pub enum OpenError {
     /// A newer program wrote the store.
     #[error(
         "the ledger was written by a newer version of this program: its schema is {found}, \
-         the newest known here is {supported}"
+         the newest known here is {supported}. Start the newer version again"
     )]
     NewerSchema {
         /// The store's.
@@ -171,13 +172,13 @@ impl FileOpener {
 }
 
 #[cfg(unix)]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     use std::os::unix::fs::OpenOptionsExt;
     options.mode(0o600)
 }
 
 #[cfg(not(unix))]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
@@ -191,6 +192,8 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 /// A ledger as it was left.
 pub(crate) struct Opened {
     pub(crate) incarnation: Incarnation,
+    /// Which names the quotes of which epochs.
+    pub(crate) lineage: Lineage,
     /// How often it was started before.
     pub(crate) boot: u32,
     /// With the journal replayed.
@@ -227,6 +230,14 @@ pub(crate) fn identity(database: &Database) -> Result<Incarnation, StoreError> {
             .map(Incarnation::from_bytes)
             .ok_or(StoreError::Missing(meta::INCARNATION))
     })
+}
+
+/// The names of its quotes.
+pub(super) fn lineage(database: &Database) -> Result<Lineage, StoreError> {
+    match Snapshot::begin(database)?.meta(meta::LINEAGE)? {
+        Some(row) => json("lineage", &row),
+        None => Ok(identity(database)?.into()),
+    }
 }
 
 fn schema(database: &Database) -> Result<Option<u64>, StoreError> {
@@ -326,6 +337,7 @@ fn read(database: &Database) -> Result<Opened, StoreError> {
     let boot = u32::try_from(snapshot.number(meta::BOOT)?).unwrap_or(u32::MAX);
     Ok(Opened {
         incarnation: identity(database)?,
+        lineage: lineage(database)?,
         boot,
         state,
     })

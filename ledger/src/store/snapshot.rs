@@ -49,6 +49,11 @@ impl Snapshot {
         })
     }
 
+    /// What it reads.
+    pub(crate) fn transaction(&self) -> &ReadTransaction {
+        &self.read
+    }
+
     pub(super) fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let row = self.read.open_table(META)?.get(name)?;
         Ok(row.map(|row| row.value().to_vec()))

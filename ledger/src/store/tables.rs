@@ -4,6 +4,8 @@ use redb::TableDefinition;
 
 use crate::codec::{BadRow, Fields};
 use crate::state::BucketKey;
+use crate::store::StoreError;
+use crate::store::copy::EachTable;
 use crate::{EpochId, MinerId, QuotedShare, WorkerName};
 
 /// The shape of all that follows. A program meets an older one with a migration, and
@@ -13,7 +15,9 @@ use crate::{EpochId, MinerId, QuotedShare, WorkerName};
 /// the epochs that they have are fed to the books at the start.
 ///
 /// 3 has the shares with quotes of their own, 4 the packed rows.
-pub(super) const SCHEMA: u64 = 4;
+///
+/// 5 may have a lineage, without which quotes that were paid would be made again.
+pub(super) const SCHEMA: u64 = 5;
 
 /// Single values by name, see [`meta`].
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -82,10 +86,41 @@ pub(super) const AUDIT: TableDefinition<'_, u64, u64> = TableDefinition::new("au
 pub(super) const AUDIT_HASHES: TableDefinition<'_, u64, &[u8; 32]> =
     TableDefinition::new("audit hashes");
 
+/// Does the same with every table there is.
+pub(super) fn each_table(visitor: &mut impl EachTable) -> Result<(), StoreError> {
+    visitor.table(META)?;
+    visitor.table(JOURNAL)?;
+    visitor.table(EPOCHS)?;
+    visitor.table(TALLIES)?;
+    visitor.table(PACKED_TALLIES)?;
+    visitor.table(WORKERS)?;
+    visitor.table(BUCKETS)?;
+    visitor.table(SESSIONS)?;
+    visitor.table(OUTBOX)?;
+    visitor.table(BLOCKS)?;
+    visitor.table(QUOTED_SHARES)?;
+    visitor.table(DISSOLVED)?;
+    visitor.table(EPOCH_ACCOUNTS)?;
+    visitor.table(MINER_ACCOUNTS)?;
+    visitor.table(PACKED_ACCOUNTS)?;
+    visitor.table(PAYOUTS)?;
+    visitor.table(PAYOUT_NUMBERS)?;
+    visitor.table(SUSPENDED)?;
+    visitor.table(ALLOCATIONS)?;
+    visitor.table(POSTINGS)?;
+    visitor.table(OPERATOR)?;
+    visitor.table(QUOTES)?;
+    visitor.table(QUOTES_PAID)?;
+    visitor.table(AUDIT)?;
+    visitor.table(AUDIT_HASHES)
+}
+
 /// The names in [`META`]; numbers are 8 bytes, big endian.
 pub(super) mod meta {
     pub(in crate::store) const SCHEMA: &str = "schema";
     pub(in crate::store) const INCARNATION: &str = "incarnation";
+    /// [`crate::Lineage`], JSON; none while the store was never restored.
+    pub(in crate::store) const LINEAGE: &str = "lineage";
     pub(in crate::store) const BOOT: &str = "boot";
     pub(in crate::store) const BATCH: &str = "batch";
     pub(in crate::store) const NEXT_OUTBOX: &str = "next outbox";

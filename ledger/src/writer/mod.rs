@@ -113,6 +113,7 @@ impl Writer {
                 outbox_end: watch::Sender::new(opened.state.next_outbox()),
                 state: Mutex::new(opened.state),
                 incarnation: opened.incarnation,
+                lineage: opened.lineage,
                 boot,
             }),
             opener,
