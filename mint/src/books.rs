@@ -1,6 +1,6 @@
 //! What the mint owes, what it should know and does not, and what lies parked.
 
-use cdk_common::database::Error;
+use cdk_common::database::{DynMintDatabase, Error};
 use cdk_common::mint::MintQuote;
 use ledger::Sat;
 use serde::Serialize;
@@ -12,6 +12,7 @@ use crate::metrics::gauge_value;
 use crate::mint::Mint;
 use crate::outbox::{Expected, Order};
 use crate::quote::is_of;
+use crate::restored::extra;
 use crate::store::read_totals;
 
 /// The mint's liabilities, in satoshis.
@@ -37,27 +38,53 @@ impl Liabilities {
     }
 }
 
+/// What is owed for ecash and quotes. After a restore `extra` is what the operator added:
+/// ecash that was issued after the backup. It is redeemed with the rest, and so redeemed
+/// may pass what the store knows of as issued, by what the old quotes were not issued.
+pub(crate) async fn owed(
+    store: &DynMintDatabase,
+    extra: Option<Sat>,
+) -> Result<Liabilities, Error> {
+    let totals = read_totals(store).await?;
+    // Redeemed first: what is redeemed was issued before.
+    let redeemed = sum(store.get_total_redeemed().await?.values())?;
+    let issued = sum(store.get_total_issued().await?.values())?;
+    let mut unissued = difference("issued quotes", totals.paid_sat, totals.issued_sat)?;
+    let outstanding = match extra {
+        None => difference("redeemed ecash", issued, redeemed)?,
+        Some(extra) => {
+            let issued = issued
+                .checked_add(extra.get())
+                .ok_or(Error::AmountOverflow)?;
+            let beyond = redeemed.saturating_sub(issued);
+            unissued = difference("redeemed ecash", unissued.get(), beyond)?;
+            Sat::new(issued.saturating_sub(redeemed))
+        }
+    };
+    Ok(Liabilities {
+        outstanding_sat: outstanding,
+        paid_unissued_sat: unissued,
+        parked_sat: Sat::ZERO,
+        paid_sat: Sat::new(totals.paid_sat),
+    })
+}
+
 impl Mint {
     /// What the mint owes now. Its parts are read one after the other, each as of some
     /// commit. Also sets the gauges.
     pub async fn liabilities(&self) -> Result<Liabilities, Error> {
-        let totals = read_totals(self.store()).await?;
-        // Redeemed first: what is redeemed was issued before.
-        let redeemed = sum(self.store().get_total_redeemed().await?.values())?;
-        let issued = sum(self.store().get_total_issued().await?.values())?;
+        let owed = owed(self.store(), extra(self.store()).await?).await?;
         let parked = self.parked().await?;
         let parked = parked.iter().filter_map(|parked| match &parked.row.order {
             Order::PayQuote { amount, .. } => Some(*amount),
             _ => None,
         });
         let liabilities = Liabilities {
-            outstanding_sat: difference("redeemed ecash", issued, redeemed)?,
-            paid_unissued_sat: difference("issued quotes", totals.paid_sat, totals.issued_sat)?,
             parked_sat: parked
                 .clone()
                 .try_fold(Sat::ZERO, Sat::checked_add)
                 .ok_or(Error::AmountOverflow)?,
-            paid_sat: Sat::new(totals.paid_sat),
+            ..owed
         };
         let metrics = self.metrics();
         metrics

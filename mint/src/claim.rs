@@ -14,6 +14,7 @@ use thiserror::Error;
 use crate::index;
 use crate::issue::{Taken, issue, plan};
 use crate::mint::Mint;
+use crate::quote::key_of;
 use crate::signed::{Purpose, Signed, SignedError, check_order};
 use crate::token::{Token, TokenState};
 
@@ -260,7 +261,15 @@ impl Mint {
                     .filter_map(|(epoch, quote)| Some((epoch, quote?))),
             );
         }
+        if self.config().lineage.was_restored() {
+            quotes.retain(|(_, quote)| self.is_named_now(miner, quote));
+        }
         Ok(quotes)
+    }
+
+    /// False for a quote that a restore gave another name: nobody pays it any more.
+    fn is_named_now(&self, miner: &MinerId, quote: &MintQuote) -> bool {
+        key_of(miner, quote).is_some_and(|key| self.ids().id(&key) == quote.id)
     }
 
     /// Whether the key's holder asked for no tokens.

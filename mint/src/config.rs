@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ledger::Incarnation;
+use ledger::Lineage;
 
 /// The mint's settings, given once at start.
 #[derive(Clone, Debug)]
@@ -11,8 +11,8 @@ pub struct MintConfig {
     pub dir: PathBuf,
     /// The file with the mnemonic; made on first start.
     pub mnemonic_file: PathBuf,
-    /// The ledger whose quotes these are.
-    pub incarnation: Incarnation,
+    /// The ledger whose quotes these are, with what a restore made of it.
+    pub lineage: Lineage,
     /// The URL that wallets reach this mint under. It is written into every token.
     pub public_url: String,
     /// Why no tokens are issued to claims, in words for who asks for one, if so: a token
@@ -36,11 +36,11 @@ pub struct MintConfig {
 
 impl MintConfig {
     /// The settings with everything that has a default at its default.
-    pub fn new(dir: PathBuf, incarnation: Incarnation, public_url: String) -> Self {
+    pub fn new(dir: PathBuf, lineage: impl Into<Lineage>, public_url: String) -> Self {
         MintConfig {
             mnemonic_file: dir.join("mint.mnemonic"),
             dir,
-            incarnation,
+            lineage: lineage.into(),
             public_url,
             no_tokens: None,
             name: "Axepool".to_owned(),

@@ -12,6 +12,9 @@
 //! | `axepool`, `signed` | the miner | time of the last signed request, ms since 1970 |
 //! | `axepool`, `melts` | `paused` | why melts are paused |
 //! | `axepool`, `totals` | `paid_sat`, `issued_sat` | decimal |
+//! | `axepool`, `format` | `records` | the version of these records, decimal |
+//! | `axepool`, `restored` | `record` | what was restored and whether it is open, JSON |
+//! | `axepool`, `restored` | `bound_sat`, `claimed_sat` | decimal |
 //! | `axepool`, `seed` | `fingerprint` | hex, tells another mnemonic |
 //!
 //! A miner is written as the 64 hex digits of the x coordinate, numbers in hex have 16

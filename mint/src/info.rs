@@ -24,6 +24,11 @@ const DENOMINATIONS: u32 = 32;
 /// All the coins there will ever be: no quote is worth more.
 pub(crate) const MAX_MONEY_SAT: u64 = 2_100_000_000_000_000;
 
+/// What a keyset has keys for.
+pub(crate) fn amounts() -> Vec<u64> {
+    (0..DENOMINATIONS).map(|bit| 1 << bit).collect()
+}
+
 /// Adds unit, methods and limits to `builder`, and gives what the mint says about
 /// itself.
 pub(crate) async fn configure(
@@ -38,7 +43,7 @@ pub(crate) async fn configure(
     builder.configure_unit(
         CurrencyUnit::Sat,
         UnitConfig {
-            amounts: (0..DENOMINATIONS).map(|bit| 1 << bit).collect(),
+            amounts: amounts(),
             input_fee_ppk: 0,
         },
     )?;

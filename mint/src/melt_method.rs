@@ -1,6 +1,5 @@
 //! cdk's view of a [`Lightning`]: outgoing payments, and none while melts are paused.
 
-use std::cell::RefCell;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -18,12 +17,7 @@ use ledger::{Msat, Sat};
 use crate::lightning::{Lightning, LightningError, PayId, PayRequest, PayState};
 use crate::no_events::NoEvents;
 use crate::pause::Pause;
-
-tokio::task_local! {
-    /// Why a quote of the request at work was refused. cdk answers one text for every
-    /// trouble of a payment method; whoever asks shall read what it is.
-    pub(crate) static REFUSED: RefCell<Option<String>>;
-}
+use crate::refused;
 
 /// cdk's view of a [`Lightning`].
 pub(crate) struct LightningMethod {
@@ -81,8 +75,7 @@ impl MintPayment for LightningMethod {
         let quote = match self.node.quote(&outgoing.request).await {
             Ok(quote) => quote,
             Err(error) => {
-                // Outside of a request there is nobody to tell.
-                let _ = REFUSED.try_with(|why| why.replace(Some(error.0.clone())));
+                refused::tell(error.0.clone());
                 return Err(backend(error));
             }
         };

@@ -51,8 +51,7 @@ impl Mint {
             None => tx.kv_remove(index::AXEPOOL, MELTS, PAUSED).await?,
         }
         tx.commit().await?;
-        let said = as_told(&info, why.as_deref());
-        self.cdk().set_mint_info(said).await?;
+        self.tell(&info, why.as_deref()).await?;
         match &why {
             Some(why) => tracing::warn!(why, "melts are paused"),
             None => tracing::info!("melts go on"),
@@ -134,18 +133,30 @@ pub(crate) async fn stored_pause(
     Ok(why.map(|why| String::from_utf8_lossy(&why).into_owned()))
 }
 
-/// What the mint says of itself while melts are paused for `why`, or are not.
-pub(crate) fn as_told(info: &MintInfo, why: Option<&str>) -> MintInfo {
-    let mut info = info.clone();
-    let Some(why) = why else {
-        return info;
-    };
-    info.nuts.nut05.disabled = true;
-    info.motd = Some(match info.motd {
-        Some(motd) => format!("{}. {motd}", words(why)),
-        None => words(why),
-    });
-    info
+/// What is so besides what the mint says of itself at all times.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Told<'a> {
+    /// Why melts are paused.
+    pub(crate) paused: Option<&'a str>,
+    /// Why nothing is issued, swapped or melted.
+    pub(crate) closed: Option<&'a str>,
+    /// What owners are to know besides.
+    pub(crate) notice: Option<&'a str>,
+}
+
+impl Told<'_> {
+    /// What the mint says of itself meanwhile.
+    pub(crate) fn of(&self, info: &MintInfo) -> MintInfo {
+        let mut info = info.clone();
+        let is_closed = self.closed.is_some();
+        info.nuts.nut04.disabled |= is_closed;
+        info.nuts.nut05.disabled |= is_closed || self.paused.is_some();
+        let hindered = self.closed.map(str::to_owned).or(self.paused.map(words));
+        let said = hindered.into_iter().chain(self.notice.map(str::to_owned));
+        let said = said.chain(info.motd.take());
+        info.motd = said.reduce(|said, more| format!("{said}. {more}"));
+        info
+    }
 }
 
 #[cfg(test)]
@@ -158,10 +169,22 @@ mod tests {
             motd: Some("be kind".into()),
             ..MintInfo::default()
         };
-        assert_eq!(as_told(&info, None), info);
-        let said = as_told(&info, Some("it owes more than it has"));
-        assert!(said.nuts.nut05.disabled);
+        assert_eq!(Told::default().of(&info), info);
+        let paused = Told {
+            paused: Some("it owes more than it has"),
+            ..Told::default()
+        };
+        let said = paused.of(&info);
+        assert!(said.nuts.nut05.disabled && !said.nuts.nut04.disabled);
         let motd = said.motd.unwrap();
         assert_eq!(motd, "melts are paused: it owes more than it has. be kind");
+        let closed = Told {
+            closed: Some("closed"),
+            notice: Some("it ends"),
+            ..paused
+        };
+        let said = closed.of(&info);
+        assert!(said.nuts.nut05.disabled && said.nuts.nut04.disabled);
+        assert_eq!(said.motd.as_deref(), Some("closed. it ends. be kind"));
     }
 }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::apply::EpochMark;
 use crate::config::MintConfig;
+use crate::copy::CopyError;
 use crate::index;
 use crate::info;
 use crate::lightning::Lightning;
@@ -26,8 +27,10 @@ use crate::metrics::{CountWrites, Metrics};
 use crate::outbox::{Outbox, Row};
 use crate::pause::Pause;
 use crate::quote::QuoteIds;
-use crate::seed::{self, Seed, SeedError};
-use crate::store::{Store, WriteGuard};
+use crate::restored::Opening;
+use crate::seed::{self, FINGERPRINT, Seed, SeedError};
+use crate::store::{Door, Store, WriteGuard};
+use crate::version;
 use crate::worker::Worker;
 
 /// Why the mint did not open.
@@ -53,6 +56,23 @@ pub enum OpenError {
     /// The store cannot be opened or written.
     #[error("the mint's store: {0}")]
     Store(#[from] StoreError),
+    /// A newer program wrote the store.
+    #[error(
+        "{} was written by a newer version of this program: it has {found}, the newest known \
+         here is {known}. Start the newer version again",
+        path.display()
+    )]
+    Newer {
+        /// The store.
+        path: PathBuf,
+        /// What it has.
+        found: String,
+        /// The newest that this program knows.
+        known: String,
+    },
+    /// What a restore left in the store cannot be read.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
     /// cdk refuses to start.
     #[error("the mint: {0}")]
     Cdk(#[from] cdk::Error),
@@ -87,6 +107,7 @@ pub struct Mint(Arc<Inner>);
 struct Inner {
     cdk: Arc<cdk::mint::Mint>,
     store: DynMintDatabase,
+    door: Arc<Door>,
     ids: QuoteIds,
     key: PublicKey,
     url: MintUrl,
@@ -94,6 +115,8 @@ struct Inner {
     lightning: bool,
     epochs: RwLock<BTreeMap<EpochId, EpochMark>>,
     pause: Arc<Pause>,
+    /// What owners are told beside everything else.
+    notice: Mutex<Option<String>>,
     /// What the mint says of itself when melts are not paused.
     info: tokio::sync::Mutex<MintInfo>,
     metrics: Arc<Metrics>,
@@ -144,9 +167,20 @@ impl Mint {
         })?;
         let path = config.dir.join("mint.sqlite");
         let seed = seed::open(&config.mnemonic_file, path.exists(), rand::random)?;
-        let sqlite = Arc::new(MintSqliteDatabase::new(path).await?);
-        let store: DynMintDatabase = Arc::new(Store::new(Arc::clone(&sqlite) as _, guard));
+        version::check_tables(&path)?;
+        let sqlite = Arc::new(MintSqliteDatabase::new(path.clone()).await?);
+        let door = Arc::<Door>::default();
+        let inner = Arc::clone(&sqlite) as _;
+        let store: DynMintDatabase = Arc::new(Store::new(inner, guard, Arc::clone(&door)));
         check_fingerprint(&store, &seed, &config).await?;
+        version::check_records(&store, &path).await?;
+        let opening = Opening {
+            store: &store,
+            keys: &sqlite,
+            path: &path,
+            seed: &seed,
+        };
+        opening.prepare(&config.lineage, &door).await?;
 
         let lightning_given = lightning.is_some();
         let builder = MintBuilder::new(Arc::clone(&store));
@@ -158,21 +192,28 @@ impl Mint {
         let key = stored.pubkey.ok_or(cdk::Error::CouldNotGetMintInfo)?;
         info.pubkey = Some(key);
         let paused = pause.why();
-        cdk.set_mint_info(melts::as_told(&info, paused.as_deref()))
-            .await?;
+        let closed = door.closed();
+        let told = melts::Told {
+            paused: paused.as_deref(),
+            closed: closed.as_deref(),
+            notice: None,
+        };
+        cdk.set_mint_info(told.of(&info)).await?;
         metrics.melts_paused.set(i64::from(paused.is_some()));
         cdk.start().await?;
 
         let epochs = read_marks(&store).await?;
         Ok(Mint(Arc::new(Inner {
             cdk: Arc::new(cdk),
-            ids: QuoteIds::new(seed.secret("quote ids"), config.incarnation),
+            ids: QuoteIds::new(seed.secret("quote ids"), config.lineage.clone()),
             store,
+            door,
             key,
             url,
             config,
             lightning: lightning_given,
             pause,
+            notice: Mutex::new(None),
             epochs: RwLock::new(epochs),
             info: tokio::sync::Mutex::new(info),
             metrics,
@@ -257,6 +298,43 @@ impl Mint {
         &self.0.store
     }
 
+    /// Tells owners `notice` beside everything else, in the message of the day of
+    /// `/v1/info`; `None`: nothing more. Not kept.
+    ///
+    /// # Errors
+    /// The store's: it is told at the next change.
+    pub async fn set_notice(&self, notice: Option<String>) -> Result<(), cdk::Error> {
+        let info = self.info().lock().await;
+        *self.0.notice.lock().unwrap_or_else(PoisonError::into_inner) = notice;
+        let paused = self.pause().why();
+        self.tell(&info, paused.as_deref()).await
+    }
+
+    /// Says of itself what is so now.
+    pub(crate) async fn tell(
+        &self,
+        info: &MintInfo,
+        paused: Option<&str>,
+    ) -> Result<(), cdk::Error> {
+        let notice = self
+            .0
+            .notice
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let closed = self.closed_by_restore();
+        let told = melts::Told {
+            paused,
+            closed: closed.as_deref(),
+            notice: notice.as_deref(),
+        };
+        self.0.cdk.set_mint_info(told.of(info)).await
+    }
+
+    pub(crate) fn door(&self) -> &Door {
+        &self.0.door
+    }
+
     pub(crate) fn ids(&self) -> &QuoteIds {
         &self.0.ids
     }
@@ -305,7 +383,6 @@ async fn check_fingerprint(
     seed: &Seed,
     config: &MintConfig,
 ) -> Result<(), OpenError> {
-    const FINGERPRINT: &str = "fingerprint";
     let ours = seed.secret("fingerprint");
     match store
         .kv_read(index::AXEPOOL, index::SEED, FINGERPRINT)

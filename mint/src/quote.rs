@@ -8,7 +8,7 @@ use cdk_common::mint::MintQuote;
 use cdk_common::payment::PaymentIdentifier;
 use cdk_common::quote_id::QuoteId;
 use cdk_common::{Amount, CurrencyUnit, PaymentMethod, PublicKey};
-use ledger::{EpochId, Incarnation, MinerId, SessionId, ShareId};
+use ledger::{EpochId, Lineage, MinerId, SessionId, ShareId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
@@ -103,16 +103,13 @@ impl<'de> Deserialize<'de> for QuoteKey {
 #[derive(Clone)]
 pub(crate) struct QuoteIds {
     secret: [u8; 32],
-    incarnation: Incarnation,
+    lineage: Lineage,
 }
 
 impl QuoteIds {
     /// The ids of one ledger, under a secret that lasts as long as the mint.
-    pub(crate) const fn new(secret: [u8; 32], incarnation: Incarnation) -> Self {
-        QuoteIds {
-            secret,
-            incarnation,
-        }
+    pub(crate) const fn new(secret: [u8; 32], lineage: Lineage) -> Self {
+        QuoteIds { secret, lineage }
     }
 
     /// A UUID of version 8, which is what cdk and its wallets take as an id: 4 bytes of
@@ -126,7 +123,7 @@ impl QuoteIds {
     pub(crate) fn id(&self, key: &QuoteKey) -> QuoteId {
         let mut mac = HmacEngine::<sha256::Hash>::new(&self.secret);
         mac.input(b"Axepool_QuoteId_v1");
-        mac.input(&self.incarnation.to_bytes());
+        mac.input(&self.lineage.of(key.epoch).to_bytes());
         mac.input(&key.miner.x_only_bytes());
         mac.input(&key.epoch.get().to_be_bytes());
         if let Some(share) = key.share {
@@ -139,6 +136,16 @@ impl QuoteIds {
         id[..4].copy_from_slice(&key.epoch.get().to_be_bytes()[4..]);
         id[4..6].copy_from_slice(&key.miner.x_only_bytes()[..2]);
         uuid::Builder::from_custom_bytes(id).into_uuid().into()
+    }
+}
+
+/// What a stored quote of `miner` is for; `None` for one that we did not make.
+pub(crate) fn key_of(miner: &MinerId, quote: &MintQuote) -> Option<QuoteKey> {
+    let extra = quote.extra_json.as_ref()?;
+    let epoch = EpochId::new(extra.get("epoch")?.as_u64()?);
+    match extra.get("share") {
+        None => Some(QuoteKey::of_epoch(*miner, epoch)),
+        Some(share) => parse_key(&format!("{miner}/{epoch}/{}", share.as_str()?)),
     }
 }
 
@@ -191,6 +198,8 @@ pub(crate) fn is_of(quote: &MintQuote, miner: &MinerId) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use ledger::Incarnation;
+
     use super::*;
 
     pub(crate) const MINER: &str =
@@ -210,7 +219,10 @@ pub(crate) mod tests {
     #[test]
     fn an_id_depends_on_all_that_it_is_for() {
         let ids = |secret, incarnation| {
-            QuoteIds::new([secret; 32], Incarnation::from_bytes([incarnation; 16]))
+            QuoteIds::new(
+                [secret; 32],
+                Incarnation::from_bytes([incarnation; 16]).into(),
+            )
         };
         let mut seen = std::collections::BTreeSet::new();
         for ids in [ids(1, 1), ids(2, 1), ids(1, 2)] {
@@ -223,7 +235,7 @@ pub(crate) mod tests {
 
     #[test]
     fn an_id_is_what_wallets_take() {
-        let ids = QuoteIds::new([7; 32], Incarnation::from_bytes([9; 16]));
+        let ids = QuoteIds::new([7; 32], Incarnation::from_bytes([9; 16]).into());
         let id = ids.id(&key(3, None)).to_string();
         // Fixed for ever (computed apart from this code): another derivation would make
         // every quote of a running pool again.

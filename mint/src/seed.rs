@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 
 use bip39::Mnemonic;
 use bitcoin::hashes::{Hash, HashEngine, Hmac, HmacEngine, sha256};
+use bitcoin::hex::DisplayHex as _;
 use thiserror::Error;
+
+/// The purpose of the secret that tells one seed from another.
+pub(crate) const FINGERPRINT: &str = "fingerprint";
 
 /// What the file may hold at most: 24 words of 8 letters are 215 bytes.
 const MAX_FILE_BYTES: u64 = 1024;
@@ -104,6 +108,19 @@ pub(crate) fn open(
         Err(error) => return Err(failed(error)),
     };
     Ok(Seed(mnemonic.to_seed_normalized("")))
+}
+
+/// What tells the mnemonic in `path` from others, without a word of it: 64 hex digits.
+///
+/// # Errors
+/// It cannot be read, or is none.
+pub fn fingerprint(path: &Path) -> Result<String, SeedError> {
+    let file = File::open(path).map_err(|error| SeedError::Io {
+        path: path.to_owned(),
+        error,
+    })?;
+    let seed = Seed(read(path, file)?.to_seed_normalized(""));
+    Ok(seed.secret(FINGERPRINT).to_lower_hex_string())
 }
 
 fn read(path: &Path, file: File) -> Result<Mnemonic, SeedError> {

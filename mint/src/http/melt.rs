@@ -1,8 +1,6 @@
 //! Refusals of melts in words. cdk has one sentence for all troubles of a payment
 //! method, and asks nothing before it pays: both is said here, before and after it.
 
-use std::cell::RefCell;
-
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
@@ -15,9 +13,9 @@ use serde::Deserialize;
 
 use super::MAX_BODY_BYTES;
 use super::error::{OTHER, refusal};
-use crate::melt_method::REFUSED;
 use crate::mint::Mint;
 use crate::pause::words;
+use crate::refused;
 
 /// What a request asks for, as far as this layer cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,17 +63,7 @@ async fn quote(mint: &Mint, request: Request, next: Next) -> Response {
             &words(&why),
         );
     }
-    REFUSED
-        .scope(RefCell::new(None), async {
-            let response = next.run(request).await;
-            match REFUSED.with(RefCell::take) {
-                Some(why) if !response.status().is_success() => {
-                    refusal(response.status(), OTHER, &why)
-                }
-                _ => response,
-            }
-        })
-        .await
+    refused::in_words(next.run(request)).await
 }
 
 /// While melts are paused: a quote that nobody paid yet is refused. One whose payment is

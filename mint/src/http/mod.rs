@@ -3,6 +3,7 @@
 mod error;
 mod lookup;
 mod melt;
+mod restored;
 mod token;
 
 use std::sync::Arc;
@@ -26,6 +27,11 @@ const MAX_BODY_BYTES: usize = 1 << 20;
 
 /// cdk lets a melt wait a minute for its payment.
 const TIMEOUT: Duration = Duration::from_secs(75);
+
+/// A refusal in words, with the code of what the NUTs have no code for.
+pub(crate) fn refusal_in_words(status: StatusCode, why: &str) -> Response {
+    error::refusal(status, error::OTHER, why)
+}
 
 /// The routes could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +88,7 @@ impl Mint {
         Ok(nuts
             .merge(ours)
             .layer(from_fn_with_state(self.clone(), melt::in_words))
+            .layer(from_fn_with_state(self.clone(), restored::in_words))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .layer(TimeoutLayer::with_status_code(
                 StatusCode::REQUEST_TIMEOUT,

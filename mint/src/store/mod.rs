@@ -7,6 +7,7 @@
 //! they queue as tasks instead. And no query sums what quotes were paid and issued
 //! without reading every row: the totals are counted where the rows are written.
 
+mod old;
 mod reads;
 mod totals;
 mod writes;
@@ -18,7 +19,8 @@ use cdk_common::database::mint::{Database, Transaction};
 use cdk_common::database::{DynMintDatabase, Error};
 use tokio::sync::Semaphore;
 
-pub(crate) use totals::{Totals, read_totals};
+pub(crate) use old::{BOUND, CLAIMED, Door, Old, RESTORED, raise};
+pub(crate) use totals::{Totals, read_totals, stored_number, write_number};
 use writes::Write;
 
 /// Told of each write before it is made, and may refuse it. The mint's own counts
@@ -35,15 +37,17 @@ pub(crate) struct Store {
     inner: DynMintDatabase,
     writer: Arc<Semaphore>,
     guard: Arc<dyn WriteGuard>,
+    door: Arc<Door>,
 }
 
 impl Store {
     /// The store over `inner`, which must not be written to in any other way.
-    pub(crate) fn new(inner: DynMintDatabase, guard: Arc<dyn WriteGuard>) -> Self {
+    pub(crate) fn new(inner: DynMintDatabase, guard: Arc<dyn WriteGuard>, door: Arc<Door>) -> Self {
         Store {
             inner,
             writer: Arc::new(Semaphore::new(1)),
             guard,
+            door,
         }
     }
 }
@@ -57,6 +61,7 @@ impl Database<Error> for Store {
             .map_err(|_| Error::Internal("the store is closed".into()))?;
         self.guard.before("begin")?;
         let inner = self.inner.begin_transaction().await?;
-        Ok(Box::new(Write::new(inner, turn, Arc::clone(&self.guard))))
+        let guard = Arc::clone(&self.guard);
+        Ok(Box::new(Write::new(inner, turn, guard, self.door.old())))
     }
 }

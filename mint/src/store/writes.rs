@@ -20,6 +20,7 @@ use cdk_common::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::old::{self, Old};
 use super::{Totals, WriteGuard};
 
 pub(super) struct Write {
@@ -27,6 +28,8 @@ pub(super) struct Write {
     turn: Option<OwnedSemaphorePermit>,
     guard: Arc<dyn WriteGuard>,
     totals: Totals,
+    /// What a restored mint is held to.
+    old: Option<Arc<Old>>,
 }
 
 impl Write {
@@ -34,12 +37,14 @@ impl Write {
         inner: DynMintTransaction,
         turn: OwnedSemaphorePermit,
         guard: Arc<dyn WriteGuard>,
+        old: Option<Arc<Old>>,
     ) -> Self {
         Write {
             inner: Some(inner),
             turn: Some(turn),
             guard,
             totals: Totals::default(),
+            old,
         }
     }
 
@@ -47,6 +52,28 @@ impl Write {
         self.inner
             .as_mut()
             .ok_or_else(|| Error::Internal("the transaction is over".into()))
+    }
+}
+
+impl Write {
+    /// Issues and payments of a quote from before a restore.
+    async fn count_old_quote(&mut self, quote: &MintQuote, pending: Totals) -> Result<(), Error> {
+        let Some(old) = self.old.clone() else {
+            return Ok(());
+        };
+        if pending.issued_sat > 0 {
+            old.is_open()?;
+        }
+        if !old.has(quote) {
+            return Ok(());
+        }
+        if pending.paid_sat > 0 {
+            old::raise(self.inner()?.as_mut(), pending.paid_sat).await?;
+        }
+        if pending.issued_sat > 0 {
+            old::claim(self.inner()?.as_mut(), pending.issued_sat).await?;
+        }
+        Ok(())
     }
 }
 
@@ -257,7 +284,9 @@ impl QuotesTransaction for Write {
 
     async fn update_mint_quote(&mut self, quote: &mut Acquired<MintQuote>) -> Result<(), Error> {
         self.guard.before("update_mint_quote")?;
-        self.totals.count(quote)?;
+        let pending = Totals::of(quote)?;
+        self.totals.count(pending)?;
+        self.count_old_quote(quote, pending).await?;
         self.inner()?.update_mint_quote(quote).await
     }
 
@@ -362,6 +391,13 @@ impl ProofsTransaction for Write {
         operation: &Operation,
     ) -> Result<Acquired<ProofsWithState>, Error> {
         self.guard.before("add_proofs")?;
+        if let Some(old) = self.old.clone() {
+            old.is_open()?;
+            let sat = old.sum(&proof)?;
+            if sat > 0 {
+                old::claim(self.inner()?.as_mut(), sat).await?;
+            }
+        }
         self.inner()?.add_proofs(proof, quote_id, operation).await
     }
 
@@ -384,6 +420,13 @@ impl ProofsTransaction for Write {
         quote_id: Option<QuoteId>,
     ) -> Result<(), Error> {
         self.guard.before("remove_proofs")?;
+        if let Some(old) = self.old.clone() {
+            let removed = self.inner()?.get_proofs(ys).await?;
+            let sat = old.sum(removed.iter())?;
+            if sat > 0 {
+                old::unclaim(self.inner()?.as_mut(), sat).await?;
+            }
+        }
         self.inner()?.remove_proofs(ys, quote_id).await
     }
 

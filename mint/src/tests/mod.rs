@@ -7,6 +7,7 @@ mod interop;
 mod melt_crash;
 mod melts;
 mod refusals;
+mod restored;
 mod share_quotes;
 mod start;
 mod strangers;

@@ -3,6 +3,7 @@
 use prometheus::Registry;
 
 use super::support::{Owner, Pool, config};
+use crate::version::{NEWEST_MIGRATION, newest_migration};
 use crate::{Mint, OpenError};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,4 +103,42 @@ async fn another_mnemonic_or_none_is_refused() {
     let bad = config(pool.dir.path(), "not a url".into());
     let refused = Mint::open(bad, None, &Registry::new()).await.err();
     assert!(matches!(refused, Some(OpenError::PublicUrl { .. })));
+}
+
+/// cdk's tables are what `version` says they are; a newer store stays closed, whichever
+/// half of it is newer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_store_is_refused() {
+    let pool = Pool::start().await;
+    let path = pool.dir.path().join("mint.sqlite");
+    let newest = newest_migration(&path).expect("reads");
+    assert_eq!(newest.as_deref(), Some(NEWEST_MIGRATION));
+    pool.mint.close().await.expect("closes");
+    let open = async || {
+        let config = config(pool.dir.path(), pool.url.clone());
+        Mint::open(config, None, &Registry::new()).await
+    };
+    let change = |sql: &str| {
+        let store = rusqlite::Connection::open(&path).expect("opens");
+        store.execute_batch(sql).expect("changes");
+    };
+    let refused = |result: Result<Mint, OpenError>, found: &str| {
+        let Err(error) = result else {
+            panic!("opened in spite of {found}")
+        };
+        let said = error.to_string();
+        assert!(
+            said.contains(found) && said.contains("newer version"),
+            "{said}"
+        );
+    };
+    open().await.expect("opens as it is");
+    change("INSERT INTO migrations (name) VALUES ('20990101000000_of_the_future.sql')");
+    refused(open().await, "20990101000000_of_the_future.sql");
+    change("DELETE FROM migrations WHERE name LIKE '2099%'");
+    change(
+        "UPDATE kv_store SET value = CAST('2' AS BLOB) \
+         WHERE primary_namespace = 'axepool' AND secondary_namespace = 'format'",
+    );
+    refused(open().await, "records 2");
 }

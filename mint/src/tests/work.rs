@@ -289,7 +289,7 @@ async fn the_ledgers_own_outbox_is_drained_and_repaired_from() {
     std::future::poll_fn(|cx| ack.poll_decided(cx, 0)).await;
 
     let mut config = config(dir.path(), "http://127.0.0.1:1".into());
-    config.incarnation = ledger.incarnation();
+    config.lineage = ledger.lineage().clone();
     let mint = Mint::open(config, None, &Registry::new())
         .await
         .expect("opens");

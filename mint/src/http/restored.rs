@@ -1,0 +1,71 @@
+//! A restored mint in words: what it refuses until its operator has accepted what may be
+//! missing, and what is beyond the bound then.
+
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use cdk_common::error::ErrorCode;
+
+use super::error::refusal;
+use crate::mint::Mint;
+use crate::refused;
+
+/// True for what issues ecash or takes some.
+fn moves_money(method: &Method, path: &str) -> bool {
+    let is_mint = path.strip_prefix("/v1/mint/");
+    method == Method::POST
+        && (path == "/v1/swap"
+            || path.starts_with("/v1/melt/")
+            || is_mint.is_some_and(|rest| !rest.starts_with("quote/"))
+            || (path.starts_with("/api/miners/") && path.ends_with("/token")))
+}
+
+/// Refuses what cannot be, with the reason, and lets everything else pass. The store
+/// refuses the same by itself.
+pub(super) async fn in_words(State(mint): State<Mint>, request: Request, next: Next) -> Response {
+    let Some(old) = mint.door().old() else {
+        return next.run(request).await;
+    };
+    if !moves_money(request.method(), request.uri().path()) {
+        return next.run(request).await;
+    }
+    match &old.closed {
+        Some(why) => refusal(StatusCode::BAD_REQUEST, ErrorCode::MintingDisabled, why),
+        None => refused::in_words(next.run(request)).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn case(method: &Method, path: &str, expected: bool) {
+        assert_eq!(moves_money(method, path), expected, "{method} {path}");
+    }
+
+    #[test]
+    fn only_what_moves_money_is_refused() {
+        let (get, post) = (Method::GET, Method::POST);
+        for path in [
+            "/v1/swap",
+            "/v1/melt/bolt11",
+            "/v1/melt/quote/bolt12",
+            "/v1/mint/axepool",
+            "/v1/mint/axepool/batch",
+            "/api/miners/02aa/token",
+        ] {
+            case(&post, path, true);
+            case(&get, path, false);
+        }
+        for path in [
+            "/v1/mint/quote/axepool/pubkey",
+            "/v1/checkstate",
+            "/v1/restore",
+            "/api/miners/02aa/sweep-only",
+        ] {
+            case(&post, path, false);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What a restored mint may still give for ecash and quotes of before: nothing until the
+//! operator opens it, and never more in all than the stated bound.
+//!
+//! What was spent and issued after the backup is not in the store any more. So every
+//! redemption of ecash of the old keysets, and every issue on an old quote, is counted
+//! against one bound in the transaction that makes it
+//! (docs/decisions/0010-backup-and-restore.md).
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use cdk_common::database::Error;
+use cdk_common::database::mint::Transaction;
+use cdk_common::mint::MintQuote;
+use cdk_common::{Id, Proof};
+use ledger::EpochId;
+
+use super::totals::{add, read_number, write_number};
+use crate::refused;
+
+/// In the namespace of the pool's own records: what is counted.
+pub(crate) const RESTORED: &str = "restored";
+/// What may be claimed in all, satoshis.
+pub(crate) const BOUND: &str = "bound_sat";
+/// What of it was.
+pub(crate) const CLAIMED: &str = "claimed_sat";
+
+/// What is old, and whether it is open.
+#[derive(Clone, Debug)]
+pub(crate) struct Old {
+    /// Keysets from before the restore.
+    pub(crate) keysets: HashSet<Id>,
+    /// The first epoch that has only new quotes.
+    pub(crate) from: EpochId,
+    /// Why nothing is issued, swapped or melted; `None` once it is open.
+    pub(crate) closed: Option<String>,
+}
+
+/// The door of a mint; one that was never restored has none.
+#[derive(Debug, Default)]
+pub(crate) struct Door(RwLock<Option<Arc<Old>>>);
+
+impl Door {
+    /// What transactions are held to from now on.
+    pub(crate) fn old(&self) -> Option<Arc<Old>> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn set(&self, old: Old) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(old));
+    }
+
+    /// Why it is closed, if it is.
+    pub(crate) fn closed(&self) -> Option<String> {
+        self.old()?.closed.clone()
+    }
+}
+
+impl Old {
+    /// An error while nothing may be issued or redeemed.
+    pub(super) fn is_open(&self) -> Result<(), Error> {
+        match &self.closed {
+            None => Ok(()),
+            Some(why) => Err(refuse(why.clone())),
+        }
+    }
+
+    /// The old ecash among `proofs`, in satoshis.
+    pub(super) fn sum<'a>(
+        &self,
+        proofs: impl IntoIterator<Item = &'a Proof>,
+    ) -> Result<u64, Error> {
+        let old = proofs.into_iter();
+        let old = old.filter(|proof| self.keysets.contains(&proof.keyset_id));
+        old.map(|proof| u64::from(proof.amount)).try_fold(0, add)
+    }
+
+    /// True for a quote from before.
+    pub(super) fn has(&self, quote: &MintQuote) -> bool {
+        let extra = quote.extra_json.as_ref();
+        let epoch = extra.and_then(|extra| extra.get("epoch")?.as_u64());
+        // One that says nothing is not ours, and so not new.
+        epoch.is_none_or(|epoch| EpochId::new(epoch) < self.from)
+    }
+}
+
+/// Counts a claim of `sat`, inside `tx`.
+pub(super) async fn claim(
+    tx: &mut (dyn Transaction<Error> + Send + Sync),
+    sat: u64,
+) -> Result<(), Error> {
+    let bound = read_number(tx, RESTORED, BOUND).await?;
+    let claimed = read_number(tx, RESTORED, CLAIMED).await?;
+    let after = add(claimed, sat)?;
+    if after > bound {
+        return Err(refuse(format!(
+            "the pool was restored from a backup, and for ecash and quotes from before {bound} sat \
+             are there in all: {claimed} sat were claimed already, so {sat} sat more cannot be"
+        )));
+    }
+    write_number(tx, RESTORED, CLAIMED, after).await
+}
+
+/// Gives a claim back whose operation was undone, inside `tx`.
+pub(super) async fn unclaim(
+    tx: &mut (dyn Transaction<Error> + Send + Sync),
+    sat: u64,
+) -> Result<(), Error> {
+    let claimed = read_number(tx, RESTORED, CLAIMED).await?;
+    let after = claimed.checked_sub(sat);
+    let after = after.ok_or_else(|| {
+        Error::Internal(format!(
+            "{sat} sat of {claimed} claimed ones are given back"
+        ))
+    })?;
+    write_number(tx, RESTORED, CLAIMED, after).await
+}
+
+/// Raises what may be claimed, inside `tx`: money that reached an old quote.
+pub(crate) async fn raise(
+    tx: &mut (dyn Transaction<Error> + Send + Sync),
+    sat: u64,
+) -> Result<(), Error> {
+    let bound = read_number(tx, RESTORED, BOUND).await?;
+    write_number(tx, RESTORED, BOUND, add(bound, sat)?).await
+}
+
+fn refuse(why: String) -> Error {
+    refused::tell(why.clone());
+    Error::Internal(why)
+}
