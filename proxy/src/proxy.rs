@@ -18,7 +18,7 @@ use crate::certificate::CertificateError;
 use crate::config::{DownstreamConfig, UpstreamConfig};
 use crate::downstream::{
     Admission, Certificate, DownstreamStatus, Metrics, Registry, Rules, Shared, keep_store_gate,
-    listen,
+    listen, wind_down,
 };
 use crate::upstream::{Upstream, UpstreamMetrics, UpstreamStatus, read_authorities};
 
@@ -211,6 +211,16 @@ impl Proxy {
     /// What there is to tell about the upstream, and its changes.
     pub fn upstream_status(&self) -> watch::Receiver<UpstreamStatus> {
         self.shared.upstream.status()
+    }
+
+    /// Winds down, or takes that back. While it winds down nobody is given work: who is
+    /// connected leaves within seconds, in the way that makes a device's own fallback
+    /// begin, and who comes is closed in the same way. Needs a runtime around it.
+    pub fn wind_down(&self, winding_down: bool) {
+        if self.shared.store.wind_down(winding_down) && winding_down {
+            let leaving = wind_down(Arc::clone(&self.shared), self.accepting.clone());
+            self.shared.tracker.spawn(leaving);
+        }
     }
 
     /// Stops: no more connections; what waits for the disk is answered, then the

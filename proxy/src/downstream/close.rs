@@ -39,6 +39,8 @@ pub(crate) enum CloseReason {
     ExtranonceChanged,
     /// The ledger has been unable to store shares for longer than the grace time.
     StoreFailing,
+    /// The operator winds the pool down.
+    WindingDown,
     /// The ledger takes no more shares.
     LedgerClosed,
 }
@@ -88,6 +90,7 @@ impl CloseReason {
             CloseReason::UpstreamLost => "upstream_lost",
             CloseReason::ExtranonceChanged => "extranonce_changed",
             CloseReason::StoreFailing => "store_failing",
+            CloseReason::WindingDown => "winding_down",
             CloseReason::LedgerClosed => "ledger_closed",
         }
     }

@@ -33,7 +33,7 @@ pub(crate) use metrics::Metrics;
 pub(crate) use registry::Registry;
 pub(crate) use session::Rules;
 pub(crate) use shared::Shared;
-pub(crate) use store_gate::keep as keep_store_gate;
+pub(crate) use store_gate::{keep as keep_store_gate, wind_down};
 
 #[cfg(fuzzing)]
 pub use {proxy_header::fuzz as read_proxy_header, session::run_script};

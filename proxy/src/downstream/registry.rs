@@ -57,7 +57,8 @@ pub(crate) struct Connection {
 const ASKED_NOTHING: u8 = 0;
 const ASKED_EVICT: u8 = 1;
 const ASKED_STORE: u8 = 2;
-const ASKED_STOP: u8 = 3;
+const ASKED_WIND_DOWN: u8 = 3;
+const ASKED_STOP: u8 = 4;
 
 impl Registry {
     /// With nobody connected.
@@ -115,11 +116,15 @@ impl Registry {
     }
 
     /// Asks `share` of every `of` connections to leave, because what they find cannot be
-    /// stored: those whose number leaves the rest `share`.
-    pub(crate) fn close_part(&self, share: u64, of: u64) {
+    /// stored or the pool winds down: those whose number leaves the rest `share`.
+    pub(crate) fn close_part(&self, share: u64, of: u64, why: CloseReason) {
+        let asked = match why {
+            CloseReason::WindingDown => ASKED_WIND_DOWN,
+            _ => ASKED_STORE,
+        };
         for connection in self.lock().by_number.values() {
             if connection.number % of == share {
-                connection.ask(ASKED_STORE);
+                connection.ask(asked);
             }
         }
     }
@@ -202,6 +207,7 @@ impl Connection {
             ASKED_NOTHING => None,
             ASKED_EVICT => Some(CloseReason::Evicted),
             ASKED_STORE => Some(CloseReason::StoreFailing),
+            ASKED_WIND_DOWN => Some(CloseReason::WindingDown),
             _ => Some(CloseReason::Stopping),
         }
     }
@@ -341,7 +347,7 @@ mod tests {
         };
         let counts: Vec<_> = (0..3)
             .map(|part| {
-                registry.close_part(part, 3);
+                registry.close_part(part, 3, CloseReason::StoreFailing);
                 asked()
             })
             .collect();

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::close::CloseReason;
 use super::shared::Shared;
 
 /// A ledger that works for less than this is not well: on a disk that is almost full its
@@ -31,13 +32,31 @@ const LEAVE_OVER: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(crate) struct StoreGate {
     closed: AtomicBool,
+    /// The operator winds the pool down.
+    winding_down: AtomicBool,
 }
 
 impl StoreGate {
-    /// False while nobody is to be given work.
-    pub(crate) fn is_open(&self) -> bool {
-        !self.closed.load(Ordering::Relaxed)
+    /// Why nobody is to be given work, while that is so.
+    pub(crate) fn refusal(&self) -> Option<CloseReason> {
+        if self.winding_down.load(Ordering::Relaxed) {
+            return Some(CloseReason::WindingDown);
+        }
+        let closed = self.closed.load(Ordering::Relaxed);
+        closed.then_some(CloseReason::StoreFailing)
     }
+
+    /// Closes the gate at the operator's word, or takes that back; true if it was the
+    /// other way before.
+    pub(crate) fn wind_down(&self, winding_down: bool) -> bool {
+        self.winding_down.swap(winding_down, Ordering::Relaxed) != winding_down
+    }
+}
+
+/// Sends everybody away at the operator's word, until `stopping`.
+pub(crate) async fn wind_down(shared: Arc<Shared>, stopping: CancellationToken) {
+    let leaving = send_away(&shared, LEAVE_OVER, CloseReason::WindingDown);
+    stopping.run_until_cancelled(leaving).await;
 }
 
 /// Closes and opens the gate as the ledger's health says, until `stopping`.
@@ -54,7 +73,7 @@ pub(crate) async fn keep(shared: Arc<Shared>, grace: Duration, stopping: Cancell
                 ?grace,
                 "shares could not be stored for too long: miners are sent to their fallback"
             );
-            send_away(&shared, grace.min(LEAVE_OVER)).await;
+            send_away(&shared, grace.min(LEAVE_OVER), CloseReason::StoreFailing).await;
             while !recovers(&mut health, grace).await {}
             shared.store.closed.store(false, Ordering::Relaxed);
             tracing::info!("shares can be stored again: miners are served");
@@ -80,9 +99,9 @@ async fn recovers(health: &mut watch::Receiver<Health>, grace: Duration) -> bool
     }
 }
 
-async fn send_away(shared: &Shared, over: Duration) {
+async fn send_away(shared: &Shared, over: Duration, why: CloseReason) {
     for part in 0..PARTS {
-        shared.registry.close_part(part.into(), PARTS.into());
+        shared.registry.close_part(part.into(), PARTS.into(), why);
         sleep(over / PARTS).await;
     }
 }

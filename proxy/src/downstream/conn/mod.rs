@@ -223,7 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
             now: Now::read(),
             clock: Now::read,
             rules: &self.shared.rules,
-            storing: self.shared.store.is_open(),
+            refusal: self.shared.store.refusal(),
             seats: &mut seats,
             metrics: &self.shared.metrics,
             entered: &self.entered,

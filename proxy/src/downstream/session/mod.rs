@@ -45,6 +45,9 @@ use crate::wire::{self, Id, LineTooLong, WireError, reply};
 /// What a client is told that comes while no share can be stored.
 const NOT_STORED: &str = "shares cannot be stored at the moment";
 
+/// What a client is told that comes while the pool winds down.
+const WINDING_DOWN: &str = "the pool is winding down";
+
 /// One downstream connection.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -262,20 +265,18 @@ impl Session {
     }
 
     /// The session's place at the upstream, taken when it is first needed. None is given
-    /// while no share can be stored.
+    /// while no share can be stored, and while the pool winds down.
     pub(crate) fn seat(
         &mut self,
         id: Id<'_>,
         turn: &mut Turn<'_>,
     ) -> Result<&mut Seat, CloseReason> {
-        if !turn.storing {
-            return Err(self.refuse(
-                id,
-                WireError::CODE,
-                NOT_STORED,
-                CloseReason::StoreFailing,
-                turn,
-            ));
+        if let Some(reason) = turn.refusal {
+            let said = match reason {
+                CloseReason::WindingDown => WINDING_DOWN,
+                _ => NOT_STORED,
+            };
+            return Err(self.refuse(id, WireError::CODE, said, reason, turn));
         }
         if self.seat.is_none() {
             let grant = match turn.seats.take() {

@@ -7,6 +7,7 @@ use ledger::ShareRecord;
 use super::rules::Rules;
 use super::seat::Seats;
 use crate::clock::Now;
+use crate::downstream::close::CloseReason;
 use crate::downstream::metrics::Metrics;
 use crate::downstream::registry::Entered;
 use crate::upstream::UpstreamSubmit;
@@ -19,9 +20,9 @@ pub(crate) struct Turn<'a> {
     pub(crate) clock: fn() -> Now,
     /// The bounds.
     pub(crate) rules: &'a Rules,
-    /// False while the ledger has been unable to store shares for longer than the grace
-    /// time: then nobody is given work.
-    pub(crate) storing: bool,
+    /// Why nobody is given work, while that is so: the ledger has been unable to store
+    /// shares for longer than the grace time, or the pool winds down.
+    pub(crate) refusal: Option<CloseReason>,
     /// Where places at the upstream come from.
     pub(crate) seats: &'a mut dyn Seats,
     /// The counters.

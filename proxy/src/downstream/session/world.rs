@@ -211,7 +211,7 @@ impl World {
             },
             clock: Now::default,
             rules: &self.rules,
-            storing: self.storing,
+            refusal: (!self.storing).then_some(CloseReason::StoreFailing),
             seats: &mut self.lane,
             metrics: &self.metrics,
             entered: &self.entered,
