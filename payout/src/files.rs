@@ -5,6 +5,9 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use serde::Deserialize;
+use thiserror::Error;
+
 /// Puts `text` into `path` for its owner alone (0600): after a loss of power the file is
 /// the old one or the new one, never half of it.
 pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
@@ -31,6 +34,35 @@ pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     drop(file);
     fs::rename(&beside, path)?;
     File::open(directory)?.sync_all()
+}
+
+/// It was written by a newer program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "it was written by a newer version of this program: its version is {found}, the newest known \
+     here is {newest}. Start the newer version again"
+)]
+pub struct NewerVersion {
+    /// The file's.
+    pub found: u64,
+    /// The newest that this program knows.
+    pub newest: u64,
+}
+
+/// Refuses JSON whose `version` is above `newest`; what names none is of the first, and
+/// what is no such JSON is refused by whoever reads it.
+pub(crate) fn check_version(text: &str, newest: u64) -> Result<(), NewerVersion> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u64,
+    }
+    match serde_json::from_str::<Versioned>(text) {
+        Ok(Versioned { version }) if version > newest => Err(NewerVersion {
+            found: version,
+            newest,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The file's text, `None` when there is no such file.

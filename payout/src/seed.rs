@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use bip39::Mnemonic;
+use bitcoin::hashes::{Hash as _, HashEngine as _, Hmac, HmacEngine, sha256};
+use bitcoin::hex::DisplayHex as _;
 use thiserror::Error;
 
 use crate::files;
@@ -91,6 +93,28 @@ impl Seed {
     /// The words.
     pub(crate) fn mnemonic(&self) -> Mnemonic {
         self.0.clone()
+    }
+
+    /// What tells the words at `path` from others, without one of them: 64 hex digits.
+    ///
+    /// # Errors
+    /// If they cannot be read, or are none.
+    pub fn fingerprint_of(path: &Path) -> Result<String, SeedError> {
+        let text = std::fs::read_to_string(path).map_err(|error| SeedError::File {
+            path: path.to_owned(),
+            error,
+        })?;
+        let words: Mnemonic =
+            text.trim()
+                .parse()
+                .map_err(|error: bip39::Error| SeedError::Malformed {
+                    path: path.to_owned(),
+                    error: error.to_string(),
+                })?;
+        let mut mac = HmacEngine::<sha256::Hash>::new(&words.to_seed(""));
+        mac.input(b"axepool node fingerprint");
+        let hash = Hmac::<sha256::Hash>::from_engine(mac).to_byte_array();
+        Ok(hash.to_lower_hex_string())
     }
 
     /// The 64 bytes that every key of the node comes from (BIP39, no passphrase).

@@ -97,6 +97,9 @@ impl SourceHealth {
     }
 }
 
+/// The version of the file.
+const VERSION: u64 = 1;
+
 /// What is kept over restarts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,7 +133,10 @@ impl OceanWatch {
         stop: CancellationToken,
     ) -> std::io::Result<()> {
         let kept = match files::read_if_there(&self.file)? {
-            Some(text) => serde_json::from_str::<Kept>(&text)?,
+            Some(text) => {
+                files::check_version(&text, VERSION).map_err(std::io::Error::other)?;
+                serde_json::from_str::<Kept>(&text)?
+            }
             None => Kept::default(),
         };
         let now = Instant::now();

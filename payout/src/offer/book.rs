@@ -88,7 +88,11 @@ impl OfferBook {
             let file: File =
                 serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
             if file.version != VERSION {
-                return Err(damaged(format!("version {} is not known", file.version)));
+                return Err(damaged(format!(
+                    "its version is {}, the newest known here is {VERSION}: start the newer \
+                     version of this program again",
+                    file.version
+                )));
             }
             for stored in file.offers {
                 let offer: Offer = stored

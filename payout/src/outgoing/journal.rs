@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::record::{Key, Record};
-use crate::files;
+use crate::files::{self, NewerVersion};
 
 /// Why the journal cannot be used. Nothing is paid then.
 #[derive(Debug, Error)]
@@ -27,6 +27,16 @@ pub enum JournalError {
         path: PathBuf,
         /// Why.
         error: io::Error,
+    },
+    /// A newer program wrote into it.
+    #[error("{path}, line {line}: {newer}")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Where, from 1.
+        line: usize,
+        /// Which version.
+        newer: NewerVersion,
     },
     /// It is not what we wrote. It is not put right by guessing: what it forgot could be
     /// paid twice.
@@ -40,6 +50,9 @@ pub enum JournalError {
         error: serde_json::Error,
     },
 }
+
+/// The shape of a line. One of a newer program is not understood by guessing.
+const VERSION: u64 = 1;
 
 /// The open journal.
 #[derive(Debug)]
@@ -77,6 +90,11 @@ impl Journal {
         let mut lines = 0;
         for line in whole.lines() {
             lines += 1;
+            files::check_version(line, VERSION).map_err(|newer| JournalError::Newer {
+                path: path.to_owned(),
+                line: lines,
+                newer,
+            })?;
             let record = serde_json::from_str(line).map_err(|error| JournalError::Damaged {
                 path: path.to_owned(),
                 line: lines,

@@ -108,3 +108,22 @@ fn superseded_lines_are_dropped_and_nothing_else() {
     let key = Key::Hash(sha256::Hash::from_byte_array([1; 32]));
     assert_eq!(again.newest(&key).unwrap().id, "a");
 }
+
+#[test]
+fn a_newer_line_is_refused_and_nothing_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    let mut journal = Journal::open(&path).unwrap();
+    journal.write(record("a", 1, State::Recorded)).unwrap();
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    let newer = text.replacen('{', "{\"version\":2,", 1);
+    text.push_str(&newer);
+    std::fs::write(&path, &text).unwrap();
+    let error = Journal::open(&path).unwrap_err().to_string();
+    assert!(error.contains("line 2"), "{error}");
+    assert!(
+        error.contains("its version is 2, the newest known here is 1"),
+        "{error}"
+    );
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
