@@ -21,6 +21,9 @@ pub(crate) const SUSPECT_EPOCHS: u64 = 100;
 /// How many buckets of ten minutes a hashrate is estimated from.
 pub(crate) const HASHRATE_BUCKETS: u64 = 4;
 
+/// Why a command opens the store itself, where that fails.
+pub(crate) const NOTHING_RUNS: &str = "nothing runs, so the store itself was to be read";
+
 /// Why a question has no answer.
 #[derive(Debug, Error)]
 pub(crate) enum BooksError {
@@ -116,7 +119,10 @@ fn look(reader: &Reader, request: &Request) -> Result<Reply, BooksError> {
         | Request::Node(_)
         | Request::Health
         | Request::Log { .. }
-        | Request::Money(_) => Err(BooksError::NotTheLedgers),
+        | Request::Money(_)
+        | Request::Backup(_)
+        | Request::Restore(_)
+        | Request::WindDown(_) => Err(BooksError::NotTheLedgers),
     }
 }
 

@@ -51,6 +51,21 @@ pub(crate) fn operator_token(data_dir: &Path) -> PathBuf {
     data_dir.join("operator.token")
 }
 
+/// When the last backup was made.
+pub(crate) fn last_backup(data_dir: &Path) -> PathBuf {
+    data_dir.join("last-backup.json")
+}
+
+/// The restore that the directory came from.
+pub(crate) fn restored(data_dir: &Path) -> PathBuf {
+    data_dir.join("restored.json")
+}
+
+/// That the pool winds down.
+pub(crate) fn wind_down(data_dir: &Path) -> PathBuf {
+    data_dir.join("wind-down.json")
+}
+
 /// The socket of the running process.
 pub(crate) fn admin_socket(data_dir: &Path) -> PathBuf {
     data_dir.join("admin.sock")

@@ -5,6 +5,7 @@
 
 pub mod admin;
 mod audit;
+pub mod backup;
 mod books;
 mod cli;
 mod clock;
@@ -14,6 +15,7 @@ mod demo;
 mod http;
 mod humane;
 mod init;
+mod json_file;
 mod logs;
 mod mint_url;
 mod money;
@@ -26,5 +28,6 @@ mod receipt;
 mod secret_file;
 pub mod service;
 mod web;
+pub mod wind_down;
 
 pub use cli::Cli;

@@ -1,15 +1,14 @@
 //! The URL that tokens were issued under, remembered: a token names its mint, so one
 //! that is out there is worth nothing under another name unless its owner knows better.
 
-use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use ledger::Sat;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::data_dir;
+use crate::{data_dir, json_file};
 
 /// What was true when the mint last looked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,21 +21,12 @@ pub(crate) struct Record {
 
 /// The record, if there is one that can be read.
 pub(crate) fn read(data_dir: &Path) -> io::Result<Option<Record>> {
-    match fs::read(data_dir::mint_url(data_dir)) {
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+    json_file::read(&data_dir::mint_url(data_dir))
 }
 
-/// Writes it beside and renames: a crash leaves the old one or the new one.
+/// A crash leaves the old one or the new one.
 pub(crate) fn write(data_dir: &Path, record: &Record) -> io::Result<()> {
-    let path = data_dir::mint_url(data_dir);
-    let unfinished = path.with_extension("new");
-    let mut file = fs::File::create(&unfinished)?;
-    file.write_all(&serde_json::to_vec(record)?)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, &path)
+    json_file::write(&data_dir::mint_url(data_dir), record)
 }
 
 /// What to say when the URL is another one than that in tokens that are out there.
@@ -59,6 +49,8 @@ pub(crate) fn warning(config: &Config) -> io::Result<Option<String>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -6,6 +6,8 @@ mod common;
 #[path = "common/earned.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod earned;
+#[path = "owner/restore.rs"]
+mod restore;
 #[path = "common/world.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod world;

@@ -3,6 +3,7 @@
 //!
 //! No TCP listener takes an order from anybody; this is the only door that does.
 
+mod backup;
 mod client;
 mod line;
 mod money;
@@ -10,7 +11,9 @@ mod node;
 mod protocol;
 mod server;
 mod socket;
+mod wind_down;
 
+pub use backup::{BackupDone, BackupRequest, BackupState, RestoreRequest, RestoreStatus};
 pub use client::{AskError, ask};
 pub use money::{
     EpochPart, FeeStatus, MoneyReply, MoneyRequest, PayoutFate, PayoutRow, PayoutSplit, SplitRow,
@@ -23,3 +26,4 @@ pub use protocol::{
 };
 pub use server::{Answers, serve};
 pub use socket::{AdminSocket, bind};
+pub use wind_down::WindDownRequest;

@@ -9,8 +9,11 @@ use ledger::{Epoch, EpochId, MinerId, Sat, Tally, Work, Worker};
 use mint::Parked;
 use serde::{Deserialize, Serialize};
 
+use super::backup::{BackupRequest, BackupState, RestoreRequest, RestoreStatus};
 use super::money::{MoneyReply, MoneyRequest};
 use super::node::{NodeReply, NodeRequest};
+use super::wind_down::WindDownRequest;
+use crate::wind_down::{WindDown, WindDownStatus};
 
 /// A question or an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +52,12 @@ pub enum Request {
     Node(NodeRequest),
     /// About the money.
     Money(MoneyRequest),
+    /// About backups.
+    Backup(BackupRequest),
+    /// About the restore that it came from.
+    Restore(RestoreRequest),
+    /// About winding down.
+    WindDown(WindDownRequest),
 }
 
 /// An answer.
@@ -99,6 +108,12 @@ pub enum Reply {
     Node(NodeReply),
     /// To [`Request::Money`].
     Money(MoneyReply),
+    /// To [`Request::Backup`].
+    Backup(BackupState),
+    /// To [`Request::Restore`].
+    Restore(Box<RestoreStatus>),
+    /// To [`Request::WindDown`].
+    WindDown(WindDownStatus),
     /// It could not be done.
     Error {
         /// Why.
@@ -173,6 +188,12 @@ pub struct Status {
     pub node: Option<String>,
     /// What is wrong beside mining: miners are served all the same.
     pub beside: Vec<String>,
+    /// When the last backup was begun, milliseconds since 1970; `None`: there is none.
+    #[serde(default)]
+    pub backup_ms: Option<u64>,
+    /// It winds down, if it does.
+    #[serde(default)]
+    pub winding_down: Option<WindDown>,
 }
 
 /// Whether the mint works.

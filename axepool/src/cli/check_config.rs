@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use bitcoin::Network;
 
-use crate::{config, mint_url, output};
+use crate::{backup, config, mint_url, output};
 
 /// Check a config file and print every key with the value in force
 ///
@@ -25,6 +26,16 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     output::line(config::render(&loaded.effective).trim_end())?;
     for warning in &loaded.warnings {
         output::remark(format!("warning: {warning}"));
+    }
+    match backup::read_last(&config.data_dir) {
+        Ok(None) if config.network == Network::Bitcoin => output::remark(
+            "warning: no backup was ever made. Whoever holds ecash depends on this machine's \
+             disk alone: axepool backup DIR, from time to time, to another one",
+        ),
+        Ok(_) => {}
+        Err(error) => output::remark(format!(
+            "warning: whether there is a backup cannot be told: {error}"
+        )),
     }
     match mint_url::warning(&loaded.config) {
         Ok(None) => {}

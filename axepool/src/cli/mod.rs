@@ -2,6 +2,7 @@
 
 mod address;
 mod audit;
+mod backup;
 mod check_config;
 mod demo;
 mod epochs;
@@ -19,12 +20,14 @@ mod ocean_sign;
 mod offer;
 mod payouts;
 mod place;
+mod restore;
 mod run;
 mod sim;
 mod status;
 mod suspense;
 mod sweep;
 mod wallet;
+mod wind_down;
 
 use std::process::ExitCode;
 
@@ -70,6 +73,9 @@ enum Command {
     Suspense(suspense::Args),
     Fee(fee::Args),
     Audit(audit::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
+    WindDown(wind_down::Args),
     Mint(mint::Args),
     Node(node::Args),
     Address(address::Args),
@@ -112,6 +118,9 @@ impl Cli {
             Command::Suspense(args) => suspense::run(args),
             Command::Fee(args) => fee::run(args),
             Command::Audit(args) => audit::run(args),
+            Command::Backup(args) => backup::run(args),
+            Command::Restore(args) => restore::run(args),
+            Command::WindDown(args) => wind_down::run(args),
             Command::Mint(args) => mint::run(args),
             Command::Node(args) => node::run(args),
             Command::Address(args) => address::run(args),

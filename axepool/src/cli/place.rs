@@ -50,6 +50,27 @@ impl Place {
         Ok(runtime.block_on(admin::ask(&data_dir::admin_socket(&data_dir), &request))?)
     }
 
+    /// Asks the running process; `None` when nothing runs.
+    pub(super) fn ask_if_running(&self, request: Request) -> Result<Option<Reply>> {
+        let (data_dir, _) = self.find()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        match runtime.block_on(admin::ask(&data_dir::admin_socket(&data_dir), &request)) {
+            Err(AskError::NotRunning(_)) => Ok(None),
+            reply => Ok(Some(reply?)),
+        }
+    }
+
+    /// All of the config, for the data directory that is meant.
+    pub(super) fn full_config(&self) -> Result<Config> {
+        let mut config = config::load(&self.config)?.config;
+        if let Some(data_dir) = &self.data_dir {
+            config.data_dir.clone_from(data_dir);
+        }
+        Ok(config)
+    }
+
     /// The config file.
     pub(super) fn config(&self) -> &Path {
         &self.config

@@ -95,6 +95,20 @@ fn render(status: &Status) -> String {
         "node",
         status.node.clone().unwrap_or_else(|| "none".to_owned()),
     );
+    row(
+        "backup",
+        match status.backup_ms {
+            Some(made_ms) => humane::ago(made_ms, status.now_ms),
+            None => "none was made (axepool backup)".to_owned(),
+        },
+    );
+    if let Some(word) = &status.winding_down {
+        let until = humane::utc(word.until_ms);
+        row(
+            "ends",
+            format!("WINDING DOWN, mint up until {until} (axepool wind-down)"),
+        );
+    }
     for trouble in &status.beside {
         row("beside", trouble.clone());
     }

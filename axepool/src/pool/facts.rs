@@ -18,4 +18,17 @@ impl Facts for View {
     fn is_ready(&self) -> bool {
         self.not_ready().is_empty()
     }
+
+    async fn wind_down(&self) -> Option<Value> {
+        let status = self.wind_down_status().await;
+        let status = status.and_then(|status| Ok(serde_json::to_value(status)?));
+        status
+            .inspect_err(|error| {
+                tracing::error!(
+                    error = format_args!("{error:#}"),
+                    "what is left cannot be told"
+                );
+            })
+            .ok()
+    }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use ledger::{Ledger, LedgerError, MinerId, OutboxId, Sat};
-use mint::{LedgerOutbox, Liabilities, Mint, MintConfig, MintMetrics, Parked};
+use mint::{LedgerOutbox, Liabilities, Mint, MintConfig, MintMetrics, OldClaims, Parked};
 use prometheus::{IntCounter, IntGauge, Registry};
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +36,8 @@ struct Known {
     /// Why it is not open, or could not be looked at.
     failing: Option<String>,
     looked: Option<Looked>,
+    /// What it tells its owners beside everything else.
+    notice: Option<String>,
 }
 
 /// What the last look found.
@@ -115,15 +117,15 @@ impl Minting {
         config: &Config,
         public_url: PublicUrl,
         ledger: Ledger,
-        melter: Option<Melter>,
+        (melter, notice): (Option<Melter>, Option<String>),
         registry: &Registry,
     ) -> Result<Arc<Self>> {
         let settings = &config.mint;
         let no_tokens = config.http.no_tokens(config.network);
         let mint = settings.enabled.then(|| {
-            let incarnation = ledger.reader().incarnation();
+            let lineage = ledger.reader().lineage().clone();
             let dir = data_dir::mint(&config.data_dir);
-            let mut mint = MintConfig::new(dir, incarnation, public_url.to_string());
+            let mut mint = MintConfig::new(dir, lineage, public_url.to_string());
             mint.mnemonic_file.clone_from(&settings.mnemonic_file);
             mint.name.clone_from(&settings.name);
             mint.description.clone_from(&settings.description);
@@ -140,7 +142,10 @@ impl Minting {
             data_dir: config.data_dir.clone(),
             public_url,
             ledger,
-            known: Mutex::new(Known::default()),
+            known: Mutex::new(Known {
+                notice,
+                ..Known::default()
+            }),
             metrics,
         }))
     }
@@ -191,11 +196,14 @@ impl Minting {
         let looked = look(&mint).await?;
         self.remember_url(&looked)?;
         routes.open_mint(router);
-        *self.known() = Known {
-            mint: Some(mint.clone()),
-            failing: None,
-            looked: Some(looked),
+        let notice = {
+            let mut known = self.known();
+            known.mint = Some(mint.clone());
+            known.failing = None;
+            known.looked = Some(looked);
+            known.notice.clone()
         };
+        mint.set_notice(notice).await?;
         self.metrics.open.set(1);
         tracing::info!(url = %self.public_url, "the mint is open");
         Ok(mint)
@@ -352,6 +360,50 @@ impl Minting {
         {
             tracing::warn!(%error, "whether melts are paused cannot be kept; tried again");
         }
+    }
+
+    /// What the mint tells its owners beside everything else, from now on.
+    pub(super) async fn set_notice(&self, notice: Option<String>) {
+        let mint = {
+            let mut known = self.known();
+            known.notice.clone_from(&notice);
+            known.mint.clone()
+        };
+        if let Some(mint) = mint
+            && let Err(error) = mint.set_notice(notice).await
+        {
+            tracing::warn!(%error, "the mint's message cannot be changed; it is at the next start");
+        }
+    }
+
+    /// Claims for what is from before a restore; `None` while the mint is off or not open,
+    /// or when there was no restore.
+    pub(super) async fn old_claims(&self) -> Result<Option<OldClaims>> {
+        let mint = self.known().mint.clone();
+        match mint {
+            Some(mint) => Ok(mint.old_claims().await?),
+            None => Ok(None),
+        }
+    }
+
+    /// Opens the mint after a restore, on the operator's word.
+    ///
+    /// # Errors
+    /// It is not open as it should be, or its store fails.
+    pub(super) async fn open_old_claims(&self, extra: Sat) -> Result<Option<OldClaims>> {
+        let mint = self.known().mint.clone();
+        let mint = mint.context("the mint is not open: see axepool status")?;
+        Ok(mint.open_old_claims(extra).await?)
+    }
+
+    /// Why nothing is issued, swapped or melted since a restore, if so.
+    pub(super) fn closed_by_restore(&self) -> Option<String> {
+        self.known().mint.as_ref()?.closed_by_restore()
+    }
+
+    /// True unless the mint is switched off.
+    pub(super) fn has_mint(&self) -> bool {
+        self.config.is_some()
     }
 
     /// The parked rows; with `retry` they are tried first, and so many were done.

@@ -1,6 +1,7 @@
 //! The supervisor: starts the rooms in order, keeps mining apart from the rest, and
 //! stops everything within ten seconds.
 
+mod backups;
 mod facts;
 mod gauges;
 mod melts;
@@ -13,6 +14,7 @@ mod sight;
 pub(crate) mod signals;
 mod solvency;
 mod view;
+mod winding;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,7 +29,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::service::Inherited;
-use crate::{clock, data_dir, open_files};
+use crate::{backup, clock, data_dir, open_files, wind_down};
 
 use gauges::Gauges;
 use minting::Minting;
@@ -86,6 +88,7 @@ impl Pool {
         let started_ms = clock::now_ms();
 
         let ledger = parts::open_ledger(&config, &registry)?;
+        let winding = wind_down::read(&config.data_dir).context("whether it winds down")?;
         let side_cancel = CancellationToken::new();
         let side_tasks = TaskTracker::new();
         let stratum = ProxyListeners {
@@ -102,7 +105,7 @@ impl Pool {
             &config,
             config.http.public_url_at(&http_addresses),
             ledger.clone(),
-            paying.melter(),
+            (paying.melter(), winding.map(|word| word.notice())),
             &registry,
         )?;
 
@@ -116,13 +119,27 @@ impl Pool {
                 CancellationToken::new(),
             ))
             .context("the miners' side did not start")?;
+        if let Some(word) = &winding {
+            let _entered = mining.enter();
+            proxy.wind_down(true);
+            tracing::warn!(
+                until_ms = word.until_ms,
+                "the pool winds down: miners are not served"
+            );
+        }
         let proxy = Arc::new(proxy);
 
+        let backups = backup::Desk::new(
+            backup::Sources::of(&config),
+            ledger.reader().clone(),
+            backup::Metrics::register(&registry).context("the backups' metrics")?,
+        );
         let view = Arc::new(View::new(
             &config,
             started_ms,
             (metrics_addresses, http_addresses),
             (minting, paying),
+            (backups, winding),
             ledger.clone(),
             (&proxy, Pulse::start(mining.handle())),
         ));

@@ -18,7 +18,7 @@ use super::{View, sight};
 use crate::admin::{self, AdminSocket};
 use crate::config::Config;
 use crate::web::{self, Api, KeptAnswers, Pages, Routes, Server};
-use crate::{clock, data_dir, http, logs, notices, service};
+use crate::{backup, clock, data_dir, http, logs, notices, service};
 
 /// The metrics' registry, with the process's own numbers in it.
 pub(super) fn registry() -> Result<Registry> {
@@ -55,8 +55,12 @@ pub(super) fn runtime(name: &'static str, threads: usize) -> Result<Runtime> {
 pub(super) fn open_ledger(config: &Config, registry: &Registry) -> Result<Ledger> {
     let path = data_dir::ledger(&config.data_dir);
     let options = LedgerOptions::new(path.clone(), config.terms, clock::now_ms());
-    Ledger::open(options, registry)
-        .with_context(|| format!("the ledger {} cannot be opened", path.display()))
+    let ledger = Ledger::open(options, registry)
+        .with_context(|| format!("the ledger {} cannot be opened", path.display()))?;
+    // Nobody tells it of payments before this returns.
+    let record = backup::read_restore(&config.data_dir).context("the record of the restore")?;
+    ledger.hold_payments(backup::held(ledger.reader().lineage(), record.as_ref()));
+    Ok(ledger)
 }
 
 /// Sockets that were handed in go before the addresses that the config names.

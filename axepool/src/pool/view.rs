@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;
 
 use ledger::{Health as LedgerHealth, Ledger};
@@ -18,7 +18,8 @@ use crate::admin::{
 };
 use crate::config::Config;
 use crate::operator::Operator;
-use crate::{books, clock, http, logs, money};
+use crate::wind_down::WindDown;
+use crate::{backup, books, clock, http, logs, money};
 
 /// Why nothing is served while it ends.
 const STOPPING: &str = "it is stopping";
@@ -35,10 +36,13 @@ pub(crate) struct View {
     pub(super) paying: Arc<Paying>,
     money: money::Desk,
     pub(super) operator: Arc<Operator>,
+    pub(super) backups: Arc<backup::Desk>,
+    /// It winds down, if it does.
+    pub(super) winding: Mutex<Option<WindDown>>,
     pub(crate) ledger: Ledger,
     ledger_health: watch::Receiver<LedgerHealth>,
     /// The pool alone owns it, so that it can be stopped whoever looks.
-    proxy: Weak<Proxy>,
+    pub(super) proxy: Weak<Proxy>,
     pulse: Arc<Pulse>,
     stratum: Vec<SocketAddr>,
     stratum_tls: Vec<SocketAddr>,
@@ -51,6 +55,7 @@ impl View {
         started_ms: u64,
         (metrics, http): (Vec<SocketAddr>, Vec<SocketAddr>),
         (minting, paying): (Arc<Minting>, Arc<Paying>),
+        (backups, winding): (Arc<backup::Desk>, Option<WindDown>),
         ledger: Ledger,
         (proxy, pulse): (&Arc<Proxy>, Arc<Pulse>),
     ) -> Self {
@@ -64,6 +69,8 @@ impl View {
             paying,
             money: money::Desk::new(ledger.clone(), config.network),
             operator: Operator::new(config),
+            backups,
+            winding: Mutex::new(winding),
             ledger_health: ledger.health(),
             ledger,
             proxy: Arc::downgrade(proxy),
@@ -107,7 +114,7 @@ impl View {
     }
 
     /// The mining side, with up to `sessions` of its sessions; `None` once it stops.
-    fn proxy(&self, sessions: usize) -> Option<ProxyStatus> {
+    pub(super) fn proxy(&self, sessions: usize) -> Option<ProxyStatus> {
         self.proxy.upgrade().map(|proxy| proxy.status(sessions))
     }
 
@@ -174,6 +181,8 @@ impl View {
             mint,
             node: self.paying.node_state(),
             beside: http::Health::beside(self),
+            backup_ms: backup_ms(self.backups.data_dir()),
+            winding_down: self.winding_down(),
         }))
     }
 
@@ -201,7 +210,10 @@ impl http::Health for View {
     fn beside(&self) -> Vec<String> {
         let mint = self.minting.trouble();
         let mint = mint.map(|why| format!("the mint: {why}"));
-        mint.into_iter().chain(self.paying.trouble()).collect()
+        let closed = self.minting.closed_by_restore();
+        let closed = closed.map(|why| format!("the mint: {why} (axepool restore status)"));
+        let mint = mint.into_iter().chain(closed);
+        mint.chain(self.paying.trouble()).collect()
     }
 
     fn not_ready(&self) -> Vec<String> {
@@ -211,6 +223,9 @@ impl http::Health for View {
             self.failing()
                 .map(|reason| format!("shares cannot be stored: {reason}")),
         );
+        if let Some(word) = self.winding_down() {
+            reasons.push(word.notice());
+        }
         match self.proxy(0).map(|status| status.upstream) {
             Some(_) if self.draining.load(Ordering::Relaxed) => reasons.push(STOPPING.to_owned()),
             None => reasons.push(STOPPING.to_owned()),
@@ -266,6 +281,19 @@ impl Answers for View {
                     },
                 }
             }
+            Request::Backup(request) => Reply::Backup(self.backup(request)),
+            Request::Restore(request) => match self.restored(request).await {
+                Ok(status) => Reply::Restore(Box::new(status)),
+                Err(error) => Reply::Error {
+                    why: format!("{error:#}"),
+                },
+            },
+            Request::WindDown(request) => match self.wind_down(request).await {
+                Ok(status) => Reply::WindDown(status),
+                Err(error) => Reply::Error {
+                    why: format!("{error:#}"),
+                },
+            },
             other => books::answer(&self.ledger, other).await,
         }
     }
@@ -278,6 +306,18 @@ fn log(levels: Option<&str>) -> Result<String, logs::LevelsError> {
         tracing::warn!(levels, "what is logged was changed");
     }
     logs::levels()
+}
+
+/// When the last backup was begun. What cannot be read is as good as none, and
+/// `check-config` says why.
+fn backup_ms(data_dir: &std::path::Path) -> Option<u64> {
+    match backup::read_last(data_dir) {
+        Ok(last) => last.map(|last| last.made_ms),
+        Err(error) => {
+            tracing::warn!(%error, "when the last backup was made cannot be read");
+            None
+        }
+    }
 }
 
 fn upstream(status: &proxy::upstream::UpstreamStatus) -> UpstreamStatus {

@@ -13,9 +13,10 @@ use super::pages::Pages;
 
 /// What is answered here below `/api/`, for the test of the OpenAPI file.
 #[cfg(test)]
-pub(super) const API_PATHS: [&str; 1] = [SOLVENCY];
+pub(super) const API_PATHS: [&str; 2] = [SOLVENCY, WIND_DOWN];
 
 const SOLVENCY: &str = "/api/solvency";
+const WIND_DOWN: &str = "/api/wind-down";
 
 /// What the routes tell of the pool.
 pub(crate) trait Facts: Send + Sync + 'static {
@@ -25,6 +26,9 @@ pub(crate) trait Facts: Send + Sync + 'static {
     fn can_go_on(&self) -> bool;
     /// `GET /readyz`: whether miners are served.
     fn is_ready(&self) -> bool;
+    /// `GET /api/wind-down`: whether the pool winds down, and what is left then; `None`
+    /// when that cannot be told now.
+    fn wind_down(&self) -> impl Future<Output = Option<Value>> + Send;
 }
 
 /// The routes in force; clones share them.
@@ -42,6 +46,7 @@ impl Routes {
             .route(SOLVENCY, get(solvency))
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
+            .route(WIND_DOWN, get(wind_down))
             .with_state(facts)
             .merge(api)
             .merge(Arc::clone(pages).router());
@@ -98,6 +103,13 @@ fn yes_or_no(is_well: bool, yes: &'static str, no: &'static str) -> Response {
         yes.into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, no).into_response()
+    }
+}
+
+async fn wind_down<F: Facts>(State(facts): State<Arc<F>>) -> Response {
+    match facts.wind_down().await {
+        Some(said) => for_anybody(Json(said)),
+        None => for_anybody(StatusCode::SERVICE_UNAVAILABLE),
     }
 }
 

@@ -33,3 +33,4 @@ mod restart;
 mod tls;
 mod upstream_loss;
 mod upstream_says;
+mod wind_down;

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use bitcoin::{Address, Txid};
 use ledger::Ledger;
 use payout::chain::ChainClient;
@@ -224,6 +224,24 @@ impl Paying {
     /// Talks to the node; `None` when the pool has none.
     pub(crate) fn lightning(&self) -> Option<Lightning> {
         self.node.as_ref().map(|node| node.lightning.clone())
+    }
+
+    /// The newest block that the watch over OCEAN's blocks saw; `None` when nobody
+    /// watches a chain.
+    ///
+    /// # Errors
+    /// It watches one and saw none yet.
+    pub(super) fn watched_height(&self) -> Result<Option<u32>> {
+        match &self.watch {
+            Watching::Nobody | Watching::Broken(_) => Ok(None),
+            Watching::Runs(health) => {
+                let health = health.borrow();
+                if health.tip_height.is_none() && health.chain_error.is_some() {
+                    bail!("the chain was not seen yet: try again when axepool status is well");
+                }
+                Ok(health.tip_height)
+            }
+        }
     }
 
     /// What the node is doing, in words; `None` when the pool has none.

@@ -199,6 +199,7 @@ async fn index(State(api): State<Arc<Api>>) -> Response {
         "payouts": "/api/payouts",
         "audit": "/api/audit",
         "solvency": "/api/solvency",
+        "wind_down": "/api/wind-down",
         "openapi": "/api/openapi.json",
     }))
 }

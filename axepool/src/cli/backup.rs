@@ -1,0 +1,151 @@
+//! `axepool backup`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use ledger::Reader;
+
+use super::place::Place;
+use crate::admin::{BackupDone, BackupRequest, BackupState, Reply, Request};
+use crate::backup::{self, Order, Progress, Sources};
+use crate::{books, data_dir, humane, output};
+
+/// How often the running process is asked how far it is.
+const ASK_EVERY: Duration = Duration::from_millis(300);
+
+/// Copy all that the pool knows into a directory of its own
+///
+/// The pool may run meanwhile: what it answered before this began is in the backup. The
+/// mnemonics are not, unless asked for: keep their files apart, a backup without them
+/// restores nothing. The lightning node's channels are never in it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The directory that becomes the backup: a new one, or an empty one
+    #[arg(value_name = "DIR")]
+    to: PathBuf,
+    /// The mnemonics and the config file too: whoever has them has all the money
+    #[arg(long)]
+    with_secrets: bool,
+    #[command(flatten)]
+    place: Place,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    let to = std::path::absolute(&args.to)?;
+    let config = std::path::absolute(args.place.config())?;
+    let order = Order {
+        to,
+        config: config.try_exists()?.then_some(config),
+        with_secrets: args.with_secrets,
+    };
+    let done = match args.place.ask_if_running(start(&order))? {
+        Some(reply) => follow(&args.place, reply)?,
+        None => alone(&args.place, &order)?,
+    };
+    if args.json {
+        output::json(&done)?;
+    } else {
+        output::line(render(&done))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn start(order: &Order) -> Request {
+    Request::Backup(BackupRequest::Start {
+        to: order.to.clone(),
+        config: order.config.clone(),
+        with_secrets: order.with_secrets,
+    })
+}
+
+/// Waits for the running process, and tells how far it is.
+fn follow(place: &Place, first: Reply) -> Result<BackupDone> {
+    let mut shown = Shown::default();
+    let mut reply = first;
+    loop {
+        let Reply::Backup(state) = reply else {
+            bail!("the running axepool answered something else: is it of another version?");
+        };
+        match state {
+            BackupState::Running(progress) => shown.show(&progress),
+            BackupState::Done(done) => return Ok(done),
+            BackupState::Failed { why } => bail!("{why}"),
+            BackupState::Busy => bail!("another backup is being made: try again when it is done"),
+            BackupState::Idle => bail!("the running axepool started anew meanwhile"),
+        }
+        std::thread::sleep(ASK_EVERY);
+        reply = place.ask_running(Request::Backup(BackupRequest::Look))?;
+    }
+}
+
+/// Makes it here, since nothing runs.
+fn alone(place: &Place, order: &Order) -> Result<BackupDone> {
+    let config = place.full_config()?;
+    let sources = Sources::of(&config);
+    let reader =
+        Reader::open(&data_dir::ledger(sources.data_dir())).context(books::NOTHING_RUNS)?;
+    let mut shown = Shown::default();
+    let manifest = backup::make(&sources, &reader, order, &mut |progress| {
+        shown.show(&progress)
+    })?;
+    Ok(BackupDone::of(&manifest, &order.to))
+}
+
+/// What was told last, so that a step is told once and long ones every so often.
+#[derive(Default)]
+struct Shown {
+    step: String,
+    tenths: u64,
+}
+
+impl Shown {
+    fn show(&mut self, progress: &Progress) {
+        let Progress { step, done, of } = progress;
+        let tenths = done.saturating_mul(10).checked_div(*of).unwrap_or(0);
+        if step.is_empty() || (*step == self.step && tenths == self.tenths) {
+            return;
+        }
+        self.step.clone_from(step);
+        self.tenths = tenths;
+        match *of {
+            0 => output::remark(format!("{step} ...")),
+            of => output::remark(format!(
+                "{step}: {} of {} rows",
+                humane::count(*done),
+                humane::count(of)
+            )),
+        }
+    }
+}
+
+fn render(done: &BackupDone) -> String {
+    let mut text = format!(
+        "the backup is in {} ({} KB), as of {}",
+        done.to.display(),
+        humane::count(done.bytes.div_ceil(1000)),
+        humane::utc(done.made_ms),
+    );
+    text.push_str(secrets(done.with_secrets, &done.to).as_str());
+    for left_out in &done.left_out {
+        text.push_str("\nnot in it: ");
+        text.push_str(left_out);
+    }
+    text
+}
+
+fn secrets(with: bool, to: &Path) -> String {
+    match with {
+        true => format!(
+            "\nthe mnemonics are in it: whoever reads {} has all the money",
+            to.display()
+        ),
+        false => "\nthe mnemonics are NOT in it (--with-secrets): keep copies of their files, or \
+                  it restores nothing"
+            .to_owned(),
+    }
+}

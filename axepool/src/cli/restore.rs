@@ -1,0 +1,213 @@
+//! `axepool restore`.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use ledger::Sat;
+use mint::OldClaims;
+
+use super::place::Place;
+use crate::admin::{Reply, Request, RestoreRequest, RestoreStatus};
+use crate::backup::{self, Outcome, RestoreRecord};
+use crate::{humane, output};
+
+/// Make a data directory from a backup, and decide what it may do
+///
+/// A restored pool mines and tallies at once. Its mint issues, swaps and melts nothing,
+/// and payments wait in suspense, until `axepool restore accept`: what was spent, issued
+/// and paid after the backup is not known any more.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<RestoreCommand>,
+    /// The backup
+    #[arg(value_name = "DIR", required = true)]
+    backup: Option<PathBuf>,
+    /// The data directory to make: a new one, or an empty one
+    #[arg(long, value_name = "NEW", required = true)]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum RestoreCommand {
+    Status(StatusArgs),
+    Accept(AcceptArgs),
+}
+
+/// Tell what a restored pool does not know, and what there is to accept
+#[derive(Debug, clap::Args)]
+struct StatusArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Accept what may be missing: the mint opens
+///
+/// From then on ecash and quotes from before the restore are honoured up to the bound in
+/// all, whoever comes first, and never beyond it. That cannot be taken back.
+#[derive(Debug, clap::Args)]
+struct AcceptArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The bound in satoshis, as `axepool restore status` says it, with --paid-since
+    #[arg(long, value_name = "SAT")]
+    bound: u64,
+    /// What OCEAN paid for the miners after the backup, which their ecash may stem from
+    #[arg(long, value_name = "SAT", default_value_t = 0)]
+    paid_since: u64,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    match args.command {
+        Some(RestoreCommand::Status(args)) => {
+            let status = ask(&args.place, RestoreRequest::Look)?;
+            if args.json {
+                output::json(&status)?;
+            } else {
+                output::line(render(&status).trim_end())?;
+            }
+        }
+        Some(RestoreCommand::Accept(args)) => {
+            let request = RestoreRequest::Accept {
+                bound: Sat::new(args.bound),
+                paid_since: Sat::new(args.paid_since),
+            };
+            let status = ask(&args.place, request)?;
+            output::line(render(&status).trim_end())?;
+        }
+        None => {
+            let (Some(from), Some(to)) = (&args.backup, &args.data_dir) else {
+                bail!("name the backup and --data-dir");
+            };
+            let mut told = |progress: backup::Progress| {
+                output::remark(format!("{} ...", progress.step));
+            };
+            let to = std::path::absolute(to)?;
+            let outcome = backup::restore(from, &to, &mut told)
+                .with_context(|| format!("{} is not restored", from.display()))?;
+            output::line(next_steps(&outcome, &to).trim_end())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ask(place: &Place, request: RestoreRequest) -> Result<RestoreStatus> {
+    match place.ask_running(Request::Restore(request))? {
+        Reply::Restore(status) => Ok(*status),
+        _ => bail!("the running axepool answered something else: is it of another version?"),
+    }
+}
+
+fn next_steps(outcome: &Outcome, to: &std::path::Path) -> String {
+    let Outcome { manifest, record } = outcome;
+    let mut text = format!(
+        "{} is restored as of {}: ledger {}, now {}\n",
+        to.display(),
+        humane::utc(record.made_ms),
+        record.before,
+        record.after
+    );
+    let mut line = |said: String| {
+        let _ = writeln!(text, "- {said}");
+    };
+    let short = |print: &String| print.chars().take(16).collect::<String>();
+    if manifest.with_secrets {
+        line("the mnemonics were in the backup and are in their places".to_owned());
+    } else {
+        if let Some(print) = &manifest.mint_words {
+            let print = short(print);
+            line(format!(
+                "put the mint's mnemonic (fingerprint {print}) at {}",
+                to.join("mint/mint.mnemonic").display()
+            ));
+        }
+        if let Some(print) = &manifest.node_words {
+            let print = short(print);
+            line(format!(
+                "put the node's mnemonic (fingerprint {print}) at {}",
+                to.join("node-mnemonic").display()
+            ));
+        }
+    }
+    if let Some(config) = &manifest.config {
+        line(format!(
+            "the config file was {}: let its pool.data_dir be the new directory",
+            config.display()
+        ));
+    }
+    for left_out in &manifest.left_out {
+        line(format!("not restored: {left_out}"));
+    }
+    line(
+        "start it, and see axepool restore status: until axepool restore accept the mint is \
+         closed and payments wait in suspense"
+            .to_owned(),
+    );
+    text
+}
+
+fn render(status: &RestoreStatus) -> String {
+    let RestoreStatus {
+        record,
+        claims,
+        has_mint,
+    } = status;
+    let mut text = format!(
+        "restored on {} from a backup of {}\n",
+        humane::utc(record.restored_ms),
+        humane::utc(record.made_ms)
+    );
+    match record.accepted {
+        Some(accepted) => {
+            let _ = writeln!(text, "accepted on {}", humane::utc(accepted.at_ms));
+        }
+        None => not_accepted(&mut text, record),
+    }
+    match claims {
+        Some(claims) => bound(&mut text, claims, record.accepted.is_some()),
+        None if *has_mint => text.push_str("the mint is not open yet: see axepool status\n"),
+        None if record.accepted.is_none() => {
+            text.push_str("the mint is off. To go on: axepool restore accept --bound 0\n");
+        }
+        None => {}
+    }
+    text
+}
+
+fn not_accepted(text: &mut String, record: &RestoreRecord) {
+    let _ = writeln!(
+        text,
+        "NOT ACCEPTED: the mint issues, swaps and melts nothing, and every payment waits in \
+         suspense.\nWhat happened after {} is not known here:\n\
+         - ecash that was spent since would be taken again, and quotes that were issued since \
+         would be issued again\n\
+         - payouts since are not in the books; those that are found again wait in suspense \
+         (axepool suspense), since the miners may have them already\n\
+         - shares since are lost; receipts that miners hold show them",
+        humane::utc(record.made_ms)
+    );
+}
+
+fn bound(text: &mut String, claims: &OldClaims, accepted: bool) {
+    let _ = writeln!(
+        text,
+        "ecash and quotes from before: at most {} sat are honoured in all, {} sat were",
+        claims.bound_sat, claims.claimed_sat
+    );
+    if !accepted {
+        let _ = writeln!(
+            text,
+            "That is what was out and not issued then. If OCEAN paid since, its miners may hold \
+             that as ecash: add it.\nTo go on:  axepool restore accept --bound {}\n\
+             or, with X sat paid since:  axepool restore accept --paid-since X --bound {}+X",
+            claims.bound_sat, claims.bound_sat
+        );
+    }
+}

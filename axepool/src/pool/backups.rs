@@ -1,0 +1,84 @@
+//! Backups of the running pool, and the operator's word after a restore.
+
+use anyhow::{Context, Result, bail};
+use ledger::Sat;
+
+use super::View;
+use crate::admin::{BackupRequest, BackupState, RestoreRequest, RestoreStatus};
+use crate::backup::{self, Accepted, Order};
+use crate::clock;
+
+impl View {
+    pub(super) fn backup(&self, request: BackupRequest) -> BackupState {
+        match request {
+            BackupRequest::Look => self.backups.look(),
+            BackupRequest::Start {
+                to,
+                config,
+                with_secrets,
+            } => self.backups.start(Order {
+                to,
+                config,
+                with_secrets,
+            }),
+        }
+    }
+
+    /// Tells what a restore left to decide, or takes the decision.
+    ///
+    /// # Errors
+    /// There was no restore, or the bound is another one than was accepted.
+    pub(super) async fn restored(&self, request: RestoreRequest) -> Result<RestoreStatus> {
+        let data_dir = self.backups.data_dir();
+        let record = backup::read_restore(data_dir)?;
+        let record = record.context("this pool was not restored from a backup")?;
+        let claims = self.minting.old_claims().await?;
+        let has_mint = self.minting.has_mint();
+        let RestoreRequest::Accept { bound, paid_since } = request else {
+            return Ok(RestoreStatus {
+                record,
+                claims,
+                has_mint,
+            });
+        };
+        if record.accepted.is_some() {
+            bail!("it was accepted before: see axepool restore status");
+        }
+        let height = self.paying.watched_height()?;
+        let claims = match has_mint {
+            true => self.open_mint(bound, paid_since).await?,
+            false => None,
+        };
+        let accepted = Accepted {
+            at_ms: clock::now_ms(),
+            height,
+            bound_sat: claims.map(|claims| claims.bound_sat),
+            paid_since_sat: paid_since,
+        };
+        let record = backup::write_accepted(data_dir, &record, accepted)?;
+        let held = backup::held(self.ledger.reader().lineage(), Some(&record));
+        self.ledger.hold_payments(held);
+        tracing::warn!(bound_sat = %bound, "the operator accepted what may be missing since the backup");
+        Ok(RestoreStatus {
+            record,
+            claims,
+            has_mint,
+        })
+    }
+
+    /// Opens the mint for the bound that was named. One that is open already was opened
+    /// by an order that ended in the middle: it stays as it is.
+    async fn open_mint(&self, bound: Sat, paid_since: Sat) -> Result<Option<mint::OldClaims>> {
+        let claims = self.minting.old_claims().await?;
+        let claims = claims.context("the mint is not open: see axepool status")?;
+        let stated = match claims.opened_ms {
+            Some(_) => Some(claims.bound_sat),
+            None => claims.bound_sat.checked_add(paid_since),
+        };
+        if stated != Some(bound) {
+            let stated = stated.context("no such sum of satoshis")?;
+            bail!("the bound is {stated} sat, not {bound}: see axepool restore status");
+        }
+        self.minting.open_old_claims(paid_since).await
+    }
+}
