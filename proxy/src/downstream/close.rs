@@ -47,7 +47,7 @@ pub(crate) enum CloseReason {
 
 impl CloseReason {
     /// All of them, for metrics.
-    pub(crate) const ALL: [CloseReason; 19] = [
+    pub(crate) const ALL: [CloseReason; 20] = [
         CloseReason::Peer,
         CloseReason::Io,
         CloseReason::Tls,
@@ -66,6 +66,7 @@ impl CloseReason {
         CloseReason::UpstreamLost,
         CloseReason::ExtranonceChanged,
         CloseReason::StoreFailing,
+        CloseReason::WindingDown,
         CloseReason::LedgerClosed,
     ];
 

@@ -159,7 +159,11 @@ impl Metrics {
         let refused = Refused::ALL.map(Refused::label);
         show(&self.refused, refused.into_iter().chain([FULL]));
         show(&self.closed, CloseReason::ALL.map(CloseReason::label));
-        let without_seat = [CloseReason::NoWork, CloseReason::StoreFailing];
+        let without_seat = [
+            CloseReason::NoWork,
+            CloseReason::StoreFailing,
+            CloseReason::WindingDown,
+        ];
         let unauthorized = without_seat.map(CloseReason::label).into_iter();
         let unauthorized = unauthorized.chain([SESSIONS_USED_UP]);
         show(
