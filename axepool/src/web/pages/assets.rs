@@ -44,6 +44,11 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
             "image/svg+xml",
             include_str!("../../../assets/icon.svg"),
         ),
+        Asset::new(
+            "operator.js",
+            SCRIPT,
+            include_str!("../../../assets/operator.js"),
+        ),
         Asset::new("site.js", SCRIPT, include_str!("../../../assets/site.js")),
     ]
 });
