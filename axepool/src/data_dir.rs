@@ -66,6 +66,11 @@ pub(crate) fn wind_down(data_dir: &Path) -> PathBuf {
     data_dir.join("wind-down.json")
 }
 
+/// What devices did in the last hour; may be deleted at any time.
+pub(crate) fn history(data_dir: &Path) -> PathBuf {
+    data_dir.join("history.json")
+}
+
 /// The socket of the running process.
 pub(crate) fn admin_socket(data_dir: &Path) -> PathBuf {
     data_dir.join("admin.sock")

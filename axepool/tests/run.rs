@@ -309,3 +309,102 @@ async fn levels_change_while_it_runs_and_files_have_the_log_as_json() {
         "{file}"
     );
 }
+
+/// One HTTP request from outside: status code, head and body.
+async fn ask(address: SocketAddr, request: &str) -> (u16, String, String) {
+    let mut stream = TcpStream::connect(address).await.expect("connect");
+    stream.write_all(request.as_bytes()).await.expect("write");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("read");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
+    let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+    (
+        code.expect("a status code"),
+        head.to_ascii_lowercase(),
+        body.to_owned(),
+    )
+}
+
+#[tokio::test]
+async fn pages_keep_to_themselves_and_say_no_secret_again() {
+    const SECRET: &str = "nsec1vl029mgpspedva04g90vltkh6fvh240zqtv9k0t9af8935ke9laqsnlfe5";
+    let upstream = upstream().await;
+    let mut pool = PoolProcess::start(PoolSetup::regtest(upstream.address())).await;
+    pool.wait_ready().await;
+    let http = pool.status().await.http[0];
+    let get = async |path: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: pool\r\nConnection: close\r\n\r\n");
+        ask(http, &request).await
+    };
+    let miner = simnet::keys::SimKey::derive(6, 1);
+    let own = format!("/miners/{}", miner.hex);
+    for (path, code) in [
+        ("/", 200),
+        ("/miners", 200),
+        (own.as_str(), 200),
+        ("/no-such-page", 404),
+        ("/miners/garage", 400),
+        (&format!("/miners/{SECRET}"), 400),
+        (&format!("/miners?key={SECRET}"), 400),
+    ] {
+        let (given, head, body) = get(path).await;
+        assert_eq!(given, code, "{path}: {head}");
+        for header in [
+            "content-security-policy: default-src 'none'",
+            "x-content-type-options: nosniff",
+            "referrer-policy: no-referrer",
+            "content-type: text/html",
+        ] {
+            assert!(head.contains(header), "{path}: {header}: {head}");
+        }
+        assert!(body.contains("</html>"), "{path}: {body}");
+        assert!(!body.contains(SECRET), "{path}");
+        assert!(
+            !body.contains(" style=") && !body.contains("<script>"),
+            "{path}"
+        );
+    }
+    for path in [
+        format!("/miners/{}", miner.npub),
+        format!("/miners?key={}", miner.npub),
+    ] {
+        let (code, head, _) = get(&path).await;
+        assert!([303, 308].contains(&code), "{code}");
+        assert!(head.contains(&format!("location: {own}")), "{head}");
+    }
+    let body = format!("key={SECRET}");
+    let typed = format!(
+        "POST /miners HTTP/1.1\r\nHost: pool\r\nConnection: close\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let (code, _, answer) = ask(http, &typed).await;
+    assert_eq!(code, 400);
+    assert!(
+        answer.contains("role=\"alert\"") && !answer.contains(SECRET),
+        "{answer}"
+    );
+
+    // Programs read JSON, errors too.
+    let json = async |path: &str| {
+        let (code, _, body) = get(path).await;
+        let value: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        (code, value)
+    };
+    assert_eq!(json("/api/no-such-thing").await.0, 404);
+    // The mint may not be open yet.
+    assert!([404, 503].contains(&json("/v1/no-such-thing").await.0));
+    assert_eq!(json(&format!("/api/miners/{SECRET}")).await.0, 400);
+    let (code, pool_now) = json("/api/pool").await;
+    assert_eq!((code, &pool_now["devices"]), (200, &serde_json::json!(0)));
+    let (code, miner_now) = json(&format!("/api/miners/{}", miner.npub)).await;
+    assert_eq!(
+        (code, miner_now["miner"].as_str()),
+        (200, Some(miner.hex.as_str()))
+    );
+
+    assert!(pool.stop().await.success(), "{}", pool.log());
+    assert!(!pool.log().contains(SECRET), "{}", pool.log());
+    let history = pool.data_dir().join("history.json");
+    assert!(history.exists(), "it is saved at the stop");
+}

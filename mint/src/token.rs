@@ -79,8 +79,8 @@ impl Mint {
         keys.iter().map(|key| index::key_number(key)).collect()
     }
 
-    /// One token of a miner, with its state now.
-    pub(crate) async fn token(
+    /// One token of a miner, with its state now; `None` when there is none of this number.
+    pub async fn token(
         &self,
         miner: &MinerId,
         number: u64,

@@ -98,7 +98,8 @@ impl PublicUrl {
         self.0.starts_with("https://") || self.host().ends_with(".onion")
     }
 
-    fn host(&self) -> &str {
+    /// Its host, without brackets and port.
+    pub(crate) fn host(&self) -> &str {
         let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
         let authority = rest.split('/').next().unwrap_or("");
         match authority.strip_prefix('[') {

@@ -345,6 +345,11 @@ impl Minting {
         &self.public_url
     }
 
+    /// The mint, while it is open.
+    pub(super) fn mint(&self) -> Option<Mint> {
+        self.known().mint.clone()
+    }
+
     /// The last look at what the mint owes, and when that was.
     pub(super) fn liabilities(&self) -> Option<(u64, Liabilities)> {
         self.known()

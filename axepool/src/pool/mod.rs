@@ -2,8 +2,10 @@
 //! stops everything within ten seconds.
 
 mod backups;
+mod claimable;
 mod facts;
 mod gauges;
+pub(crate) mod history;
 mod melts;
 mod minting;
 mod outbox_head;
@@ -31,6 +33,7 @@ use crate::config::Config;
 use crate::service::Inherited;
 use crate::{backup, clock, data_dir, open_files, wind_down};
 
+pub(crate) use claimable::{Claimable, Claimed};
 use gauges::Gauges;
 use minting::Minting;
 use paying::Paying;

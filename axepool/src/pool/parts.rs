@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::{View, sight};
 use crate::admin::{self, AdminSocket};
 use crate::config::Config;
-use crate::web::{self, Api, KeptAnswers, Pages, Routes, Server};
+use crate::web::{self, Api, Figures, KeptAnswers, Pages, Routes, Server};
 use crate::{backup, clock, data_dir, http, logs, notices, service};
 
 /// The metrics' registry, with the process's own numbers in it.
@@ -110,8 +110,10 @@ pub(super) fn serve_public(
     let api = Api::new(config, &view.ledger, view.minting.public_url());
     let notices = sight::notices(config, view, api.receipt_key(), registry);
     let told = notices.clone().map(web::notices::router);
-    let pages = Pages::new(config, view, &api, &kept);
-    let routes = api.router(kept).merge(told.unwrap_or_default());
+    let figures = Figures::new(view, &api, cancel.clone());
+    let pages = Pages::new(config, &figures, &api, &kept);
+    let routes = api.router(kept).merge(figures.router());
+    let routes = routes.merge(told.unwrap_or_default());
     let routes = Routes::new(Arc::clone(view), routes, &pages);
     let server = Server::new(&config.http, routes.clone(), registry)?;
     let handle = side.handle();
@@ -126,6 +128,7 @@ pub(super) fn serve_public(
         let interval = config.notices.look_interval;
         tasks.spawn_on(notices::run(desk, interval, cancel.clone()), handle);
     }
+    tasks.spawn_on(view.keep_history(cancel.clone()), handle);
     tasks.spawn_on(
         Arc::clone(&view.minting).run(routes, cancel.clone()),
         handle,

@@ -78,11 +78,15 @@ impl Sight for View {
         let (reader, miner) = (self.ledger.reader().clone(), *miner);
         let workers = tokio::task::spawn_blocking(move || reader.workers(&miner)).await;
         let workers = workers.unwrap_or(Err(LedgerError::Closed))?;
-        let seen = workers.into_iter().map(|worker| WorkerSeen {
-            name: worker.name,
-            last_ms: worker.last_ms,
-            accepted: 0,
-            rejected: 0,
+        let lately = self.history().devices_of(&miner);
+        let seen = workers.into_iter().map(|worker| {
+            let lately = lately.iter().find(|device| device.name == worker.name);
+            WorkerSeen {
+                name: worker.name,
+                last_ms: worker.last_ms,
+                accepted: lately.map_or(0, |device| device.accepted),
+                rejected: lately.map_or(0, |device| device.rejected),
+            }
         });
         Ok(seen.collect())
     }

@@ -6,10 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;
 
-use ledger::{Health as LedgerHealth, Ledger};
+use ledger::{Health as LedgerHealth, Ledger, MinerId};
+use mint::Mint;
 use proxy::{Proxy, ProxyStatus, SessionStatus};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
+use super::claimable::Claimable;
+use super::history::History;
 use super::minting::Minting;
 use super::paying::Paying;
 use super::pulse::Pulse;
@@ -19,7 +23,7 @@ use crate::admin::{
 use crate::config::Config;
 use crate::operator::Operator;
 use crate::wind_down::WindDown;
-use crate::{backup, books, clock, http, logs, money};
+use crate::{backup, books, clock, data_dir, http, logs, money};
 
 /// Why nothing is served while it ends.
 const STOPPING: &str = "it is stopping";
@@ -34,6 +38,7 @@ pub(crate) struct View {
     http: Vec<SocketAddr>,
     pub(super) minting: Arc<Minting>,
     pub(super) paying: Arc<Paying>,
+    history: Arc<History>,
     money: money::Desk,
     pub(super) operator: Arc<Operator>,
     pub(super) backups: Arc<backup::Desk>,
@@ -67,6 +72,7 @@ impl View {
             http,
             minting,
             paying,
+            history: History::open(data_dir::history(&config.data_dir)),
             money: money::Desk::new(ledger.clone(), config.network),
             operator: Operator::new(config),
             backups,
@@ -79,6 +85,21 @@ impl View {
             stratum_tls: proxy.tls_addresses(),
             draining: AtomicBool::new(false),
         }
+    }
+
+    /// The pool's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The network that it mines on.
+    pub(crate) fn network(&self) -> &str {
+        &self.network
+    }
+
+    /// Where miners connect with TLS, as bound.
+    pub(crate) fn stratum_tls(&self) -> &[SocketAddr] {
+        &self.stratum_tls
     }
 
     /// Where miners connect, as bound.
@@ -108,9 +129,36 @@ impl View {
             .unwrap_or_default()
     }
 
-    /// How many devices mine: sessions with at least one accepted share.
-    pub(crate) fn workers(&self) -> usize {
-        self.proxy(0).map_or(0, |status| status.downstream.workers)
+    /// What devices did in the last hour.
+    pub(crate) fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Keeps [`Self::history`] until `cancel`.
+    pub(super) fn keep_history(
+        &self,
+        cancel: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        Arc::clone(&self.history).run(self.proxy.clone(), cancel)
+    }
+
+    /// The mint, while it is open.
+    pub(crate) fn mint(&self) -> Option<Mint> {
+        self.minting.mint()
+    }
+
+    /// What a miner can claim and has claimed; `None` while the mint is not open.
+    ///
+    /// # Errors
+    /// The mint's store.
+    pub(crate) async fn claimable(
+        &self,
+        miner: &MinerId,
+    ) -> Result<Option<Claimable>, mint::CdkError> {
+        match self.mint() {
+            Some(mint) => Claimable::of(&mint, miner).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The mining side, with up to `sessions` of its sessions; `None` once it stops.

@@ -5,6 +5,19 @@ use std::net::IpAddr;
 use axum::http::{HeaderMap, HeaderName};
 use proxy::config::IpNetwork;
 
+use super::rate::household;
+
+/// Who asks; routes find it among a request's extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Client(pub(super) IpAddr);
+
+impl Client {
+    /// As whom it is counted.
+    pub(super) fn household(self) -> IpAddr {
+        household(self.0)
+    }
+}
+
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The address that a request is counted under.

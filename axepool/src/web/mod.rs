@@ -6,6 +6,7 @@
 
 mod api;
 mod client;
+mod figures;
 mod kept;
 mod measure;
 mod pages;
@@ -15,6 +16,7 @@ mod serve;
 mod stream;
 
 pub(crate) use api::{Api, notices};
+pub(crate) use figures::Figures;
 pub(crate) use kept::KeptAnswers;
 pub(crate) use pages::{Frame, Pages, asset, guarded, page};
 pub(crate) use routes::{Facts, Routes};

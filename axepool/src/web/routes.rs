@@ -41,14 +41,14 @@ pub(crate) struct Routes {
 
 impl Routes {
     /// The pool's own routes, those of its books and its pages, without a mint.
-    pub(crate) fn new(facts: Arc<impl Facts>, api: Router, pages: &Arc<Pages>) -> Self {
+    pub(crate) fn new(facts: Arc<impl Facts>, books: Router, pages: &Arc<Pages>) -> Self {
         let own = Router::new()
             .route(SOLVENCY, get(solvency))
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
             .route(WIND_DOWN, get(wind_down))
             .with_state(facts)
-            .merge(api)
+            .merge(books)
             .merge(Arc::clone(pages).router());
         // What the mint will answer below our own paths: a wildcard there would be in
         // the way of the routes that are ours.

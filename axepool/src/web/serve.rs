@@ -27,7 +27,7 @@ use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::client::client;
+use super::client::{Client, client};
 use super::measure::{Measure, route};
 use super::rate::Rates;
 use super::routes::Routes;
@@ -168,13 +168,7 @@ impl Server {
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout)
             .max_buf_size(MAX_HEAD_BYTES)
-            .serve_connection(
-                TokioIo::new(Placed {
-                    socket,
-                    _place: place,
-                }),
-                service,
-            )
+            .serve_connection(TokioIo::new(Placed::new(socket, place)), service)
             .with_upgrades();
         let mut connection = pin!(connection);
         let ended = tokio::select! {
@@ -204,8 +198,9 @@ impl Server {
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response {
+    async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr) -> Response {
         let client = client(peer, request.headers(), &self.trusted);
+        request.extensions_mut().insert(Client(client));
         let begun = Instant::now();
         let now_us = begun.saturating_duration_since(self.since).as_micros();
         let now_us = u64::try_from(now_us).unwrap_or(u64::MAX);

@@ -49,6 +49,7 @@ pub(crate) struct Connection {
     pub(crate) tls: bool,
     proven: AtomicBool,
     accepted: AtomicU64,
+    rejected: AtomicU64,
     last_share_unix_ms: AtomicU64,
     difficulty: AtomicU64,
     hashrate: AtomicU64,
@@ -180,6 +181,7 @@ impl Connection {
             tls,
             proven: AtomicBool::new(false),
             accepted: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
             last_share_unix_ms: AtomicU64::new(0),
             difficulty: AtomicU64::new(0),
             hashrate: AtomicU64::new(0),
@@ -229,6 +231,11 @@ impl Connection {
         self.set_hashrate(hashrate);
     }
 
+    /// Counts a submission that was refused.
+    pub(crate) fn share_rejected(&self) {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The estimate of the session's hashes a second.
     pub(crate) fn set_hashrate(&self, hashrate: f64) {
         self.hashrate.store(hashrate.to_bits(), Ordering::Relaxed);
@@ -244,11 +251,13 @@ impl Connection {
     pub(crate) fn describe(&self) -> Option<super::status::SessionStatus> {
         let last_share_unix_ms = self.last_share_unix_ms.load(Ordering::Relaxed);
         Some(super::status::SessionStatus {
+            connection: self.number,
             who: self.who.get()?.clone(),
             user_agent: self.user_agent.get().cloned().unwrap_or_default(),
             tls: self.tls,
             since_unix_ms: self.since_unix_ms,
             accepted: self.accepted.load(Ordering::Relaxed),
+            rejected: self.rejected.load(Ordering::Relaxed),
             last_share_unix_ms: (last_share_unix_ms > 0).then_some(last_share_unix_ms),
             difficulty: f64::from_bits(self.difficulty.load(Ordering::Relaxed)),
             hashrate: f64::from_bits(self.hashrate.load(Ordering::Relaxed)),

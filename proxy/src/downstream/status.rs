@@ -19,6 +19,8 @@ pub struct DownstreamStatus {
 /// One authorized session.
 #[derive(Clone, Debug)]
 pub struct SessionStatus {
+    /// Its number, never given twice by one process.
+    pub connection: u64,
     /// The miner, and which of their devices.
     pub who: Arc<Identity>,
     /// The device's name for itself: printable ASCII, at most 64 characters, else empty.
@@ -29,6 +31,8 @@ pub struct SessionStatus {
     pub since_unix_ms: u64,
     /// Its accepted shares in this session.
     pub accepted: u64,
+    /// Its submissions that were refused.
+    pub rejected: u64,
     /// When the last of them came, milliseconds since 1970.
     pub last_share_unix_ms: Option<u64>,
     /// The difficulty that it was told last.

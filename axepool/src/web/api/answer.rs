@@ -54,17 +54,24 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let refusal = self.cause();
-        let status = match refusal {
+impl Refusal {
+    /// What it is over HTTP.
+    pub(in crate::web) fn status(&self) -> StatusCode {
+        match self.cause() {
             Refusal::Bad(_) => StatusCode::BAD_REQUEST,
             Refusal::Missing(_) => StatusCode::NOT_FOUND,
             Refusal::Busy | Refusal::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Ledger(_) | Refusal::Disk(_) | Refusal::Changed(_) | Refusal::Same(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
-        };
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let refusal = self.cause();
         // What went wrong inside is for the log.
         match refusal {
             Refusal::Ledger(error) => tracing::error!(%error, "the books cannot be shown"),
@@ -88,7 +95,7 @@ impl IntoResponse for Refusal {
 }
 
 /// An answer of this moment.
-pub(super) fn json(value: &impl Serialize) -> Response {
+pub(in crate::web) fn json(value: &impl Serialize) -> Response {
     let mut response = for_anybody(Json(value));
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

@@ -26,15 +26,15 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use bitcoin::secp256k1::XOnlyPublicKey;
 use ledger::{Ledger, LedgerError, Reader};
-use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::kept::{self, KeptAnswers};
+use crate::admin::PayoutRow;
 use crate::config::{Config, PublicUrl};
 use crate::data_dir;
 use crate::money::AuditIndex;
 use crate::receipt::ReceiptKey;
-pub(in crate::web) use answer::Refusal;
+pub(in crate::web) use answer::{Refusal, json};
 use audit::Listed;
 use files::AuditFiles;
 use split::Tables;
@@ -142,8 +142,18 @@ impl Api {
         self.settled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The books.
+    pub(super) fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// The newest payments that are the miners', or may become so.
+    pub(super) fn payouts(&self, newest: usize) -> Result<Vec<PayoutRow>, LedgerError> {
+        payouts::listed(self, newest)
+    }
+
     /// Looks at the disk, on a thread that may wait for it.
-    async fn look<T: Send + 'static>(
+    pub(super) async fn look<T: Send + 'static>(
         self: &Arc<Self>,
         look: impl FnOnce(&Api) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, Refusal> {
@@ -185,7 +195,7 @@ fn rarely() -> [Route; 3] {
 }
 
 async fn index(State(api): State<Arc<Api>>) -> Response {
-    answer::json(&json!({
+    json(&serde_json::json!({
         "name": api.about.name,
         "network": api.about.network,
         "version": env!("CARGO_PKG_VERSION"),

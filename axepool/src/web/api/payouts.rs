@@ -31,7 +31,7 @@ pub(super) async fn list(
 
 /// The newest payments that are the miners', or may become so. What others sent the
 /// operator is nobody else's business.
-fn listed(api: &Api, newest: usize) -> Result<Vec<PayoutRow>, LedgerError> {
+pub(super) fn listed(api: &Api, newest: usize) -> Result<Vec<PayoutRow>, LedgerError> {
     let mut payouts = api.reader.payouts(newest)?;
     payouts.retain(|payout| payout.state != PayoutState::Operators);
     let mut rows = money::rows(&api.reader, &mut api.settled().index, payouts)?;

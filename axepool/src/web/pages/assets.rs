@@ -50,6 +50,13 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
             include_str!("../../../assets/operator.js"),
         ),
         Asset::new("site.js", SCRIPT, include_str!("../../../assets/site.js")),
+        Asset::new(
+            "set-up.js",
+            SCRIPT,
+            include_str!("../../../assets/set-up.js"),
+        ),
+        Asset::new("miner.js", SCRIPT, include_str!("../../../assets/miner.js")),
+        Asset::new("token.js", SCRIPT, include_str!("../../../assets/token.js")),
     ]
 });
 

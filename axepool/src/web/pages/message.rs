@@ -19,7 +19,7 @@ pub(crate) struct Message {
     /// It must not be overlooked.
     pub(crate) alarming: bool,
     /// Where to go from here.
-    pub(crate) back: &'static str,
+    pub(crate) back: String,
     /// What is there.
     pub(crate) back_text: &'static str,
 }
@@ -32,7 +32,7 @@ impl Message {
             title: "There is no such page",
             text: "The address may be mistyped, or the page has moved.".to_owned(),
             alarming: false,
-            back: "/",
+            back: "/".to_owned(),
             back_text: "To the first page",
         }
     }

@@ -3,49 +3,63 @@
 
 mod assets;
 mod epochs;
+mod format;
 mod frame;
+mod key_check;
 mod message;
+mod miner;
+mod plot;
+mod qr;
 mod set_up;
+mod token;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 pub(crate) use assets::get as asset;
 pub(crate) use frame::{Frame, guarded, page};
 pub(crate) use message::Message;
 
-use super::api::Api;
+use super::api::{Api, Refusal};
+use super::figures::Figures;
 use super::kept::{self, KeptAnswers};
 use crate::config::Config;
-use crate::pool::View;
 
 /// What the pages are made from.
 #[derive(Debug)]
 pub(crate) struct Pages {
     frame: Frame,
-    view: Arc<View>,
+    figures: Arc<Figures>,
     api: Arc<Api>,
     kept: KeptAnswers,
+    /// The host of `http.public_url`, if one is set.
+    public_host: Option<String>,
+    /// Why this pool makes no tokens, if so.
+    no_tokens: Option<&'static str>,
 }
 
 impl Pages {
     /// The pages of a running pool.
     pub(crate) fn new(
         config: &Config,
-        view: &Arc<View>,
+        figures: &Arc<Figures>,
         api: &Arc<Api>,
         kept: &KeptAnswers,
     ) -> Arc<Self> {
+        let public_url = config.http.public_url.as_ref();
         Arc::new(Pages {
             frame: Frame::new(config.name.clone(), config.network),
-            view: Arc::clone(view),
+            figures: Arc::clone(figures),
             api: Arc::clone(api),
             kept: kept.clone(),
+            public_host: public_url.map(|url| url.host().to_owned()),
+            no_tokens: config.http.no_tokens(config.network),
         })
     }
 
@@ -60,6 +74,11 @@ impl Pages {
         often
             .route("/", get(set_up::get))
             .route("/assets/{name}", get(assets::get))
+            .route("/miners", get(miner::find).post(miner::find_typed))
+            .route("/miners/{key}", get(miner::get))
+            .route("/miners/{key}/live", get(miner::live))
+            .route("/miners/{key}/claim", post(token::claim))
+            .route("/miners/{key}/tokens/{number}", get(token::get))
             .with_state(self)
             .layer(map_response(frame::guarded))
     }
@@ -67,5 +86,25 @@ impl Pages {
     /// What a browser gets where nothing is.
     pub(super) async fn missing(&self) -> Response {
         frame::guarded(Message::missing(&self.frame).answer(StatusCode::NOT_FOUND)).await
+    }
+
+    /// What a browser gets when the numbers cannot be had.
+    fn refused(&self, refusal: &Refusal) -> Response {
+        let message = Message {
+            frame: self.frame.clone(),
+            title: "Not now",
+            text: format!("This page cannot be made: {refusal}."),
+            alarming: false,
+            back: "/".to_owned(),
+            back_text: "To the first page",
+        };
+        message.answer(refusal.status())
+    }
+
+    /// The ports where devices connect: plain, and with TLS.
+    fn ports(&self) -> (Option<u16>, Option<u16>) {
+        let port = |addresses: &[SocketAddr]| addresses.first().map(SocketAddr::port);
+        let view = self.figures.view();
+        (port(view.stratum()), port(view.stratum_tls()))
     }
 }

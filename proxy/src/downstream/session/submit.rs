@@ -41,6 +41,7 @@ impl Session {
                 Ok(())
             }
             Err(reject) => {
+                turn.entered.connection().share_rejected();
                 reply::error(self.replies(turn.out), id, reject.code(), reject);
                 self.count_reject(reject.label(), turn)
             }

@@ -26,7 +26,7 @@ fn refused(frame: &Frame, refusal: Refusal) -> Response {
         title: "This cannot be shown",
         text,
         alarming: false,
-        back: "/epochs",
+        back: "/epochs".to_owned(),
         back_text: "To the epochs",
     };
     let mut response = message.answer(told.status());

@@ -1,0 +1,46 @@
+//! What the mint has for a key, epoch by epoch.
+
+use std::collections::BTreeMap;
+
+use ledger::{EpochId, MinerId, Sat};
+use mint::{CdkError, Mint};
+
+/// What the mint has for a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Claimable {
+    /// What can be claimed now, as a token or by a sweep.
+    pub(crate) ready: Sat,
+    /// By the epoch whose quotes it is on.
+    pub(crate) epochs: BTreeMap<EpochId, Claimed>,
+    /// The key's holder asked for no tokens.
+    pub(crate) sweep_only: bool,
+}
+
+/// The quotes of an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Claimed {
+    /// Paid to them.
+    pub(crate) paid: Sat,
+    /// Of it, issued: as a token or to a sweeping wallet.
+    pub(crate) issued: Sat,
+}
+
+impl Claimable {
+    pub(super) async fn of(mint: &Mint, miner: &MinerId) -> Result<Self, CdkError> {
+        let mut found = Claimable {
+            sweep_only: mint.sweep_only(miner).await?,
+            ..Claimable::default()
+        };
+        for view in mint.quotes(miner).await? {
+            let add = |sum: Sat, sat: u64| {
+                let sum = sum.checked_add(Sat::new(sat));
+                sum.ok_or(CdkError::AmountOverflow)
+            };
+            found.ready = add(found.ready, view.mintable_sat())?;
+            let claimed = found.epochs.entry(view.epoch).or_default();
+            claimed.paid = add(claimed.paid, view.quote.amount_paid.into())?;
+            claimed.issued = add(claimed.issued, view.quote.amount_issued.into())?;
+        }
+        Ok(found)
+    }
+}

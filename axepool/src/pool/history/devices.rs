@@ -1,0 +1,295 @@
+//! The devices and their counts. Pure: sessions and times are handed in.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use ledger::{Identity, MinerId, Worker, WorkerName};
+use proxy::SessionStatus;
+use serde::{Deserialize, Serialize};
+
+/// The counts' grain.
+const SLOT_MS: u64 = 300_000;
+
+/// So many slots are an hour.
+const SLOTS: u64 = 12;
+
+/// A device that sent nothing for so long is forgotten here; the ledger keeps it.
+const FORGOTTEN_AFTER_MS: u64 = SLOT_MS * SLOTS;
+
+/// A session that had no share for so long hashes nothing as far as anybody knows: its
+/// estimate is of the time before.
+const SILENT_AFTER_MS: u64 = 600_000;
+
+/// Devices at most: about 20 MB. When there are as many, new ones wait until others are
+/// forgotten, so that throwaway keys push out nobody.
+pub(super) const MAX_DEVICES: usize = 50_000;
+
+/// A session as the proxy tells of it.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) connection: u64,
+    pub(super) who: Arc<Identity>,
+    pub(super) accepted: u64,
+    pub(super) rejected: u64,
+    pub(super) last_share_ms: Option<u64>,
+    pub(super) difficulty: f64,
+    pub(super) hashrate: f64,
+    pub(super) user_agent: Box<str>,
+}
+
+impl From<SessionStatus> for Seen {
+    fn from(session: SessionStatus) -> Self {
+        Seen {
+            connection: session.connection,
+            who: session.who,
+            accepted: session.accepted,
+            rejected: session.rejected,
+            last_share_ms: session.last_share_unix_ms,
+            difficulty: session.difficulty,
+            hashrate: session.hashrate,
+            user_agent: session.user_agent,
+        }
+    }
+}
+
+/// One device of a miner, as of the last look.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Device {
+    /// Its name.
+    pub(crate) name: WorkerName,
+    /// How many sessions of this name are connected.
+    pub(crate) connected: u32,
+    /// The estimate of its hashes a second, 0 when it is silent or away.
+    pub(crate) hashrate: f64,
+    /// What it was told last; 0 when it is away.
+    pub(crate) difficulty: f64,
+    /// When its last share came, milliseconds since 1970.
+    pub(crate) last_share_ms: Option<u64>,
+    /// Accepted shares within the last hour (55 to 60 minutes).
+    pub(crate) accepted: u64,
+    /// Refused submissions in the same time.
+    pub(crate) rejected: u64,
+    /// What it calls itself, printable ASCII.
+    pub(crate) user_agent: Box<str>,
+}
+
+/// The pool as of a look.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Online {
+    /// Miners with a connected device that sent a share in this session.
+    pub(crate) miners: usize,
+    /// Such devices.
+    pub(crate) devices: usize,
+    /// The estimate of all their hashes a second.
+    pub(crate) hashrate: f64,
+}
+
+/// Accepted and rejected in one slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Count {
+    pub(super) slot: u64,
+    pub(super) accepted: u64,
+    pub(super) rejected: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    #[serde(skip)]
+    connected: u32,
+    #[serde(skip)]
+    hashrate: f64,
+    #[serde(skip)]
+    difficulty: f64,
+    last_share_ms: Option<u64>,
+    /// When a look last found it to have sent anything.
+    seen_ms: u64,
+    user_agent: Box<str>,
+    /// The last hour's, the oldest first; none without a count.
+    counts: Vec<Count>,
+}
+
+impl Entry {
+    fn count(&mut self, slot: u64, accepted: u64, rejected: u64) {
+        self.counts
+            .retain(|count| count.slot.saturating_add(SLOTS) > slot);
+        match self.counts.last_mut() {
+            Some(last) if last.slot == slot => {
+                last.accepted = last.accepted.saturating_add(accepted);
+                last.rejected = last.rejected.saturating_add(rejected);
+            }
+            _ => self.counts.push(Count {
+                slot,
+                accepted,
+                rejected,
+            }),
+        }
+    }
+
+    fn device(&self, name: &WorkerName, now_ms: u64) -> Device {
+        let slot = now_ms / SLOT_MS;
+        let recent = |count: &&Count| count.slot.saturating_add(SLOTS) > slot;
+        let recent = self.counts.iter().filter(recent);
+        let sums = recent.fold((0_u64, 0_u64), |(accepted, rejected), count| {
+            (
+                accepted.saturating_add(count.accepted),
+                rejected.saturating_add(count.rejected),
+            )
+        });
+        Device {
+            name: name.clone(),
+            connected: self.connected,
+            hashrate: self.hashrate,
+            difficulty: self.difficulty,
+            last_share_ms: self.last_share_ms,
+            accepted: sums.0,
+            rejected: sums.1,
+            user_agent: self.user_agent.clone(),
+        }
+    }
+}
+
+/// All devices of the last hour.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Devices {
+    pub(super) miners: BTreeMap<MinerId, BTreeMap<WorkerName, Entry>>,
+    /// How many there are.
+    count: usize,
+    /// What each connected session had sent at the last look.
+    sessions: HashMap<u64, (u64, u64)>,
+    online: Online,
+}
+
+impl Devices {
+    /// As they were saved.
+    pub(super) fn restored(
+        miners: BTreeMap<MinerId, BTreeMap<WorkerName, Entry>>,
+        now_ms: u64,
+    ) -> Self {
+        let count = miners.values().map(BTreeMap::len).sum();
+        let mut devices = Devices {
+            miners,
+            count,
+            ..Devices::default()
+        };
+        devices.forget(now_ms);
+        devices
+    }
+
+    /// Takes a look at all connected sessions.
+    pub(super) fn look(&mut self, seen: impl Iterator<Item = Seen>, now_ms: u64) {
+        for entry in self.miners.values_mut().flat_map(BTreeMap::values_mut) {
+            entry.connected = 0;
+            entry.hashrate = 0.0;
+            entry.difficulty = 0.0;
+        }
+        let before = std::mem::take(&mut self.sessions);
+        let mut online = Online::default();
+        let mut miners = BTreeSet::new();
+        for session in seen {
+            let (accepted, rejected) = before.get(&session.connection).copied().unwrap_or_default();
+            let more = (
+                session.accepted.saturating_sub(accepted),
+                session.rejected.saturating_sub(rejected),
+            );
+            self.sessions
+                .insert(session.connection, (session.accepted, session.rejected));
+            let hashrate = hashrate(&session, now_ms);
+            if session.accepted > 0 {
+                online.devices += 1;
+                online.hashrate += hashrate;
+                miners.insert(session.who.miner);
+            }
+            self.enter(session, hashrate, more, now_ms);
+        }
+        online.miners = miners.len();
+        self.online = online;
+        self.forget(now_ms);
+    }
+
+    fn enter(&mut self, session: Seen, hashrate: f64, more: (u64, u64), now_ms: u64) {
+        let (accepted, rejected) = more;
+        let Some(entry) = self.entry(&session) else {
+            return;
+        };
+        entry.connected = entry.connected.saturating_add(1);
+        entry.hashrate += hashrate;
+        entry.difficulty = entry.difficulty.max(session.difficulty);
+        entry.last_share_ms = entry.last_share_ms.max(session.last_share_ms);
+        entry.user_agent = session.user_agent;
+        if accepted > 0 || rejected > 0 {
+            entry.seen_ms = now_ms;
+            entry.count(now_ms / SLOT_MS, accepted, rejected);
+        }
+    }
+
+    /// The entry of a session's device; none for one that sent nothing yet, nor where
+    /// there is no room.
+    fn entry(&mut self, session: &Seen) -> Option<&mut Entry> {
+        let miner = session.who.miner;
+        let known = self.miners.get(&miner);
+        let is_known = |name: &WorkerName| known.is_some_and(|known| known.contains_key(name));
+        let mut name = session.who.worker.clone();
+        if !is_known(&name) {
+            if session.accepted == 0 && session.rejected == 0 {
+                return None;
+            }
+            // Names are the miner's to choose, so they must not fill the memory.
+            if known.is_some_and(|known| known.len() >= Worker::MAX_NAMED) {
+                name = WorkerName::clean(Worker::OTHERS);
+            }
+            if !is_known(&name) {
+                if self.count >= MAX_DEVICES {
+                    return None;
+                }
+                self.count += 1;
+            }
+        }
+        Some(
+            self.miners
+                .entry(miner)
+                .or_default()
+                .entry(name)
+                .or_default(),
+        )
+    }
+
+    /// Drops who sent nothing for an hour and is not connected.
+    fn forget(&mut self, now_ms: u64) {
+        self.miners.retain(|_, devices| {
+            devices.retain(|_, entry| {
+                entry.connected > 0 || entry.seen_ms.saturating_add(FORGOTTEN_AFTER_MS) > now_ms
+            });
+            !devices.is_empty()
+        });
+        self.count = self.miners.values().map(BTreeMap::len).sum();
+    }
+
+    /// A miner's devices, by name.
+    pub(super) fn of(&self, miner: &MinerId, now_ms: u64) -> Vec<Device> {
+        let devices = self.miners.get(miner).into_iter().flatten();
+        devices
+            .map(|(name, entry)| entry.device(name, now_ms))
+            .collect()
+    }
+
+    pub(super) fn online(&self) -> Online {
+        self.online
+    }
+
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+}
+
+/// What a session hashes as far as one can tell: it is estimated at each share.
+fn hashrate(session: &Seen, now_ms: u64) -> f64 {
+    let is_silent = session
+        .last_share_ms
+        .is_none_or(|last| last.saturating_add(SILENT_AFTER_MS) < now_ms);
+    if is_silent || !session.hashrate.is_finite() {
+        0.0
+    } else {
+        session.hashrate
+    }
+}

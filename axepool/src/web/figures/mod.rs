@@ -1,0 +1,99 @@
+//! The numbers that the pages and the JSON show, of the pool and of a miner. Looked up,
+//! never changed; what is an estimate says so in its name or its words.
+
+mod earnings;
+mod hashrate;
+mod miner;
+mod pool;
+mod routes;
+mod stream;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use ledger::MinerId;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use earnings::{Earning, EarningState, StatementLine};
+pub(crate) use hashrate::Hashrate;
+#[cfg(test)]
+pub(crate) use hashrate::Point;
+pub(crate) use miner::{MinerFigures, WorkerFigures};
+pub(crate) use pool::{BlockFigures, PoolFigures};
+pub(super) use stream::{Streams, events};
+
+use super::api::{Api, Refusal};
+use crate::clock;
+use crate::pool::View;
+
+/// Where the numbers come from.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    view: Arc<View>,
+    api: Arc<Api>,
+    streams: Streams,
+    /// Ends the streams.
+    closing: CancellationToken,
+}
+
+impl Figures {
+    /// Of a running pool, until `closing`.
+    pub(crate) fn new(view: &Arc<View>, api: &Arc<Api>, closing: CancellationToken) -> Arc<Self> {
+        Arc::new(Figures {
+            view: Arc::clone(view),
+            api: Arc::clone(api),
+            streams: Streams::default(),
+            closing,
+        })
+    }
+
+    /// The routes.
+    pub(crate) fn router(self: Arc<Self>) -> Router {
+        Router::new()
+            .route("/api/pool", get(routes::pool))
+            .route("/api/miners/{key}", get(routes::miner))
+            .route("/api/miners/{key}/events", get(routes::events))
+            .with_state(self)
+    }
+
+    /// The running pool.
+    pub(super) fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// The places of those who get news.
+    pub(super) fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
+    /// Ends the streams.
+    pub(super) fn closing(&self) -> CancellationToken {
+        self.closing.clone()
+    }
+
+    /// The pool now.
+    pub(super) async fn pool(&self) -> Result<PoolFigures, Refusal> {
+        let view = Arc::clone(&self.view);
+        let look = move |api: &Api| PoolFigures::look(&view, api, clock::now_ms());
+        self.api.look(look).await
+    }
+
+    /// A miner now; all zero for a key that never mined here.
+    pub(super) async fn miner(&self, miner: MinerId) -> Result<MinerFigures, Refusal> {
+        let claimable = match self.view.claimable(&miner).await {
+            Ok(claimable) => claimable,
+            Err(error) => {
+                // The rest of the page is the ledger's, and needs no mint.
+                tracing::warn!(%error, "what a key can claim cannot be read");
+                None
+            }
+        };
+        let view = Arc::clone(&self.view);
+        let look = move |api: &Api| {
+            let devices = view.history().devices_of(&miner);
+            MinerFigures::look(api.reader(), miner, devices, claimable, clock::now_ms())
+        };
+        self.api.look(look).await
+    }
+}

@@ -1,0 +1,48 @@
+//! `GET /api/pool`, `GET /api/miners/{key}` and its events.
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, Path, State};
+use axum::response::Response;
+use ledger::{MinerId, MinerKeyError};
+
+use super::{Figures, events as stream_of};
+use crate::web::api::{Refusal, json};
+use crate::web::client::Client;
+
+pub(super) async fn pool(State(figures): State<Arc<Figures>>) -> Result<Response, Refusal> {
+    Ok(json(&figures.pool().await?))
+}
+
+pub(super) async fn miner(
+    State(figures): State<Arc<Figures>>,
+    Path(key): Path<String>,
+) -> Result<Response, Refusal> {
+    Ok(json(&figures.miner(read(&key)?).await?))
+}
+
+/// Server-sent events `miner`, each as `GET /api/miners/{key}` answers; nothing while
+/// nothing changes.
+pub(super) async fn events(
+    State(figures): State<Arc<Figures>>,
+    Extension(client): Extension<Client>,
+    Path(key): Path<String>,
+) -> Result<Response, Refusal> {
+    let miner = read(&key)?;
+    let place = figures.streams().enter(client)?;
+    let closing = figures.closing();
+    let look = move || {
+        let figures = Arc::clone(&figures);
+        async move {
+            let figures = figures.miner(miner).await?;
+            Ok(serde_json::to_string(&figures).map_err(std::io::Error::other)?)
+        }
+    };
+    Ok(stream_of("miner", place, closing, look))
+}
+
+/// Its error never repeats what may be a secret.
+fn read(key: &str) -> Result<MinerId, Refusal> {
+    key.parse()
+        .map_err(|error: MinerKeyError| Refusal::Bad(error.to_string()))
+}

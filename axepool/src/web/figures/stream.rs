@@ -1,0 +1,149 @@
+//! Server-sent events: what changed, every few seconds, to a bounded number of readers.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::http::{HeaderValue, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use futures::stream;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::super::api::Refusal;
+use super::super::client::Client;
+use super::super::routes::for_anybody;
+
+/// Streams at once; each looks at the books once an interval.
+const MOST: usize = 256;
+
+/// Of one address: a few tabs on a few devices.
+const MOST_PER_ADDRESS: usize = 8;
+
+/// How often is looked. A look that finds all places taken is left out.
+const INTERVAL: Duration = Duration::from_secs(3);
+
+/// How often something is sent, at least: proxies close what is silent.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// The places.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Streams(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+impl Streams {
+    /// A place for a reader.
+    ///
+    /// # Errors
+    /// All are taken, or too many by this address.
+    pub(in crate::web) fn enter(&self, client: Client) -> Result<Place, Refusal> {
+        let address = client.household();
+        let mut taken = self.lock();
+        let all: usize = taken.values().sum();
+        let own = taken.entry(address).or_default();
+        if all >= MOST || *own >= MOST_PER_ADDRESS {
+            if *own == 0 {
+                taken.remove(&address);
+            }
+            return Err(Refusal::Busy);
+        }
+        *own += 1;
+        Ok(Place {
+            streams: self.clone(),
+            address,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A reader's place; dropping it gives it back.
+#[derive(Debug)]
+pub(in crate::web) struct Place {
+    streams: Streams,
+    address: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.streams.lock();
+        if let Some(own) = taken.get_mut(&self.address) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                taken.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// Events called `name` with what `look` gives, whenever that differs from the last one,
+/// until `closing`. A reader that does not read is not looked for either: the connection
+/// drops it.
+pub(in crate::web) fn events<L, F>(
+    name: &'static str,
+    place: Place,
+    closing: CancellationToken,
+    look: L,
+) -> Response
+where
+    L: Fn() -> F + Send + 'static,
+    F: Future<Output = Result<String, Refusal>> + Send,
+{
+    let mut interval = tokio::time::interval(INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let state = (interval, String::new(), place, look, closing, name);
+    let changes = stream::unfold(state, async |state| {
+        let (mut interval, mut last, place, look, closing, name) = state;
+        loop {
+            closing.run_until_cancelled(interval.tick()).await?;
+            // Busy or failing: it is logged where it happens, and looked again.
+            let Ok(now) = look().await else { continue };
+            if now != last {
+                let event = Event::default().event(name).data(&now);
+                last = now;
+                let state = (interval, last, place, look, closing, name);
+                return Some((Ok::<_, Infallible>(event), state));
+            }
+        }
+    });
+    let keep = KeepAlive::new().interval(HEARTBEAT);
+    let mut response = for_anybody(Sse::new(changes).keep_alive(keep)).into_response();
+    // nginx holds answers back unless told otherwise.
+    let headers = response.headers_mut();
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(text: &str) -> Client {
+        Client(text.parse().expect("an address"))
+    }
+
+    #[test]
+    fn places_are_bounded_in_all_and_by_address_and_given_back() {
+        let streams = Streams::default();
+        let one = client("192.0.2.1");
+        let mut own: Vec<Place> = (0..MOST_PER_ADDRESS)
+            .map(|_| streams.enter(one).expect("a place"))
+            .collect();
+        assert!(streams.enter(one).is_err());
+        own.pop();
+        own.push(streams.enter(one).expect("given back"));
+        let others = (MOST_PER_ADDRESS..MOST).map(|n| {
+            let address = format!("10.0.{}.{}", n / 250, n % 250);
+            streams.enter(client(&address)).expect("a place")
+        });
+        let others: Vec<Place> = others.collect();
+        assert!(streams.enter(client("192.0.2.2")).is_err());
+        drop((own, others));
+        assert!(streams.lock().is_empty());
+    }
+}
