@@ -27,8 +27,8 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     for warning in &loaded.warnings {
         output::remark(format!("warning: {warning}"));
     }
-    match backup::read_last(&config.data_dir) {
-        Ok(None) if config.network == Network::Bitcoin => output::remark(
+    match backup::read_last(&loaded.config.data_dir) {
+        Ok(None) if loaded.config.network == Network::Bitcoin => output::remark(
             "warning: no backup was ever made. Whoever holds ecash depends on this machine's \
              disk alone: axepool backup DIR, from time to time, to another one",
         ),
