@@ -42,6 +42,7 @@ impl Purse {
     /// [`WalletError::Store`]. A mint that cannot be asked is none: it stays open.
     pub async fn recover(&self) -> Result<Recovered, WalletError> {
         let before = self.sagas().await?;
+        self.release_orphans(&before).await?;
         self.tie_sent_tokens(&before).await?;
         if before.iter().any(|saga| !is_sent_token(saga)) {
             self.mark_unchecked(true).await?;
@@ -79,6 +80,34 @@ impl Purse {
             open,
         };
         Ok(recovered)
+    }
+
+    /// Gives back proofs that are held for an operation which was never written down:
+    /// cdk 0.18.3 holds them first, and takes up only what was written down.
+    async fn release_orphans(&self, sagas: &[WalletSaga]) -> Result<(), WalletError> {
+        let store = &self.wallet.localstore;
+        let mint = Some(self.wallet.mint_url.clone());
+        let held = store
+            .get_proofs(mint, None, Some(vec![State::Reserved]), None)
+            .await;
+        let held = held.map_err(|error| self.store_error(error))?;
+        let mut orphans: Vec<_> = held
+            .iter()
+            .filter_map(|proof| proof.used_by_operation)
+            .collect();
+        orphans.retain(|operation| !sagas.iter().any(|saga| saga.id == *operation));
+        orphans.sort_unstable();
+        orphans.dedup();
+        if orphans.is_empty() {
+            return Ok(());
+        }
+        // An operation may have ended with its proofs still held, and spent.
+        self.mark_unchecked(true).await?;
+        for operation in orphans {
+            let released = store.release_proofs(&operation).await;
+            released.map_err(|error| self.store_error(error))?;
+        }
+        Ok(())
     }
 
     /// Ties the proofs of sent tokens to their operations. Where a token was made by a
