@@ -40,10 +40,9 @@ async fn owners() -> (Vec<SimKey>, SimKey, Earned, String) {
 fn operators(pool: &PoolProcess) -> String {
     let output = pool.command(&["status"]);
     let said = stdout(&output);
-    let urls = said
-        .split_whitespace()
-        .filter(|word| word.contains("?token="));
-    urls.last().unwrap_or_else(|| panic!("{said}")).to_owned()
+    let mut words = said.split_whitespace();
+    let url = words.find(|word| word.contains("?token="));
+    url.unwrap_or_else(|| panic!("{said}")).to_owned()
 }
 
 /// Nothing was asked of others, and nothing was wrong in the console.
@@ -57,8 +56,20 @@ fn clean(report: &Value) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Chromium and npm ci --prefix axepool/tests/browser; scripts/test.sh runs it"]
 async fn every_page_is_whole_in_every_look() {
-    let (keys, _, _paid, url) = owners().await;
-    let urls = [format!("{url}/"), format!("{url}/miners/{}", keys[0].hex)];
+    let (keys, _, paid, url) = owners().await;
+    let mut urls = vec![operators(&paid.pool)];
+    let (known, unknown) = (&keys[0].hex, key(77).hex);
+    for page in [
+        "",
+        "miners",
+        &format!("miners/{known}"),
+        &format!("miners/{unknown}"),
+        "epochs",
+        "epochs/1",
+        "epochs/2",
+    ] {
+        urls.push(format!("{url}/{page}"));
+    }
     let report = script("looks.mjs", &json!({ "urls": urls })).await;
     let looks = report.as_array().expect("a list");
     assert_eq!(looks.len(), urls.len() * 5, "{report:#}");
