@@ -112,7 +112,7 @@ pub(super) fn serve_public(
     let told = notices.clone().map(web::notices::router);
     let figures = Figures::new(view, &api, cancel.clone());
     let pages = Pages::new(config, &figures, &api, &kept);
-    let routes = api.router(kept).merge(figures.router());
+    let routes = api.router(kept.clone()).merge(figures.router(kept));
     let routes = routes.merge(told.unwrap_or_default());
     let routes = Routes::new(Arc::clone(view), routes, &pages);
     let server = Server::new(&config.http, routes.clone(), registry)?;

@@ -59,6 +59,35 @@ pub async fn ask_as(
     more: &str,
     body: &str,
 ) -> Answer {
+    let mut stream = send(host, address, (method, path), more, body).await;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("read");
+    let body = answer.split_off(end_of_head(&answer).expect("a head"));
+    taken_apart(answer, body)
+}
+
+/// The head of what is at `path`, and nothing of the body: for one that has no end.
+pub async fn fetch_head(address: SocketAddr, path: &str) -> Answer {
+    let mut stream = send("test", address, ("GET", path), "", "").await;
+    let mut answer = Vec::new();
+    let end = loop {
+        if let Some(end) = end_of_head(&answer) {
+            break end;
+        }
+        let read = stream.read_buf(&mut answer).await.expect("read");
+        assert!(read > 0, "{path} ends in its head: {answer:?}");
+    };
+    answer.truncate(end);
+    taken_apart(answer, Vec::new())
+}
+
+async fn send(
+    host: &str,
+    address: SocketAddr,
+    (method, path): (&str, &str),
+    more: &str,
+    body: &str,
+) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.expect("connect");
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
@@ -66,11 +95,17 @@ pub async fn ask_as(
         body.len()
     );
     stream.write_all(request.as_bytes()).await.expect("write");
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.expect("read");
+    stream
+}
+
+/// Where the body begins.
+fn end_of_head(answer: &[u8]) -> Option<usize> {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
-    let body = answer.split_off(end.expect("a head") + 4);
-    let head = String::from_utf8(answer).expect("text").to_lowercase();
+    end.map(|end| end + 4)
+}
+
+fn taken_apart(head: Vec<u8>, body: Vec<u8>) -> Answer {
+    let head = String::from_utf8(head).expect("text").to_lowercase();
     let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
     Answer {
         code: code.expect("a code"),

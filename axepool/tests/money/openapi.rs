@@ -7,7 +7,7 @@ use axepool::admin::MintState;
 use serde_json::{Value, json};
 
 use crate::common::PoolProcess;
-use crate::fetch::{Answer, ask, fetch, http};
+use crate::fetch::{Answer, ask, fetch, fetch_head, http};
 use crate::prepare::{foreign, miners, open, stopped_pool};
 use crate::schema;
 
@@ -81,8 +81,13 @@ async fn every_operation_answers_as_documented() {
     let paths = document.0["paths"].as_object().expect("paths").clone();
     for (path, operations) in &paths {
         let at = address_of(path);
-        if operations.get("get").is_some() {
-            let answer = fetch(address, &at, "").await;
+        if let Some(get) = operations.get("get") {
+            let content = &get["responses"]["200"]["content"];
+            let answer = if content.get("text/event-stream").is_some() {
+                fetch_head(address, &at).await
+            } else {
+                fetch(address, &at, "").await
+            };
             assert_eq!(answer.code, 200, "{path}: {answer:?}");
             document.check("get", path, &answer);
         }
@@ -146,9 +151,13 @@ async fn refusals_and_the_other_forms_are_documented() {
         document.check("get", "/api/miners/{key}/receipt", &answer);
     }
     let tokens = "/api/miners/{key}/tokens";
-    let answer = fetch(address, &tokens.replace("{key}", &secret), "").await;
-    assert_eq!(answer.code, 400);
-    document.check("get", tokens, &answer);
+    let miner = "/api/miners/{key}";
+    let events = "/api/miners/{key}/events";
+    for path in [miner, events, tokens] {
+        let answer = fetch(address, &path.replace("{key}", &secret), "").await;
+        assert_eq!(answer.code, 400, "{path}");
+        document.check("get", path, &answer);
+    }
     let token = "/api/miners/{key}/token";
     let at = address_of(token);
     for expected in [json!(true), json!(false)] {

@@ -204,6 +204,8 @@ async fn index(State(api): State<Arc<Api>>) -> Response {
         "mint_info": "/v1/info",
         "ledger": api.reader.incarnation(),
         "receipt_key": api.receipts.as_ref().map(ReceiptKey::public),
+        "pool": "/api/pool",
+        "miner": "/api/miners/{key}",
         "receipt": "/api/miners/{key}/receipt",
         "epochs": "/api/epochs",
         "payouts": "/api/payouts",

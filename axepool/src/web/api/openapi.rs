@@ -43,8 +43,9 @@ mod tests {
         let documented: BTreeSet<&str> = paths.keys().map(String::as_str).collect();
         let books = super::super::often().into_iter();
         let books = books.chain(super::super::rarely()).map(|(path, _)| path);
-        let facts = crate::web::routes::API_PATHS;
-        let beside = facts.into_iter().chain(mint::API_PATHS);
+        let facts = crate::web::routes::API_PATHS.into_iter();
+        let figures = crate::web::figures::API_PATHS;
+        let beside = facts.chain(figures).chain(mint::API_PATHS);
         let beside = beside.chain([super::super::notices::API_PATH]);
         let routes: BTreeSet<&str> = books.chain(beside).collect();
         assert_eq!(documented, routes);

@@ -11,6 +11,7 @@ mod stream;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use ledger::MinerId;
 use tokio_util::sync::CancellationToken;
@@ -24,8 +25,17 @@ pub(crate) use pool::{BlockFigures, PoolFigures};
 pub(super) use stream::{Streams, events};
 
 use super::api::{Api, Refusal};
+use super::kept::{self, KeptAnswers};
 use crate::clock;
 use crate::pool::View;
+
+/// What is answered here below `/api/`, for the test of the OpenAPI file.
+#[cfg(test)]
+pub(super) const API_PATHS: [&str; 3] = [POOL, MINER, EVENTS];
+
+const POOL: &str = "/api/pool";
+const MINER: &str = "/api/miners/{key}";
+const EVENTS: &str = "/api/miners/{key}/events";
 
 /// Where the numbers come from.
 #[derive(Debug)]
@@ -49,11 +59,13 @@ impl Figures {
     }
 
     /// The routes.
-    pub(crate) fn router(self: Arc<Self>) -> Router {
+    pub(crate) fn router(self: Arc<Self>, kept: KeptAnswers) -> Router {
+        // What is the same for everybody is made once a second.
         Router::new()
-            .route("/api/pool", get(routes::pool))
-            .route("/api/miners/{key}", get(routes::miner))
-            .route("/api/miners/{key}/events", get(routes::events))
+            .route(POOL, get(routes::pool))
+            .layer(from_fn_with_state(kept, kept::kept))
+            .route(MINER, get(routes::miner))
+            .route(EVENTS, get(routes::events))
             .with_state(self)
     }
 
