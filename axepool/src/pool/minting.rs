@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use ledger::{Ledger, LedgerError, MinerId, OutboxId, Sat};
+use ledger::{Ledger, LedgerError, OutboxId, Sat};
 use mint::{LedgerOutbox, Liabilities, Mint, MintConfig, MintMetrics, OldClaims, Parked};
 use prometheus::{IntCounter, IntGauge, Registry};
 use tokio_util::sync::CancellationToken;
@@ -325,19 +325,6 @@ impl Minting {
     /// What is wrong with it, if anything is: no reason to send miners away.
     pub(super) fn trouble(&self) -> Option<String> {
         failing(&self.known())
-    }
-
-    /// What `miner` can fetch now; `None` while the mint is not open or does not read.
-    pub(super) async fn ready(&self, miner: &MinerId) -> Option<Sat> {
-        let mint = self.known().mint.clone()?;
-        let quotes = mint.quotes(miner).await.inspect_err(|error| {
-            tracing::debug!(%error, "a miner's quotes cannot be read");
-        });
-        let mut sat = Sat::ZERO;
-        for quote in quotes.ok()? {
-            sat = sat.checked_add(Sat::new(quote.mintable_sat()))?;
-        }
-        Some(sat)
     }
 
     /// The URL that wallets are told.

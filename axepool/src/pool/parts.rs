@@ -111,7 +111,7 @@ pub(super) fn serve_public(
     let notices = sight::notices(config, view, api.receipt_key(), registry);
     let told = notices.clone().map(web::notices::router);
     let figures = Figures::new(view, &api, cancel.clone());
-    let pages = Pages::new(config, &figures, &api, &kept);
+    let pages = Pages::new(config, &figures, &api, &kept, notices.as_deref());
     let routes = api.router(kept.clone()).merge(figures.router(kept));
     let routes = routes.merge(told.unwrap_or_default());
     let routes = Routes::new(Arc::clone(view), routes, &pages);

@@ -92,6 +92,9 @@ impl Sight for View {
     }
 
     async fn ready(&self, miner: &MinerId) -> Option<Sat> {
-        self.minting.ready(miner).await
+        let found = self.claimable(miner).await.inspect_err(|error| {
+            tracing::debug!(%error, "what a key can claim cannot be read");
+        });
+        Some(found.ok()??.ready)
     }
 }

@@ -11,6 +11,7 @@ mod miner;
 mod plot;
 mod qr;
 mod set_up;
+mod tells;
 mod token;
 
 use std::net::SocketAddr;
@@ -30,6 +31,8 @@ use super::api::{Api, Refusal};
 use super::figures::Figures;
 use super::kept::{self, KeptAnswers};
 use crate::config::Config;
+use crate::notices::Desk;
+use tells::Tells;
 
 /// What the pages are made from.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub(crate) struct Pages {
     public_host: Option<String>,
     /// Why this pool makes no tokens, if so.
     no_tokens: Option<&'static str>,
+    /// How owners can be told of their miner, if this pool tells.
+    tells: Option<Tells>,
 }
 
 impl Pages {
@@ -51,6 +56,7 @@ impl Pages {
         figures: &Arc<Figures>,
         api: &Arc<Api>,
         kept: &KeptAnswers,
+        desk: Option<&Desk>,
     ) -> Arc<Self> {
         let public_url = config.http.public_url.as_ref();
         Arc::new(Pages {
@@ -60,6 +66,7 @@ impl Pages {
             kept: kept.clone(),
             public_host: public_url.map(|url| url.host().to_owned()),
             no_tokens: config.http.no_tokens(config.network),
+            tells: desk.map(|desk| Tells::new(api.url(), desk.policy())),
         })
     }
 
@@ -68,11 +75,11 @@ impl Pages {
         // What is the same for everybody is made once a second.
         let kept = from_fn_with_state(self.kept.clone(), kept::kept);
         let often = Router::new()
+            .route("/", get(set_up::get))
             .route("/epochs", get(epochs::list))
             .route("/epochs/{id}", get(epochs::one))
             .layer(kept);
         often
-            .route("/", get(set_up::get))
             .route("/assets/{name}", get(assets::get))
             .route("/miners", get(miner::find).post(miner::find_typed))
             .route("/miners/{key}", get(miner::get))
