@@ -258,3 +258,6 @@ fn net(terms: &EpochTerms) -> f64 {
 fn hashes(work: Work) -> f64 {
     work.hashes() as f64
 }
+
+#[cfg(test)]
+mod tests;
