@@ -15,10 +15,11 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
-use common::{PATIENCE, PoolProcess, axepool, stderr, stdout};
+use common::{PATIENCE, PoolProcess, PoolSetup, axepool, stderr, stdout};
 use earned::{Earned, earned, key_file};
 use serde_json::Value;
 use simnet::keys::SimKey;
+use simnet::pool::{SimPool, SimPoolOptions};
 use tokio::net::TcpListener;
 use world::{STRATUM, get, key};
 
@@ -79,7 +80,7 @@ async fn feed(pool: &PoolProcess, key: &SimKey) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_is_told_what_changes_and_nothing_twice() {
     let keys: Vec<SimKey> = (1..=2).map(key).collect();
-    let change = |setup: &mut common::PoolSetup| setup.stratum = format!("{STRATUM}{NOTICES}");
+    let change = |setup: &mut PoolSetup| setup.stratum = format!("{STRATUM}{NOTICES}");
     let Earned {
         mut pool,
         ocean: _ocean,
@@ -164,4 +165,25 @@ async fn a_pool_for_strangers_sends_nothing_inside() {
     let http = paid.pool.status().await.http[0];
     assert_eq!(get(http, &stranger).await.0, 404);
     assert_eq!(get(http, "/miners/nsec1secret/feed.atom").await.0, 400);
+    let (_, page) = get(http, &format!("/miners/{}", keys[0].hex)).await;
+    for part in ["/feed.atom", "--ntfy https://ntfy.sh/A-SECRET-WORD"] {
+        assert!(page.contains(part), "no {part} in {page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_that_tells_nobody_says_nothing_of_it() {
+    let upstream = SimPool::start(SimPoolOptions::default()).await;
+    let upstream = upstream.expect("a simulated pool");
+    let mut setup = PoolSetup::regtest(upstream.address());
+    setup.stratum = format!("{STRATUM}[notices]\nenabled = false\n");
+    let pool = PoolProcess::start(setup).await;
+    let http = pool.status().await.http[0];
+    let miner = format!("/miners/{}", key(1).hex);
+    let (code, page) = get(http, &miner).await;
+    assert_eq!(code, 200, "{page}");
+    for part in ["feed.atom", "axepool notices"] {
+        assert!(!page.contains(part), "{part} in {page}");
+    }
+    assert_eq!(get(http, &format!("{miner}/feed.atom")).await.0, 404);
 }
