@@ -120,3 +120,20 @@ fn headings(page: &str) -> impl Iterator<Item = String> {
             kept.collect::<String>().replace(' ', "-")
         })
 }
+
+/// What an alert names as its help is a heading of the guide.
+#[test]
+fn each_alert_has_its_place_in_the_guide() {
+    let rules = top().join("grafana/prometheus/rules/axepool.yml");
+    let rules = fs::read_to_string(rules).expect("the rules");
+    let guide = fs::read_to_string(top().join("docs/operator.md")).expect("the guide");
+    let mut alerts = 0;
+    for line in rules.lines() {
+        let Some(anchor) = line.trim().strip_prefix("runbook: docs/operator.md#") else {
+            continue;
+        };
+        alerts += 1;
+        assert!(headings(&guide).any(|heading| heading == anchor), "{anchor}");
+    }
+    assert_eq!(alerts, rules.matches("- alert: ").count());
+}
