@@ -95,6 +95,53 @@ fn the_image_is_made_of_what_is_there() {
     takes_arguments(&command[1..]);
 }
 
+/// What compose hands to its services is there, and its variables are keys of the config.
+#[test]
+fn compose_hands_in_what_is_there() {
+    let compose = text("deploy/container/compose.yml");
+    let mut binds = 0;
+    for line in compose.lines() {
+        let Some(bind) = line.trim().strip_prefix("- .") else {
+            continue;
+        };
+        let source = bind.split(':').next().expect("a source");
+        let source = top().join("deploy/container").join(format!(".{source}"));
+        assert!(source.exists(), "{line}");
+        binds += 1;
+    }
+    assert!(
+        binds >= 4,
+        "Prometheus and Grafana get their files: {binds}"
+    );
+
+    let variables = compose.lines().filter_map(|line| {
+        let (name, value) = line.trim().split_once(": ")?;
+        name.starts_with("AXEPOOL__")
+            .then(|| (name, value.trim_matches('"')))
+    });
+    let dir = tempfile::tempdir().expect("a directory");
+    let address = "address = \"bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4\"";
+    fs::write(
+        dir.path().join("axepool.toml"),
+        format!("[upstream]\n{address}\n"),
+    )
+    .expect("a config");
+    let output = run(Command::new(AXEPOOL)
+        .arg("check-config")
+        .current_dir(dir.path())
+        .envs(variables));
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        told.contains("0.0.0.0:9332") && told.contains("/var/lib/axepool"),
+        "{told}"
+    );
+}
+
 /// A command line that clap does not know ends with 2.
 #[track_caller]
 fn takes_arguments(arguments: &[String]) {

@@ -133,7 +133,10 @@ fn each_alert_has_its_place_in_the_guide() {
             continue;
         };
         alerts += 1;
-        assert!(headings(&guide).any(|heading| heading == anchor), "{anchor}");
+        assert!(
+            headings(&guide).any(|heading| heading == anchor),
+            "{anchor}"
+        );
     }
     assert_eq!(alerts, rules.matches("- alert: ").count());
 }
