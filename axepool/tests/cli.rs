@@ -7,7 +7,7 @@ use common::{axepool, stderr, stdout};
 const CONFIG: &str = "[upstream]\naddress = \"bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4\"\n";
 
 #[test]
-fn help_lists_what_works_and_nothing_else() {
+fn help_lists_the_commands() {
     let dir = tempfile::tempdir().unwrap();
     let help = stdout(&axepool(&["--help"], dir.path()));
     for command in [
@@ -27,6 +27,11 @@ fn help_lists_what_works_and_nothing_else() {
         "ocean-sign",
         "init",
         "health",
+        "log",
+        "backup",
+        "restore",
+        "wind-down",
+        "notices",
         "demo",
         "load",
         "sim",
@@ -37,12 +42,6 @@ fn help_lists_what_works_and_nothing_else() {
         assert!(
             help.contains(&format!("\n  {command} ")),
             "{command} is missing:\n{help}"
-        );
-    }
-    for later in ["backup", "restore", "wind-down"] {
-        assert!(
-            !help.contains(&format!("\n  {later} ")),
-            "{later} does not work yet:\n{help}"
         );
     }
 }
@@ -123,7 +122,7 @@ fn a_wrong_log_filter_is_refused() {
     let output = axepool(&["check-config", "--log", "proxy=loud"], dir.path());
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        stderr(&output).contains("give a level"),
+        stderr(&output).contains("is no level"),
         "{}",
         stderr(&output)
     );

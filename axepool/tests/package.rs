@@ -215,7 +215,7 @@ async fn a_new_operator_gets_from_the_package_to_a_pool_that_earns() {
     earns(&device, 3).await;
     device.stop().await;
 
-    let config = installed.place("/etc/axepool/axepool.toml");
+    let config = "/etc/axepool/axepool.toml";
     done(&mut installed.command(&format!("axepool health --ready --config {config}")));
     let miners = done(&mut installed.command(&format!("axepool miners --config {config}")));
     assert!(
