@@ -6,7 +6,7 @@ run(async (browser, { url, feed }) => {
   const { page } = await open(browser, { url });
   return until("an entry in the feed", async () => {
     const read = await page.evaluate(async (path) => {
-      const answer = await fetch(path);
+      const answer = await fetch(path, { cache: "no-store" });
       const xml = new DOMParser().parseFromString(await answer.text(), "application/xml");
       const wrong = xml.querySelector("parsererror")?.textContent ?? null;
       const texts = (element, names) => Object.fromEntries(names.map((name) => {

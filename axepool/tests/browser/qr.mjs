@@ -2,7 +2,7 @@
 
 import jsqr from "jsqr";
 import { PNG } from "pngjs";
-import { URDecoder } from "@gandlaf21/bc-ur";
+import { URDecoder } from "@ngraveio/bc-ur";
 import { until } from "./lib.mjs";
 
 // CommonJS modules come as they like.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::common::{PoolProcess, stderr, stdout};
-use crate::ocean::Ocean;
+use crate::ocean::{Ocean, free_address};
 use crate::prepare::{PAYOUT_MSAT, Purse, closed_by, json, mine_some, paid_sat, pool_and_ocean};
 use crate::world::{key, metric};
 
@@ -31,7 +31,9 @@ async fn breach(pool: &PoolProcess, ocean: &Ocean) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_more_is_owed_than_there_is_melts_pause_until_it_is_back() {
-    let (mut pool, ocean, _stratum, offer) = pool_and_ocean(|_| {}).await;
+    // The wallet finds its mint again after the restart.
+    let http = free_address();
+    let (mut pool, ocean, _stratum, offer) = pool_and_ocean(|setup| setup.http = http).await;
     let owner = key(1);
     mine_some(&pool, std::slice::from_ref(&owner)).await;
     let (_, height) = ocean.find_block();
