@@ -45,12 +45,12 @@ export const run = async (script) => {
 /** A page of its own profile, and what was heard of it: `requests` as URLs with bodies,
  * `errors` of its console and its script, `outside` what it asked of others, `failed`
  * what was answered with an error. */
-export const open = async (browser, { url, size = SIZES.wide, dark = false, script = true }) => {
+export const open = async (browser, { url, size = SIZES.wide, scale = 1, dark = false, script = true }) => {
   const context = await browser.newContext({
     viewport: size,
     colorScheme: dark ? "dark" : "light",
     javaScriptEnabled: script,
-    deviceScaleFactor: 1,
+    deviceScaleFactor: scale,
     permissions: ["clipboard-read", "clipboard-write"],
   });
   const page = await context.newPage();

@@ -4,7 +4,8 @@ import { open, run, SIZES } from "./lib.mjs";
 import { read } from "./qr.mjs";
 
 run(async (browser, { url }) => {
-  const { page, heard } = await open(browser, { url, size: SIZES.narrow });
+  // A phone has three of its pixels for one of the page's.
+  const { page, heard } = await open(browser, { url, size: SIZES.narrow, scale: 3 });
   await page.getByRole("button", { name: "Get my sats" }).click();
   await page.waitForURL(/\/tokens\/\d+$/);
   const [moving, still] = [page.locator("#moving"), page.locator("#still")];
