@@ -124,6 +124,7 @@ impl Lightning {
         to: Address<NetworkUnchecked>,
         amount: Amount,
     ) -> Result<Txid, NodeError> {
+        let _alone = self.sends.lock().await;
         let sent = self.with(move |node| {
             let network = node.config().network;
             let to = to

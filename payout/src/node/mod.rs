@@ -19,7 +19,7 @@ use ldk_node::Node;
 use ledger::Msat;
 use thiserror::Error;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use crate::outgoing::Desk;
 
@@ -34,6 +34,9 @@ pub struct Lightning {
     state: watch::Receiver<NodeState>,
     live: watch::Receiver<Option<Live>>,
     outgoing: watch::Receiver<u64>,
+    /// One on-chain send at a time: until the wallet has seen one, the next would spend
+    /// the same coins, and be taken for it.
+    pub(crate) sends: Arc<Mutex<()>>,
 }
 
 /// The node while it runs.

@@ -90,6 +90,7 @@ impl Parts {
                 state: state_seen,
                 live: live_seen,
                 outgoing: outgoing_seen.clone(),
+                sends: Arc::default(),
             },
             task: NodeTask {
                 desk,
