@@ -62,5 +62,5 @@ pub use outbox::{Expected, Order, Outbox, OutboxError, PayoutId, PayoutIdError, 
 pub use quote::{METHOD, QuoteKey, QuoteKeyError};
 pub use restored::OldClaims;
 pub use seed::{SeedError, fingerprint};
-pub use signed::{MAX_SKEW_MS, Purpose, Signed, SignedError, message};
+pub use signed::{MAX_SKEW_MS, Purpose, Signed, SignedError, check_clock, check_order, message};
 pub use token::{Token, TokenState};

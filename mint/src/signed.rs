@@ -113,18 +113,27 @@ impl Signed {
         if !valid {
             return Err(SignedError::Signature { miner: *miner });
         }
-        if self.time_ms.abs_diff(now_ms) > MAX_SKEW_MS {
-            return Err(SignedError::Clock {
-                time_ms: self.time_ms,
-                now_ms,
-            });
-        }
-        Ok(())
+        check_clock(self.time_ms, now_ms)
     }
 }
 
+/// A request's time is the pool's, give or take [`MAX_SKEW_MS`]; both in milliseconds
+/// since 1970.
+///
+/// # Errors
+/// [`SignedError::Clock`].
+pub fn check_clock(time_ms: u64, now_ms: u64) -> Result<(), SignedError> {
+    if time_ms.abs_diff(now_ms) > MAX_SKEW_MS {
+        return Err(SignedError::Clock { time_ms, now_ms });
+    }
+    Ok(())
+}
+
 /// A request has to be later than the last one taken of the same miner.
-pub(crate) fn check_order(time_ms: u64, last_ms: Option<u64>) -> Result<(), SignedError> {
+///
+/// # Errors
+/// [`SignedError::Replay`].
+pub fn check_order(time_ms: u64, last_ms: Option<u64>) -> Result<(), SignedError> {
     match last_ms {
         Some(last_ms) if time_ms <= last_ms => Err(SignedError::Replay { time_ms, last_ms }),
         _ => Ok(()),

@@ -17,7 +17,7 @@
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use bitcoin::secp256k1::{Message, Secp256k1, XOnlyPublicKey, schnorr};
 use ledger::{MinerId, Sat};
-use mint::MAX_SKEW_MS;
+use mint::{SignedError, check_clock, check_order};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -52,24 +52,10 @@ pub(crate) enum WishError {
     /// Not a signature of this by that key.
     #[error("the signature is not one of this request by the key {0} for this pool")]
     Signature(MinerId),
-    /// Signed too long ago, or in the future.
-    #[error(
-        "signed at {time_ms}, the pool's time is {now_ms} (ms since 1970): more than ten minutes apart"
-    )]
-    Clock {
-        /// The request's time.
-        time_ms: u64,
-        /// The pool's.
-        now_ms: u64,
-    },
-    /// A later one was taken before.
-    #[error("signed at {time_ms}, but a request signed at {last_ms} was taken already")]
-    Replay {
-        /// The request's time.
-        time_ms: u64,
-        /// That of the last one taken.
-        last_ms: u64,
-    },
+    /// Too old, of the future, or not later than the last one taken: as with all that a
+    /// key signs for this pool.
+    #[error(transparent)]
+    Time(#[from] SignedError),
     /// The place.
     #[error(transparent)]
     Target(#[from] TargetError),
@@ -122,13 +108,8 @@ impl Wish {
         if secp.verify_schnorr(&self.signature, &digest, &key).is_err() {
             return Err(WishError::Signature(*miner));
         }
-        let time_ms = self.time_ms;
-        if time_ms.abs_diff(now_ms) > MAX_SKEW_MS {
-            return Err(WishError::Clock { time_ms, now_ms });
-        }
-        if time_ms <= last_ms {
-            return Err(WishError::Replay { time_ms, last_ms });
-        }
+        check_clock(self.time_ms, now_ms)?;
+        check_order(self.time_ms, Some(last_ms))?;
         Ok(())
     }
 }
@@ -136,6 +117,7 @@ impl Wish {
 #[cfg(test)]
 pub(super) mod tests {
     use bitcoin::secp256k1::{Keypair, SecretKey};
+    use mint::MAX_SKEW_MS;
 
     use super::*;
 

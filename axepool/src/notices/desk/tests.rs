@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ledger::{Incarnation, WorkerName};
+use mint::SignedError;
 use tempfile::TempDir;
 
 use super::super::record::MAX_ENTRIES;
@@ -170,7 +171,10 @@ async fn a_wish_is_granted_once_and_ended_by_another() {
     for _ in 0..2 {
         for wish in [&on, &off] {
             let again = table.desk.grant(&miner, wish, NOW).await;
-            let replay = matches!(again, Err(DeskError::Wish(WishError::Replay { .. })));
+            let replay = matches!(
+                again,
+                Err(DeskError::Wish(WishError::Time(SignedError::Replay { .. })))
+            );
             assert!(replay, "{again:?}");
         }
         table.again();
