@@ -188,6 +188,10 @@ async fn a_fault_wakes_somebody_and_only_for_the_pool_that_has_it() {
     let calm = server.firing_when(|firing| firing.contains(CLOCK)).await;
     assert_eq!(calm.without(&[CLOCK, NO_BACKUP]), BTreeSet::new());
 
+    // Before it has seen shares come, the rules' minute is one without any.
+    let stored = "increase(axepool_ledger_shares_total{outcome=\"stored\"}[1m]) > 0";
+    server.has_series(stored, all.len()).await;
+
     // With nothing under way no share is lost upstream, which would be another alert.
     axes[0].drain(PATIENCE).await.expect("every answer comes");
     let [gone, _well, _full] = oceans;

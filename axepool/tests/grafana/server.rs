@@ -128,6 +128,15 @@ impl Server {
         }
     }
 
+    /// Waits until `expr` has that many series.
+    pub(crate) async fn has_series(&self, expr: &str, count: usize) {
+        let begun = Instant::now();
+        while self.query(expr).await.len() != count {
+            assert!(begun.elapsed() < PATIENCE, "{expr}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     /// The names and the expressions of the alerts.
     pub(crate) async fn rules(&self) -> Vec<(String, String)> {
         let data = self.api("rules", &[]).await;
