@@ -15,6 +15,9 @@ use thiserror::Error;
 /// The payment method of every mint quote here: what pays it is work.
 pub const METHOD: &str = "axepool";
 
+/// How the bytes of a compressed key with even y begin (SEC 1).
+const EVEN: u8 = 2;
+
 /// Far beyond any clock, so that cdk never asks a backend whether a quote was paid
 /// (9999-12-31, in seconds since 1970).
 const NEVER_ASK: u64 = 253_402_300_799;
@@ -193,7 +196,10 @@ pub(crate) fn unpaid(id: QuoteId, key: &QuoteKey, now_secs: u64) -> MintQuote {
 pub(crate) fn is_of(quote: &MintQuote, miner: &MinerId) -> bool {
     quote.unit == CurrencyUnit::Sat
         && quote.payment_method == method()
-        && quote.pubkey == Some(locking_key(miner))
+        // As `locking_key` has it, without the square root that makes one.
+        && quote.pubkey.is_some_and(|key| {
+            matches!(key.to_bytes().split_first(), Some((&EVEN, x)) if *x == miner.x_only_bytes())
+        })
 }
 
 #[cfg(test)]

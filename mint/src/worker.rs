@@ -63,6 +63,8 @@ pub(crate) struct Worker {
     mint: Mint,
     outbox: Arc<dyn Outbox>,
     after: OutboxId,
+    /// Read while the batch before was applied, and not begun.
+    ahead: Vec<Row>,
     /// Done and durable here, and the ledger is not told yet.
     applied: Vec<OutboxId>,
     repair: Repair,
@@ -80,6 +82,7 @@ impl Worker {
             mint,
             outbox,
             after: OutboxId::START,
+            ahead: Vec::new(),
             applied: Vec::new(),
             repair: Repair::From(None),
         }
@@ -133,31 +136,41 @@ impl Worker {
         Ok(drained || repaired)
     }
 
-    /// One batch. The ledger is told of the batch before while this one is applied: each
-    /// waits for a file of its own, and telling twice does no harm.
+    /// One batch. The ledger is told of the batch before and asked for the next one while
+    /// this one is applied: each waits for a file of its own, and telling twice does no
+    /// harm.
     async fn drain(&mut self) -> Result<bool, StepError> {
         if self.applied.len() > BATCH {
             // The last telling failed: nothing is applied on top of it.
             self.outbox.done(self.applied.clone()).await?;
             self.applied.clear();
         }
-        let rows = self.outbox.pending(self.after, BATCH).await?;
-        if rows.is_empty() && self.applied.is_empty() {
+        let mut rows = std::mem::take(&mut self.ahead);
+        if rows.is_empty() {
+            rows = self.outbox.pending(self.after, BATCH).await?;
+        }
+        let Some(last) = rows.last().map_or(self.applied.last(), |row| Some(&row.id)) else {
             self.mint.metrics().caught_up();
             return Ok(false);
-        }
+        };
+        let last = *last;
         self.mint.metrics().behind(rows.len());
         let before = self.applied.len();
-        let (told, applied) = tokio::join!(self.tell(), self.apply(&rows));
+        let (told, applied, next) = tokio::join!(
+            self.tell(),
+            self.apply(&rows),
+            self.outbox.pending(last, BATCH)
+        );
         if applied.is_ok() {
             self.applied.extend(rows.iter().map(|row| row.id));
-            self.after = rows.last().map_or(self.after, |row| row.id);
+            self.after = last;
         }
         if told.is_ok() {
             self.applied.drain(..before);
         }
         told?;
         applied?;
+        self.ahead = next?;
         Ok(true)
     }
 
