@@ -13,16 +13,34 @@ const VERSION: u64 = 1;
 
 /// Puts `value` into the file `path`, for its owner alone. On disk when it returns.
 pub(crate) fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec_pretty(value)?;
+    bytes.push(b'\n');
+    put(path, &bytes, true)
+}
+
+/// Puts a record that is JSON already into the file `path`, for its owner alone. After a
+/// crash there is the old one or the new one; after a loss of power, too, when it has to
+/// be `durable`.
+pub(crate) fn put(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
     let parent = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
     let directory = parent.unwrap_or(Path::new("."));
     let mut draft = NamedTempFile::new_in(directory)?;
-    serde_json::to_writer_pretty(&mut draft, value)?;
-    draft.write_all(b"\n")?;
-    draft.as_file().sync_all()?;
+    draft.write_all(bytes)?;
+    if durable {
+        draft.as_file().sync_all()?;
+    }
     draft.persist(path).map_err(|error| error.error)?;
-    File::open(directory)?.sync_all()
+    if durable {
+        File::open(directory)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// True for the error of [`read`] at a file that a newer program wrote.
+pub(crate) fn is_newer(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported
 }
 
 /// What is in the file `path`; `None` when there is no such file.
@@ -44,10 +62,13 @@ fn check_version(bytes: &[u8]) -> io::Result<()> {
         version: u64,
     }
     match serde_json::from_slice::<Versioned>(bytes) {
-        Ok(Versioned { version }) if version > VERSION => Err(io::Error::other(format!(
-            "it was written by a newer version of this program: its version is {version}, the \
-             newest known here is {VERSION}. Start the newer version again"
-        ))),
+        Ok(Versioned { version }) if version > VERSION => {
+            let why = format!(
+                "it was written by a newer version of this program: its version is {version}, \
+                 the newest known here is {VERSION}. Start the newer version again"
+            );
+            Err(io::Error::new(io::ErrorKind::Unsupported, why))
+        }
         _ => Ok(()),
     }
 }
@@ -66,9 +87,8 @@ mod tests {
             read::<serde_json::Value>(&path).expect("reads");
         }
         fs::write(&path, "{\"version\":2}").expect("writes");
-        let error = read::<serde_json::Value>(&path)
-            .expect_err("newer")
-            .to_string();
-        assert!(error.contains("its version is 2"), "{error}");
+        let error = read::<serde_json::Value>(&path).expect_err("newer");
+        assert!(is_newer(&error));
+        assert!(error.to_string().contains("its version is 2"), "{error}");
     }
 }

@@ -1,15 +1,15 @@
 //! A file for each record. A record is small and changes seldom; all of them are read
 //! at the start.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write as _};
+use std::fs::{self, DirBuilder};
+use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use ledger::MinerId;
-use tempfile::NamedTempFile;
 
 use super::record::Record;
+use crate::json_file;
 
 /// The directory of the records: whoever reads it knows where owners are told.
 #[derive(Debug)]
@@ -18,6 +18,10 @@ pub(super) struct Files(PathBuf);
 impl Files {
     /// The directory `path`, made when it is not there, and what is in it. A file that
     /// cannot be read is told and left where it is; its miner begins anew.
+    ///
+    /// # Errors
+    /// Besides those of the disk: a newer program wrote one of them, and would miss what
+    /// is told from now on.
     pub(super) fn open(path: &Path) -> io::Result<(Files, Vec<Record>)> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         let mut records = Vec::new();
@@ -26,9 +30,12 @@ impl Files {
             if path.extension().is_none_or(|extension| extension != "json") {
                 continue;
             }
-            let read = fs::read(&path).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
-            match read {
-                Ok(record) => records.push(record),
+            match json_file::read(&path) {
+                Ok(record) => records.extend(record),
+                Err(error) if json_file::is_newer(&error) => {
+                    let why = format!("{}: {error}", path.display());
+                    return Err(io::Error::new(error.kind(), why));
+                }
                 Err(error) => tracing::warn!(
                     path = %path.display(), %error,
                     "a miner's notices cannot be read and begin anew"
@@ -42,20 +49,10 @@ impl Files {
         self.0.join(format!("{miner}.json"))
     }
 
-    /// Writes a record. After a crash there is the old one or the new one; after a loss
-    /// of power, too, when it has to be `durable`.
+    /// Writes a record; `durable` when a loss of power must not undo it.
     pub(super) fn write(&self, record: &Record, durable: bool) -> io::Result<()> {
-        let mut draft = NamedTempFile::new_in(&self.0)?;
-        draft.write_all(&serde_json::to_vec(record)?)?;
-        if durable {
-            draft.as_file().sync_all()?;
-        }
-        let written = draft.persist(self.path(&record.miner));
-        written.map_err(|error| error.error)?;
-        if durable {
-            File::open(&self.0)?.sync_all()?;
-        }
-        Ok(())
+        let bytes = serde_json::to_vec(record)?;
+        json_file::put(&self.path(&record.miner), &bytes, durable)
     }
 
     /// Forgets a record.
@@ -94,6 +91,9 @@ mod tests {
         expected.sort_by_key(|record| record.miner);
         assert_eq!(read, expected);
         assert!(broken.exists(), "somebody may want to look at it");
+        fs::write(&broken, "{\"version\":2}").expect("writes");
+        let error = Files::open(&path).expect_err("a newer program's");
+        assert!(error.to_string().contains("its version is 2"), "{error}");
         let mode = fs::metadata(&path).expect("there").mode();
         assert_eq!(mode & 0o777, 0o700);
     }
