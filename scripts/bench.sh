@@ -204,7 +204,9 @@ mine() {
 say "pages, and shares beside them"
 start_pool "$tls_count"
 mine 'no views'
-miner=$("$axepool" miners --config "$work/axepool.toml" --json | grep -o '0[23][0-9a-f]\{64\}' | head -n 1)
+"$axepool" miners --config "$work/axepool.toml" --json >"$work/miners"
+miner=$(sed -n 's/.*"\(0[23][0-9a-f]\{64\}\)".*/\1/p;T;q' "$work/miners")
+[ -n "$miner" ] || die "axepool miners tells of no miner"
 for page in / "/miners/$miner" /epochs /epochs/1; do
     name=${page/$miner/KEY}
     look "$name" "$work/views" --views "$pages$page" --connections 16

@@ -8,7 +8,7 @@ use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use ledger::LedgerError;
+use ledger::{LedgerError, MinerId, MinerKeyError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use thiserror::Error;
@@ -119,6 +119,12 @@ impl Newest {
         let Query(Newest { newest }) = parsed(query)?;
         Ok(newest.unwrap_or(Self::USUAL).min(Self::MOST))
     }
+}
+
+/// The key in a path. Its error never repeats what may be a secret.
+pub(in crate::web) fn miner_in(path: &str) -> Result<MinerId, Refusal> {
+    path.parse()
+        .map_err(|error: MinerKeyError| Refusal::Bad(error.to_string()))
 }
 
 /// What comes after the question mark.

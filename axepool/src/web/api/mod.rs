@@ -1,8 +1,8 @@
 //! What the pool publishes of its books, as JSON, for anybody: what came and how it was
 //! split, and for each miner a receipt of their work so far.
 //!
-//! All of it is looked up, nothing is changed. What looks at the disk has a place for it
-//! or is told to come back; of two that ask for the same audit file one makes it.
+//! All of it is looked up, nothing is changed. What looks at the disk waits a moment for
+//! a place or is told to come back; of two that ask for the same audit file one makes it.
 
 mod answer;
 pub(in crate::web) mod audit;
@@ -12,6 +12,7 @@ mod files;
 pub(crate) mod notices;
 mod openapi;
 mod payouts;
+mod places;
 mod receipt;
 pub(in crate::web) mod split;
 mod touched;
@@ -26,7 +27,6 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use bitcoin::secp256k1::XOnlyPublicKey;
 use ledger::{Ledger, LedgerError, Reader};
-use tokio::sync::Semaphore;
 
 use super::kept::{self, KeptAnswers};
 use crate::admin::PayoutRow;
@@ -34,15 +34,12 @@ use crate::config::{Config, PublicUrl};
 use crate::data_dir;
 use crate::money::AuditIndex;
 use crate::receipt::ReceiptKey;
-pub(in crate::web) use answer::{Refusal, json};
+pub(in crate::web) use answer::{Refusal, json, miner_in};
 use audit::Listed;
 use files::AuditFiles;
+use places::Places;
 use split::Tables;
 use touched::Touched;
-
-/// So many look at the disk at once. The next one is told to come back: strangers shall
-/// not queue up before the mint, which waits for the same disk.
-const PLACES: usize = 8;
 
 /// What the routes answer from.
 #[derive(Debug)]
@@ -51,7 +48,7 @@ pub(crate) struct Api {
     files: AuditFiles,
     tables: Tables,
     receipts: Option<ReceiptKey>,
-    places: Arc<Semaphore>,
+    places: Places,
     /// What of settled payouts never changes, as far as it was asked for.
     settled: Mutex<Settled>,
     about: About,
@@ -104,7 +101,7 @@ impl Api {
             tables: Tables::new(),
             reader,
             receipts,
-            places: Arc::new(Semaphore::new(PLACES)),
+            places: Places::new(),
             settled: Mutex::default(),
             about,
         })
@@ -157,8 +154,7 @@ impl Api {
         self: &Arc<Self>,
         look: impl FnOnce(&Api) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        let place = place.map_err(|_| Refusal::Busy)?;
+        let place = self.places.take().await?;
         let api = Arc::clone(self);
         // The look goes on when who asked is gone, and so it keeps its place.
         let looked = tokio::task::spawn_blocking(move || {

@@ -14,7 +14,7 @@ use ledger::MinerId;
 use serde::Serialize;
 
 use super::super::routes::for_anybody;
-use super::answer::{self, Refusal};
+use super::answer::{self, Refusal, miner_in};
 use crate::clock;
 use crate::notices::{Desk, DeskError, Setting, Wish};
 
@@ -61,7 +61,7 @@ impl<'a> Shown<'a> {
 }
 
 async fn show(State(desk): State<Arc<Desk>>, Path(key): Path<String>) -> Result<Response, Refusal> {
-    let miner = miner(&key)?;
+    let miner = miner_in(&key)?;
     let setting = desk.setting(&miner);
     Ok(answer::json(&Shown::new(&desk, &miner, setting)))
 }
@@ -71,7 +71,7 @@ async fn set(
     Path(key): Path<String>,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    let miner = miner(&key)?;
+    let miner = miner_in(&key)?;
     let wish: Wish = serde_json::from_slice(&body)
         .map_err(|error| Refusal::Bad(format!("not a wish for notices: {error}")))?;
     let setting = desk.grant(&miner, &wish, clock::now_ms()).await?;
@@ -83,7 +83,7 @@ async fn feed(
     Path(key): Path<String>,
     asked: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (xml, version) = desk.feed(&miner(&key)?, clock::now_ms()).await?;
+    let (xml, version) = desk.feed(&miner_in(&key)?, clock::now_ms()).await?;
     let tag = format!("\"{version}\"");
     let has_it = asked
         .get(header::IF_NONE_MATCH)
@@ -105,12 +105,6 @@ async fn feed(
         headers.insert(header::ETAG, tag);
     }
     Ok(for_anybody(response))
-}
-
-/// The key in a path. Its error never repeats what may be a secret.
-fn miner(key: &str) -> Result<MinerId, Refusal> {
-    key.parse()
-        .map_err(|error: ledger::MinerKeyError| Refusal::Bad(error.to_string()))
 }
 
 impl From<DeskError> for Refusal {

@@ -10,7 +10,7 @@ use ledger::{EpochId, LedgerError, MinerId};
 use serde::Deserialize;
 
 use super::Api;
-use super::answer::{self, Refusal, parsed};
+use super::answer::{self, Refusal, miner_in, parsed};
 use crate::clock;
 use crate::receipt::{Claim, Receipt, ReceiptKey};
 
@@ -24,10 +24,7 @@ pub(super) async fn get(
     Path(key): Path<String>,
     query: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Refusal> {
-    // Its error never repeats what may be a secret.
-    let miner: MinerId = key
-        .parse()
-        .map_err(|error: ledger::MinerKeyError| Refusal::Bad(error.to_string()))?;
+    let miner = miner_in(&key)?;
     let Query(Asked { epoch }) = parsed(query)?;
     let epoch = epoch.map(EpochId::new);
     let signer = api.receipts.clone();

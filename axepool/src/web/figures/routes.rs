@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::{Extension, Path, State};
 use axum::response::Response;
-use ledger::{MinerId, MinerKeyError};
 
 use super::{Figures, events as stream_of};
-use crate::web::api::{Refusal, json};
+use crate::web::api::{Refusal, json, miner_in};
 use crate::web::client::Client;
 
 pub(super) async fn pool(State(figures): State<Arc<Figures>>) -> Result<Response, Refusal> {
@@ -18,7 +17,7 @@ pub(super) async fn miner(
     State(figures): State<Arc<Figures>>,
     Path(key): Path<String>,
 ) -> Result<Response, Refusal> {
-    Ok(json(&figures.miner(read(&key)?).await?))
+    Ok(json(&figures.miner(miner_in(&key)?).await?))
 }
 
 /// Server-sent events `miner`, each as `GET /api/miners/{key}` answers; nothing while
@@ -28,7 +27,7 @@ pub(super) async fn events(
     Extension(client): Extension<Client>,
     Path(key): Path<String>,
 ) -> Result<Response, Refusal> {
-    let miner = read(&key)?;
+    let miner = miner_in(&key)?;
     let place = figures.streams().enter(client)?;
     let closing = figures.closing();
     let look = move || {
@@ -39,10 +38,4 @@ pub(super) async fn events(
         }
     };
     Ok(stream_of("miner", place, closing, look))
-}
-
-/// Its error never repeats what may be a secret.
-fn read(key: &str) -> Result<MinerId, Refusal> {
-    key.parse()
-        .map_err(|error: MinerKeyError| Refusal::Bad(error.to_string()))
 }
