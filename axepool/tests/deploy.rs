@@ -37,7 +37,7 @@ fn systemd_takes_the_units() {
         fs::write(&copy, unit).expect("written");
         units.push(copy);
     }
-    assert_eq!(units.len(), 3, "{units:?}");
+    assert_eq!(units.len(), 5, "{units:?}");
     let output = run(Command::new("systemd-analyze")
         .args(["verify", "--man=no"])
         .args(&units));

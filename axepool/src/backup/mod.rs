@@ -8,6 +8,7 @@ mod make;
 mod manifest;
 mod record;
 mod restore;
+pub(crate) mod series;
 #[cfg(test)]
 mod tests;
 

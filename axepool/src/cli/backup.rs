@@ -1,5 +1,6 @@
 //! `axepool backup`.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,8 +10,8 @@ use ledger::Reader;
 
 use super::place::Place;
 use crate::admin::{BackupDone, BackupRequest, BackupState, Reply, Request};
-use crate::backup::{self, Order, Progress, Sources};
-use crate::{books, data_dir, humane, output};
+use crate::backup::{self, Order, Progress, Sources, series};
+use crate::{books, clock, data_dir, humane, output};
 
 /// How often the running process is asked how far it is.
 const ASK_EVERY: Duration = Duration::from_millis(300);
@@ -20,11 +21,25 @@ const ASK_EVERY: Duration = Duration::from_millis(300);
 /// The pool may run meanwhile: what it answered before this began is in the backup. The
 /// mnemonics are not, unless asked for: keep their files apart, a backup without them
 /// restores nothing. The lightning node's channels are never in it.
+///
+/// A pool that runs writes it itself: the directory has to be one where it may (under
+/// systemd: /var/lib/axepool-backups).
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The directory that becomes the backup: a new one, or an empty one
-    #[arg(value_name = "DIR")]
-    to: PathBuf,
+    #[arg(
+        value_name = "DIR",
+        required_unless_present = "into",
+        conflicts_with = "into"
+    )]
+    to: Option<PathBuf>,
+    /// Instead: a directory that there is, where the backup gets a directory named by the
+    /// time
+    #[arg(long, value_name = "DIR")]
+    into: Option<PathBuf>,
+    /// How many stay there: once the new one is whole, older ones are removed
+    #[arg(long, value_name = "N", requires = "into")]
+    keep: Option<NonZeroUsize>,
     /// The mnemonics and the config file too: whoever has them has all the money
     #[arg(long)]
     with_secrets: bool,
@@ -36,7 +51,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode> {
-    let to = std::path::absolute(&args.to)?;
+    let into = args.into.map(std::path::absolute).transpose()?;
+    let to = match (&into, args.to) {
+        (Some(into), _) => series::next(into, clock::now_ms()),
+        (None, Some(to)) => std::path::absolute(to)?,
+        (None, None) => bail!("where to? Name a directory, or one to put it --into"),
+    };
     let config = std::path::absolute(args.place.config())?;
     let order = Order {
         to,
@@ -51,6 +71,14 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         output::json(&done)?;
     } else {
         output::line(render(&done))?;
+    }
+    if let (Some(into), Some(keep)) = (into, args.keep) {
+        let gone = series::prune(&into, keep).context(
+            "the backup is made, but one that is older than those to keep is still there",
+        )?;
+        for old in gone {
+            output::remark(format!("removed {}", old.display()));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -142,6 +142,16 @@ impl PoolProcess {
         pool
     }
 
+    /// One that was started otherwise, by a config `axepool.toml` in `dir` and with its
+    /// data in `data` and its log in `log` there.
+    pub fn of(dir: TempDir, child: Child) -> PoolProcess {
+        PoolProcess {
+            dir,
+            setup: PoolSetup::regtest(SocketAddr::from(([127, 0, 0, 1], 0))),
+            child: Some(child),
+        }
+    }
+
     /// Starts the process (again), with the config as it is now.
     pub async fn spawn(&mut self) {
         assert!(self.child.is_none(), "it runs already");

@@ -108,21 +108,30 @@ impl Ocean {
         self.mine(6);
     }
 
-    /// Sections of the pool's config, to be put behind `[stratum]`.
-    pub fn config(&self) -> String {
-        let file = self.dir.path().join("node.toml");
+    /// Where the pool reads the chain.
+    pub fn chain_url(&self) -> String {
+        format!("http://pool:pool@{}", self.rpc)
+    }
+
+    /// The settings of the pool's node.
+    pub fn node_settings(&self) -> String {
         let (id, at) = (self.node.id(), self.node_at);
-        let settings = format!(
+        format!(
             "network = \"regtest\"\n[log]\nfile = \"ldk.log\"\nlevel = \"debug\"\n\
              [reach]\nlisten = [\"{}\"]\nalias = \"pool\"\n\
              [peers]\npersistent = [\"{id}@{at}\"]\n[anchors]\ntrusted = [\"{id}\"]\n",
             self.pool_at
-        );
-        std::fs::write(&file, settings).expect("the node's settings");
+        )
+    }
+
+    /// Sections of the pool's config, to be put behind `[stratum]`.
+    pub fn config(&self) -> String {
+        let file = self.dir.path().join("node.toml");
+        std::fs::write(&file, self.node_settings()).expect("the node's settings");
         format!(
-            "[chain]\nurl = \"http://pool:pool@{}\"\n[lightning]\nconfig = \"{}\"\n\
+            "[chain]\nurl = \"{}\"\n[lightning]\nconfig = \"{}\"\n\
              [ocean]\nask_every_secs = 1\nblocks = [\"chain\"]\n",
-            self.rpc,
+            self.chain_url(),
             file.display()
         )
     }

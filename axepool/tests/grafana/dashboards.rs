@@ -1,10 +1,11 @@
 //! What the dashboards ask.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde_json::Value;
 
-use crate::tree;
+use crate::server::read;
 
 const DASHBOARDS: [&str; 5] = ["pool", "miners", "money", "node-and-mint", "health"];
 
@@ -17,11 +18,12 @@ pub(crate) struct Query {
     pub(crate) expr: String,
 }
 
-/// All that all panels ask. Each panel says what it shows, in which unit.
-pub(crate) fn queries() -> Vec<Query> {
+/// All that all panels ask, of the dashboards below `shipped`. Each panel says what it
+/// shows, in which unit.
+pub(crate) fn queries(shipped: &Path) -> Vec<Query> {
     let mut queries = Vec::new();
     for name in DASHBOARDS {
-        let file = tree(&format!("grafana/dashboards/{name}.json"));
+        let file = read(shipped, &format!("grafana/dashboards/{name}.json"));
         let board: Value = serde_json::from_str(&file).expect("JSON");
         assert_eq!(board["uid"], format!("axepool-{name}"));
         let panels = board["panels"].as_array().expect("panels");

@@ -23,25 +23,23 @@ use axepool::admin::{self, Reply, Request, Status};
 use background::Background;
 use common::{PoolProcess, stderr, stdout};
 use dashboards::Query;
-use server::{CLOCK, Firing, Server};
+use server::{CLOCK, Firing, NO_BACKUP, PATIENCE, Server};
 use world::{NO_SIGNAL, bitaxe, earns, get, key, limit, ocean, pool};
 
-/// How long answers and alerts may take.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// The alert that is right about every pool here: none of them makes backups.
-const NO_BACKUP: &str = "AxepoolBackupOld";
+fn top() -> &'static Path {
+    let room = Path::new(env!("CARGO_MANIFEST_DIR"));
+    room.parent().expect("the workspace")
+}
 
 /// A file of the tree.
 fn tree(path: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    server::read(top(), path)
 }
 
 fn promtool(args: &[&str]) -> Output {
     Command::new("promtool")
         .args(args)
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../grafana/prometheus"))
+        .current_dir(top().join("grafana/prometheus"))
         .output()
         .expect("promtool starts: scripts/setup.sh test installs it")
 }
@@ -97,31 +95,6 @@ async fn status(data_dir: &Path) -> Status {
     }
 }
 
-/// Asks again and again until all have data; those that have none in the end are told.
-async fn all_answer(server: &Server, mut queries: Vec<Query>, meanwhile: impl AsyncFn()) {
-    let begun = Instant::now();
-    while !queries.is_empty() {
-        meanwhile().await;
-        let mut silent = Vec::new();
-        for query in queries {
-            let samples = server.query(&query.expr).await;
-            if samples.iter().all(|value| value.is_nan()) {
-                silent.push(query);
-            }
-        }
-        let told = silent
-            .iter()
-            .map(|one| format!("{}: {}\n", one.place, one.expr));
-        assert!(
-            silent.is_empty() || begun.elapsed() < PATIENCE,
-            "no data:\n{}",
-            told.collect::<String>()
-        );
-        queries = silent;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_panel_and_every_rule_answers_on_a_running_pool() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -131,11 +104,11 @@ async fn every_panel_and_every_rule_answers_on_a_running_pool() {
     let pool = status(&dir.path().join("data")).await;
     let (metrics, http) = (pool.metrics[0], pool.http[0]);
     // A look at the books every ten seconds may be wrong once, in the middle of a payout.
-    let server = Server::start(&[metrics], Duration::from_secs(20)).await;
+    let server = Server::start(top(), &[metrics], Duration::from_secs(20)).await;
     while !demo.line().contains("until Ctrl-C") {}
 
     let rules = server.rules().await;
-    let mut queries = dashboards::queries();
+    let mut queries = dashboards::queries(top());
     assert!(rules.len() > 20 && queries.len() > 100);
     queries.extend(rules.iter().map(|(name, expr)| Query {
         place: format!("rule {name}"),
@@ -146,7 +119,7 @@ async fn every_panel_and_every_rule_answers_on_a_running_pool() {
             get(http, path).await;
         }
     };
-    all_answer(&server, queries, visitor).await;
+    server.answers_all(queries, visitor).await;
     let (_, text) = get(metrics, "/metrics").await;
     page::is_complete(&text);
     page::is_well_formed(&text);
@@ -184,7 +157,7 @@ async fn a_fault_wakes_somebody_and_only_for_the_pool_that_has_it() {
     let at = async |pool: &PoolProcess| -> SocketAddr { pool.metrics().await };
     let (lonely_at, full_at) = (at(&lonely).await, at(&full).await);
     let all = [lonely_at, at(&well).await, full_at];
-    let server = Server::start(&all, Duration::from_secs(2)).await;
+    let server = Server::start(top(), &all, Duration::from_secs(2)).await;
     let calm = server.firing_when(|firing| firing.contains(CLOCK)).await;
     assert_eq!(calm.without(&[CLOCK, NO_BACKUP]), BTreeSet::new());
 

@@ -1,18 +1,26 @@
-//! A Prometheus of one's own over some pools: the tree's configuration, faster.
+//! A Prometheus of one's own over some pools: with the configuration as it is shipped,
+//! faster.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{PATIENCE, tree};
+use crate::dashboards::Query;
+
+/// How long answers and alerts may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An alert of the tests' own, which fires as soon as any alert can.
 pub(crate) const CLOCK: &str = "Clock";
+
+/// The alert that is right about every pool here: none of them makes backups.
+pub(crate) const NO_BACKUP: &str = "AxepoolBackupOld";
 
 /// A running Prometheus, killed when dropped.
 pub(crate) struct Server {
@@ -40,6 +48,12 @@ impl Firing {
     }
 }
 
+/// A file of what is shipped: `shipped` is where `grafana/` is.
+pub(crate) fn read(shipped: &Path, path: &str) -> String {
+    let path = shipped.join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 /// Replaces what is there just once.
 #[track_caller]
 fn once(text: &str, from: &str, to: &str) -> String {
@@ -48,11 +62,11 @@ fn once(text: &str, from: &str, to: &str) -> String {
 }
 
 impl Server {
-    /// Scrapes `pools` every second, with the tree's rules; alerts fire after `wait`.
-    pub(crate) async fn start(pools: &[SocketAddr], wait: Duration) -> Server {
+    /// Scrapes `pools` every second, with the rules as shipped; alerts fire after `wait`.
+    pub(crate) async fn start(shipped: &Path, pools: &[SocketAddr], wait: Duration) -> Server {
         let dir = tempfile::tempdir().expect("a directory");
         let targets: Vec<String> = pools.iter().map(|pool| format!("\"{pool}\"")).collect();
-        let config = tree("grafana/prometheus/prometheus.yml");
+        let config = read(shipped, "grafana/prometheus/prometheus.yml");
         let config = once(&config, "scrape_interval: 15s", "scrape_interval: 1s");
         let config = once(&config, "scrape_timeout: 10s", "scrape_timeout: 1s");
         let config = once(
@@ -68,7 +82,7 @@ impl Server {
         fs::write(dir.path().join("prometheus.yml"), config).expect("the config");
         fs::create_dir(dir.path().join("rules")).expect("a directory");
         let rules = dir.path().join("rules/axepool.yml");
-        fs::write(rules, hurried(wait)).expect("the rules");
+        fs::write(rules, hurried(shipped, wait)).expect("the rules");
 
         let at = free_address();
         let child = Command::new("prometheus")
@@ -149,6 +163,31 @@ impl Server {
             .collect()
     }
 
+    /// Asks again and again until all have data; those that have none in the end are told.
+    pub(crate) async fn answers_all(&self, mut queries: Vec<Query>, meanwhile: impl AsyncFn()) {
+        let begun = Instant::now();
+        while !queries.is_empty() {
+            meanwhile().await;
+            let mut silent = Vec::new();
+            for query in queries {
+                let samples = self.query(&query.expr).await;
+                if samples.iter().all(|value| value.is_nan()) {
+                    silent.push(query);
+                }
+            }
+            let told = silent
+                .iter()
+                .map(|one| format!("{}: {}\n", one.place, one.expr));
+            assert!(
+                silent.is_empty() || begun.elapsed() < PATIENCE,
+                "no data:\n{}",
+                told.collect::<String>()
+            );
+            queries = silent;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
     async fn firing(&self) -> Firing {
         let data = self.api("alerts", &[]).await;
         let alerts = data["alerts"].as_array().expect("alerts").iter();
@@ -187,10 +226,10 @@ impl Drop for Server {
     }
 }
 
-/// The tree's rules, each of which fires after `wait`, and the clock.
-fn hurried(wait: Duration) -> String {
+/// The rules, each of which fires after `wait`, and the clock.
+fn hurried(shipped: &Path, wait: Duration) -> String {
     let wait = wait.as_secs();
-    let rules = tree("grafana/prometheus/rules/axepool.yml");
+    let rules = read(shipped, "grafana/prometheus/rules/axepool.yml");
     let lines = rules.lines().map(|line| match line.split_once("for: ") {
         Some((indent, _)) if indent.trim().is_empty() => format!("{indent}for: {wait}s\n"),
         _ => format!("{line}\n"),
