@@ -1,16 +1,19 @@
-//! The keys of the node's on-chain wallet, derived as ldk-node derives them: BIP 84 from
-//! the seed of its words.
+//! The keys of the node and of its on-chain wallet, derived from the seed of its words as
+//! ldk-node derives them. The wallet's are BIP 84.
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bitcoin::bip32::{ChildNumber, DerivationPath, Xpriv};
 use bitcoin::secp256k1::{All, Secp256k1};
 use bitcoin::{Address, CompressedPublicKey, Network, NetworkKind, PrivateKey};
+use lightning::sign::KeysManager;
 use thiserror::Error;
 
 use crate::seed::Seed;
 
 /// Why there is no key.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the node's wallet keys: {0}")]
+#[error("the node's keys: {0}")]
 pub struct KeyError(String);
 
 /// One of the wallet's two rows of addresses.
@@ -74,6 +77,26 @@ impl WalletKeys {
             address: Address::p2wpkh(&public, self.network),
         })
     }
+}
+
+/// LDK's keys: from the master key of the wallet's seed.
+///
+/// # Errors
+/// If the seed gives no key, or the clock is before 1970.
+pub(crate) fn node_keys(seed: &Seed, network: Network) -> Result<KeysManager, KeyError> {
+    let master =
+        Xpriv::new_master(network, &seed.bytes()).map_err(|error| KeyError(error.to_string()))?;
+    // The time only keeps the random numbers of two starts apart.
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_err(|error| KeyError(error.to_string()))?;
+    let secret = master.private_key.secret_bytes();
+    Ok(KeysManager::new(
+        &secret,
+        now.as_secs(),
+        now.subsec_nanos(),
+        true,
+    ))
 }
 
 /// The pool's payout address, where OCEAN pays on-chain: the first external address of

@@ -8,6 +8,7 @@
 //! - [`chain`]: our own eyes on the chain;
 //! - [`outgoing`]: what leaves the node for burnt ecash, each payment once;
 //! - [`sign`]: the proof that OCEAN wants of the payout address;
+//! - [`forgotten`]: the money of channels that a restored node does not know;
 //! - [`commands`], [`readiness`]: what the operator does with the node, and is told of it;
 //! - [`booking`]: the door to the books, which the binary adapts to the ledger.
 //!
@@ -20,6 +21,7 @@ pub mod booking;
 pub mod chain;
 pub mod commands;
 mod files;
+pub mod forgotten;
 pub mod intake;
 mod keys;
 pub mod node;
@@ -33,6 +35,7 @@ pub mod sign;
 
 pub use booking::{BookError, Booked, Booking};
 pub use chain::ChainClient;
+pub use forgotten::Forgotten;
 pub use intake::Intake;
 pub use keys::{KeyError, payout_address};
 pub use node::{Lightning, NodeError, NodeState, Parts};

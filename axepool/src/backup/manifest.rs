@@ -21,7 +21,7 @@ const MAX_BYTES: u64 = 64 << 20;
 /// What is never in a backup, and why.
 pub(super) const LEFT_OUT: &str = "the lightning node's channels: an old copy of their state \
     would lose their money to the peers. After a restore the node starts from its words alone, \
-    its peers close the channels, and the money comes to its on-chain wallet";
+    its peers close the channels, and axepool node recover fetches the money";
 
 /// What is in a file of a backup, by its name there. The place in a data directory is the
 /// same.

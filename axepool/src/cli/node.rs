@@ -1,5 +1,7 @@
 //! `axepool node`.
 
+mod recover;
+
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -31,6 +33,7 @@ enum NodeCommand {
     SendOnchain(SendArgs),
     Pay(PayArgs),
     Payments(PaymentsArgs),
+    Recover(recover::Args),
 }
 
 /// Tell how the node is and what still keeps OCEAN from paying
@@ -162,6 +165,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         NodeCommand::SendOnchain(args) => send(args),
         NodeCommand::Pay(args) => pay(args),
         NodeCommand::Payments(args) => payments(args),
+        NodeCommand::Recover(args) => recover::run(&args),
     }
 }
 

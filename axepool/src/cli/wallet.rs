@@ -137,7 +137,7 @@ pub(super) fn parse_mint(text: &str) -> Result<MintUrl> {
 }
 
 /// Runs a command of the wallet to its end.
-pub(super) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(in crate::cli) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -16,3 +16,4 @@ mod commands;
 mod kills;
 mod paid;
 mod prepare;
+mod restored;

@@ -1,19 +1,23 @@
 //! Bitcoin Core's JSON-RPC.
 
 use std::fmt;
+use std::time::Duration;
 
 use bitcoin::hex::FromHex as _;
-use bitcoin::{BlockHash, Network};
-use reqwest::Client;
+use bitcoin::{Amount, BlockHash, Network, OutPoint, ScriptBuf, TxOut, Txid};
+use reqwest::{Client, RequestBuilder};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::client::ChainInfo;
+use super::client::{ChainInfo, Unspent};
 use super::http::{self, ChainError, MAX_ANSWER_BYTES, MAX_BLOCK_BYTES};
 
 /// "Block height out of range" (Core's `RPC_INVALID_PARAMETER`).
 const INVALID_PARAMETER: i64 = -8;
+
+/// How long Core may take to go through all that is unspent: minutes on a slow disk.
+const SCAN_TIMEOUT: Duration = Duration::from_secs(1800);
 
 #[derive(Clone)]
 pub(super) struct Bitcoind {
@@ -49,6 +53,23 @@ struct Info {
     bestblockhash: BlockHash,
     #[serde(default)]
     initialblockdownload: bool,
+}
+
+/// The answer to `scantxoutset`.
+#[derive(Deserialize)]
+struct Scan {
+    success: bool,
+    unspents: Vec<Scanned>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Scanned {
+    txid: Txid,
+    vout: u32,
+    script_pub_key: ScriptBuf,
+    #[serde(with = "bitcoin::amount::serde::as_btc")]
+    amount: Amount,
 }
 
 /// What a call came to: an answer, or Core's refusal.
@@ -95,6 +116,30 @@ impl Bitcoind {
         Vec::from_hex(&hex).map_err(ChainError::nonsense)
     }
 
+    pub(super) async fn unspent(&self, scripts: &[ScriptBuf]) -> Result<Vec<Unspent>, ChainError> {
+        let raw = scripts.iter().map(|script| format!("raw({script:x})"));
+        let params = json!(["start", raw.collect::<Vec<_>>()]);
+        let request = self.request("scantxoutset", params).timeout(SCAN_TIMEOUT);
+        let scan: Scan = answer("scantxoutset", request, MAX_ANSWER_BYTES)
+            .await?
+            .map_err(refused)?;
+        if !scan.success {
+            return Err(ChainError::Nonsense("the scan was broken off".to_owned()));
+        }
+        let unspent = scan.unspents.into_iter().map(|one| Unspent {
+            outpoint: OutPoint::new(one.txid, one.vout),
+            output: TxOut {
+                value: one.amount,
+                script_pubkey: one.script_pub_key,
+            },
+        });
+        Ok(unspent.collect())
+    }
+
+    pub(super) async fn send(&self, hex: &str) -> Result<Txid, ChainError> {
+        self.must("sendrawtransaction", json!([hex])).await
+    }
+
     async fn must<T: DeserializeOwned>(
         &self,
         method: &str,
@@ -110,30 +155,41 @@ impl Bitcoind {
         params: Value,
         max_bytes: usize,
     ) -> Called<T> {
+        answer(method, self.request(method, params), max_bytes).await
+    }
+
+    fn request(&self, method: &str, params: Value) -> RequestBuilder {
         let request =
             json!({"jsonrpc": "1.0", "id": "axepool", "method": method, "params": params});
-        let request = self
-            .http
+        self.http
             .post(&self.url)
             .basic_auth(&self.user, Some(&self.password))
-            .json(&request);
-        let (status, body) = http::send(request, max_bytes).await?;
-        // Core refuses with 500 and a JSON body; 401 and 403 come without one.
-        let answer: Answer<T> = serde_json::from_slice(&body).map_err(|error| {
-            if status.is_success() {
-                ChainError::nonsense(error)
-            } else {
-                ChainError::Refused {
-                    status: status.as_u16(),
-                    said: http::shown(&String::from_utf8_lossy(&body)),
-                }
+            .json(&request)
+    }
+}
+
+/// What Core answers to the call of `method`.
+async fn answer<T: DeserializeOwned>(
+    method: &str,
+    request: RequestBuilder,
+    max_bytes: usize,
+) -> Called<T> {
+    let (status, body) = http::send(request, max_bytes).await?;
+    // Core refuses with 500 and a JSON body; 401 and 403 come without one.
+    let answer: Answer<T> = serde_json::from_slice(&body).map_err(|error| {
+        if status.is_success() {
+            ChainError::nonsense(error)
+        } else {
+            ChainError::Refused {
+                status: status.as_u16(),
+                said: http::shown(&String::from_utf8_lossy(&body)),
             }
-        })?;
-        match (answer.result, answer.error) {
-            (_, Some(refusal)) => Ok(Err((refusal.code, http::shown(&refusal.message)))),
-            (Some(result), None) => Ok(Ok(result)),
-            (None, None) => Err(ChainError::Nonsense(format!("nothing to {method}"))),
         }
+    })?;
+    match (answer.result, answer.error) {
+        (_, Some(refusal)) => Ok(Err((refusal.code, http::shown(&refusal.message)))),
+        (Some(result), None) => Ok(Ok(result)),
+        (None, None) => Err(ChainError::Nonsense(format!("nothing to {method}"))),
     }
 }
 

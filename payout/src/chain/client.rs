@@ -1,6 +1,6 @@
 //! One client for whatever the chain is read from.
 
-use bitcoin::{Block, BlockHash, Network};
+use bitcoin::{Block, BlockHash, Network, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
 
 use super::bitcoind::Bitcoind;
 use super::esplora::Esplora;
@@ -28,6 +28,15 @@ pub struct ChainInfo {
     pub tip: BlockHash,
     /// It is still loading the chain.
     pub is_syncing: bool,
+}
+
+/// An output in a block that nobody has spent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unspent {
+    /// Which.
+    pub outpoint: OutPoint,
+    /// What it pays, and to whom.
+    pub output: TxOut,
 }
 
 impl ChainClient {
@@ -69,6 +78,35 @@ impl ChainClient {
         match &self.0 {
             Kind::Bitcoind(client) => client.hash_at(height).await,
             Kind::Esplora(client) => client.hash_at(height).await,
+        }
+    }
+
+    /// What is unspent in blocks at any of `scripts`. It takes minutes: bitcoind goes
+    /// through all that is unspent, Esplora is asked for each script. `told` hears how many
+    /// of them are done.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn unspent(
+        &self,
+        scripts: &[ScriptBuf],
+        told: impl FnMut(usize),
+    ) -> Result<Vec<Unspent>, ChainError> {
+        match &self.0 {
+            Kind::Bitcoind(client) => client.unspent(scripts).await,
+            Kind::Esplora(client) => client.unspent(scripts, told).await,
+        }
+    }
+
+    /// Hands a transaction to the network.
+    ///
+    /// # Errors
+    /// If it is refused, or it is not known whether it was taken.
+    pub async fn broadcast(&self, transaction: &Transaction) -> Result<Txid, ChainError> {
+        let hex = bitcoin::consensus::encode::serialize_hex(transaction);
+        match &self.0 {
+            Kind::Bitcoind(client) => client.send(&hex).await,
+            Kind::Esplora(client) => client.send(hex).await,
         }
     }
 

@@ -2,16 +2,33 @@
 
 use std::str::FromStr;
 
-use bitcoin::BlockHash;
+use bitcoin::hashes::{Hash as _, sha256};
+use bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf, TxOut, Txid};
 use reqwest::{Client, StatusCode};
+use serde::Deserialize;
 
-use super::client::ChainInfo;
+use super::client::{ChainInfo, Unspent};
 use super::http::{self, ChainError, MAX_ANSWER_BYTES, MAX_BLOCK_BYTES};
 
 #[derive(Clone, Debug)]
 pub(super) struct Esplora {
     http: Client,
     url: String,
+}
+
+/// An entry of `/scripthash/{hash}/utxo`.
+#[derive(Deserialize)]
+struct Found {
+    txid: Txid,
+    vout: u32,
+    /// Satoshis.
+    value: u64,
+    status: Status,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    confirmed: bool,
 }
 
 impl Esplora {
@@ -50,6 +67,38 @@ impl Esplora {
     pub(super) async fn block(&self, hash: &BlockHash) -> Result<Vec<u8>, ChainError> {
         let request = self.http.get(format!("{}/block/{hash}/raw", self.url));
         http::fetch(request, MAX_BLOCK_BYTES).await
+    }
+
+    pub(super) async fn unspent(
+        &self,
+        scripts: &[ScriptBuf],
+        mut told: impl FnMut(usize),
+    ) -> Result<Vec<Unspent>, ChainError> {
+        let mut unspent = Vec::new();
+        for (done, script) in scripts.iter().enumerate() {
+            told(done);
+            let hash = sha256::Hash::hash(script.as_bytes());
+            let request = self
+                .http
+                .get(format!("{}/scripthash/{hash}/utxo", self.url));
+            let body = http::fetch(request, MAX_ANSWER_BYTES).await?;
+            let found: Vec<Found> = serde_json::from_slice(&body).map_err(ChainError::nonsense)?;
+            let found = found.into_iter().filter(|one| one.status.confirmed);
+            unspent.extend(found.map(|one| Unspent {
+                outpoint: OutPoint::new(one.txid, one.vout),
+                output: TxOut {
+                    value: Amount::from_sat(one.value),
+                    script_pubkey: script.clone(),
+                },
+            }));
+        }
+        told(scripts.len());
+        Ok(unspent)
+    }
+
+    pub(super) async fn send(&self, hex: String) -> Result<Txid, ChainError> {
+        let request = self.http.post(format!("{}/tx", self.url)).body(hex);
+        parsed(&http::fetch(request, MAX_ANSWER_BYTES).await?)
     }
 
     async fn text<T>(&self, path: &str) -> Result<T, ChainError>

@@ -5,5 +5,5 @@ mod client;
 mod esplora;
 pub(crate) mod http;
 
-pub use client::{ChainClient, ChainInfo};
+pub use client::{ChainClient, ChainInfo, Unspent};
 pub use http::ChainError;

@@ -1,27 +1,28 @@
 //! Making an offer outside the node, from the node's own keys.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use bitcoin::Network;
-use bitcoin::bip32::Xpriv;
 use bitcoin::secp256k1::{PublicKey, Secp256k1};
 use lightning::blinded_path::message::{
     BlindedMessagePath, MessageContext, MessageForwardNode, OffersContext,
 };
 use lightning::offers::nonce::Nonce;
 use lightning::offers::offer::{Offer, OfferBuilder};
-use lightning::sign::{KeysManager, NodeSigner as _, Recipient};
+use lightning::sign::{NodeSigner as _, Recipient};
 use thiserror::Error;
 
 use super::route::Route;
+use crate::keys::{KeyError, node_keys};
 use crate::seed::Seed;
 
 /// Why no offer could be made.
 #[derive(Debug, Error)]
 pub enum MakeError {
     /// The words give no key, or the clock is before 1970.
-    #[error("the node's keys: {0}")]
-    Keys(String),
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// LDK has no id for the node.
+    #[error("the node's keys give no node id")]
+    NoId,
     /// The words are not those of the running node.
     #[error("the words are those of {}, the node is {}", .0.ours, .0.node)]
     OtherNode(Box<OtherNode>),
@@ -48,10 +49,10 @@ pub(super) fn make(
     address: &str,
     route: &Route,
 ) -> Result<Offer, MakeError> {
-    let keys = keys(seed, network)?;
+    let keys = node_keys(seed, network)?;
     let ours = keys
         .get_node_id(Recipient::Node)
-        .map_err(|()| MakeError::Keys("no node id".into()))?;
+        .map_err(|()| MakeError::NoId)?;
     if ours != node {
         return Err(MakeError::OtherNode(Box::new(OtherNode { ours, node })));
     }
@@ -88,23 +89,6 @@ pub(super) fn description(address: &str) -> String {
     format!("OCEAN Payouts for {address}")
 }
 
-/// LDK's keys as ldk-node derives them: from the master key of the wallet's seed.
-fn keys(seed: &Seed, network: Network) -> Result<KeysManager, MakeError> {
-    let master = Xpriv::new_master(network, &seed.bytes())
-        .map_err(|error| MakeError::Keys(error.to_string()))?;
-    // The time only keeps the random numbers of two starts apart.
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_err(|error| MakeError::Keys(error.to_string()))?;
-    let secret = master.private_key.secret_bytes();
-    Ok(KeysManager::new(
-        &secret,
-        now.as_secs(),
-        now.subsec_nanos(),
-        true,
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,7 +99,7 @@ mod tests {
 
     fn offer(route: &Route) -> (Offer, PublicKey) {
         let seed = Seed::for_tests(WORDS);
-        let node = keys(&seed, Network::Regtest)
+        let node = node_keys(&seed, Network::Regtest)
             .unwrap()
             .get_node_id(Recipient::Node)
             .unwrap();

@@ -30,6 +30,10 @@ impl Coins {
         self.0.get(outpoint)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&OutPoint, &Coin)> {
+        self.0.iter()
+    }
+
     pub(super) fn of_script(&self, script: &ScriptBuf) -> impl Iterator<Item = (&OutPoint, &Coin)> {
         self.0
             .iter()

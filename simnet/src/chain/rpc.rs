@@ -1,6 +1,8 @@
 //! Bitcoin Core's JSON-RPC as far as a lightning node and our chain client call it:
 //! method names, answers and error codes are Core's.
 
+use std::collections::HashSet;
+
 use bitcoin::consensus::encode::{deserialize_hex, serialize_hex};
 use bitcoin::hashes::Hash as _;
 use bitcoin::{BlockHash, OutPoint, Transaction, Txid};
@@ -54,6 +56,7 @@ pub fn call(
             Ok(json!(serialize_hex(&chain.blocks[height as usize].block)))
         }
         "gettxout" => unspent(chain, params),
+        "scantxoutset" => scan(chain, params),
         "getrawmempool" => Ok(json!(chain.mempool())),
         "getmempoolentry" => mempool_entry(chain, params),
         "getrawtransaction" => raw_transaction(chain, params),
@@ -165,6 +168,42 @@ fn unspent(chain: &Chain, params: &[Value]) -> Result<Value, RpcError> {
                 "coinbase": coin.coinbase,
             })
         }))
+}
+
+/// Descriptors of the form `raw(SCRIPT)` alone are known.
+fn scan(chain: &Chain, params: &[Value]) -> Result<Value, RpcError> {
+    let descriptors = params.get(1).and_then(Value::as_array);
+    let scripts: Option<HashSet<&str>> = descriptors
+        .filter(|_| text(params, 0) == "start")
+        .and_then(|descriptors| {
+            let scripts = descriptors.iter().map(|one| {
+                let raw = one.as_str()?.strip_prefix("raw(")?;
+                raw.strip_suffix(')')
+            });
+            scripts.collect()
+        });
+    let scripts = scripts.ok_or_else(|| error(INVALID_PARAMETER, "start and raw() only"))?;
+    let unspents = chain.coins.iter().filter_map(|(outpoint, coin)| {
+        let script = coin.output.script_pubkey.to_hex_string();
+        scripts.contains(script.as_str()).then(|| {
+            json!({
+                "txid": outpoint.txid,
+                "vout": outpoint.vout,
+                "scriptPubKey": script,
+                "desc": format!("raw({script})"),
+                "amount": coin.output.value.to_btc(),
+                "coinbase": coin.coinbase,
+                "height": coin.height,
+            })
+        })
+    });
+    let unspents: Vec<Value> = unspents.collect();
+    Ok(json!({
+        "success": true,
+        "height": chain.height(),
+        "bestblock": chain.tip(),
+        "unspents": unspents,
+    }))
 }
 
 fn mempool_entry(chain: &Chain, params: &[Value]) -> Result<Value, RpcError> {
