@@ -21,4 +21,5 @@ mod openapi;
 mod operator;
 mod pages;
 mod prepare;
+mod wind_down;
 mod withdraw;

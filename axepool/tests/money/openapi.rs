@@ -59,7 +59,7 @@ fn address_of(path: &str) -> String {
 }
 
 /// A pool with payments, one of them suspended and one the operator's, and an open mint.
-async fn pool_with_books() -> PoolProcess {
+pub(crate) async fn pool_with_books() -> PoolProcess {
     let (mut pool, _stratum) = stopped_pool("").await;
     let ledger = open(&pool);
     ledger.settle(foreign(7, 3_000)).await.expect("books");
@@ -115,6 +115,7 @@ async fn refusals_and_the_other_forms_are_documented() {
     let cases: &[(&str, &str, u16)] = &[
         ("/api/epochs", "?newest=1&before=3", 200),
         ("/api/epochs", "?newest=x", 400),
+        ("/api/wind-down/balances", "?after=x", 400),
         ("/api/epochs", "?before=0", 200),
         ("/api/epochs/{id}", "/3", 200),
         ("/api/epochs/{id}", "/99", 404),

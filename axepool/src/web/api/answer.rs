@@ -128,6 +128,8 @@ pub(in crate::web) fn miner_in(path: &str) -> Result<MinerId, Refusal> {
 }
 
 /// What comes after the question mark.
-pub(super) fn parsed<T>(query: Result<Query<T>, QueryRejection>) -> Result<Query<T>, Refusal> {
+pub(in crate::web) fn parsed<T>(
+    query: Result<Query<T>, QueryRejection>,
+) -> Result<Query<T>, Refusal> {
     query.map_err(|error| Refusal::Bad(error.body_text()))
 }

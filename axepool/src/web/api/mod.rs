@@ -34,7 +34,7 @@ use crate::config::{Config, PublicUrl};
 use crate::data_dir;
 use crate::money::AuditIndex;
 use crate::receipt::ReceiptKey;
-pub(in crate::web) use answer::{Refusal, json, miner_in};
+pub(in crate::web) use answer::{Refusal, json, miner_in, parsed};
 use audit::Listed;
 use files::AuditFiles;
 use places::Places;
@@ -208,6 +208,7 @@ async fn index(State(api): State<Arc<Api>>) -> Response {
         "audit": "/api/audit",
         "solvency": "/api/solvency",
         "wind_down": "/api/wind-down",
+        "balances": "/api/wind-down/balances",
         "openapi": "/api/openapi.json",
     }))
 }

@@ -1,6 +1,7 @@
 //! The numbers that the pages and the JSON show, of the pool and of a miner. Looked up,
 //! never changed; what is an estimate says so in its name or its words.
 
+mod balances;
 mod earnings;
 mod hashrate;
 mod miner;
@@ -31,9 +32,10 @@ use crate::pool::View;
 
 /// What is answered here below `/api/`, for the test of the OpenAPI file.
 #[cfg(test)]
-pub(super) const API_PATHS: [&str; 3] = [POOL, MINER, EVENTS];
+pub(super) const API_PATHS: [&str; 4] = [POOL, BALANCES, MINER, EVENTS];
 
 const POOL: &str = "/api/pool";
+const BALANCES: &str = "/api/wind-down/balances";
 const MINER: &str = "/api/miners/{key}";
 const EVENTS: &str = "/api/miners/{key}/events";
 
@@ -63,6 +65,7 @@ impl Figures {
         // What is the same for everybody is made once a second.
         Router::new()
             .route(POOL, get(routes::pool))
+            .route(BALANCES, get(routes::balances))
             .layer(from_fn_with_state(kept, kept::kept))
             .route(MINER, get(routes::miner))
             .route(EVENTS, get(routes::events))

@@ -1,16 +1,33 @@
-//! `GET /api/pool`, `GET /api/miners/{key}` and its events.
+//! `GET /api/pool`, `GET /api/wind-down/balances`, `GET /api/miners/{key}` and its events.
 
 use std::sync::Arc;
 
-use axum::extract::{Extension, Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Path, Query, State};
 use axum::response::Response;
+use serde::Deserialize;
 
 use super::{Figures, events as stream_of};
-use crate::web::api::{Refusal, json, miner_in};
+use crate::web::api::{Refusal, json, miner_in, parsed};
 use crate::web::client::Client;
 
 pub(super) async fn pool(State(figures): State<Arc<Figures>>) -> Result<Response, Refusal> {
     Ok(json(&figures.pool().await?))
+}
+
+/// Which page of the balances.
+#[derive(Debug, Deserialize)]
+pub(super) struct PageAfter {
+    after: Option<String>,
+}
+
+pub(super) async fn balances(
+    State(figures): State<Arc<Figures>>,
+    query: Result<Query<PageAfter>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(PageAfter { after }) = parsed(query)?;
+    let after = after.as_deref().map(miner_in).transpose()?;
+    Ok(json(&figures.balances(after).await?))
 }
 
 pub(super) async fn miner(
