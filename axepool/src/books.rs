@@ -2,6 +2,7 @@
 //! is asked at its admin socket, and for a command that opens the store itself.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,6 +21,10 @@ pub(crate) const SUSPECT_EPOCHS: u64 = 100;
 
 /// How many buckets of ten minutes a hashrate is estimated from.
 pub(crate) const HASHRATE_BUCKETS: u64 = 4;
+
+/// So many epochs are looked at for a miner's first recent share: more do not begin within
+/// those buckets, or their age says enough.
+const RECENT_EPOCHS: usize = 20;
 
 /// Why a command opens the store itself, where that fails.
 pub(crate) const NOTHING_RUNS: &str = "nothing runs, so the store itself was to be read";
@@ -146,6 +151,10 @@ fn miners(
     let now_ms = clock::now_ms();
     let recent = || reader.recent_work(Resolution::TenMinutes, HASHRATE_BUCKETS, now_ms);
     let recent = epoch.is_open().then(recent).transpose()?;
+    let firsts = match &recent {
+        Some(recent) => first_shares(reader, recent)?,
+        None => BTreeMap::new(),
+    };
     let mut miners = Vec::new();
     for (miner, tally) in tallies {
         let workers = if with_workers {
@@ -154,7 +163,7 @@ fn miners(
             Vec::new()
         };
         let hashrate = match &recent {
-            Some(recent) => hashrate_now(recent, miner, &tally, now_ms),
+            Some(recent) => hashrate_now(recent, miner, firsts.get(&miner).copied(), now_ms),
             None => hashrate_then(&epoch, &tally),
         };
         miners.push(MinerRow {
@@ -175,15 +184,29 @@ fn hashrate_then(epoch: &Epoch, tally: &Tally) -> f64 {
     humane::rate(tally.work, length)
 }
 
-/// The miner's rate now.
-fn hashrate_now(recent: &RecentWork, miner: MinerId, tally: &Tally, now_ms: u64) -> f64 {
+/// When each miner's first share of those epochs came in which recent work was done.
+fn first_shares(
+    reader: &Reader,
+    recent: &RecentWork,
+) -> Result<BTreeMap<MinerId, u64>, LedgerError> {
+    let mut firsts = BTreeMap::new();
+    for epoch in reader.epochs(RECENT_EPOCHS)? {
+        let is_recent = |closed_ms| closed_ms > recent.since_ms;
+        if !epoch.closed_ms().is_none_or(is_recent) {
+            break;
+        }
+        for (miner, tally) in reader.tallies(epoch.id)? {
+            let first = firsts.entry(miner).or_insert(tally.first_ms);
+            *first = tally.first_ms.min(*first);
+        }
+    }
+    Ok(firsts)
+}
+
+/// The miner's rate now: since their first share, or over all that is recent.
+fn hashrate_now(recent: &RecentWork, miner: MinerId, first_ms: Option<u64>, now_ms: u64) -> f64 {
     let work = recent.miners.get(&miner).copied().unwrap_or_default();
-    // Who has no work but this epoch's began with it, perhaps within the buckets.
-    let since_ms = if work == tally.work {
-        recent.since_ms.max(tally.first_ms)
-    } else {
-        recent.since_ms
-    };
+    let since_ms = recent.since_ms.max(first_ms.unwrap_or(0));
     humane::rate(work, Duration::from_millis(now_ms.saturating_sub(since_ms)))
 }
 
@@ -202,4 +225,74 @@ fn suspects(reader: &Reader) -> Result<Reply, BooksError> {
     Ok(Reply::Suspects {
         suspects: suspects.collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::Arc;
+
+    use bitcoin::BlockHash;
+    use bitcoin::hashes::Hash as _;
+    use ledger::{Identity, SessionId, ShareAck, ShareId, ShareRecord, Work, WorkerName};
+    use prometheus::Registry;
+
+    use super::*;
+
+    const MINUTE_MS: u64 = 60_000;
+
+    /// A miner's share of 6,000 hashes.
+    async fn share(ledger: &Ledger, number: u8, miner: MinerId, time_ms: u64) {
+        let ack = Arc::<ShareAck>::default();
+        let record = ShareRecord {
+            id: ShareId {
+                session: SessionId::new(ledger.boot(), u32::from(number)),
+                sequence: 1,
+            },
+            who: Arc::new(Identity {
+                miner,
+                worker: WorkerName::clean("axe"),
+            }),
+            work: Work::from_hashes(6_000),
+            hash: BlockHash::from_byte_array([number; 32]),
+            upstream_work: Work::from_hashes(1 << 40),
+            meets_upstream: false,
+            meets_network: false,
+            time_ms,
+        };
+        let permit = ledger.shares().reserve().await.expect("a place");
+        permit.send(record, Arc::clone(&ack));
+        poll_fn(|cx| ack.poll_decided(cx, 0)).await;
+    }
+
+    #[tokio::test]
+    async fn a_rate_is_since_the_first_share_whatever_its_epoch() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let now_ms = clock::now_ms();
+        let begun_ms = now_ms - 10 * MINUTE_MS;
+        let path = dir.path().join("ledger.redb");
+        let options = LedgerOptions::new(path, EpochTerms::default(), begun_ms);
+        let ledger = Ledger::open(options, &Registry::new()).expect("opens");
+        let [old, new] = [1, 2].map(|number| {
+            let key = simnet::keys::SimKey::derive(3, number);
+            key.npub.parse::<MinerId>().expect("a key")
+        });
+        share(&ledger, 1, old, begun_ms).await;
+        let closed = ledger.close_epoch(CloseCause::Command, begun_ms + 5 * MINUTE_MS);
+        closed.await.expect("closes");
+        share(&ledger, 2, old, begun_ms + 6 * MINUTE_MS).await;
+        share(&ledger, 3, new, begun_ms + 8 * MINUTE_MS).await;
+
+        let Ok(Reply::Miners(told)) = miners(ledger.reader(), None, false) else {
+            panic!("no miners");
+        };
+        let rate = |miner| {
+            let row = told.miners.iter().find(|row| row.miner == miner);
+            row.expect("a row").hashrate
+        };
+        // 12,000 hashes in ten minutes, and 6,000 in two.
+        assert!((19.0..=20.0).contains(&rate(old)), "{}", rate(old));
+        assert!((47.0..=50.0).contains(&rate(new)), "{}", rate(new));
+        ledger.close().await;
+    }
 }

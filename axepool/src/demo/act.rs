@@ -24,6 +24,9 @@ use crate::pool::{Pool, View};
 /// How long each step may take on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// How long the first share of a device is waited for.
+const STRAGGLERS: Duration = Duration::from_secs(30);
+
 /// The size of OCEAN's channel to the pool, below what a node takes without being told.
 const CHANNEL_SAT: u64 = 10_000_000;
 
@@ -145,10 +148,19 @@ async fn mine(story: &mut Story, both: (&Pool, &World), options: &Options) -> Re
             world.mine_quotas(PATIENCE).await
         } else {
             tokio::time::sleep(options.length).await;
-            Ok(())
+            let devices = world.devices().len();
+            let all = until(async || {
+                let tallies = view.ledger.tallies(epoch)?;
+                Ok((tallies.len() >= devices).then_some(()))
+            });
+            // So that each owner has something to look at. Who never has a share is waited
+            // for no longer.
+            tokio::time::timeout(STRAGGLERS, all)
+                .await
+                .unwrap_or(Ok(()))
         }
     };
-    let patience = PATIENCE + options.length;
+    let patience = PATIENCE + STRAGGLERS + options.length;
     story.during(both, "mining", patience, mining).await?;
     let height = story
         .during(
@@ -250,10 +262,13 @@ async fn spend(story: &mut Story, both: (&Pool, &World), owners: &mut Owners) ->
                 Box::pin(owners.receive(device)),
             )
             .await?;
-        story.tell(format!(
-            "the owner of {} received a token of {sat} sat, as from the code on their page",
-            device.worker
-        ))?;
+        let worker = &device.worker;
+        story.tell(match sat {
+            Some(sat) => format!(
+                "the owner of {worker} received a token of {sat} sat, as from the code on their page"
+            ),
+            None => format!("the owner of {worker} has nothing to fetch: no share of theirs counted"),
+        })?;
     }
     let node = world.ocean.node().context("OCEAN has no lightning node")?;
     let NodeReply::Status(status) = view.node(NodeRequest::Status).await? else {

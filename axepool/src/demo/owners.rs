@@ -76,18 +76,21 @@ impl Owners {
         Ok(swept.received_sat)
     }
 
-    /// What the code on the miner's page gives, taken into a wallet.
-    pub(super) async fn receive(&mut self, device: &Device) -> Result<u64> {
+    /// What the code on the miner's page gives, taken into a wallet; `None` where nothing
+    /// was earned.
+    pub(super) async fn receive(&mut self, device: &Device) -> Result<Option<u64>> {
         let asked = format!("{}/api/miners/{}/token", self.url, device.npub);
         let answer = reqwest::Client::new().post(asked).send().await?;
         let claimed: Claimed = answer.json().await?;
-        let Some(token) = claimed.token else {
-            bail!("there is no token: {}", claimed.status);
+        let token = match (claimed.token, claimed.status.as_str()) {
+            (Some(token), _) => token,
+            (None, "nothing") => return Ok(None),
+            (None, status) => bail!("there is no token: {status}"),
         };
         let (wallet, key) = self.open(device).await?;
         let sat = wallet.purse.receive(&token, &[key]).await?;
         wallet.fetched_sat = sat;
-        Ok(sat)
+        Ok(Some(sat))
     }
 
     /// About half of what the first wallet has, as far as the pool's node can send it

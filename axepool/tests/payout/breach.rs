@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::common::{PoolProcess, stderr, stdout};
 use crate::ocean::{Ocean, free_address};
-use crate::prepare::{PAYOUT_MSAT, Purse, closed_by, json, mine_some, paid_sat, pool_and_ocean};
+use crate::prepare::{Purse, earned, json, pool_and_ocean};
 use crate::world::{key, metric};
 
 /// What everybody is told while they are paused.
@@ -35,12 +35,7 @@ async fn when_more_is_owed_than_there_is_melts_pause_until_it_is_back() {
     let http = free_address();
     let (mut pool, ocean, _stratum, offer) = pool_and_ocean(|setup| setup.http = http).await;
     let owner = key(1);
-    mine_some(&pool, std::slice::from_ref(&owner)).await;
-    let (_, height) = ocean.find_block();
-    ocean.mine(2);
-    closed_by(&pool, height).await;
-    ocean.pay(&offer, PAYOUT_MSAT, height).await;
-    paid_sat(&pool).await;
+    earned(&pool, &ocean, &offer, std::slice::from_ref(&owner)).await;
     melts_are(&pool, "on").await;
     let dir = tempfile::tempdir().expect("a directory");
     let purse = Purse::swept(&pool, &owner, dir.path()).await;

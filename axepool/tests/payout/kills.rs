@@ -7,9 +7,7 @@ use payout::outgoing::Undecided;
 
 use crate::common::{Begun, PATIENCE, PoolProcess, stdout};
 use crate::ocean::{Ocean, free_address, look};
-use crate::prepare::{
-    PAYOUT_MSAT, Purse, closed_by, mine_some, outstanding_is, paid_sat, pool_and_ocean,
-};
+use crate::prepare::{Purse, earned, outstanding_is, pool_and_ocean};
 use crate::world::key;
 
 /// How often it is killed.
@@ -117,12 +115,7 @@ async fn killed_while_it_pays_the_money_is_in_one_place() {
     let http = free_address();
     let (mut pool, ocean, _stratum, offer) = pool_and_ocean(|setup| setup.http = http).await;
     let owner = key(1);
-    mine_some(&pool, std::slice::from_ref(&owner)).await;
-    let (_, height) = ocean.find_block();
-    ocean.mine(2);
-    closed_by(&pool, height).await;
-    ocean.pay(&offer, PAYOUT_MSAT, height).await;
-    let paid = paid_sat(&pool).await;
+    let paid = earned(&pool, &ocean, &offer, std::slice::from_ref(&owner)).await;
     let dir = tempfile::tempdir().expect("a directory");
     let purse = Purse::swept(&pool, &owner, dir.path()).await;
     assert_eq!(purse.spendable(), paid);

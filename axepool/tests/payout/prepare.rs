@@ -54,6 +54,16 @@ pub async fn mine_some(pool: &PoolProcess, keys: &[SimKey]) {
     }
 }
 
+/// These mine, OCEAN finds a block and pays for it; the satoshis that came to their quotes.
+pub async fn earned(pool: &PoolProcess, ocean: &Ocean, offer: &str, keys: &[SimKey]) -> u64 {
+    mine_some(pool, keys).await;
+    let (_, height) = ocean.find_block();
+    ocean.mine(2);
+    closed_by(pool, height).await;
+    ocean.pay(offer, PAYOUT_MSAT, height).await;
+    paid_sat(pool).await
+}
+
 /// Waits until the newest closed epoch was closed by the block at `height`.
 pub async fn closed_by(pool: &PoolProcess, height: u32) {
     pool.poll("the epoch closed by OCEAN's block", async |pool| {

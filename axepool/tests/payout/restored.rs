@@ -4,18 +4,13 @@ use std::fs;
 
 use crate::common::{axepool, stderr, stdout};
 use crate::ocean::{look, node_status};
-use crate::prepare::{PAYOUT_MSAT, closed_by, mine_some, paid_sat, pool_and_ocean};
+use crate::prepare::{earned, pool_and_ocean};
 use crate::world::key;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_money_of_lost_channels_comes_back_to_the_wallet() {
     let (mut pool, ocean, _stratum, offer) = pool_and_ocean(|_| {}).await;
-    mine_some(&pool, &[key(1)]).await;
-    let (_, height) = ocean.find_block();
-    ocean.mine(2);
-    closed_by(&pool, height).await;
-    ocean.pay(&offer, PAYOUT_MSAT, height).await;
-    paid_sat(&pool).await;
+    earned(&pool, &ocean, &offer, &[key(1)]).await;
     let node_id = look(&pool).await.node_id;
 
     let place = tempfile::tempdir().expect("a directory");

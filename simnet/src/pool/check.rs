@@ -163,6 +163,7 @@ fn versions(version: u32, mask: u32, bits: u32, reading: VersionReading) -> Vec<
         VersionReading::Bip310 => vec![bip310],
         VersionReading::Xor => vec![xor],
         VersionReading::Either if bip310 == xor => vec![bip310],
-        VersionReading::Either => vec![bip310, xor],
+        // ESP-Miner's first: by luck the other one's hash may do as well.
+        VersionReading::Either => vec![xor, bip310],
     }
 }
