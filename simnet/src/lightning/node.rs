@@ -17,12 +17,18 @@ use ldk_node::lightning::ln::msgs::SocketAddress;
 use ldk_node::lightning::offers::offer::Offer;
 use ldk_node::lightning_invoice::{Bolt11InvoiceDescription, Description};
 use ldk_node::payment::{PaymentDetails, PaymentDirection, PaymentKind, PaymentStatus};
-use ldk_node::{Builder, Event, Node};
+use ldk_node::{Builder, Event, Node, NodeError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// How long it waits for anything of the network before it gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a peer is connected to before a channel is given up.
+const CONNECTION_TRIES: u32 = 20;
+
+/// Between two of these tries.
+const BEFORE_NEXT_TRY: Duration = Duration::from_millis(200);
 
 /// How such a node is made.
 #[derive(Clone, Debug)]
@@ -155,16 +161,24 @@ impl OceanNode {
         size: Amount,
         public: bool,
     ) -> Result<()> {
-        let at = SocketAddress::from(at);
-        let opened = self.with(move |node| {
-            let size = size.to_sat();
-            if public {
-                node.open_announced_channel(to, at, size, None, None)
-            } else {
-                node.open_channel(to, at, size, None, None)
+        let (at, size) = (SocketAddress::from(at), size.to_sat());
+        for _ in 0..CONNECTION_TRIES {
+            let at = at.clone();
+            let opened = self.with(move |node| {
+                if public {
+                    node.open_announced_channel(to, at, size, None, None)
+                } else {
+                    node.open_channel(to, at, size, None, None)
+                }
+            });
+            match opened.await? {
+                // Of two connections that both sides made at once one goes: there is no
+                // channel yet.
+                Err(NodeError::ConnectionFailed) => tokio::time::sleep(BEFORE_NEXT_TRY).await,
+                done => return done.map(|_id| ()).map_err(Into::into),
             }
-        });
-        opened.await?.map(|_id| ()).map_err(Into::into)
+        }
+        bail!("{to} is not reached")
     }
 
     /// Connects to a node, and again whenever it is gone.
