@@ -42,6 +42,8 @@ pub(crate) struct Order {
     pub(crate) config: Option<PathBuf>,
     /// The mnemonics and the config file go along.
     pub(crate) with_secrets: bool,
+    /// With whom the node has channels, as far as that is known.
+    pub(crate) channel_peers: Vec<String>,
 }
 
 impl Sources {
@@ -115,6 +117,7 @@ pub(crate) fn make(
         node_words: copying.node_fingerprint()?,
         config: order.config.clone(),
         with_secrets: order.with_secrets,
+        channel_peers: order.channel_peers.clone(),
         files: copying.files,
         left_out: vec![LEFT_OUT.to_owned()],
     };

@@ -96,6 +96,10 @@ pub(crate) struct Manifest {
     pub(crate) config: Option<PathBuf>,
     /// The mnemonics and the config file are in it.
     pub(crate) with_secrets: bool,
+    /// With whom the node had channels, `node_id@host:port`: a node that starts from its
+    /// words alone has to meet them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) channel_peers: Vec<String>,
     /// Its files.
     pub(crate) files: Vec<Entry>,
     /// What is not in it and never is.
@@ -198,6 +202,7 @@ mod tests {
             node_words: Some("ab".to_owned()),
             config: None,
             with_secrets: false,
+            channel_peers: vec!["peer@host:9735".to_owned()],
             files: vec![Entry {
                 name: name::LEDGER.to_owned(),
                 bytes: 3,

@@ -44,6 +44,7 @@ fn made(dir: &TempDir, with_secrets: bool) -> anyhow::Result<PathBuf> {
         to: dir.path().join("backup"),
         config: None,
         with_secrets,
+        channel_peers: Vec::new(),
     };
     let reader = Reader::open(&data_dir::ledger(&dir.path().join("data")))?;
     make(&sources(dir), &reader, &order, &mut |_| ())?;

@@ -62,6 +62,8 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         to,
         config: config.try_exists()?.then_some(config),
         with_secrets: args.with_secrets,
+        // A pool that runs knows them.
+        channel_peers: Vec::new(),
     };
     let done = match args.place.ask_if_running(start(&order))? {
         Some(reply) => follow(&args.place, reply)?,

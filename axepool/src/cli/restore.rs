@@ -145,6 +145,13 @@ fn next_steps(outcome: &Outcome, to: &std::path::Path) -> String {
     for left_out in &manifest.left_out {
         line(format!("not restored: {left_out}"));
     }
+    if !manifest.channel_peers.is_empty() {
+        line(format!(
+            "once it runs, axepool node connect each of those whom the node had channels with, so \
+             that they close them and axepool node recover finds the money: {}",
+            manifest.channel_peers.join(", ")
+        ));
+    }
     line(
         "start it, and see axepool restore status: until axepool restore accept the mint is \
          closed and payments wait in suspense"

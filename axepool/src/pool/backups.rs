@@ -1,15 +1,23 @@
 //! Backups of the running pool, and the operator's word after a restore.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail};
 use ledger::Sat;
 
 use super::View;
-use crate::admin::{BackupRequest, BackupState, RestoreRequest, RestoreStatus};
+use crate::admin::{
+    BackupRequest, BackupState, NodeReply, NodeRequest, RestoreRequest, RestoreStatus,
+};
 use crate::backup::{self, Accepted, Order};
 use crate::clock;
 
+/// A backup does not wait longer for what the node says.
+const NODE_WAIT: Duration = Duration::from_secs(5);
+
 impl View {
-    pub(super) fn backup(&self, request: BackupRequest) -> BackupState {
+    pub(super) async fn backup(&self, request: BackupRequest) -> BackupState {
         match request {
             BackupRequest::Look => self.backups.look(),
             BackupRequest::Start {
@@ -20,8 +28,28 @@ impl View {
                 to,
                 config,
                 with_secrets,
+                channel_peers: self.channel_peers().await,
             }),
         }
+    }
+
+    /// With whom the node has channels; nobody while it is not up, or does not say.
+    async fn channel_peers(&self) -> Vec<String> {
+        let asked = tokio::time::timeout(NODE_WAIT, self.node(NodeRequest::Status)).await;
+        let Ok(Ok(NodeReply::Status(status))) = asked else {
+            return Vec::new();
+        };
+        let Some(node) = status.node else {
+            return Vec::new();
+        };
+        let with: BTreeSet<_> = node.channels.iter().map(|channel| channel.peer).collect();
+        let known = node
+            .peers
+            .iter()
+            .filter(|peer| with.contains(&peer.node_id));
+        known
+            .map(|peer| format!("{}@{}", peer.node_id, peer.address))
+            .collect()
     }
 
     /// Tells what a restore left to decide, or takes the decision.

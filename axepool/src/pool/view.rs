@@ -329,7 +329,7 @@ impl Answers for View {
                     },
                 }
             }
-            Request::Backup(request) => Reply::Backup(self.backup(request)),
+            Request::Backup(request) => Reply::Backup(self.backup(request).await),
             Request::Restore(request) => match self.restored(request).await {
                 Ok(status) => Reply::Restore(Box::new(status)),
                 Err(error) => Reply::Error {

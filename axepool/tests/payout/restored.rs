@@ -23,6 +23,8 @@ async fn the_money_of_lost_channels_comes_back_to_the_wallet() {
     let to = data.display().to_string();
     let restored = axepool(&["restore", &backup, "--data-dir", &to], place.path());
     assert!(restored.status.success(), "{}", stderr(&restored));
+    let peer = ocean.node.id().to_string();
+    assert!(stdout(&restored).contains(&peer), "{}", stdout(&restored));
     pool.spawn().await;
     pool.wait_ready().await;
 
