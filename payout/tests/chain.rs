@@ -59,8 +59,8 @@ async fn core(Json(asked): Json<Value>) -> (StatusCode, Json<Value>) {
                     "amount": amount, "coinbase": false, "height": 840_000,
                 })
             };
-            // The least, one that no binary fraction is, and all there will ever be.
-            let unspents = [one(0, 1e-8), one(1, 0.29), one(2, 20_999_999.976_9)];
+            // The least, one that no binary fraction is, and nearly all there will ever be.
+            let unspents = [one(0, 1e-8), one(1, 0.29), one(2, 20_999_999.576_9)];
             json!({"success": true, "txouts": 9, "height": 840_001, "unspents": unspents})
         }
         "scantxoutset" => {
@@ -90,7 +90,7 @@ async fn utxo(Path(hash): Path<String>) -> Json<Value> {
         one(0, 1, true),
         one(3, 5_000, false),
         one(1, 29_000_000, true),
-        one(2, 2_099_999_997_690_000, true),
+        one(2, 2_099_999_957_690_000, true),
     ]))
 }
 
@@ -121,7 +121,7 @@ async fn what_is_unspent_in_blocks_is_found_to_the_satoshi() {
     let expected = [
         unspent(0, 1),
         unspent(1, 29_000_000),
-        unspent(2, 2_099_999_997_690_000),
+        unspent(2, 2_099_999_957_690_000),
     ];
     let scripts = [script(), ScriptBuf::from_bytes(vec![0x52])];
     for client in clients().await {

@@ -96,8 +96,8 @@ pub(crate) struct Manifest {
     pub(crate) config: Option<PathBuf>,
     /// The mnemonics and the config file are in it.
     pub(crate) with_secrets: bool,
-    /// With whom the node had channels, `node_id@host:port`: a node that starts from its
-    /// words alone has to meet them.
+    /// With whom the node had channels, `node_id@host:port`, or without the place where it
+    /// was not known: a node that starts from its words alone has to meet them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) channel_peers: Vec<String>,
     /// Its files.

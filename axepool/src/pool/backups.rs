@@ -43,12 +43,14 @@ impl View {
             return Vec::new();
         };
         let with: BTreeSet<_> = node.channels.iter().map(|channel| channel.peer).collect();
-        let known = node
-            .peers
-            .iter()
-            .filter(|peer| with.contains(&peer.node_id));
-        known
-            .map(|peer| format!("{}@{}", peer.node_id, peer.address))
+        with.into_iter()
+            .map(
+                |id| match node.peers.iter().find(|peer| peer.node_id == id) {
+                    Some(peer) => format!("{id}@{}", peer.address),
+                    // Who it is tells where it is, to those who ask the network.
+                    None => id.to_string(),
+                },
+            )
             .collect()
     }
 

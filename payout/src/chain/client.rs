@@ -1,6 +1,8 @@
 //! One client for whatever the chain is read from.
 
-use bitcoin::{Block, BlockHash, Network, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
+use std::collections::BTreeSet;
+
+use bitcoin::{Amount, Block, BlockHash, Network, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
 
 use super::bitcoind::Bitcoind;
 use super::esplora::Esplora;
@@ -86,16 +88,21 @@ impl ChainClient {
     /// of them are done.
     ///
     /// # Errors
-    /// If it does not answer.
+    /// If it does not answer, or with what cannot be.
     pub async fn unspent(
         &self,
         scripts: &[ScriptBuf],
         told: impl FnMut(usize),
     ) -> Result<Vec<Unspent>, ChainError> {
-        match &self.0 {
-            Kind::Bitcoind(client) => client.unspent(scripts).await,
-            Kind::Esplora(client) => client.unspent(scripts, told).await,
+        let unspent = match &self.0 {
+            Kind::Bitcoind(client) => client.unspent(scripts).await?,
+            Kind::Esplora(client) => client.unspent(scripts, told).await?,
+        };
+        if !can_be(&unspent) {
+            let why = "more coins than there are, or one of them twice";
+            return Err(ChainError::Nonsense(why.to_owned()));
         }
+        Ok(unspent)
     }
 
     /// Hands a transaction to the network.
@@ -126,5 +133,45 @@ impl ChainClient {
             return Err(ChainError::Nonsense(format!("not the block {hash}")));
         }
         Ok(block)
+    }
+}
+
+/// Whether all of it can be unspent at once: whoever adds the amounts up need not fear an
+/// overflow, whatever the source said.
+fn can_be(unspent: &[Unspent]) -> bool {
+    let outpoints: BTreeSet<_> = unspent.iter().map(|one| one.outpoint).collect();
+    let sum = unspent.iter().try_fold(Amount::ZERO, |sum, one| {
+        let sum = sum.checked_add(one.output.value)?;
+        (sum <= Amount::MAX_MONEY).then_some(sum)
+    });
+    sum.is_some() && outpoints.len() == unspent.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use bitcoin::hashes::Hash as _;
+
+    use super::*;
+
+    #[track_caller]
+    fn case(coins: &[(u32, u64)], expected: bool) {
+        let coins = coins.iter().map(|(vout, sat)| Unspent {
+            outpoint: OutPoint::new(Txid::all_zeros(), *vout),
+            output: TxOut {
+                value: Amount::from_sat(*sat),
+                script_pubkey: ScriptBuf::new(),
+            },
+        });
+        assert_eq!(can_be(&coins.collect::<Vec<_>>()), expected);
+    }
+
+    #[test]
+    fn a_source_cannot_make_coins() {
+        let all = Amount::MAX_MONEY.to_sat();
+        case(&[], true);
+        case(&[(0, 1), (1, all - 1)], true);
+        case(&[(0, 1), (1, all)], false);
+        case(&[(0, u64::MAX), (1, u64::MAX)], false);
+        case(&[(0, 1), (0, 1)], false);
     }
 }

@@ -13,6 +13,7 @@ use crate::admin::{NodeReply, NodeRequest};
 use crate::cli::address;
 use crate::cli::place::{OTHER_VERSION, Place};
 use crate::cli::wallet::block_on;
+use crate::config::NodeConfig;
 use crate::{humane, output};
 
 /// After a restore: fetch what peers paid out for channels that the node does not know
@@ -36,14 +37,16 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let node = address::node(args.place.config())?;
-    let forgotten = Forgotten::of(&address::seed(&node)?, node.settings.network)?;
-    let Some(chain) = ChainClient::new(&node.chain)? else {
+    let words = &node.settings.mnemonic_file;
+    // New ones would be made, and would be nobody's.
+    if !words.try_exists()? {
         bail!(
-            "the chain is read from an Electrum server, which cannot be asked this: let [chain] \
-             url name bitcoind's RPC or an Esplora server"
+            "{} is not there: put the node's words there first",
+            words.display()
         );
-    };
-    let found = look(&chain, &forgotten)?;
+    }
+    let forgotten = Forgotten::of(&address::seed(&node)?, node.settings.network)?;
+    let found = look(&client(&node)?, &forgotten)?;
     let sat: u64 = found.iter().map(|one| one.output.value.to_sat()).sum();
     for one in &found {
         let sat = humane::count(one.output.value.to_sat());
@@ -66,6 +69,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let address: Address<NetworkUnchecked> = address.parse().context(OTHER_VERSION)?;
     let address = address.require_network(node.settings.network)?;
     let transaction = forgotten.send(&found, &address, args.sat_per_vbyte)?;
+    // Another client: the connections of the first ended with what it ran on.
+    let chain = client(&node)?;
     let txid = block_on(async {
         let sent = chain.broadcast(&transaction).await;
         sent.context("the transaction to the wallet was not taken (see --sat-per-vbyte)")
@@ -81,6 +86,13 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         humane::count(sat.saturating_sub(sent)),
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn client(node: &NodeConfig) -> Result<ChainClient> {
+    ChainClient::new(&node.chain)?.context(
+        "the chain is read from an Electrum server, which cannot be asked this: let [chain] url \
+         name bitcoind's RPC or an Esplora server",
+    )
 }
 
 fn look(chain: &ChainClient, forgotten: &Forgotten) -> Result<Vec<Unspent>> {

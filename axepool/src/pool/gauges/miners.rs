@@ -4,16 +4,14 @@
 
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use ledger::{LedgerError, MinerId, Reader, RecentWork, Resolution, Work, Worker};
+use ledger::{LedgerError, MinerId, Reader, RecentWork, Resolution, Work};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntGauge, Opts, Registry};
 
 use super::{clip, gauge};
-use crate::books::HASHRATE_BUCKETS;
-use crate::humane;
+use crate::books::{HASHRATE_BUCKETS, hashrate_now};
 
 /// So many have series.
 const MOST: usize = 50;
@@ -71,7 +69,8 @@ impl Miners {
         for miner in busiest(&recent) {
             let tally = reader.tally(epoch, &miner)?;
             let workers = reader.workers(&miner)?;
-            let hashrate = hashrate(&recent, miner, &workers, now_ms);
+            let first_ms = workers.iter().map(|worker| worker.first_ms).min();
+            let hashrate = hashrate_now(&recent, miner, first_ms, now_ms);
             let work = tally.map_or(Work::ZERO, |tally| tally.work);
             let last_ms = tally.map_or(0, |tally| tally.last_ms);
             rows.push(Row {
@@ -94,14 +93,6 @@ fn busiest(recent: &RecentWork) -> Vec<MinerId> {
     miners.sort_unstable();
     miners.truncate(MOST);
     miners.into_iter().map(|(_, miner)| miner).collect()
-}
-
-/// A miner's rate since their first share, or over all that is recent.
-fn hashrate(recent: &RecentWork, miner: MinerId, workers: &[Worker], now_ms: u64) -> f64 {
-    let first_ms = workers.iter().map(|worker| worker.first_ms).min();
-    let since_ms = recent.since_ms.max(first_ms.unwrap_or(0));
-    let work = recent.miners.get(&miner).copied().unwrap_or_default();
-    humane::rate(work, Duration::from_millis(now_ms.saturating_sub(since_ms)))
 }
 
 /// Families that are replaced as a whole: a scrape sees all of one look, and nobody who

@@ -40,6 +40,8 @@ impl Figures {
                 next: None,
             });
         }
+        // A page is hundreds of looks at the mint: one at a time, whoever turns them.
+        let _alone = self.balances.try_lock().map_err(|_| Refusal::Busy)?;
         let after = after.map_or(Bound::Unbounded, Bound::Excluded);
         let page = self.api.look(move |api| {
             let accounts = api.reader().miner_accounts()?;

@@ -45,6 +45,8 @@ pub(crate) struct Figures {
     view: Arc<View>,
     api: Arc<Api>,
     streams: Streams,
+    /// Held by who makes a page of the balances.
+    balances: tokio::sync::Mutex<()>,
     /// Ends the streams.
     closing: CancellationToken,
 }
@@ -56,6 +58,7 @@ impl Figures {
             view: Arc::clone(view),
             api: Arc::clone(api),
             streams: Streams::default(),
+            balances: tokio::sync::Mutex::default(),
             closing,
         })
     }
