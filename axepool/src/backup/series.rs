@@ -19,16 +19,17 @@ pub(crate) fn next(directory: &Path, now_ms: u64) -> PathBuf {
 }
 
 /// Removes all but the newest `keep`, and gives the places of those that are gone, the
-/// oldest first. What is no backup under such a name is nobody's business here.
+/// oldest first. The one that was just `made` stays, even where a clock that was set back
+/// named it as an old one. What is no backup under such a name is nobody's business here.
 ///
 /// # Errors
 /// One of them cannot be read or removed; those before it are gone.
-pub(crate) fn prune(directory: &Path, keep: NonZeroUsize) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn prune(directory: &Path, keep: NonZeroUsize, made: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let is_named = entry.file_name().to_str().is_some_and(is_name);
-        if is_named && entry.file_type()?.is_dir() {
+        if is_named && entry.path() != made && entry.file_type()?.is_dir() {
             let manifest = entry.path().join(manifest::NAME);
             if manifest.try_exists()? {
                 found.push(entry.path());
@@ -37,7 +38,7 @@ pub(crate) fn prune(directory: &Path, keep: NonZeroUsize) -> io::Result<Vec<Path
     }
     // By name is by time.
     found.sort_unstable();
-    found.truncate(found.len().saturating_sub(keep.get()));
+    found.truncate(found.len().saturating_sub(keep.get() - 1));
     for old in &found {
         // What is left of it when this breaks off is no backup any more.
         fs::remove_file(old.join(manifest::NAME))?;
@@ -88,9 +89,10 @@ mod tests {
         }
         fs::write(dir.join("2020-01-02T00-00-00Z"), "").expect("written");
 
-        assert_eq!(prune(dir, keep(4)).expect("pruned"), [] as [PathBuf; 0]);
-        assert_eq!(prune(dir, keep(2)).expect("pruned"), made[..2]);
-        assert_eq!(prune(dir, keep(2)).expect("pruned"), [] as [PathBuf; 0]);
+        let prune = |count| prune(dir, keep(count), &made[3]).expect("pruned");
+        assert_eq!(prune(4), [] as [PathBuf; 0]);
+        assert_eq!(prune(2), made[..2]);
+        assert_eq!(prune(2), [] as [PathBuf; 0]);
         let left = [
             "2020-01-01T00-00-00Z",
             "2020-01-02T00-00-00Z",
@@ -99,5 +101,9 @@ mod tests {
             "before-the-move",
         ];
         assert_eq!(names(dir), left);
+        // The clock was set back by a day before the last one was made.
+        let gone = super::prune(dir, keep(1), &made[2]).expect("pruned");
+        assert_eq!(gone, made[3..]);
+        assert!(made[2].exists());
     }
 }

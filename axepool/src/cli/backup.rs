@@ -75,7 +75,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         output::line(render(&done))?;
     }
     if let (Some(into), Some(keep)) = (into, args.keep) {
-        let gone = series::prune(&into, keep).context(
+        let gone = series::prune(&into, keep, &done.to).context(
             "the backup is made, but one that is older than those to keep is still there",
         )?;
         for old in gone {
