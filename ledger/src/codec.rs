@@ -155,7 +155,7 @@ pub(crate) fn put_share_id(row: &mut Vec<u8>, share: &ShareId) {
 /// Appends a name with its length in front.
 pub(crate) fn put_worker_name(row: &mut Vec<u8>, name: &WorkerName) {
     let name = name.as_str().as_bytes();
-    // A name has at most 32 characters, all ASCII.
+    // A name has at most 32 characters of at most four bytes.
     row.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
     row.extend_from_slice(name);
 }

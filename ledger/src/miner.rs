@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::secp256k1::{Parity, PublicKey, XOnlyPublicKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
@@ -139,7 +140,8 @@ impl<'de> Deserialize<'de> for MinerId {
     }
 }
 
-/// One device of a miner: at most 32 characters of `[A-Za-z0-9_-]`.
+/// One device of a miner: at most 32 characters, each a letter or a digit of any script,
+/// an emoji, `-`, `_`, or a dot or a space between others. At most 128 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WorkerName(Box<str>);
 
@@ -150,31 +152,49 @@ impl WorkerName {
     /// The name of a device that gave none.
     pub const UNNAMED: &'static str = "default";
 
-    /// A name from whatever a device sent: other characters become `_`, the rest past
-    /// 32 is cut, nothing at all becomes [`Self::UNNAMED`]. Two names that clean to
-    /// the same are one worker.
+    /// A name from whatever a device sent, without the spaces around it. Nothing at all
+    /// becomes [`Self::UNNAMED`]. A name that is too long is cut, and what cannot be shown
+    /// safely (controls, what changes the direction of a text, what is invisible, markup)
+    /// becomes `_`; such a name ends in a dash and six digits of the hash of what was sent,
+    /// so that names which differ stay apart. A cleaned name is cleaned to itself.
     pub fn clean(raw: &str) -> Self {
-        let name: String = raw
-            .chars()
-            .take(Self::MAX_CHARS)
-            .map(|c| {
-                if c.is_ascii_alphanumeric() || c == '-' {
-                    c
-                } else {
-                    '_'
-                }
-            })
-            .collect();
-        WorkerName(if name.is_empty() {
-            Self::UNNAMED.into()
-        } else {
-            name.into()
-        })
+        let raw = raw.trim();
+        if raw.is_empty() {
+            return WorkerName(Self::UNNAMED.into());
+        }
+        if raw.chars().count() <= Self::MAX_CHARS && raw.chars().all(is_shown) {
+            return WorkerName(raw.into());
+        }
+        let keep = Self::MAX_CHARS - 1 - HASH_DIGITS;
+        let shown = raw.chars().take(keep);
+        let mut name: String = shown.map(|c| if is_shown(c) { c } else { '_' }).collect();
+        let hash = sha256::Hash::hash(raw.as_bytes()).to_string();
+        name.push('-');
+        name.extend(hash.chars().take(HASH_DIGITS));
+        WorkerName(name.into())
     }
 
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// What tells cleaned names apart: one in 16 million of two names is the same by chance,
+/// and a miner has 64 of them.
+const HASH_DIGITS: usize = 6;
+
+/// True for a character that every page, table and terminal shows as itself, and that
+/// means nothing in HTML, in a shell or in a spreadsheet.
+fn is_shown(c: char) -> bool {
+    // Letters of no width: Hangul's fillers.
+    const FILLERS: [char; 4] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}'];
+    match c {
+        '-' | '_' | '.' | ' ' => true,
+        c if c.is_ascii() => c.is_ascii_alphanumeric(),
+        // Emoji and other pictures, each by itself: what joins them has no width.
+        '\u{2600}'..='\u{27bf}' | '\u{1f300}'..='\u{1faff}' => true,
+        c => c.is_alphanumeric() && !FILLERS.contains(&c),
     }
 }
 
@@ -239,20 +259,68 @@ mod tests {
     }
 
     #[test]
-    fn worker_names_are_cleaned() {
-        for (raw, clean) in [
-            ("", "default"),
-            ("garage-1", "garage-1"),
-            ("a b\u{7}<é", "a_b____"),
+    fn worker_names_are_shown_as_they_are_where_that_is_safe() {
+        for name in [
+            "garage-1",
+            "Bitaxe_601",
+            "Keller 2.OG",
+            "гараж",
+            "車庫-3",
+            "مرآب",
+            "garaż",
+            "🔥",
+            "⛏axe",
+            "🐝🐝",
         ] {
-            assert_eq!(
-                WorkerName::clean(raw).as_str().trim_end_matches('_'),
-                clean.trim_end_matches('_')
-            );
+            assert_eq!(WorkerName::clean(name).as_str(), name);
+            assert_eq!(WorkerName::clean(&format!(" {name}\t")).as_str(), name);
         }
-        assert_eq!(
-            WorkerName::clean(&"x".repeat(99)).as_str().len(),
-            WorkerName::MAX_CHARS
-        );
+        for nothing in ["", "  ", "\t"] {
+            assert_eq!(WorkerName::clean(nothing).as_str(), WorkerName::UNNAMED);
+        }
+        let long = "😀".repeat(WorkerName::MAX_CHARS);
+        assert_eq!(WorkerName::clean(&long).as_str().len(), 128);
+    }
+
+    #[test]
+    fn what_is_not_safe_is_replaced_and_told_apart() {
+        let cleaned = |raw: &str| WorkerName::clean(raw).as_str().to_owned();
+        for (raw, shown) in [
+            ("<b>x</b>", "_b_x__b_-"),
+            ("a\u{7}b", "a_b-"),
+            ("a\u{202e}b", "a_b-"),
+            ("a\u{200b}b", "a_b-"),
+            ("a\u{3164}b", "a_b-"),
+            ("=cmd()", "_cmd__-"),
+            ("e\u{301}", "e_-"),
+        ] {
+            let name = cleaned(raw);
+            let hash = name.strip_prefix(shown).expect(&name);
+            assert!(hash.len() == 6 && hash.bytes().all(|c| c.is_ascii_hexdigit()));
+        }
+        // Names that differ in what is replaced or cut stay apart.
+        let beyond = |last: &str| format!("{}{last}", "x".repeat(32));
+        for (one, other) in [
+            ("a/b", "a+b"),
+            ("a/b", "a_b"),
+            (&beyond("1"), &beyond("2")),
+            ("👨\u{200d}👩", "👨👩"),
+            ("e\u{301}", "e\u{300}"),
+        ] {
+            assert_ne!(cleaned(one), cleaned(other));
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(1_000))]
+
+        #[test]
+        fn cleaned_names_are_bounded_and_cleaned_to_themselves(raw in "\\PC{0,60}|.{0,40}") {
+            let name = WorkerName::clean(&raw);
+            proptest::prop_assert!(name.as_str().chars().count() <= WorkerName::MAX_CHARS);
+            proptest::prop_assert!(!name.as_str().is_empty());
+            proptest::prop_assert!(name.as_str().chars().all(is_shown));
+            proptest::prop_assert_eq!(WorkerName::clean(name.as_str()), name);
+        }
     }
 }

@@ -149,7 +149,8 @@ impl MinerRows {
         worker.shares = worker.shares.saturating_add(1);
         worker.best = crate::rows::better(worker.best, share.hash);
         worker.first_ms = worker.first_ms.min(share.time_ms);
-        worker.last_ms = worker.last_ms.max(share.time_ms);
+        // That of the last share, also where the clock was ahead before.
+        worker.last_ms = share.time_ms;
         !std::mem::replace(&mut row.dirty, true)
     }
 
