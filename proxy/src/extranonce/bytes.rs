@@ -4,15 +4,28 @@ use std::fmt;
 
 use crate::hex::{self, HexError};
 
-/// The most bytes of an extranonce, ours and the miner's part together: ESP-Miner's limit.
+/// The most bytes of an extranonce2, ours and the miner's part together: ESP-Miner's limit.
 pub const MAX_EXTRANONCE_BYTES: usize = 32;
 
-/// Up to [`MAX_EXTRANONCE_BYTES`] bytes: an extranonce1, an extranonce2 or a part of one.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+/// The most bytes of a miner's extranonce1: the upstream's, which has up to 16, and the
+/// longest prefix.
+pub const MAX_WHOLE_BYTES: usize = 40;
+
+/// Up to [`MAX_WHOLE_BYTES`] bytes: an extranonce1, an extranonce2 or a part of one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Extranonce {
     len: u8,
     // Zero past `len`, so that the derived equality holds.
-    bytes: [u8; MAX_EXTRANONCE_BYTES],
+    bytes: [u8; MAX_WHOLE_BYTES],
+}
+
+impl Default for Extranonce {
+    fn default() -> Self {
+        Extranonce {
+            len: 0,
+            bytes: [0; MAX_WHOLE_BYTES],
+        }
+    }
 }
 
 impl Extranonce {
@@ -35,11 +48,14 @@ impl Extranonce {
         Some(whole)
     }
 
-    /// From hex.
+    /// From hex, up to [`MAX_EXTRANONCE_BYTES`] of them: what others send.
     pub fn from_hex(text: &str) -> Result<Self, HexError> {
         let mut whole = Extranonce::default();
         let wrong = HexError::Length { digits: text.len() };
         let size = text.len() / 2;
+        if size > MAX_EXTRANONCE_BYTES {
+            return Err(wrong);
+        }
         hex::decode_into(text.as_bytes(), whole.bytes.get_mut(..size).ok_or(wrong)?)?;
         whole.len = u8::try_from(size).map_err(|_| wrong)?;
         Ok(whole)
@@ -86,7 +102,7 @@ pub struct Extranonce1 {
 
 impl Extranonce1 {
     /// The upstream's extranonce1 followed by a session's prefix; `None` when they
-    /// are more than [`MAX_EXTRANONCE_BYTES`] together.
+    /// are more than [`MAX_WHOLE_BYTES`] together.
     pub fn new(upstream: &[u8], prefix: &[u8]) -> Option<Self> {
         let whole = Extranonce::concat(upstream, prefix)?;
         Some(Extranonce1 {

@@ -13,7 +13,7 @@ mod bytes;
 mod pool;
 mod prefixes;
 
-pub use bytes::{Extranonce, Extranonce1, MAX_EXTRANONCE_BYTES};
+pub use bytes::{Extranonce, Extranonce1, MAX_EXTRANONCE_BYTES, MAX_WHOLE_BYTES};
 pub use pool::PrefixPool;
 pub use prefixes::{PrefixGuard, Prefixes};
 
@@ -44,10 +44,15 @@ pub enum PrefixError {
     },
 }
 
+/// The most bytes of extranonce2 that a miner is given: WhatsMiner's firmware and
+/// cpuminer fail above it.
+pub const MAX_MINER_BYTES: usize = 8;
+
 /// How an extranonce2 is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Split {
-    /// The bytes of our prefix, 1 to 3.
+    /// The bytes of our prefix: 1 to 3 that tell connections apart, and before them zeros
+    /// for what would be too much for the miner.
     pub prefix_size: usize,
     /// The bytes that the miner counts in: its extranonce2 size.
     pub miner_size: usize,
@@ -55,14 +60,15 @@ pub struct Split {
 
 impl Split {
     /// Divides what the upstream grants. The miner keeps 4 bytes where that is
-    /// possible: some firmware counts in 32 bits. Three bytes of prefix are as many
-    /// connections as there can ever be; a smaller one makes more lanes.
+    /// possible: some firmware counts in 32 bits. It is never given more than
+    /// [`MAX_MINER_BYTES`]. Three bytes of prefix are as many connections as there can
+    /// ever be; a smaller one makes more lanes.
     pub fn of(extranonce2_size: usize) -> Result<Self, PrefixError> {
         let prefix_size = match extranonce2_size {
             0 | 1 => return Err(PrefixError::TooSmall { extranonce2_size }),
             2..=5 => 1,
             6 => 2,
-            7..=MAX_EXTRANONCE_BYTES => 3,
+            7..=MAX_EXTRANONCE_BYTES => extranonce2_size.saturating_sub(MAX_MINER_BYTES).max(3),
             _ => return Err(PrefixError::TooLarge { extranonce2_size }),
         };
         Ok(Split {

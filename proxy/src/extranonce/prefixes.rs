@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Extranonce, PrefixError, PrefixPool, Split};
+use super::{Extranonce, MAX_EXTRANONCE_BYTES, PrefixError, PrefixPool, Split};
+
+/// What a prefix of more than three bytes begins with.
+static ZEROS: [u8; MAX_EXTRANONCE_BYTES] = [0; MAX_EXTRANONCE_BYTES];
 
 /// The shared [`PrefixPool`] of one generation of a lane.
 #[derive(Clone, Debug)]
@@ -31,7 +34,10 @@ impl Prefixes {
         let number = self.lock().take()?;
         let [_, bytes @ ..] = number.to_be_bytes();
         let skipped = bytes.len().saturating_sub(self.split.prefix_size);
-        let bytes = Extranonce::new(bytes.get(skipped..).unwrap_or_default()).unwrap_or_default();
+        let zeros = self.split.prefix_size.saturating_sub(bytes.len());
+        let zeros = ZEROS.get(..zeros).unwrap_or_default();
+        let number_bytes = bytes.get(skipped..).unwrap_or_default();
+        let bytes = Extranonce::concat(zeros, number_bytes).unwrap_or_default();
         Ok(PrefixGuard {
             prefixes: self.clone(),
             number,

@@ -28,7 +28,10 @@ fn what_the_upstream_grants_is_divided() {
         (6, 2, 4),
         (7, 3, 4),
         (8, 3, 5),
-        (32, 3, 29),
+        (11, 3, 8),
+        (12, 4, 8),
+        (16, 8, 8),
+        (32, 24, 8),
     ] {
         split(size, prefix, miner);
     }
@@ -46,6 +49,24 @@ fn what_the_upstream_grants_is_divided() {
             extranonce2_size: 33
         })
     );
+}
+
+#[test]
+fn a_miner_has_at_most_8_bytes_and_prefixes_differ_in_the_last_3() {
+    for size in 2..=32 {
+        let split = Split::of(size).expect("large enough");
+        assert!(split.miner_size <= MAX_MINER_BYTES && split.miner_size > 0);
+        assert_eq!(split.prefix_size + split.miner_size, size);
+        let prefixes = Prefixes::new(size).expect("large enough");
+        let [one, other] = [(); 2].map(|()| prefixes.take().expect("free"));
+        assert_ne!(one.as_bytes(), other.as_bytes());
+        for guard in [one, other] {
+            let bytes = guard.as_bytes();
+            assert_eq!(bytes.len(), split.prefix_size);
+            let zeros = bytes.len().saturating_sub(3);
+            assert!(bytes[..zeros].iter().all(|byte| *byte == 0));
+        }
+    }
 }
 
 #[test]
@@ -101,8 +122,10 @@ fn extranonces_are_read_and_put_together() {
         (extranonce1.as_bytes(), extranonce1.prefix()),
         (&[1, 2, 3, 4, 5, 6][..], &[5, 6][..])
     );
-    assert_eq!(Extranonce1::new(&[0; 30], &[0; 3]), None);
-    assert_eq!(Extranonce::new(&[0; 33]), None);
+    // The longest that an upstream may have, and the longest prefix.
+    assert!(Extranonce1::new(&[0; 16], &[0; 24]).is_some());
+    assert_eq!(Extranonce1::new(&[0; 17], &[0; 24]), None);
+    assert_eq!(Extranonce::new(&[0; 41]), None);
     assert!(Extranonce::new(&[]).is_some_and(|none| none.is_empty()));
     assert!(Extranonce::from_hex(&"00".repeat(33)).is_err());
     assert_eq!(

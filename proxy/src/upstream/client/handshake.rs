@@ -5,7 +5,7 @@ use ruint::aliases::U256;
 use super::Client;
 use super::event::{Event, NewJob};
 use crate::Difficulty;
-use crate::extranonce::{MAX_EXTRANONCE_BYTES, Split};
+use crate::extranonce::{MAX_WHOLE_BYTES, Split};
 use crate::wire::upstream::{Notify, Reply, Subscribed, request};
 
 /// How long to wait for what a pool may never say, once it has answered the rest: the
@@ -147,7 +147,7 @@ impl<T> Client<T> {
     pub(super) fn set_session(&mut self, session: Subscribed) {
         let extranonce1_size = session.extranonce1.len();
         let has_room = Split::of(session.extranonce2_size)
-            .is_ok_and(|split| extranonce1_size + split.prefix_size <= MAX_EXTRANONCE_BYTES);
+            .is_ok_and(|split| extranonce1_size + split.prefix_size <= MAX_WHOLE_BYTES);
         if has_room {
             self.handshake.session = Some(session);
         } else {
