@@ -10,6 +10,7 @@ mod clock;
 pub mod config;
 mod difficulty;
 mod downstream;
+mod estimate;
 pub mod extranonce;
 pub mod hex;
 pub mod job;

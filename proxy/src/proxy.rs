@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::certificate::CertificateError;
+use crate::clock::monotonic_ms;
 use crate::config::{DownstreamConfig, UpstreamConfig};
 use crate::downstream::{
-    Admission, Certificate, DownstreamStatus, Metrics, Registry, Rules, Shared, keep_store_gate,
-    listen, wind_down,
+    Admission, Certificate, DownstreamStatus, Metrics, Registry, Rules, SessionStatus, Shared,
+    Storms, keep_store_gate, listen, wind_down,
 };
 use crate::upstream::{Upstream, UpstreamMetrics, UpstreamStatus, read_authorities};
 
@@ -155,6 +156,7 @@ impl Proxy {
             metrics,
             registry: Registry::new(downstream.limits.max_connections),
             admission: Admission::new(&downstream.limits),
+            storms: Storms::default(),
             tracker: TaskTracker::new(),
         });
         let accepting = cancel.child_token();
@@ -195,6 +197,7 @@ impl Proxy {
     /// The proxy now, with up to `limit` sessions.
     pub fn status(&self, limit: usize) -> ProxyStatus {
         let (sessions, workers) = self.shared.registry.sessions(limit);
+        let now_ms = monotonic_ms();
         ProxyStatus {
             upstream: self.upstream_status().borrow().clone(),
             downstream: DownstreamStatus {
@@ -202,10 +205,19 @@ impl Proxy {
                 workers,
                 sessions: sessions
                     .iter()
-                    .filter_map(|session| session.describe())
+                    .filter_map(|session| session.describe(now_ms))
                     .collect(),
             },
         }
+    }
+
+    /// The sessions that sent something and ended since the last call, with their final
+    /// counts: one caller gets each of them. Bounded; the oldest are forgotten where
+    /// nobody asks.
+    pub fn take_ended(&self) -> Vec<SessionStatus> {
+        let (ended, now_ms) = (self.shared.registry.take_ended(), monotonic_ms());
+        let ended = ended.iter().filter_map(|one| one.describe(now_ms));
+        ended.collect()
     }
 
     /// What there is to tell about the upstream, and its changes.

@@ -158,18 +158,6 @@ impl Vardiff {
         self.now_ms.saturating_add(TICK_MS)
     }
 
-    /// The hashrate, hashes per second, over the last five minutes.
-    pub fn hashrate(&self) -> f64 {
-        let [_, average] = &self.averages;
-        let [_, span] = &SPANS_SECS;
-        let weight = weight(*span, self.elapsed_secs());
-        if weight > 0.0 {
-            average.sum / weight * 2f64.powi(32)
-        } else {
-            0.0
-        }
-    }
-
     /// The rate that one share at the end of the present silence would mean, if that is
     /// surely too long.
     fn silence(&self, current: Difficulty) -> Option<f64> {

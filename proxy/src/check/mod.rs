@@ -45,7 +45,7 @@ pub struct CheckInput<'a> {
     pub assigned: &'a Assigned,
     /// The ntime of the downstream notify: the least that a share may carry.
     pub ntime: u32,
-    /// The version bits that the session may roll; 0 when none.
+    /// The version bits that the session may roll, beside the job's own mask.
     pub version_mask: u32,
     /// What was submitted.
     pub submit: &'a Submit<'a>,

@@ -57,19 +57,21 @@ impl Reject {
         }
     }
 
-    /// The text of the reply.
+    /// The text of the reply. AxeOS looks it up letter by letter in its
+    /// `share-rejection-explanations.json` (v2.15) and shows an explanation for a text
+    /// that it finds there; all but [`Reject::JobFull`] are in that file.
     pub const fn text(self) -> &'static str {
         match self {
-            Reject::JobNotFound => "job not found",
-            Reject::Stale => "stale",
-            Reject::Duplicate => "duplicate share",
-            Reject::LowDifficulty => "low difficulty share",
-            Reject::NtimeOutOfRange => "ntime out of range",
-            Reject::BadExtranonce2Size => "bad extranonce2 size",
-            Reject::BadVersionBits => "version bits outside the mask",
-            Reject::JobFull => "too many shares of this job",
-            Reject::Unauthorized => "unauthorized worker",
-            Reject::NotSubscribed => "not subscribed",
+            Reject::JobNotFound => "Job not found",
+            Reject::Stale => "Stale",
+            Reject::Duplicate => "Duplicate share",
+            Reject::LowDifficulty => "Difficulty too low",
+            Reject::NtimeOutOfRange => "Ntime out of range",
+            Reject::BadExtranonce2Size => "Invalid nonce2 length",
+            Reject::BadVersionBits => "Invalid version mask",
+            Reject::JobFull => "Too many shares of this job",
+            Reject::Unauthorized => "Unauthorized worker",
+            Reject::NotSubscribed => "Not subscribed",
         }
     }
 

@@ -138,6 +138,13 @@ pub(crate) struct Admitted {
     key: AddressKey,
 }
 
+impl Admitted {
+    /// Whose connection it is.
+    pub(crate) fn address(&self) -> AddressKey {
+        self.key
+    }
+}
+
 impl Drop for Admitted {
     fn drop(&mut self) {
         if let Some(peer) = self.admission.lock().by_address.get_mut(&self.key) {

@@ -27,6 +27,9 @@ pub(crate) enum CloseReason {
     Flood,
     /// Too many rejected shares in a row.
     RejectStorm,
+    /// The session before it, of the same name from the same address, ended in a storm
+    /// of rejects a short while ago.
+    AfterRejectStorm,
     /// The peer does not read what it is sent.
     SlowReader,
     /// The server is full and the connection had no accepted share.
@@ -47,7 +50,7 @@ pub(crate) enum CloseReason {
 
 impl CloseReason {
     /// All of them, for metrics.
-    pub(crate) const ALL: [CloseReason; 20] = [
+    pub(crate) const ALL: [CloseReason; 21] = [
         CloseReason::Peer,
         CloseReason::Io,
         CloseReason::Tls,
@@ -60,6 +63,7 @@ impl CloseReason {
         CloseReason::Malformed,
         CloseReason::Flood,
         CloseReason::RejectStorm,
+        CloseReason::AfterRejectStorm,
         CloseReason::SlowReader,
         CloseReason::Evicted,
         CloseReason::Stopping,
@@ -85,6 +89,7 @@ impl CloseReason {
             CloseReason::Malformed => "malformed",
             CloseReason::Flood => "flood",
             CloseReason::RejectStorm => "reject_storm",
+            CloseReason::AfterRejectStorm => "after_reject_storm",
             CloseReason::SlowReader => "slow_reader",
             CloseReason::Evicted => "evicted",
             CloseReason::Stopping => "stopping",

@@ -160,6 +160,7 @@ impl Metrics {
         show(&self.refused, refused.into_iter().chain([FULL]));
         show(&self.closed, CloseReason::ALL.map(CloseReason::label));
         let without_seat = [
+            CloseReason::AfterRejectStorm,
             CloseReason::NoWork,
             CloseReason::StoreFailing,
             CloseReason::WindingDown,

@@ -19,6 +19,7 @@ mod shared;
 mod state;
 mod status;
 mod store_gate;
+mod storms;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -34,6 +35,7 @@ pub(crate) use registry::Registry;
 pub(crate) use session::Rules;
 pub(crate) use shared::Shared;
 pub(crate) use store_gate::{keep as keep_store_gate, wind_down};
+pub(crate) use storms::Storms;
 
 #[cfg(fuzzing)]
 pub use {proxy_header::fuzz as read_proxy_header, session::run_script};

@@ -1,7 +1,7 @@
 //! The connections that there are: their number, who must leave when the server is
 //! full, and what a status page tells of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
@@ -9,7 +9,13 @@ use std::task::{Context, Poll};
 use futures::task::AtomicWaker;
 use ledger::Identity;
 
+use super::address::AddressKey;
 use super::close::CloseReason;
+use crate::estimate::Estimate;
+
+/// Ended sessions are kept until somebody asks for them, at most so many: the oldest are
+/// forgotten where nobody does.
+const MOST_ENDED: usize = 16_384;
 
 /// All connections.
 #[derive(Debug)]
@@ -29,7 +35,15 @@ struct Inner {
     proven: usize,
     /// Asked to leave for room, not gone yet.
     leaving: usize,
+    /// The sessions of each device, a name at an address, in the order in which they
+    /// were authorized.
+    by_device: HashMap<Device, Vec<u64>>,
+    /// Sessions that sent something and ended since the last question for them.
+    ended: VecDeque<Arc<Connection>>,
 }
+
+/// What is one device as far as anybody can tell. Several devices can share a name.
+type Device = (AddressKey, Arc<Identity>);
 
 /// What others see of a connection, and their way to end it. Its task owns the rest.
 #[derive(Debug)]
@@ -43,6 +57,10 @@ pub(crate) struct Connection {
     evicted: AtomicBool,
     /// Set once it is authorized.
     pub(crate) who: OnceLock<Arc<Identity>>,
+    /// Where it connects from, set with `who`.
+    address: OnceLock<AddressKey>,
+    /// The device connected anew since its last share: this connection is probably dead.
+    replaced: AtomicBool,
     /// The device's name for itself, cleaned.
     pub(crate) user_agent: OnceLock<Box<str>>,
     /// True when it came over TLS.
@@ -52,7 +70,7 @@ pub(crate) struct Connection {
     rejected: AtomicU64,
     last_share_unix_ms: AtomicU64,
     difficulty: AtomicU64,
-    hashrate: AtomicU64,
+    estimate: Mutex<Estimate>,
 }
 
 const ASKED_NOTHING: u8 = 0;
@@ -149,6 +167,11 @@ impl Registry {
         (authorized, inner.proven)
     }
 
+    /// The sessions that sent something and ended since the last call.
+    pub(crate) fn take_ended(&self) -> VecDeque<Arc<Connection>> {
+        std::mem::take(&mut self.lock().ended)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -168,6 +191,38 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// Enters the newest session of a device; those before it count as dead until they
+    /// send a share: a device that lost its connection without a word is back long before
+    /// the system notices.
+    fn enter_session(&mut self, device: Device, number: u64) {
+        let sessions = self.by_device.entry(device).or_default();
+        for earlier in sessions.iter().filter_map(|one| self.by_number.get(one)) {
+            earlier.replaced.store(true, Ordering::Relaxed);
+        }
+        sessions.push(number);
+    }
+
+    fn end_session(&mut self, connection: &Arc<Connection>) {
+        let (Some(address), Some(who)) = (connection.address.get(), connection.who.get()) else {
+            return;
+        };
+        let device = (*address, who.clone());
+        if let Some(sessions) = self.by_device.get_mut(&device) {
+            sessions.retain(|number| *number != connection.number);
+            if sessions.is_empty() {
+                self.by_device.remove(&device);
+            }
+        }
+        if connection.has_sent() {
+            if self.ended.len() >= MOST_ENDED {
+                self.ended.pop_front();
+            }
+            self.ended.push_back(connection.clone());
+        }
+    }
+}
+
 impl Connection {
     fn new(number: u64, tls: bool, unix_ms: u64) -> Self {
         Connection {
@@ -177,6 +232,8 @@ impl Connection {
             waker: AtomicWaker::new(),
             evicted: AtomicBool::new(false),
             who: OnceLock::new(),
+            address: OnceLock::new(),
+            replaced: AtomicBool::new(false),
             user_agent: OnceLock::new(),
             tls,
             proven: AtomicBool::new(false),
@@ -184,7 +241,7 @@ impl Connection {
             rejected: AtomicU64::new(0),
             last_share_unix_ms: AtomicU64::new(0),
             difficulty: AtomicU64::new(0),
-            hashrate: AtomicU64::new(0),
+            estimate: Mutex::default(),
         }
     }
 
@@ -225,10 +282,16 @@ impl Connection {
     }
 
     /// Counts an accepted share.
-    pub(crate) fn share_accepted(&self, unix_ms: u64, hashrate: f64) {
+    pub(crate) fn share_accepted(&self, unix_ms: u64) {
         self.accepted.fetch_add(1, Ordering::Relaxed);
         self.last_share_unix_ms.store(unix_ms, Ordering::Relaxed);
-        self.set_hashrate(hashrate);
+        self.replaced.store(false, Ordering::Relaxed);
+    }
+
+    /// True once a submission of it was decided, either way.
+    fn has_sent(&self) -> bool {
+        let counts = [&self.accepted, &self.rejected];
+        counts.iter().any(|count| count.load(Ordering::Relaxed) > 0)
     }
 
     /// Counts a submission that was refused.
@@ -237,8 +300,13 @@ impl Connection {
     }
 
     /// The estimate of the session's hashes a second.
-    pub(crate) fn set_hashrate(&self, hashrate: f64) {
-        self.hashrate.store(hashrate.to_bits(), Ordering::Relaxed);
+    pub(crate) fn set_estimate(&self, estimate: Estimate) {
+        *self.estimate.lock().unwrap_or_else(PoisonError::into_inner) = estimate;
+    }
+
+    fn hashrate(&self, now_ms: u64) -> f64 {
+        let estimate = *self.estimate.lock().unwrap_or_else(PoisonError::into_inner);
+        estimate.hashrate(now_ms)
     }
 
     /// What the session was told last.
@@ -247,8 +315,10 @@ impl Connection {
             .store(difficulty.to_bits(), Ordering::Relaxed);
     }
 
-    /// For the status page; `None` before it is authorized.
-    pub(crate) fn describe(&self) -> Option<super::status::SessionStatus> {
+    /// For the status page, as of `now_ms` of the monotonic clock; `None` before it is
+    /// authorized.
+    pub(crate) fn describe(&self, now_ms: u64) -> Option<super::status::SessionStatus> {
+        let replaced = self.replaced.load(Ordering::Relaxed);
         let last_share_unix_ms = self.last_share_unix_ms.load(Ordering::Relaxed);
         Some(super::status::SessionStatus {
             connection: self.number,
@@ -260,7 +330,8 @@ impl Connection {
             rejected: self.rejected.load(Ordering::Relaxed),
             last_share_unix_ms: (last_share_unix_ms > 0).then_some(last_share_unix_ms),
             difficulty: f64::from_bits(self.difficulty.load(Ordering::Relaxed)),
-            hashrate: f64::from_bits(self.hashrate.load(Ordering::Relaxed)),
+            replaced,
+            hashrate: if replaced { 0.0 } else { self.hashrate(now_ms) },
         })
     }
 }
@@ -276,6 +347,16 @@ impl Entered {
     /// What others see of it.
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.connection
+    }
+
+    /// It is authorized as `who` from `address`: sessions of the same before it are
+    /// probably dead.
+    pub(crate) fn replace_earlier(&self, address: AddressKey, who: &Arc<Identity>) {
+        let connection = &self.connection;
+        if connection.address.set(address).is_ok() {
+            let mut inner = self.registry.lock();
+            inner.enter_session((address, who.clone()), connection.number);
+        }
     }
 
     /// As [`Registry::next_session`].
@@ -299,6 +380,7 @@ impl Drop for Entered {
         let number = self.connection.number;
         inner.unproven.remove(&number);
         inner.by_number.remove(&number);
+        inner.end_session(&self.connection);
         if self.connection.is_proven() {
             inner.proven = inner.proven.saturating_sub(1);
         }
@@ -403,6 +485,98 @@ mod tests {
         let _other = registry.enter(false, 0).unwrap();
         registry.stop_all();
         assert_eq!(evicted.connection().asked(), Some(CloseReason::Stopping));
+    }
+
+    fn address(last: u8) -> AddressKey {
+        AddressKey::of(std::net::IpAddr::from([192, 0, 2, last]))
+    }
+
+    /// A session of the generator's key.
+    fn session(registry: &Arc<Registry>, name: &str, last: u8) -> Entered {
+        let entered = registry.enter(false, 0).unwrap();
+        let key = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+        let who = Arc::new(Identity {
+            miner: key.parse().unwrap(),
+            worker: ledger::WorkerName::clean(name),
+        });
+        entered.connection().who.set(who.clone()).unwrap();
+        entered.replace_earlier(address(last), &who);
+        entered
+    }
+
+    /// Hashes at 1000 times 2^32 a second for some seconds before `now_ms`.
+    fn mines(entered: &Entered, now_ms: u64) {
+        let mut estimate = Estimate::default();
+        for second in 1..=20 {
+            let at_ms = now_ms - 20_000 + second * 1000;
+            estimate.begin(at_ms - 1000);
+            estimate.on_share(crate::Difficulty::new(1000.0).unwrap(), at_ms);
+        }
+        entered.connection().set_estimate(estimate);
+        entered.connection().share_accepted(1);
+    }
+
+    /// All that is shown of the sessions at a moment, over what one device does.
+    fn shown(registry: &Registry, now_ms: u64) -> f64 {
+        let (sessions, _) = registry.sessions(usize::MAX);
+        let shown = sessions.iter().filter_map(|one| one.describe(now_ms));
+        shown.map(|one| one.hashrate).sum::<f64>() / (1000.0 * 2f64.powi(32))
+    }
+
+    #[test]
+    fn a_device_that_is_back_is_not_shown_twice() {
+        let registry = Registry::new(100);
+        // Its connection is lost without a word every 20 s.
+        let mut lost = Vec::new();
+        for round in 1..=10 {
+            let now_ms = round * 20_000;
+            lost.push(session(&registry, "axe", 1));
+            assert_eq!(shown(&registry, now_ms - 20_000), 0.0);
+            mines(lost.last().unwrap(), now_ms);
+            let shown = shown(&registry, now_ms);
+            assert!((0.9..=1.1).contains(&shown), "{shown} in round {round}");
+        }
+        let (sessions, _) = registry.sessions(usize::MAX);
+        let replaced = sessions.iter().filter_map(|one| one.describe(0));
+        assert_eq!(replaced.filter(|one| one.replaced).count(), 9);
+    }
+
+    #[test]
+    fn devices_of_one_name_are_shown_again_with_their_next_share() {
+        let registry = Registry::new(100);
+        let all: Vec<Entered> = (0..3).map(|_| session(&registry, "", 1)).collect();
+        let elsewhere = session(&registry, "", 2);
+        mines(&elsewhere, 20_000);
+        all.iter().for_each(|one| mines(one, 20_000));
+        assert!((3.6..=4.4).contains(&shown(&registry, 20_000)));
+        let late = session(&registry, "", 1);
+        assert!((0.9..=1.1).contains(&shown(&registry, 20_000)));
+        all.iter().for_each(|one| mines(one, 40_000));
+        mines(&elsewhere, 40_000);
+        assert!((3.6..=4.4).contains(&shown(&registry, 40_000)));
+        drop((all, elsewhere, late));
+        assert!(registry.lock().by_device.is_empty());
+    }
+
+    #[test]
+    fn the_last_counts_of_a_session_are_there_once() {
+        let registry = Registry::new(100);
+        let (one, silent) = (session(&registry, "a", 1), session(&registry, "b", 1));
+        one.connection().share_accepted(5);
+        one.connection().share_rejected();
+        drop((one, silent));
+        let ended = registry.take_ended();
+        let counts: Vec<_> = ended
+            .iter()
+            .filter_map(|one| one.describe(0))
+            .map(|one| (one.accepted, one.rejected))
+            .collect();
+        assert_eq!(counts, [(1, 1)]);
+        assert!(registry.take_ended().is_empty());
+        for _ in 0..MOST_ENDED + 10 {
+            session(&registry, "a", 1).connection().share_rejected();
+        }
+        assert_eq!(registry.take_ended().len(), MOST_ENDED);
     }
 
     #[test]

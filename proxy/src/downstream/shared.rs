@@ -11,6 +11,7 @@ use super::metrics::Metrics;
 use super::registry::Registry;
 use super::session::Rules;
 use super::store_gate::StoreGate;
+use super::storms::Storms;
 use crate::config::IpNetwork;
 use crate::upstream::Upstream;
 
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) registry: Arc<Registry>,
     /// The counts per address.
     pub(crate) admission: Arc<Admission>,
+    /// Who is refused after a storm of rejects.
+    pub(crate) storms: Storms,
     /// The tasks, for an orderly end.
     pub(crate) tracker: TaskTracker,
 }

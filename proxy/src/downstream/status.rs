@@ -37,6 +37,9 @@ pub struct SessionStatus {
     pub last_share_unix_ms: Option<u64>,
     /// The difficulty that it was told last.
     pub difficulty: f64,
-    /// The estimate of its hashes a second.
+    /// The device connected anew since its last share here: most likely this connection
+    /// is dead, and the system has not noticed yet.
+    pub replaced: bool,
+    /// The estimate of its hashes a second, now; 0 while it is replaced.
     pub hashrate: f64,
 }

@@ -200,16 +200,6 @@ fn changes_keep_their_distance_and_a_clock_that_goes_back_does_no_harm() {
     let before = miner.difficulty();
     miner.vardiff.on_share(before, 5);
     assert_eq!(miner.vardiff.on_tick(&miner.bounds, 0), None);
-    assert!(miner.vardiff.hashrate().is_finite());
-}
-
-#[test]
-fn the_hashrate_is_estimated() {
-    let mut miner = Miner::new(1000.0, 1.0, 1e9, 3);
-    assert_eq!(miner.vardiff.hashrate(), 0.0);
-    miner.mine(1e12, 30);
-    let estimate = miner.vardiff.hashrate() / 1e12;
-    assert!((0.6..1.6).contains(&estimate), "{estimate}");
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl LineDecoder {
     /// Takes the next line from the front of `segment`; `None` when no whole line is
     /// left, and all of the segment is taken then. Call it until it gives `None`.
     ///
-    /// Ends with `\n` or `\r\n`; empty lines are passed over. A line beyond the limit
+    /// Ends with `\n` or `\r\n`; lines that are empty or blank are passed over. A line beyond the limit
     /// is an error once, as soon as it is known to be, and is skipped to its end: a
     /// caller may go on after it.
     pub fn next_line<'a, 's: 'a>(
@@ -128,7 +128,11 @@ fn split_line(segment: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((line, rest.split_first()?.1))
 }
 
+/// A line without its end; nothing where it is blank.
 fn trim(line: &[u8]) -> &[u8] {
+    if line.trim_ascii().is_empty() {
+        return &[];
+    }
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
@@ -150,7 +154,7 @@ mod tests {
             .filter_map(|piece| match piece.len() {
                 too_long if too_long > LIMIT => Some(Err(LineTooLong { limit: LIMIT })),
                 _ => Some(piece.strip_suffix(b"\r").unwrap_or(piece))
-                    .filter(|line| !line.is_empty())
+                    .filter(|line| !line.trim_ascii().is_empty())
                     .map(|l| Ok(l.to_vec())),
             })
             .collect();
@@ -192,6 +196,13 @@ mod tests {
     }
 
     #[test]
+    fn blank_lines_are_passed_over() {
+        let (lines, decoder) = decode(&[b"  \n\t\n \t\r\none\n", b" ", b" \n\r\ntwo\n"]);
+        assert_eq!(lines, [Ok(b"one".to_vec()), Ok(b"two".to_vec())]);
+        assert_eq!(decoder.partial.capacity(), 0);
+    }
+
+    #[test]
     fn nothing_is_kept_once_a_split_line_is_done() {
         let (lines, decoder) = decode(&[b"on", b"e\ntw", b"o\n"]);
         assert_eq!(lines, [Ok(b"one".to_vec()), Ok(b"two".to_vec())]);
@@ -215,7 +226,7 @@ mod tests {
 
         #[test]
         fn any_segmentation_gives_the_lines_of_the_whole(
-            bytes in prop::collection::vec(prop_oneof![3 => Just(b'\n'), 2 => Just(b'\r'), 9 => Just(b'a'), 9 => any::<u8>()], 0..200),
+            bytes in prop::collection::vec(prop_oneof![3 => Just(b'\n'), 2 => Just(b'\r'), 2 => Just(b' '), 2 => Just(b'\t'), 9 => Just(b'a'), 9 => any::<u8>()], 0..200),
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
         ) {
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();

@@ -54,42 +54,50 @@ pub fn subscribed(
 
 /// What was granted of a [`Configure`](super::Configure).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Configured {
+pub struct Configured<'a> {
     /// The mask granted; `None` when version rolling was not asked for. 0 tells the
     /// miner that it may not roll.
     pub version_mask: Option<u32>,
-    /// `minimum-difficulty` was asked for, and is kept to.
-    pub minimum_difficulty: bool,
+    /// Whether the `minimum-difficulty` that was asked for is kept to; `None` when none
+    /// was.
+    pub minimum_difficulty: Option<bool>,
     /// `subscribe-extranonce` was asked for.
     pub subscribe_extranonce: bool,
     /// `info` was given.
     pub info: bool,
+    /// The extensions that are refused, which BIP310 answers with `false`.
+    pub refused: &'a [Box<str>],
 }
 
 /// The answer to `mining.configure`.
-pub fn configured(out: &mut Vec<u8>, id: Id<'_>, granted: &Configured) {
+pub fn configured(out: &mut Vec<u8>, id: Id<'_>, granted: &Configured<'_>) {
     result(out, id, |out| {
         let mut separator = b'{';
         let mut granted_names = [
             ("minimum-difficulty", granted.minimum_difficulty),
-            ("subscribe-extranonce", granted.subscribe_extranonce),
-            ("info", granted.info),
+            (
+                "subscribe-extranonce",
+                granted.subscribe_extranonce.then_some(true),
+            ),
+            ("info", granted.info.then_some(true)),
         ]
         .into_iter()
-        .filter_map(|(name, granted)| granted.then_some(name));
+        .filter_map(|(name, granted)| Some((name, granted?)))
+        .chain(granted.refused.iter().map(|name| (&**name, false)));
         if let Some(mask) = granted.version_mask {
-            let rolling: &[u8] = if mask == 0 { b"false" } else { b"true" };
-            out.extend_from_slice(b"{\"version-rolling\":");
-            out.extend_from_slice(rolling);
-            out.extend_from_slice(b",\"version-rolling.mask\":\"");
+            // Always `true`: at `false` ESP-Miner v2.15 goes on rolling its chip's own
+            // mask and cgminer gives the pool up. A mask of no bits says the same, and
+            // both heed it.
+            out.extend_from_slice(b"{\"version-rolling\":true,\"version-rolling.mask\":\"");
             hex::push_u32(out, mask);
             out.push(b'"');
             separator = b',';
         }
-        for name in &mut granted_names {
+        for (name, granted) in &mut granted_names {
             out.push(separator);
             separator = b',';
-            push_display(out, format_args!("\"{name}\":true"));
+            push_string(out, name);
+            push_display(out, format_args!(":{granted}"));
         }
         if separator == b'{' {
             out.push(b'{');

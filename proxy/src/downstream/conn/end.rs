@@ -1,15 +1,23 @@
 //! The end of a connection: nothing that was promised is dropped with it.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::{Conn, deliver};
+use crate::clock::monotonic_ms;
 use crate::downstream::close::CloseReason;
 
 /// How long the last words may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Why a share is not stored whose connection is over.
+const CLOSED: &str = "the connection is closed";
+
+/// How long the ledger is waited for, that it decides the last shares.
+const LAST_SHARES: Duration = Duration::from_secs(1);
 
 /// What a peer still sends after our last words is read up to here: closing a socket
 /// with unread bytes would make the peer's system throw the last words away.
@@ -24,6 +32,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
             reason = reason.label(),
             "connection closed"
         );
+        if let (CloseReason::RejectStorm, Some(authorized)) = (reason, self.session.authorized()) {
+            let address = self.admitted.address();
+            let who = authorized.who.clone();
+            self.shared.storms.note(address, who, monotonic_ms());
+        }
         // Checked shares are credited although nobody waits for the answer.
         while !self.outgoing.is_empty() {
             let done = deliver(
@@ -41,9 +54,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
                 break;
             }
         }
+        // So are they counted: the ledger decides them within milliseconds.
+        // A server that stops has waited for them already.
+        if reason != CloseReason::Stopping {
+            let _ = timeout(LAST_SHARES, self.last_shares()).await;
+        }
         if !matches!(reason, CloseReason::Peer | CloseReason::Io) {
             // A peer that is gone by now needs no words.
             let _ = timeout(LAST_WORDS, self.last_words()).await;
+        }
+    }
+
+    async fn last_shares(&mut self) {
+        while self.session.pending() > 0 {
+            let Some(authorized) = self.session.authorized() else {
+                return;
+            };
+            let (ack, decided) = (authorized.ack.clone(), self.decided);
+            self.decided = poll_fn(|cx| ack.poll_decided(cx, decided)).await;
+            let decided = self.decided;
+            // Who is gone is told in vain.
+            let _ = self
+                .turn(|session, turn| {
+                    session.on_decided(decided, || CLOSED.to_owned(), turn);
+                    Ok(())
+                })
+                .await;
         }
     }
 

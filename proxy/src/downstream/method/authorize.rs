@@ -13,6 +13,9 @@ use crate::wire::{Authorize, Id, reply};
 /// Stratum's code for a worker that is not authorized.
 const UNAUTHORIZED: u8 = 24;
 
+/// What a client is told that comes back after a storm of rejects.
+const AFTER_STORM: &str = "too many shares were rejected, try again in some minutes";
+
 /// Begins the session. The username is never logged and never sent back: people paste
 /// secret keys.
 pub(super) fn handle(
@@ -30,13 +33,26 @@ pub(super) fn handle(
     };
     let who = Identity { miner, worker };
     if let Some(authorized) = session.authorized() {
-        if *authorized.who == who {
+        // Crediting one with the other's shares would be worse than a clear no.
+        if authorized.who.miner != who.miner {
+            reply::error(turn.out, id, UNAUTHORIZED, "one key per connection");
+        } else if session.add_worker(authorize.username.as_str(), who) {
             reply::accepted(turn.out, id);
         } else {
-            // Crediting one with the other's shares would be worse than a clear no.
-            reply::error(turn.out, id, UNAUTHORIZED, "one username per connection");
+            reply::error(
+                turn.out,
+                id,
+                UNAUTHORIZED,
+                "too many workers on one connection",
+            );
         }
         return Ok(());
+    }
+    let now_ms = turn.now.ms();
+    if turn.storms.refuses(turn.address, &who, now_ms) {
+        let reason = CloseReason::AfterRejectStorm;
+        turn.metrics.authorization_refused(reason.label());
+        return Err(session.refuse(id, UNAUTHORIZED, AFTER_STORM, reason, turn));
     }
     if let Err(reason) = session.seat(id, turn) {
         turn.metrics.authorization_refused(reason.label());
@@ -58,8 +74,8 @@ pub(super) fn handle(
     tracing::debug!(connection = turn.entered.connection().number(), miner = %who.miner, "authorized");
     // Set once: a second authorize does not come here.
     let _ = turn.entered.connection().who.set(who.clone());
-    session.authorize(who, SessionId::new(turn.rules.boot, number), turn);
-    reply::accepted(turn.out, id);
+    turn.entered.replace_earlier(turn.address, &who);
+    session.authorize(id, who, SessionId::new(turn.rules.boot, number), turn);
     session.tell_job(true, turn);
     Ok(())
 }

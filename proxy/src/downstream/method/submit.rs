@@ -4,7 +4,8 @@ use crate::downstream::close::CloseReason;
 use crate::downstream::session::{Session, Turn};
 use crate::wire::{Id, Submit};
 
-/// The username in it is not looked at: the session is credited, whoever authorized it.
+/// The username in it says which of the session's workers is credited, and is else not
+/// looked at: who authorized the session is credited.
 pub(super) fn handle(
     session: &mut Session,
     id: Id<'_>,

@@ -7,8 +7,19 @@ use crate::wire::{Id, Subscribe, reply};
 /// The most characters of a user agent that are kept.
 const MAX_USER_AGENT_CHARS: usize = 64;
 
-/// ESP-Miner heeds `mining.set_extranonce` without having asked for it.
-const TAKES_EXTRANONCE: &str = "bitaxe";
+/// The beginnings of the user agents of firmwares that heed `mining.set_extranonce` without
+/// having asked for it: ESP-Miner and its relatives. NerdMiner's does not.
+const TAKE_EXTRANONCE: [&str; 9] = [
+    "bitaxe",
+    "nerdaxe",
+    "nerdeko",
+    "nerdhaxe",
+    "nerdoctaxe",
+    "nerdqaxe",
+    "nerdqx",
+    "q1370",
+    "q1373",
+];
 
 /// Gives the device its extranonce1. The reply names `mining.notify`, which a Bitaxe
 /// that probes us from its fallback looks for in its first read. Asked again, the
@@ -21,9 +32,7 @@ pub(super) fn handle(
 ) -> Result<(), CloseReason> {
     let grant = session.seat(id, turn)?.grant.clone();
     if let Some(user_agent) = &subscribe.user_agent {
-        let begins = user_agent.get(..TAKES_EXTRANONCE.len());
-        session.takes_extranonce |=
-            begins.is_some_and(|head| head.eq_ignore_ascii_case(TAKES_EXTRANONCE));
+        session.takes_extranonce |= takes_extranonce(user_agent);
         // Set once: asked again it stays what it was.
         let _ = turn.entered.connection().user_agent.set(clean(user_agent));
     }
@@ -39,6 +48,13 @@ pub(super) fn handle(
     );
     session.tell_job(true, turn);
     Ok(())
+}
+
+fn takes_extranonce(user_agent: &str) -> bool {
+    TAKE_EXTRANONCE.iter().any(|name| {
+        let head = user_agent.get(..name.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(name))
+    })
 }
 
 /// Printable ASCII without what means something in HTML; the rest is left out.

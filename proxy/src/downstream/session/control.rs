@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Rules;
 use crate::Difficulty;
 use crate::downstream::metrics::Metrics;
+use crate::estimate::Estimate;
 use crate::job::{Assigned, UpstreamJob};
 use crate::vardiff::{Bounds, Vardiff};
 
@@ -16,6 +17,7 @@ const SUGGEST_INTERVAL_MS: u64 = 60_000;
 #[derive(Debug)]
 pub(crate) struct Control {
     vardiff: Vardiff,
+    estimate: Estimate,
     /// The config's start, or what the device suggested last.
     start: Difficulty,
     /// The config's least, or the device's own if that is higher.
@@ -26,7 +28,14 @@ pub(crate) struct Control {
     pub(super) told: Option<Difficulty>,
     /// The target of the last difficulty assigned: computed once, shared by jobs.
     assigned: Option<Arc<Assigned>>,
-    suggested_ms: Option<u64>,
+    suggested: Option<Suggested>,
+}
+
+/// The suggestion that was heeded last.
+#[derive(Clone, Copy, Debug)]
+struct Suggested {
+    difficulty: Difficulty,
+    at_ms: u64,
 }
 
 impl Control {
@@ -38,22 +47,26 @@ impl Control {
                 rules.target_shares_per_minute,
                 now_ms,
             ),
+            estimate: Estimate::default(),
             start: rules.start_difficulty,
             floor: rules.min_difficulty,
             ceiling: None,
             told: None,
             assigned: None,
-            suggested_ms: None,
+            suggested: None,
         }
     }
 
-    /// The device suggests where to begin.
+    /// The device suggests where to begin. The same again changes nothing: NerdMiner
+    /// repeats its suggestion once a minute, to keep the connection alive.
     pub(crate) fn suggest(&mut self, difficulty: Difficulty, now_ms: u64) {
-        let heeded = self
-            .suggested_ms
-            .is_none_or(|at| now_ms >= at.saturating_add(SUGGEST_INTERVAL_MS));
+        let heeded = self.suggested.is_none_or(|last| {
+            let in_time = now_ms >= last.at_ms.saturating_add(SUGGEST_INTERVAL_MS);
+            in_time && last.difficulty != difficulty
+        });
         if heeded {
-            self.suggested_ms = Some(now_ms);
+            let at_ms = now_ms;
+            self.suggested = Some(Suggested { difficulty, at_ms });
             self.start = difficulty;
             self.vardiff.suggest(difficulty, now_ms);
         }
@@ -81,6 +94,7 @@ impl Control {
         if self.ceiling.replace(job.upstream.difficulty).is_none() {
             // Before its first job a device is not silent, it has nothing to do.
             self.vardiff.suggest(self.start, now_ms);
+            self.estimate.begin(now_ms);
         }
         if difficulty == job.upstream.difficulty {
             return (difficulty, None);
@@ -97,6 +111,7 @@ impl Control {
     /// Notes a share and the difficulty that was assigned with its job.
     pub(super) fn on_share(&mut self, assigned: Difficulty, now_ms: u64) {
         self.vardiff.on_share(assigned, now_ms);
+        self.estimate.on_share(assigned, now_ms);
     }
 
     /// Lets vardiff decide.
@@ -119,8 +134,8 @@ impl Control {
     }
 
     /// The estimate of the device's hashes a second.
-    pub(crate) fn hashrate(&self) -> f64 {
-        self.vardiff.hashrate()
+    pub(crate) fn estimate(&self) -> Estimate {
+        self.estimate
     }
 
     fn bounds(&self, ceiling: Difficulty) -> Bounds {

@@ -17,12 +17,30 @@ pub(crate) struct Handshake {
     held: Vec<u8>,
     hold_until_ms: Option<u64>,
     released: bool,
+    /// Answers to submissions, which go out behind the one to authorize: cpuminer, closed
+    /// while it mined, sends what it had left between subscribe and authorize, and takes
+    /// the next answer of whatever id for that to authorize.
+    late: Vec<u8>,
 }
 
 impl Handshake {
     /// Where replies go now: behind what is held back, or straight out.
     pub(crate) fn replies<'a>(&'a mut self, out: &'a mut Vec<u8>) -> &'a mut Vec<u8> {
         if self.released { out } else { &mut self.held }
+    }
+
+    /// Where the answer to a submission goes: behind the one to authorize, unless there
+    /// are more of them than any device has left over.
+    pub(crate) fn late<'a>(&'a mut self, out: &'a mut Vec<u8>) -> &'a mut Vec<u8> {
+        match self.late.len() > MAX_HELD_BYTES {
+            true => self.replies(out),
+            false => &mut self.late,
+        }
+    }
+
+    /// Takes the answers to submissions.
+    pub(crate) fn take_late(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.late)
     }
 
     /// Starts the clock for what is held back; lets it go when it is too much.

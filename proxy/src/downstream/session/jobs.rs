@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
+use crate::check::MAX_NTIME_AHEAD_SECS;
 use crate::job::{Assigned, UpstreamJob};
 use crate::wire::JobId;
 
@@ -75,7 +76,7 @@ impl JobTable {
     }
 
     /// Enters `job` under a name that is new to the session; `None` when it was told
-    /// 65,535 times already.
+    /// 65,535 times already, or for so long that no time is left for another header.
     ///
     /// Told again, it must give the device a fresh search space: its header's time is
     /// ahead of every time told before for the same headers, and of where a device that
@@ -113,6 +114,9 @@ impl JobTable {
                     .saturating_add(ROLL_AHEAD_SECS),
             ),
         };
+        if renotify.is_some() && ntime >= job.ntime.saturating_add(MAX_NTIME_AHEAD_SECS) {
+            return None;
+        }
         self.told.retain(|told| told.job.is_alive());
         if self.told.len() >= MAX_JOBS {
             self.told.pop_front();

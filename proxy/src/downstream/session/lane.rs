@@ -68,6 +68,7 @@ impl Session {
                 grant.extranonce1.as_bytes(),
                 grant.extranonce2_size(),
             );
+            self.doubles_begin(turn.now.ms());
             self.tell_mask(turn);
             self.tell_job(true, turn);
         }

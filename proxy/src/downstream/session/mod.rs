@@ -24,6 +24,7 @@ mod world;
 pub use script::run as run_script;
 
 use std::fmt::Display;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use ledger::{Identity, SessionId, ShareAck};
@@ -56,7 +57,7 @@ pub(crate) struct Session {
     pub(crate) subscribed: bool,
     /// The device can be given another extranonce1 while connected.
     pub(crate) takes_extranonce: bool,
-    /// The version bits that the device asked for; `None` when it did not.
+    /// The version bits that the device asked for; `None` when it did not configure.
     pub(crate) asked_mask: Option<u32>,
     told_mask: u32,
     pub(crate) control: Control,
@@ -72,6 +73,10 @@ pub(crate) struct Session {
     /// A difficulty waits to be pushed, not before `push_after_ms`.
     push_wanted: bool,
     push_after_ms: u64,
+    /// When the job at hand was told last.
+    told_ms: u64,
+    /// Duplicates that come before are the firmware's habit, not a fault.
+    doubles_until_ms: u64,
 }
 
 /// How far a connection is.
@@ -87,8 +92,51 @@ enum Stage {
 #[derive(Debug)]
 pub(crate) struct Authorized {
     pub(crate) who: Arc<Identity>,
+    /// Other workers of the same key, by their usernames: behind a proxy many mine on one
+    /// connection.
+    others: Vec<(UsernameHash, Arc<Identity>)>,
     pub(crate) session: SessionId,
     pub(crate) ack: Arc<ShareAck>,
+}
+
+/// A username by its hash: it may hold a secret, and is not kept. Two that are the same
+/// by chance or by design are of one miner, who alone could gain or lose by it.
+type UsernameHash = u64;
+
+/// Workers on one connection. The ledger tells as many of a miner's apart.
+const MAX_WORKERS: usize = ledger::Worker::MAX_NAMED;
+
+impl Authorized {
+    /// Who is credited for what comes under this username: the worker who was authorized
+    /// under it, else the first one.
+    fn of(&self, username: &str) -> &Arc<Identity> {
+        if self.others.is_empty() {
+            return &self.who;
+        }
+        let hash = hash_of(username);
+        let mut others = self.others.iter();
+        let found = others.find_map(|(other, who)| (*other == hash).then_some(who));
+        found.unwrap_or(&self.who)
+    }
+
+    /// Adds a worker of the same key; false when there are too many.
+    fn add(&mut self, username: &str, who: Identity) -> bool {
+        let hash = hash_of(username);
+        if who == **self.of(username) {
+            return true;
+        }
+        if self.others.len().saturating_add(1) >= MAX_WORKERS {
+            return false;
+        }
+        self.others.push((hash, Arc::new(who)));
+        true
+    }
+}
+
+fn hash_of(username: &str) -> UsernameHash {
+    let mut hasher = DefaultHasher::new();
+    username.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Session {
@@ -112,6 +160,8 @@ impl Session {
             down_since_ms: None,
             push_wanted: false,
             push_after_ms: 0,
+            told_ms: 0,
+            doubles_until_ms: 0,
         }
     }
 
@@ -182,9 +232,7 @@ impl Session {
             }
             reply::accepted(turn.out, share.id.as_id());
             turn.entered.prove();
-            turn.entered
-                .connection()
-                .share_accepted(turn.now.unix_ms, self.control.hashrate());
+            turn.entered.connection().share_accepted(turn.now.unix_ms);
             turn.metrics.accepted.inc();
             turn.metrics.accepted_work.inc_by(approximate(share.work));
             let waited_us = turn.now.us.saturating_sub(share.received_us);
@@ -202,6 +250,7 @@ impl Session {
                     .connected_ms
                     .saturating_add(turn.rules.authorize_timeout_ms)
             {
+                turn.out.append(&mut handshake.take_late());
                 return Err(CloseReason::AuthorizeTimeout);
             }
         }
@@ -237,6 +286,15 @@ impl Session {
     pub(crate) fn replies<'a>(&'a mut self, out: &'a mut Vec<u8>) -> &'a mut Vec<u8> {
         match &mut self.stage {
             Stage::Handshake(handshake) => handshake.replies(out),
+            Stage::Authorized(_) => out,
+        }
+    }
+
+    /// Where the answer to a submission goes now: before `mining.authorize` is answered,
+    /// behind that answer.
+    pub(crate) fn late_replies<'a>(&'a mut self, out: &'a mut Vec<u8>) -> &'a mut Vec<u8> {
+        match &mut self.stage {
+            Stage::Handshake(handshake) => handshake.late(out),
             Stage::Authorized(_) => out,
         }
     }
@@ -296,19 +354,37 @@ impl Session {
         self.seat.as_mut().ok_or(CloseReason::NoWork)
     }
 
-    /// Makes it a session: what was held back goes out.
+    /// Makes it a session, and answers `id`: before it goes out what was held back, after
+    /// it what came too early.
     pub(crate) fn authorize(
         &mut self,
+        id: Id<'_>,
         who: Arc<Identity>,
         session: SessionId,
         turn: &mut Turn<'_>,
     ) {
         self.release(turn.out);
+        let mut late = match &mut self.stage {
+            Stage::Handshake(handshake) => handshake.take_late(),
+            Stage::Authorized(_) => Vec::new(),
+        };
         self.stage = Stage::Authorized(Authorized {
             who,
+            others: Vec::new(),
             session,
             ack: Arc::default(),
         });
+        reply::accepted(turn.out, id);
+        turn.out.append(&mut late);
+    }
+
+    /// Another worker of the same key on the same connection; false when there are too
+    /// many of them.
+    pub(crate) fn add_worker(&mut self, username: &str, who: Identity) -> bool {
+        match &mut self.stage {
+            Stage::Handshake(_) => false,
+            Stage::Authorized(authorized) => authorized.add(username, who),
+        }
     }
 
     /// Who is credited, once authorized.

@@ -26,6 +26,14 @@ pub(crate) struct Grant {
 }
 
 impl Grant {
+    /// The version bits that may be rolled on the current job. The upstream's mask can
+    /// widen between jobs, and holds for the jobs after it: a device is told a wider one
+    /// with the next job, and a narrower one at once.
+    pub(crate) fn version_mask(&self) -> u32 {
+        let of_job = self.view.current().map_or(u32::MAX, |job| job.version_mask);
+        self.view.version_mask & of_job
+    }
+
     /// How many bytes of extranonce2 are the miner's.
     pub(crate) fn extranonce2_size(&self) -> usize {
         self.view

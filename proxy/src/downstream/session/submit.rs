@@ -40,9 +40,16 @@ impl Session {
                 self.credit(id, submit, credited, turn);
                 Ok(())
             }
+            Err(Reject::Duplicate) if turn.now.ms() < self.doubles_until_ms => {
+                // The device did what it always does: nothing that its owner should look
+                // into, nor a reason to send it away.
+                turn.metrics.rejected(Reject::Duplicate.label());
+                reply::error(turn.out, id, Reject::Duplicate.code(), Reject::Duplicate);
+                Ok(())
+            }
             Err(reject) => {
                 turn.entered.connection().share_rejected();
-                reply::error(self.replies(turn.out), id, reject.code(), reject);
+                reply::error(self.late_replies(turn.out), id, reject.code(), reject);
                 self.count_reject(reject.label(), turn)
             }
         }
@@ -71,7 +78,7 @@ impl Session {
             extranonce1: candidates.get(..count).unwrap_or(&candidates),
             assigned: told.assigned(),
             ntime: told.ntime,
-            version_mask: self.asked_mask.unwrap_or(0),
+            version_mask: self.rolled_mask(),
             submit,
         })?;
         Ok(Credited {
@@ -79,6 +86,12 @@ impl Session {
             job: told.job.clone(),
             assigned: *told.assigned(),
         })
+    }
+
+    /// The bits that a share may set, beside those of its job. Who configured nothing
+    /// may roll all that the upstream grants: rented rigs do, without asking.
+    fn rolled_mask(&self) -> u32 {
+        self.asked_mask.unwrap_or(u32::MAX)
     }
 
     fn credit(&mut self, id: Id<'_>, submit: &Submit<'_>, credited: Credited, turn: &mut Turn<'_>) {
@@ -96,7 +109,7 @@ impl Session {
                 session: authorized.session,
                 sequence: self.sequence,
             },
-            who: authorized.who.clone(),
+            who: authorized.of(submit.username.as_str()).clone(),
             work: assigned.work,
             hash: accepted.hash,
             upstream_work: job.upstream.work,

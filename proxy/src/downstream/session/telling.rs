@@ -10,6 +10,14 @@ use crate::wire::reply;
 /// anew, and strangers must not be able to provoke them at will.
 const PUSH_INTERVAL_MS: u64 = 10_000;
 
+/// A job is told again when nothing was told for so long: some devices leave after two
+/// minutes of silence.
+const KEEPALIVE_MS: u64 = 60_000;
+
+/// ESP-Miner v2.15 does the first half second of work after it is given an extranonce1
+/// twice, and submits what it finds there twice. Shares of that time are here by then.
+const DOUBLES_MS: u64 = 5_000;
+
 impl Session {
     /// Tells the lane's current job, unless the session knows it or is not ready for
     /// one. `clean` is for a session whose older jobs are of no use to it.
@@ -36,8 +44,8 @@ impl Session {
         }
     }
 
-    /// Tells the current job again under a new name, so that a new difficulty takes
-    /// effect.
+    /// Tells the current job again under a new name and with a later time, so that a new
+    /// difficulty takes effect.
     fn push_difficulty(&mut self, turn: &mut Turn<'_>) {
         self.push_wanted = false;
         let Some(job) = self.job_to_tell() else {
@@ -47,20 +55,37 @@ impl Session {
         self.tell(&job, false, turn);
     }
 
+    /// Tells the current job again when nothing was told for long.
+    fn keep_alive(&mut self, turn: &mut Turn<'_>) {
+        let now_ms = turn.now.ms();
+        if self.keepalive_at_ms().is_some_and(|at_ms| at_ms <= now_ms)
+            && let Some(job) = self.job_to_tell()
+        {
+            self.tell(&job, false, turn);
+        }
+    }
+
     fn job_to_tell(&self) -> Option<Arc<UpstreamJob>> {
         let ready = self.subscribed && matches!(self.stage, Stage::Authorized(_));
-        self.seat
-            .as_ref()
-            .filter(|_| ready)?
-            .grant
-            .view
-            .current()
-            .cloned()
+        let view = &self.seat.as_ref().filter(|_| ready)?.grant.view;
+        view.current().filter(|_| view.up).cloned()
+    }
+
+    /// When the job at hand is told again as a sign of life.
+    fn keepalive_at_ms(&self) -> Option<u64> {
+        self.job_to_tell()?;
+        Some(self.told_ms.saturating_add(KEEPALIVE_MS))
     }
 
     fn tell(&mut self, job: &Arc<UpstreamJob>, clean: bool, turn: &mut Turn<'_>) -> bool {
-        let (difficulty, assigned) = self.control.assign(job, turn.now.ms());
-        let age_ms = turn.now.ms().saturating_sub(job.received_ms);
+        let now_ms = turn.now.ms();
+        let (difficulty, assigned) = self.control.assign(job, now_ms);
+        if self.jobs.last().is_none() {
+            self.doubles_begin(now_ms);
+        }
+        // Also where it cannot be told: the next try is as far away.
+        self.told_ms = now_ms;
+        let age_ms = now_ms.saturating_sub(job.received_ms);
         let age_secs = u32::try_from(age_ms / 1000).unwrap_or(u32::MAX);
         let Some(told) = self.jobs.tell(job.clone(), assigned, age_secs) else {
             return false;
@@ -74,12 +99,17 @@ impl Session {
         true
     }
 
+    /// The device was just given an extranonce1.
+    pub(super) fn doubles_begin(&mut self, now_ms: u64) {
+        self.doubles_until_ms = now_ms.saturating_add(DOUBLES_MS);
+    }
+
     /// Tells the version mask if it changed since the device was told.
     pub(super) fn tell_mask(&mut self, turn: &mut Turn<'_>) {
         let (Some(asked), Some(seat)) = (self.asked_mask, &self.seat) else {
             return;
         };
-        let mask = asked & seat.grant.view.version_mask;
+        let mask = asked & seat.grant.version_mask();
         if mask != self.told_mask && matches!(self.stage, Stage::Authorized(_)) {
             self.told_mask = mask;
             reply::set_version_mask(turn.out, mask);
@@ -112,8 +142,9 @@ impl Session {
         self.control.tick(turn.now.ms(), turn.metrics);
         turn.entered
             .connection()
-            .set_hashrate(self.control.hashrate());
+            .set_estimate(self.control.estimate());
         self.want_push(turn);
+        self.keep_alive(turn);
     }
 
     /// When [`Self::steer`] has something to do.
@@ -123,6 +154,7 @@ impl Session {
         } else {
             u64::MAX
         };
-        self.control.next_tick_ms().min(push)
+        let keepalive = self.keepalive_at_ms().unwrap_or(u64::MAX);
+        self.control.next_tick_ms().min(push).min(keepalive)
     }
 }

@@ -7,9 +7,11 @@ use ledger::ShareRecord;
 use super::rules::Rules;
 use super::seat::Seats;
 use crate::clock::Now;
+use crate::downstream::address::AddressKey;
 use crate::downstream::close::CloseReason;
 use crate::downstream::metrics::Metrics;
 use crate::downstream::registry::Entered;
+use crate::downstream::storms::Storms;
 use crate::upstream::UpstreamSubmit;
 
 /// One event's worth of the world: the session itself has no clock and no socket.
@@ -25,6 +27,10 @@ pub(crate) struct Turn<'a> {
     pub(crate) refusal: Option<CloseReason>,
     /// Where places at the upstream come from.
     pub(crate) seats: &'a mut dyn Seats,
+    /// Where the device connects from.
+    pub(crate) address: AddressKey,
+    /// Who is refused after a storm of rejects.
+    pub(crate) storms: &'a Storms,
     /// The counters.
     pub(crate) metrics: &'a Metrics,
     /// What others see of the connection.

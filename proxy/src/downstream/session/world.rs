@@ -11,9 +11,11 @@ use serde_json::Value;
 use super::{Grant, Outgoing, Rules, Seats, Session, Turn};
 use crate::clock::Now;
 use crate::config::{DownstreamConfig, Limits};
+use crate::downstream::address::AddressKey;
 use crate::downstream::close::CloseReason;
 use crate::downstream::metrics::Metrics;
 use crate::downstream::registry::{Entered, Registry};
+use crate::downstream::storms::Storms;
 use crate::extranonce::Extranonce1;
 use crate::job::{Assigned, JobContext, UpstreamJob};
 use crate::seen::SeenHashes;
@@ -129,6 +131,7 @@ pub(super) struct World {
     pub(super) rules: Rules,
     pub(super) lane: FakeLane,
     pub(super) metrics: Metrics,
+    pub(super) storms: Storms,
     pub(super) entered: Entered,
     pub(super) now_ms: u64,
     /// False as when the ledger has failed for long.
@@ -153,6 +156,11 @@ pub(super) fn rules() -> Rules {
         store_grace: Duration::from_secs(300),
     };
     Rules::new(&config, 7)
+}
+
+/// Where the device is.
+pub(super) fn address() -> AddressKey {
+    AddressKey::of(std::net::IpAddr::from([192, 0, 2, 1]))
 }
 
 impl World {
@@ -181,6 +189,7 @@ impl World {
                 prefix: 0,
             },
             metrics: Metrics::new(&prometheus::Registry::new()).unwrap(),
+            storms: Storms::default(),
             entered: Registry::new(10).enter(false, 0).unwrap(),
             now_ms: 0,
             storing: true,
@@ -213,6 +222,8 @@ impl World {
             rules: &self.rules,
             refusal: (!self.storing).then_some(CloseReason::StoreFailing),
             seats: &mut self.lane,
+            address: address(),
+            storms: &self.storms,
             metrics: &self.metrics,
             entered: &self.entered,
             out: &mut self.out,

@@ -41,6 +41,36 @@ async fn a_name_that_cannot_be_paid_is_met_with_silence_and_explained_to_who_wai
 }
 
 #[tokio::test]
+async fn a_storm_of_rejects_sends_a_device_to_its_fallback() {
+    let mut config = config();
+    config.limits.max_rejects_in_a_row = 3;
+    let house = House::start(config).await;
+    let mut device = house.device().await;
+    device.begin(MINER).await;
+    device
+        .send(&submit(9, "77", "0000000000", 1).repeat(3))
+        .await;
+    device.rest().await;
+    house.metric_becomes("connections", "", 0.0).await;
+    // It comes again at once, and later probes whether we are back: not a word.
+    let subscribe = "{\"id\":1,\"method\":\"mining.subscribe\"}\n";
+    for _ in 0..2 {
+        let mut again = house.device().await;
+        again
+            .send(&format!("{subscribe}{}\n", authorize(2, MINER)))
+            .await;
+        assert_eq!(again.rest().await, b"");
+    }
+    let closed = |reason| house.metric("connections_closed_total", reason);
+    assert_eq!(closed("reject_storm"), 1.0);
+    assert_eq!(closed("after_reject_storm"), 2.0);
+    // Its neighbour is served.
+    let neighbour = format!("{MINER}.other");
+    house.device().await.begin(&neighbour).await;
+    house.stop().await;
+}
+
+#[tokio::test]
 async fn an_address_has_its_share_of_connections_and_gets_it_back() {
     let mut config = config();
     config.limits.max_connections_per_address = 2;

@@ -53,6 +53,33 @@ async fn a_share_is_checked_forwarded_stored_and_answered() {
     house.stop().await;
 }
 
+#[tokio::test]
+async fn what_a_device_sent_last_is_counted_when_it_is_gone() {
+    let house = House::start(config()).await;
+    let mut device = house.device().await;
+    let job = device.begin(&format!("{MINER}.garage")).await;
+    let job = job["params"][0].as_str().unwrap();
+    let shares: String = (0..5)
+        .map(|nonce| submit(7, job, "0000000001", nonce))
+        .collect();
+    device
+        .send(&format!("{shares}{}", submit(8, "77", "0000000001", 1)))
+        .await;
+    // It hears of the reject, and does not wait for the disk.
+    device.expect("8").await;
+    drop(device);
+    house.metric_becomes("connections", "", 0.0).await;
+    let ended = house.proxy.take_ended();
+    let counts: Vec<_> = ended
+        .iter()
+        .map(|one| (one.accepted, one.rejected))
+        .collect();
+    assert_eq!(counts, [(5, 1)]);
+    assert_eq!(house.metric("shares_accepted_total", ""), 5.0);
+    assert!(house.proxy.take_ended().is_empty());
+    house.stop().await;
+}
+
 /// Connects, mines so many shares and leaves; gives the extranonce1 that it had.
 async fn visit(house: &House, shares: u32) -> String {
     let mut device = house.device().await;
@@ -103,8 +130,8 @@ async fn lines_may_come_in_any_pieces() {
     for byte in breath.as_bytes() {
         device.send(std::str::from_utf8(&[*byte]).unwrap()).await;
     }
-    // It did not ask to roll: the bits are wrong, and that is the answer.
-    assert_eq!(device.expect("3").await["error"][0], 20);
+    // It rolls without having asked, as far as the upstream allows it.
+    assert_eq!(device.expect("3").await["result"], true);
     let many: String = (10..60)
         .map(|id| format!("{{\"id\":{id},\"method\":\"mining.ping\"}}\n"))
         .collect();
@@ -157,7 +184,7 @@ async fn every_session_gets_the_same_notify() {
     devices[0].send(&submit(7, "1", "0000000001", 1)).await;
     assert_eq!(
         devices[0].expect("7").await["error"],
-        json!([21, "stale", null])
+        json!([21, "Stale", null])
     );
     house.stop().await;
 }

@@ -11,9 +11,8 @@ use super::Malformed;
 use crate::wire::params::Scalar;
 use crate::{Difficulty, hex};
 
-/// The extensions that a miner asks for. Those that we do not have are left out, which
-/// in BIP310 means the same as a refusal.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// The extensions that a miner asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Configure {
     /// `version-rolling`.
     pub version_rolling: Option<VersionRolling>,
@@ -23,7 +22,17 @@ pub struct Configure {
     pub subscribe_extranonce: bool,
     /// `info`: about the device, not looked at.
     pub info: bool,
+    /// The names of those that we do not have, or that lack their option: each is refused.
+    /// At most eight, of letters, digits, `-` and `_`.
+    pub unknown: Vec<Box<str>>,
 }
+
+/// As many unknown extensions are answered; what is asked beyond them is left out, which
+/// in BIP310 means the same as a refusal.
+const MAX_UNKNOWN: usize = 8;
+
+/// The longest name of an unknown extension that is answered.
+const MAX_NAME_BYTES: usize = 64;
 
 /// The options of `version-rolling`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +60,20 @@ struct Extensions {
     minimum_difficulty: bool,
     subscribe_extranonce: bool,
     info: bool,
+    unknown: Vec<Box<str>>,
+}
+
+impl Extensions {
+    fn add_unknown(&mut self, name: &str) {
+        // A name with a dot in it would be an option's, and could pass for a mask.
+        let is_name = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
+        let well_formed =
+            !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.bytes().all(is_name);
+        let known = self.unknown.iter().any(|other| **other == *name);
+        if well_formed && !known && self.unknown.len() < MAX_UNKNOWN {
+            self.unknown.push(name.into());
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -74,7 +97,7 @@ pub(super) fn read(line: &str) -> Result<Configure, Malformed> {
         expected,
     };
     let Ok(Envelope {
-        params: Params { asked, options },
+        params: Params { mut asked, options },
     }) = serde_json::from_str(line)
     else {
         return Err(wrong(
@@ -82,6 +105,11 @@ pub(super) fn read(line: &str) -> Result<Configure, Malformed> {
             "a list of extensions and an object of their options",
         ));
     };
+    let without_value = matches!(options.minimum_difficulty, None | Some(Scalar::Null));
+    if asked.minimum_difficulty && without_value {
+        asked.minimum_difficulty = false;
+        asked.add_unknown("minimum-difficulty");
+    }
     Ok(Configure {
         version_rolling: match asked.version_rolling {
             true => Some(version_rolling(&options)?),
@@ -97,6 +125,7 @@ pub(super) fn read(line: &str) -> Result<Configure, Malformed> {
         },
         subscribe_extranonce: asked.subscribe_extranonce,
         info: asked.info,
+        unknown: asked.unknown,
     })
 }
 
@@ -183,7 +212,7 @@ impl<'de> Visitor<'de> for ExtensionsVisitor {
                 "minimum-difficulty" => asked.minimum_difficulty = true,
                 "subscribe-extranonce" => asked.subscribe_extranonce = true,
                 "info" => asked.info = true,
-                _ => {}
+                other => asked.add_unknown(other),
             }
         }
         Ok(asked)

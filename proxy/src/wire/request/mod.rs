@@ -130,7 +130,7 @@ fn method<'a>(
 ) -> Result<Method<'a>, Malformed> {
     Ok(match &*name {
         "mining.submit" => Method::Submit(submit::read(params)?),
-        "mining.subscribe" => Method::Subscribe(subscribe::read(params)?),
+        "mining.subscribe" => Method::Subscribe(subscribe::read(params)),
         "mining.authorize" => Method::Authorize(authorize::read(params)?),
         "mining.configure" => Method::Configure(configure::read(line)?),
         "mining.suggest_difficulty" => {

@@ -48,6 +48,8 @@ pub(super) fn read(params: Params<'_>) -> Result<Submit<'_>, Malformed> {
         nonce: number(&nonce, "nonce")?,
         version_bits: match version_bits {
             Scalar::Null => None,
+            // What some rigs send that do not roll.
+            Scalar::Text(text) if text.trim().is_empty() => None,
             bits => Some(number(&bits, "version bits")?),
         },
     })

@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Malformed;
-use crate::wire::params::{Params, Scalar};
+use crate::wire::params::Params;
 
 /// A device wants work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,20 +13,12 @@ pub struct Subscribe<'a> {
     pub session: Option<Cow<'a, str>>,
 }
 
-/// The host and port that some firmwares add are not looked at.
-pub(super) fn read(params: Params<'_>) -> Result<Subscribe<'_>, Malformed> {
+/// What is no text is left out, and the device is served: neither is needed for work. The
+/// host and port that some firmwares add are not looked at.
+pub(super) fn read(params: Params<'_>) -> Subscribe<'_> {
     let [user_agent, session, ..] = params.0;
-    let optional = |param, name| match param {
-        Scalar::Text(text) => Ok(Some(text)),
-        Scalar::Null => Ok(None),
-        _ => Err(Malformed::Param {
-            method: "mining.subscribe",
-            param: name,
-            expected: "a string or null",
-        }),
-    };
-    Ok(Subscribe {
-        user_agent: optional(user_agent, "user agent")?,
-        session: optional(session, "session")?,
-    })
+    Subscribe {
+        user_agent: user_agent.into_text(),
+        session: session.into_text(),
+    }
 }

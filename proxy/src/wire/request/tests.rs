@@ -93,10 +93,19 @@ fn subscribes_of_firmwares() {
         r#"{"id":1,"method":"mining.subscribe","params":["a\/b",null]}"#,
         subscribe(Some("a/b"), None),
     );
-    refused(
-        br#"{"id":1,"method":"mining.subscribe","params":[5]}"#,
-        "mining.subscribe: user agent must be a string or null",
+    // Of what is no text nothing is known, and the device is served.
+    asks(
+        r#"{"id":1,"method":"mining.subscribe","params":["host",6666,"ua","NULL"]}"#,
+        subscribe(Some("host"), None),
     );
+    asks(
+        r#"{"id":1,"method":"mining.subscribe","params":["x",12345]}"#,
+        subscribe(Some("x"), None),
+    );
+    for params in ["[1]", "[{}]", "[[]]", "[true,{}]", "[1.5,[\"x\"]]", "{}"] {
+        let line = format!(r#"{{"id":1,"method":"mining.subscribe","params":{params}}}"#);
+        asks(&line, subscribe(None, None));
+    }
 }
 
 #[test]
@@ -118,7 +127,27 @@ fn configures_of_firmwares() {
             minimum_difficulty: Difficulty::new(2048.0).ok(),
             subscribe_extranonce: true,
             info: true,
+            unknown: vec!["other".into()],
             ..rolling(0x1fff_e000, 16)
+        }),
+    );
+    asks(
+        r#"{"id":1,"method":"mining.configure","params":[["minimum-difficulty","a","a","","version-rolling.mask","\"","b_1"],{}]}"#,
+        Method::Configure(Configure {
+            unknown: vec!["a".into(), "b_1".into(), "minimum-difficulty".into()],
+            ..Configure::default()
+        }),
+    );
+    let many: Vec<String> = (0..100).map(|n| format!("\"x{n}\"")).collect();
+    let line = format!(
+        r#"{{"id":1,"method":"mining.configure","params":[[{}],{{}}]}}"#,
+        many.join(",")
+    );
+    asks(
+        &line,
+        Method::Configure(Configure {
+            unknown: (0..8).map(|n| format!("x{n}").into()).collect(),
+            ..Configure::default()
         }),
     );
     asks(

@@ -125,8 +125,9 @@ proptest! {
     }
 
     #[test]
-    fn a_grant_is_read_back(version_mask: Option<u32>, minimum_difficulty: bool, subscribe_extranonce: bool, info: bool) {
-        let granted = reply::Configured { version_mask, minimum_difficulty, subscribe_extranonce, info };
+    fn a_grant_is_read_back(version_mask: Option<u32>, minimum_difficulty: Option<bool>, subscribe_extranonce: bool, info: bool) {
+        let refused = ["\"x\\".into(), "y".into()];
+        let granted = reply::Configured { version_mask, minimum_difficulty, subscribe_extranonce, info, refused: &refused };
         let line = written(|out| reply::configured(out, Id::Number(1), &granted));
         let read = match parse(&line) {
             Ok(PoolMessage::Reply(read)) => read.configured(),

@@ -59,11 +59,110 @@ fn the_floor_and_the_devices_minimum_yield_to_the_upstream() {
     assert_eq!(world.session.control.told, Some(difficulty(100.0)));
     let minimum = r#"{"id":1,"method":"mining.configure","params":[["minimum-difficulty"],{"minimum-difficulty.value":4000}]}"#;
     let mut world = World::new(3000.0);
+    // What cannot be kept is refused, and what was granted yields to a later job's.
     world.say(minimum).unwrap();
     world.begin("x");
-    assert_eq!(world.session.control.told, Some(difficulty(3000.0)));
-    world.job(NewJob::numbered(2, 9000.0)).unwrap();
-    assert_eq!(told(&world.heard()), Some(4000.0));
+    assert_eq!(world.session.control.told, Some(difficulty(1000.0)));
+    let mut world = World::new(5000.0);
+    world.say(minimum).unwrap();
+    world.begin("x");
+    assert_eq!(world.session.control.told, Some(difficulty(4000.0)));
+    world.job(NewJob::numbered(2, 3000.0)).unwrap();
+    assert_eq!(told(&world.heard()), Some(3000.0));
+}
+
+#[test]
+fn a_minimum_difficulty_is_granted_only_if_it_is_kept() {
+    for (upstream, answer) in [(3999.0, false), (4000.0, true), (1e6, true)] {
+        let mut world = World::new(upstream);
+        let line = r#"{"id":1,"method":"mining.configure","params":[["minimum-difficulty"],{"minimum-difficulty.value":4000}]}"#;
+        world.say(line).unwrap();
+        world.wait(250).unwrap();
+        let result = &world.heard()[0]["result"];
+        assert_eq!(result, &json!({"minimum-difficulty": answer}));
+    }
+}
+
+#[test]
+fn the_same_suggestion_again_changes_nothing() {
+    // A NerdMiner, which is worth far more than it suggests.
+    let mut world = World::mining(5000.0);
+    world.say(&suggest(4, 300.0)).unwrap();
+    for nonce in 0..300 {
+        world.turn(|session, turn| {
+            session.control.on_share(difficulty(300.0), turn.now.ms());
+            session.steer(turn);
+        });
+        world.wait(300 + nonce % 2).unwrap();
+    }
+    let steered = told(&world.heard()).unwrap();
+    assert!(steered > 600.0, "{steered}");
+    for _ in 0..5 {
+        world.now_ms += 60_000;
+        let before = world.session.control.told;
+        world.turn(|session, turn| {
+            session.control.on_share(before.unwrap(), turn.now.ms());
+        });
+        world.say(&suggest(5, 300.0)).unwrap();
+        assert_eq!(world.heard_kinds(), ["reply 5"]);
+        assert_eq!(world.session.control.told, before);
+    }
+    // Another one does.
+    world.say(&suggest(6, 400.0)).unwrap();
+    assert_eq!(told(&world.heard()), Some(400.0));
+}
+
+#[test]
+fn a_job_that_does_not_change_is_told_again_each_minute() {
+    let mut world = World::new(EVERY_HASH);
+    world.rules.idle_timeout_ms = 86_400_000;
+    world.session = Session::new(&world.rules, 0);
+    world.begin("x");
+    world.wait(59_999).unwrap();
+    assert!(world.heard().is_empty());
+    let mut last = NTIME;
+    for minute in 1..=30_u32 {
+        world.now_ms = u64::from(minute) * 60_000;
+        world.tick().unwrap();
+        let heard = world.heard();
+        let kinds: Vec<_> = heard.iter().map(kind).collect();
+        assert_eq!(kinds, ["mining.notify"], "minute {minute}");
+        let params = &heard[0]["params"];
+        assert_eq!(params[0], format!("1r{minute:x}"));
+        assert_eq!(params[8], false);
+        let ntime = u32::from_str_radix(params[7].as_str().unwrap(), 16).unwrap();
+        assert!(ntime > last && ntime >= NTIME + 60 * minute);
+        last = ntime;
+        // Its shares count.
+        let job = format!("1r{minute:x}");
+        world.say(&submit_at(10, &job, ntime, minute)).unwrap();
+        assert_eq!(world.records().len(), 1);
+        world.outgoing.clear();
+        world.decide(u64::from(minute), true);
+        world.heard();
+    }
+    // A job in between is a sign of life, too.
+    world.job(NewJob::numbered(2, EVERY_HASH)).unwrap();
+    world.heard();
+    world.wait(59_000).unwrap();
+    assert!(world.heard().is_empty());
+    world.wait(1_000).unwrap();
+    assert_eq!(world.heard()[0]["params"][0], "2r1");
+}
+
+#[test]
+fn a_job_is_not_told_again_when_no_time_is_left_for_its_headers() {
+    let mut world = World::mining(EVERY_HASH);
+    world.rules.idle_timeout_ms = 86_400_000;
+    world.wait(3 * 3_600_000).unwrap();
+    let notifies = world.heard();
+    let last = notifies
+        .iter()
+        .rev()
+        .find(|line| line["method"] == "mining.notify");
+    let ntime = last.unwrap()["params"][7].as_str().unwrap();
+    let ntime = u32::from_str_radix(ntime, 16).unwrap();
+    assert!((NTIME + 6_800..NTIME + 7_000).contains(&ntime));
 }
 
 #[test]
@@ -108,7 +207,7 @@ fn each_job_keeps_the_target_it_was_told_with() {
     let heard = world.heard();
     assert_eq!(
         heard.last().unwrap()["error"],
-        json!([23, "low difficulty share", null])
+        json!([23, "Difficulty too low", null])
     );
 }
 
@@ -128,13 +227,14 @@ fn a_hash_cannot_choose_the_name_that_pays_best() {
     world.say(&suggest(5, EVERY_HASH)).unwrap();
     let heard = world.heard();
     let later = &heard.last().unwrap()["params"];
-    assert_eq!(later[0], "1r1");
+    // The one before it was the sign of life after a minute.
+    assert_eq!(later[0], "1r2");
     let ntime = u32::from_str_radix(later[7].as_str().unwrap(), 16).unwrap();
     // Each header has one name, whatever its hash is worth under the other.
-    world.say(&submit_at(10, "1", ntime, 1)).unwrap();
-    world.say(&submit_at(11, "1", ntime - 1, 2)).unwrap();
-    world.say(&submit_at(12, "1r1", ntime, 3)).unwrap();
-    world.say(&submit_at(13, "1r1", ntime - 1, 4)).unwrap();
+    world.say(&submit_at(10, "1r1", ntime, 1)).unwrap();
+    world.say(&submit_at(11, "1r1", ntime - 1, 2)).unwrap();
+    world.say(&submit_at(12, "1r2", ntime, 3)).unwrap();
+    world.say(&submit_at(13, "1r2", ntime - 1, 4)).unwrap();
     let refused: Vec<_> = world
         .heard()
         .iter()

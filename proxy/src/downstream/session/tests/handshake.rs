@@ -53,6 +53,66 @@ fn esp_miner_gets_everything_in_one_flush() {
 }
 
 #[test]
+fn configure_is_granted_even_where_no_bit_is() {
+    let mut world = World::new(5000.0);
+    world.lane.view.version_mask = 0;
+    world.say(&configure(1)).unwrap();
+    world.wait(250).unwrap();
+    assert_eq!(
+        String::from_utf8(std::mem::take(&mut world.out)).unwrap(),
+        concat!(
+            r#"{"id":1,"result":{"version-rolling":true,"version-rolling.mask":"00000000"},"#,
+            "\"error\":null}\n"
+        )
+    );
+}
+
+/// The device's last session, of this name from the same address, ended in a storm.
+fn after_a_storm(world: &World, worker: &str) {
+    let who = ledger::Identity {
+        miner: MINER.parse().unwrap(),
+        worker: ledger::WorkerName::clean(worker),
+    };
+    world.storms.note(address(), Arc::new(who), world.now_ms);
+}
+
+#[test]
+fn after_a_storm_of_rejects_authorize_stays_unanswered() {
+    let garage = format!("{MINER}.garage");
+    // In one breath, and as the failback probe: not a word.
+    for lines in [
+        vec![configure(1), subscribe(2, "bitaxe"), authorize(3, &garage)],
+        vec![subscribe(1, "bitaxe"), authorize(2, &garage.to_uppercase())],
+    ] {
+        let mut world = World::new(5000.0);
+        after_a_storm(&world, if lines.len() == 3 { "garage" } else { "GARAGE" });
+        let last = lines.iter().map(|line| world.say(line)).last();
+        assert_eq!(last, Some(Err(CloseReason::AfterRejectStorm)));
+        assert!(world.out.is_empty());
+        let refused = "after_reject_storm";
+        assert_eq!(world.metrics.authorizations_refused_for(refused), 1);
+    }
+    // Who waits for each reply is told why; another name is served, and all are in time.
+    let mut world = World::new(5000.0);
+    after_a_storm(&world, "garage");
+    world.say(&subscribe(1, "cpuminer/2.5.1")).unwrap();
+    world.wait(250).unwrap();
+    world.heard();
+    let refused = world.say(&authorize(2, &garage));
+    assert_eq!(refused, Err(CloseReason::AfterRejectStorm));
+    let error = "too many shares were rejected, try again in some minutes";
+    assert_eq!(world.heard()[0]["error"], json!([24, error, null]));
+    world.say(&authorize(3, MINER)).unwrap();
+    assert_eq!(world.heard()[0]["result"], true);
+    let mut world = World::new(5000.0);
+    after_a_storm(&world, "garage");
+    world.now_ms += crate::downstream::storms::REFUSED_FOR_MS;
+    world.session = Session::new(&world.rules, world.now_ms);
+    world.say(&authorize(1, &garage)).unwrap();
+    assert_eq!(world.heard()[0]["result"], true);
+}
+
+#[test]
 fn nerdqaxe_order() {
     let mut world = World::new(5000.0);
     world.say(&subscribe(1, "nerdqaxe/BM1368")).unwrap();
@@ -80,6 +140,45 @@ fn minerd_waits_for_each_reply() {
         world.heard_kinds(),
         ["reply 2", "mining.set_difficulty", "mining.notify"]
     );
+}
+
+#[test]
+fn a_submit_before_authorize_is_answered_after_it() {
+    // minerd, closed by an extranonce change: what it had left comes before authorize, and
+    // the next answer, whatever its id, counts as the one to authorize.
+    let mut world = World::new(5000.0);
+    world.say(&subscribe(1, "cpuminer/2.5.1")).unwrap();
+    world.wait(250).unwrap();
+    assert_eq!(world.heard_kinds(), ["reply 1"]);
+    world.say(&submit(4, "1f", 1)).unwrap();
+    world.say(&submit(4, "1f", 2)).unwrap();
+    world.wait(500).unwrap();
+    assert!(world.heard().is_empty());
+    world.say(&authorize(2, MINER)).unwrap();
+    let order = [
+        "reply 2",
+        "reply 4",
+        "reply 4",
+        "mining.set_difficulty",
+        "mining.notify",
+    ];
+    assert_eq!(world.heard_kinds(), order);
+}
+
+#[test]
+fn submits_of_who_never_authorizes_are_answered_at_the_end() {
+    let mut world = World::new(5000.0);
+    world.say(&submit(4, "1f", 1)).unwrap();
+    assert_eq!(world.wait(20_000), Err(CloseReason::AuthorizeTimeout));
+    let error = json!([24, "Unauthorized worker", null]);
+    assert_eq!(world.heard()[0]["error"], error);
+    // More of them than any device has left are answered as they come.
+    let mut world = World::new(5000.0);
+    for _ in 0..190 {
+        world.say(&submit(4, "1f", 1)).unwrap();
+    }
+    world.wait(250).unwrap();
+    assert!((1..190).contains(&world.heard().len()));
 }
 
 #[test]
@@ -177,12 +276,14 @@ fn losing_the_upstream_in_the_handshake_closes_in_silence() {
 }
 
 #[test]
-fn one_username_per_connection() {
+fn one_key_per_connection() {
     let mut world = World::mining(5000.0);
     world.say(&authorize(8, &MINER.to_uppercase())).unwrap();
     assert_eq!(world.heard()[0]["result"], true);
-    world.say(&authorize(9, &format!("{MINER}.other"))).unwrap();
-    assert_eq!(world.heard()[0]["error"][0], 24);
+    let other = "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5";
+    world.say(&authorize(9, other)).unwrap();
+    let error = json!([24, "one key per connection", null]);
+    assert_eq!(world.heard()[0]["error"], error);
     assert_eq!(
         world.session.authorized().unwrap().who.worker.as_str(),
         "default"
@@ -227,7 +328,7 @@ fn the_small_methods_and_every_kind_of_id() {
     );
     reply(
         r#"{"id":10,"method":"mining.configure","params":[["minimum-difficulty","subscribe-extranonce","info","nonsense"],{"minimum-difficulty.value":1000}]}"#,
-        json!({"id":10,"result":{"minimum-difficulty":true,"subscribe-extranonce":true,"info":true},"error":null}),
+        json!({"id":10,"result":{"minimum-difficulty":true,"subscribe-extranonce":true,"info":true,"nonsense":false},"error":null}),
     );
     let mut world = World::mining(5000.0);
     world

@@ -137,6 +137,22 @@ fn keeps(user_agent: &str, extra: Option<&str>, kept: bool) {
 #[test]
 fn who_cannot_take_an_extranonce_is_closed() {
     keeps("Bitaxe/BM1370", None, true);
+    for firmware in [
+        "bitaxe/BM1372/BM1373/v2.15.0",
+        "NerdAxe/BM1366/v1.0",
+        "NerdAxeGamma/BM1370/v1.0",
+        "NerdEKO/BM1370/v1.0",
+        "NerdHaxe-Gamma/BM1370/v1.0",
+        "NerdOCTAXE-Gamma/BM1370/v1.0",
+        "NerdQAxe++/BM1370/v1.0",
+        "NerdQX/BM1370/v1.0",
+        "Q1370/BM1370/v1.0",
+        "Q1373/BM1373/v1.0",
+    ] {
+        keeps(firmware, None, true);
+    }
+    keeps("NerdMinerV2", None, false);
+    keeps("NerdMiner/v1", None, false);
     keeps("cpuminer/2.5.1", None, false);
     keeps(
         "x",
@@ -175,12 +191,41 @@ fn a_new_mask_is_told_to_those_who_roll() {
 }
 
 #[test]
+fn a_wider_mask_is_told_with_the_job_that_takes_it() {
+    let mut world = World::new(EVERY_HASH);
+    let narrow = NewJob {
+        mask: 0x0000_e000,
+        ..NewJob::numbered(1, EVERY_HASH)
+    };
+    world.lane.view.version_mask = narrow.mask;
+    world.lane.view.jobs = [narrow.make()].into();
+    world.begin("bitaxe");
+    // The upstream allows more from its next job on; this one's shares stay as they were.
+    world.change(|view| view.version_mask = MASK).unwrap();
+    assert!(world.heard().is_empty());
+    world.job(NewJob::numbered(2, EVERY_HASH)).unwrap();
+    let heard = world.heard();
+    let kinds: Vec<_> = heard.iter().map(kind).collect();
+    assert_eq!(kinds, ["mining.set_version_mask", "mining.notify"]);
+    assert_eq!(heard[0]["params"], json!(["1fffe000"]));
+    // Whatever it was told, each job takes its own bits.
+    let rolled = |job| submit(10, job, 1).replace("00002000", "1fffe000");
+    world.say(&rolled("2")).unwrap();
+    assert_eq!(world.records().len(), 1);
+    world.say(&rolled("1")).unwrap();
+    assert_eq!(
+        world.heard()[0]["error"],
+        json!([20, "Invalid version mask", null])
+    );
+}
+
+#[test]
 fn a_short_absence_of_the_upstream_is_waited_out() {
     let mut world = World::mining(EVERY_HASH);
     world.lane.view.jobs[0].kill();
     world.change(|view| view.up = false).unwrap();
     world.say(&submit(10, "1", 1)).unwrap();
-    assert_eq!(world.heard()[0]["error"], json!([21, "stale", null]));
+    assert_eq!(world.heard()[0]["error"], json!([21, "Stale", null]));
     world.wait(59_000).unwrap();
     world
         .say(r#"{"id":7,"method":"mining.suggest_difficulty","params":[1]}"#)

@@ -21,40 +21,65 @@ fn every_reject() {
     let mut world = World::new(EVERY_HASH);
     world.say(&submit(50, "1", 0)).unwrap();
     world.wait(250).unwrap();
-    assert_eq!(
-        world.heard()[0]["error"],
-        json!([24, "unauthorized worker", null])
-    );
     world.say(&authorize(1, MINER)).unwrap();
-    world.heard();
-    rejected(&mut world, &submit(50, "1", 0), 25, "not subscribed");
+    assert_eq!(
+        world.heard()[1]["error"],
+        json!([24, "Unauthorized worker", null])
+    );
+    rejected(&mut world, &submit(50, "1", 0), 25, "Not subscribed");
 
     let mut world = World::mining(EVERY_HASH);
-    rejected(&mut world, &submit(50, "77", 0), 21, "job not found");
-    rejected(&mut world, &submit(50, "nobody's", 0), 21, "job not found");
-    rejected(&mut world, &submit(50, "0", 0), 21, "job not found");
+    rejected(&mut world, &submit(50, "77", 0), 21, "Job not found");
+    rejected(&mut world, &submit(50, "nobody's", 0), 21, "Job not found");
+    rejected(&mut world, &submit(50, "0", 0), 21, "Job not found");
     rejected(
         &mut world,
         &submit_at(50, "1", NTIME - 1, 0),
         20,
-        "ntime out of range",
+        "Ntime out of range",
     );
     rejected(
         &mut world,
         &submit_at(50, "1", NTIME + 7001, 0),
         20,
-        "ntime out of range",
+        "Ntime out of range",
     );
     let short = submit(50, "1", 0).replace("000000000001", "0000000001");
-    rejected(&mut world, &short, 20, "bad extranonce2 size");
+    rejected(&mut world, &short, 20, "Invalid nonce2 length");
     let bits = submit(50, "1", 0).replace("00002000", "00000001");
-    rejected(&mut world, &bits, 20, "version bits outside the mask");
+    rejected(&mut world, &bits, 20, "Invalid version mask");
     let job = world.lane.view.jobs[0].clone();
     job.kill();
-    rejected(&mut world, &submit(50, "1", 0), 21, "stale");
+    rejected(&mut world, &submit(50, "1", 0), 21, "Stale");
 
     let mut world = World::mining(1.0);
-    rejected(&mut world, &submit(50, "1", 0), 23, "low difficulty share");
+    rejected(&mut world, &submit(50, "1", 0), 23, "Difficulty too low");
+}
+
+#[test]
+fn duplicates_of_the_first_half_second_are_no_fault() {
+    let mut world = World::mining(EVERY_HASH);
+    world.rules.limits.max_rejects_in_a_row = 3;
+    world.now_ms = 400;
+    for nonce in 0..6 {
+        let line = submit(10, "1", nonce / 2);
+        world.say(&line).unwrap();
+        for _ in 0..3 {
+            world.say(&line).unwrap();
+            let error = json!([22, "Duplicate share", null]);
+            assert_eq!(world.heard().last().unwrap()["error"], error);
+        }
+    }
+    assert_eq!(world.records().len(), 3);
+    let rejected = |world: &World| {
+        let described = world.entered.connection().describe(0);
+        described.expect("authorized").rejected
+    };
+    assert_eq!((world.session.rejects_in_a_row, rejected(&world)), (0, 0));
+    // Later they are.
+    world.wait(10_000).unwrap();
+    world.say(&submit(11, "1", 0)).unwrap();
+    assert_eq!((world.session.rejects_in_a_row, rejected(&world)), (1, 1));
 }
 
 #[test]
@@ -63,7 +88,7 @@ fn a_duplicate_is_paid_once() {
     world.say(&submit(49, "1", 7)).unwrap();
     assert_eq!(world.records().len(), 1);
     world.outgoing.clear();
-    rejected(&mut world, &submit(50, "1", 7), 22, "duplicate share");
+    rejected(&mut world, &submit(50, "1", 7), 22, "Duplicate share");
 }
 
 #[test]
@@ -111,6 +136,55 @@ fn a_share_that_the_disk_refused_is_answered_so_and_may_come_again() {
     );
     world.say(&submit(11, "1", 1)).unwrap();
     assert_eq!(world.session.pending(), 1, "it is no duplicate");
+}
+
+#[test]
+fn another_worker_of_the_same_key_is_credited_by_its_name() {
+    let mut world = World::mining(EVERY_HASH);
+    let garage = format!("{}/garage", MINER.to_uppercase());
+    world.say(&authorize(8, &garage)).unwrap();
+    world.say(&authorize(9, &format!("{MINER}.attic"))).unwrap();
+    let heard = world.heard();
+    assert!(heard.iter().all(|line| line["result"] == true) && heard.len() == 2);
+    let as_worker = |id, username: &str| submit(id, "1", id).replace(MINER, username);
+    for (id, username) in [
+        (20, garage.as_str()),
+        (21, MINER),
+        (22, &format!("{MINER}.attic")),
+        // Never authorized: the session's first is credited, as ever.
+        (23, &format!("{MINER}.cellar")),
+        (24, "somebody else"),
+    ] {
+        world.say(&as_worker(id, username)).unwrap();
+    }
+    let credited: Vec<_> = world
+        .records()
+        .iter()
+        .map(|record| record.who.worker.as_str().to_owned())
+        .collect();
+    assert_eq!(
+        credited,
+        ["garage", "default", "attic", "default", "default"]
+    );
+    let all = world.records();
+    assert!(all.iter().all(|one| one.who.miner.to_string() == MINER));
+}
+
+#[test]
+fn workers_on_a_connection_are_bounded() {
+    let mut world = World::mining(EVERY_HASH);
+    for number in 0..100 {
+        let username = format!("{MINER}.{number}");
+        world.say(&authorize(8, &username)).unwrap();
+        let heard = world.heard();
+        match number < 63 {
+            true => assert_eq!(heard[0]["result"], true, "{number}"),
+            false => assert_eq!(heard[0]["error"][0], 24, "{number}"),
+        }
+        // One that is known stays known.
+        world.say(&authorize(9, &format!("{MINER}.0"))).unwrap();
+        assert_eq!(world.heard()[0]["result"], true);
+    }
 }
 
 #[test]
@@ -174,21 +248,81 @@ fn a_block_is_celebrated_and_forwarded() {
     );
 }
 
+/// A submission with these version bits, as JSON, or with five params.
+fn with_bits(id: u32, bits: Option<&str>) -> String {
+    let line = submit(id, "1", id);
+    match bits {
+        Some(bits) => line.replace(r#""00002000""#, bits),
+        None => line.replace(r#","00002000""#, ""),
+    }
+}
+
+#[test]
+fn who_configured_nothing_rolls_what_the_upstream_grants() {
+    let mut world = World::new(EVERY_HASH);
+    world.say(&subscribe(1, "Antminer S21")).unwrap();
+    world.say(&authorize(2, MINER)).unwrap();
+    world.heard();
+    let taken = [
+        Some("\"1fffe000\""),
+        Some("\"00002000\""),
+        Some("\"0\""),
+        Some("\"\""),
+        Some("\"  \""),
+        Some("null"),
+        None,
+    ];
+    for (id, bits) in (10..).zip(taken) {
+        world.say(&with_bits(id, bits)).unwrap();
+        assert_eq!(world.heard(), Vec::<Value>::new(), "{bits:?}");
+    }
+    assert_eq!(world.records().len(), taken.len());
+    world.outgoing.clear();
+    let outside = with_bits(50, Some("\"20000000\""));
+    rejected(&mut world, &outside, 20, "Invalid version mask");
+}
+
+#[test]
+fn without_a_bit_granted_plain_shares_are_taken_and_rolled_ones_are_not() {
+    for configured in [false, true] {
+        let mut world = World::new(EVERY_HASH);
+        world.lane.view.version_mask = 0;
+        world.lane.view.jobs = [NewJob {
+            mask: 0,
+            ..NewJob::numbered(1, EVERY_HASH)
+        }
+        .make()]
+        .into();
+        if configured {
+            world.say(&configure(1)).unwrap();
+        }
+        world.say(&subscribe(2, "bitaxe")).unwrap();
+        world.say(&authorize(3, MINER)).unwrap();
+        world.heard();
+        let rolled = with_bits(50, Some("\"00002000\""));
+        rejected(&mut world, &rolled, 20, "Invalid version mask");
+        for (id, bits) in [(10, Some("\"00000000\"")), (11, None)] {
+            world.say(&with_bits(id, bits)).unwrap();
+        }
+        assert_eq!(world.records().len(), 2);
+    }
+}
+
 #[test]
 fn the_mask_is_what_both_sides_agreed_on() {
     let mut world = World::new(EVERY_HASH);
-    world.say(&subscribe(1, "minerd")).unwrap();
-    world.say(&authorize(2, MINER)).unwrap();
-    world.heard();
-    // It never asked to roll, so any bits are wrong; without bits it is fine.
-    rejected(
-        &mut world,
-        &submit(50, "1", 0),
-        20,
-        "version bits outside the mask",
+    world
+        .say(&configure(1).replace("ffffffff", "0000e000"))
+        .unwrap();
+    world.say(&subscribe(2, "x")).unwrap();
+    world.say(&authorize(3, MINER)).unwrap();
+    assert_eq!(
+        world.heard()[0]["result"]["version-rolling.mask"],
+        "0000e000"
     );
-    let plain = submit(51, "1", 0).replace(r#","00002000""#, "");
-    world.say(&plain).unwrap();
+    let outside = with_bits(50, Some("\"00010000\""));
+    rejected(&mut world, &outside, 20, "Invalid version mask");
+    world.say(&with_bits(51, Some("\"0000e000\""))).unwrap();
     assert_eq!(world.records().len(), 1);
 }
 
