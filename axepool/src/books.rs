@@ -204,12 +204,7 @@ fn first_shares(
 }
 
 /// The miner's rate now: since their first share, or over all that is recent.
-pub(crate) fn hashrate_now(
-    recent: &RecentWork,
-    miner: MinerId,
-    first_ms: Option<u64>,
-    now_ms: u64,
-) -> f64 {
+fn hashrate_now(recent: &RecentWork, miner: MinerId, first_ms: Option<u64>, now_ms: u64) -> f64 {
     let work = recent.miners.get(&miner).copied().unwrap_or_default();
     let since_ms = recent.since_ms.max(first_ms.unwrap_or(0));
     humane::rate(work, Duration::from_millis(now_ms.saturating_sub(since_ms)))

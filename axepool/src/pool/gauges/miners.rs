@@ -11,7 +11,8 @@ use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntGauge, Opts, Registry};
 
 use super::{clip, gauge};
-use crate::books::{HASHRATE_BUCKETS, hashrate_now};
+use crate::books::HASHRATE_BUCKETS;
+use crate::pool::history::History;
 
 /// So many have series.
 const MOST: usize = 50;
@@ -20,7 +21,7 @@ const MOST: usize = 50;
 const FAMILIES: [(&str, &str); 3] = [
     (
         "axepool_miner_hashrate_hashes_per_second",
-        "The estimated hashrate of a miner over the last half hour; of those with the most",
+        "The estimated hashrate of a miner now, as its page shows it; of those with the most recent work",
     ),
     (
         "axepool_miner_work_hashes",
@@ -61,16 +62,19 @@ impl Miners {
         })
     }
 
-    pub(super) fn look(&self, reader: &Reader, now_ms: u64) -> Result<(), LedgerError> {
+    pub(super) fn look(
+        &self,
+        reader: &Reader,
+        history: &History,
+        now_ms: u64,
+    ) -> Result<(), LedgerError> {
         let recent = reader.recent_work(Resolution::TenMinutes, HASHRATE_BUCKETS, now_ms)?;
         self.active.set(clip(recent.miners.len() as u64));
         let epoch = reader.open_epoch().id;
         let mut rows = Vec::new();
         for miner in busiest(&recent) {
             let tally = reader.tally(epoch, &miner)?;
-            let workers = reader.workers(&miner)?;
-            let first_ms = workers.iter().map(|worker| worker.first_ms).min();
-            let hashrate = hashrate_now(&recent, miner, first_ms, now_ms);
+            let hashrate = history.hashrate_of(&miner);
             let work = tally.map_or(Work::ZERO, |tally| tally.work);
             let last_ms = tally.map_or(0, |tally| tally.last_ms);
             rows.push(Row {

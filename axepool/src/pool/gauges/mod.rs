@@ -80,11 +80,8 @@ impl Gauges {
 
     /// Looks until `cancel`.
     pub(super) async fn run(self: Arc<Self>, view: Arc<View>, cancel: CancellationToken) {
-        let looking = Arc::clone(&self).repeat(
-            Arc::clone(&view),
-            (LOOK_EVERY, LOOK_SHARE),
-            |gauges, view| gauges.look(view.ledger.reader(), view.paying.tip_height()),
-        );
+        let looking =
+            Arc::clone(&self).repeat(Arc::clone(&view), (LOOK_EVERY, LOOK_SHARE), Gauges::look);
         let suspecting = self.repeat(view, (SUSPECT_EVERY, SUSPECT_SHARE), |gauges, view| {
             gauges.suspect(view.ledger.reader())
         });
@@ -112,10 +109,11 @@ impl Gauges {
         }
     }
 
-    fn look(&self, reader: &Reader, tip: Option<u32>) -> Result<(), LedgerError> {
+    fn look(&self, view: &View) -> Result<(), LedgerError> {
+        let reader = view.ledger.reader();
         self.disk.look();
-        self.miners.look(reader, clock::now_ms())?;
-        self.books.look(reader, tip)
+        self.miners.look(reader, view.history(), clock::now_ms())?;
+        self.books.look(reader, view.paying.tip_height())
     }
 
     fn suspect(&self, reader: &Reader) -> Result<(), LedgerError> {

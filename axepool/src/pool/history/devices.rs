@@ -16,9 +16,12 @@ const SLOTS: u64 = 12;
 /// A device that sent nothing for so long is forgotten here; the ledger keeps it.
 const FORGOTTEN_AFTER_MS: u64 = SLOT_MS * SLOTS;
 
-/// A session that had no share for so long hashes nothing as far as anybody knows: its
-/// estimate is of the time before.
-const SILENT_AFTER_MS: u64 = 600_000;
+/// A session that had no share for so long hashes nothing as far as anybody knows. Until
+/// then its estimate fades by itself, to a few thousandths.
+const SILENT_AFTER_MS: u64 = 30 * 60 * 1000;
+
+/// A time further ahead than this was written by a clock that was wrong.
+const CLOCK_SLACK_MS: u64 = 60_000;
 
 /// Devices at most: about 20 MB. When there are as many, new ones wait until others are
 /// forgotten, so that throwaway keys push out nobody.
@@ -31,6 +34,8 @@ pub(super) struct Seen {
     pub(super) who: Arc<Identity>,
     pub(super) accepted: u64,
     pub(super) rejected: u64,
+    /// The device has another session by now, and this one is most likely dead.
+    pub(super) replaced: bool,
     pub(super) last_share_ms: Option<u64>,
     pub(super) difficulty: f64,
     pub(super) hashrate: f64,
@@ -44,6 +49,7 @@ impl From<SessionStatus> for Seen {
             who: session.who,
             accepted: session.accepted,
             rejected: session.rejected,
+            replaced: session.replaced,
             last_share_ms: session.last_share_unix_ms,
             difficulty: session.difficulty,
             hashrate: session.hashrate,
@@ -52,12 +58,23 @@ impl From<SessionStatus> for Seen {
     }
 }
 
+impl Seen {
+    /// What it sent since it was seen `before`.
+    fn since(&self, before: &HashMap<u64, (u64, u64)>) -> (u64, u64) {
+        let (accepted, rejected) = before.get(&self.connection).copied().unwrap_or_default();
+        (
+            self.accepted.saturating_sub(accepted),
+            self.rejected.saturating_sub(rejected),
+        )
+    }
+}
+
 /// One device of a miner, as of the last look.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Device {
     /// Its name.
     pub(crate) name: WorkerName,
-    /// How many sessions of this name are connected.
+    /// How many sessions of this name are connected, those left out that were replaced.
     pub(crate) connected: u32,
     /// The estimate of its hashes a second, 0 when it is silent or away.
     pub(crate) hashrate: f64,
@@ -71,6 +88,15 @@ pub(crate) struct Device {
     pub(crate) rejected: u64,
     /// What it calls itself, printable ASCII.
     pub(crate) user_agent: Box<str>,
+}
+
+impl Device {
+    /// The estimate of what these hash a second together.
+    pub(crate) fn hashrate_of_all(devices: &[Device]) -> f64 {
+        // Of no device at all a sum is -0, which is shown as such.
+        let rates = devices.iter().map(|device| device.hashrate);
+        rates.fold(0.0, |a, b| a + b)
+    }
 }
 
 /// The pool as of a look.
@@ -109,6 +135,14 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// Takes back what a clock that was ahead has written.
+    fn set_right(&mut self, now_ms: u64) {
+        let slot = now_ms / SLOT_MS;
+        self.last_share_ms = believed(self.last_share_ms, now_ms);
+        self.seen_ms = self.seen_ms.min(now_ms);
+        self.counts.retain(|count| count.slot <= slot);
+    }
+
     fn count(&mut self, slot: u64, accepted: u64, rejected: u64) {
         self.counts
             .retain(|count| count.slot.saturating_add(SLOTS) > slot);
@@ -165,61 +199,73 @@ impl Devices {
         miners: BTreeMap<MinerId, BTreeMap<WorkerName, Entry>>,
         now_ms: u64,
     ) -> Self {
-        let count = miners.values().map(BTreeMap::len).sum();
         let mut devices = Devices {
             miners,
-            count,
             ..Devices::default()
         };
+        for entry in devices.miners.values_mut().flat_map(BTreeMap::values_mut) {
+            entry.set_right(now_ms);
+        }
         devices.forget(now_ms);
         devices
     }
 
-    /// Takes a look at all connected sessions.
-    pub(super) fn look(&mut self, seen: impl Iterator<Item = Seen>, now_ms: u64) {
+    /// Takes a look at all connected sessions, `seen`, and at those that `ended` since the
+    /// last look: what they sent at the end counts, too.
+    pub(super) fn look(
+        &mut self,
+        ended: impl Iterator<Item = Seen>,
+        seen: impl Iterator<Item = Seen>,
+        now_ms: u64,
+    ) {
         for entry in self.miners.values_mut().flat_map(BTreeMap::values_mut) {
             entry.connected = 0;
             entry.hashrate = 0.0;
             entry.difficulty = 0.0;
+            entry.set_right(now_ms);
         }
         let before = std::mem::take(&mut self.sessions);
+        for session in ended {
+            let more = session.since(&before);
+            self.enter(&session, more, now_ms);
+        }
         let mut online = Online::default();
         let mut miners = BTreeSet::new();
         for session in seen {
-            let (accepted, rejected) = before.get(&session.connection).copied().unwrap_or_default();
-            let more = (
-                session.accepted.saturating_sub(accepted),
-                session.rejected.saturating_sub(rejected),
-            );
+            let more = session.since(&before);
             self.sessions
                 .insert(session.connection, (session.accepted, session.rejected));
             let hashrate = hashrate(&session, now_ms);
-            if session.accepted > 0 {
+            if session.accepted > 0 && !session.replaced {
                 online.devices += 1;
                 online.hashrate += hashrate;
                 miners.insert(session.who.miner);
             }
-            self.enter(session, hashrate, more, now_ms);
+            if let Some(entry) = self.enter(&session, more, now_ms)
+                && !session.replaced
+            {
+                entry.connected = entry.connected.saturating_add(1);
+                entry.hashrate += hashrate;
+                entry.difficulty = entry.difficulty.max(session.difficulty);
+            }
         }
         online.miners = miners.len();
         self.online = online;
         self.forget(now_ms);
     }
 
-    fn enter(&mut self, session: Seen, hashrate: f64, more: (u64, u64), now_ms: u64) {
+    /// Counts what a session sent since the last look.
+    fn enter(&mut self, session: &Seen, more: (u64, u64), now_ms: u64) -> Option<&mut Entry> {
         let (accepted, rejected) = more;
-        let Some(entry) = self.entry(&session) else {
-            return;
-        };
-        entry.connected = entry.connected.saturating_add(1);
-        entry.hashrate += hashrate;
-        entry.difficulty = entry.difficulty.max(session.difficulty);
-        entry.last_share_ms = entry.last_share_ms.max(session.last_share_ms);
-        entry.user_agent = session.user_agent;
+        let entry = self.entry(session)?;
+        let last_ms = believed(session.last_share_ms, now_ms);
+        entry.last_share_ms = entry.last_share_ms.max(last_ms);
+        entry.user_agent.clone_from(&session.user_agent);
         if accepted > 0 || rejected > 0 {
             entry.seen_ms = now_ms;
             entry.count(now_ms / SLOT_MS, accepted, rejected);
         }
+        Some(entry)
     }
 
     /// The entry of a session's device; none for one that sent nothing yet, nor where
@@ -282,7 +328,12 @@ impl Devices {
     }
 }
 
-/// What a session hashes as far as one can tell: it is estimated at each share.
+/// A time that is not of a clock that was ahead.
+pub(crate) fn believed(time_ms: Option<u64>, now_ms: u64) -> Option<u64> {
+    time_ms.filter(|ms| *ms <= now_ms.saturating_add(CLOCK_SLACK_MS))
+}
+
+/// What a session hashes as far as one can tell.
 fn hashrate(session: &Seen, now_ms: u64) -> f64 {
     let is_silent = session
         .last_share_ms

@@ -1,9 +1,9 @@
 //! What each device did lately, as far as the ledger does not say it: is it connected,
 //! how much of what it sent was refused. Pages and notices look here.
 //!
-//! Mining knows nothing of it: the sessions' counters are read every few seconds, and
-//! what a session does between the last look and its end is not counted. It is for
-//! display; work and money are the ledger's.
+//! Mining knows nothing of it: the sessions' counters are read every few seconds, with
+//! the final counts of those that ended. It is for display; work and money are the
+//! ledger's.
 
 mod devices;
 mod file;
@@ -18,7 +18,7 @@ use ledger::MinerId;
 use proxy::Proxy;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use devices::{Device, Online};
+pub(crate) use devices::{Device, Online, believed};
 use devices::{Devices, Seen};
 
 use crate::clock;
@@ -55,6 +55,12 @@ impl History {
         self.lock().of(miner, clock::now_ms())
     }
 
+    /// What all of a miner's devices hash a second, as of the last look: the one number
+    /// that the page, the JSON and the metric show.
+    pub(crate) fn hashrate_of(&self, miner: &MinerId) -> f64 {
+        Device::hashrate_of_all(&self.devices_of(miner))
+    }
+
     /// The pool as of the last look.
     pub(crate) fn online(&self) -> Online {
         self.lock().online()
@@ -65,11 +71,14 @@ impl History {
         let mut interval = tokio::time::interval(LOOK_INTERVAL);
         let mut looks = 0_u32;
         while cancel.run_until_cancelled(interval.tick()).await.is_some() {
-            let Some(status) = proxy.upgrade().map(|proxy| proxy.status(usize::MAX)) else {
+            // A session that ends between the two questions is told of at the next look.
+            let ask = |proxy: Arc<Proxy>| (proxy.take_ended(), proxy.status(usize::MAX));
+            let Some((ended, status)) = proxy.upgrade().map(ask) else {
                 break;
             };
+            let ended = ended.into_iter().map(Seen::from);
             let seen = status.downstream.sessions.into_iter().map(Seen::from);
-            self.lock().look(seen, clock::now_ms());
+            self.lock().look(ended, seen, clock::now_ms());
             looks = looks.saturating_add(1);
             if looks.is_multiple_of(LOOKS_PER_SAVE) {
                 self.save().await;

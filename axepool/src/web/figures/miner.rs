@@ -9,9 +9,9 @@ use ledger::{LedgerError, MinerId, Reader, Resolution, Sat, Worker, WorkerName};
 use serde::Serialize;
 
 use super::earnings::{Books, Earning, Prospects, StatementLine};
-use super::hashrate::Hashrate;
+use super::hashrate::{Hashrate, Since};
 use crate::pool::Claimable;
-use crate::pool::history::Device;
+use crate::pool::history::{Device, believed};
 
 /// `GET /api/miners/{key}`. Times are milliseconds since 1970.
 #[derive(Debug, Serialize)]
@@ -71,13 +71,9 @@ impl MinerFigures {
         now_ms: u64,
     ) -> Result<Self, LedgerError> {
         let buckets = reader.buckets(Some(miner), Resolution::TenMinutes, now_ms)?;
-        // Of no share at all the sum is -0, which is shown as such.
-        let now = devices
-            .iter()
-            .map(|device| device.hashrate)
-            .fold(0.0, |a, b| a + b);
-        let hashrate = Hashrate::of(now, &buckets, now_ms);
+        let now = Device::hashrate_of_all(&devices);
         let stored = reader.workers(&miner)?;
+        let hashrate = Hashrate::of(now, &buckets, since(&stored), now_ms);
         let best = stored
             .iter()
             .map(|worker| worker.best)
@@ -90,7 +86,7 @@ impl MinerFigures {
             miner,
             now_ms,
             hashrate,
-            workers: workers(stored, devices),
+            workers: workers(stored, devices, now_ms),
             best_difficulty: best.as_ref().map(difficulty_of),
             account,
             ready_sat: claimable.as_ref().map(|claimable| claimable.ready),
@@ -102,8 +98,15 @@ impl MinerFigures {
     }
 }
 
+/// Since when the miner is there.
+fn since(workers: &[Worker]) -> Since {
+    let first_ms = workers.iter().map(|worker| worker.first_ms).min();
+    let shares = workers.iter().map(|worker| worker.shares).sum();
+    Since::first_share(first_ms.unwrap_or(0), shares)
+}
+
 /// What the ledger knows of the devices together with what was seen of them lately.
-fn workers(stored: Vec<Worker>, devices: Vec<Device>) -> Vec<WorkerFigures> {
+fn workers(stored: Vec<Worker>, devices: Vec<Device>, now_ms: u64) -> Vec<WorkerFigures> {
     let mut all: BTreeMap<WorkerName, WorkerFigures> = BTreeMap::new();
     let unknown = |name: &WorkerName| WorkerFigures {
         name: name.clone(),
@@ -119,7 +122,7 @@ fn workers(stored: Vec<Worker>, devices: Vec<Device>) -> Vec<WorkerFigures> {
     };
     for worker in stored {
         let figures = WorkerFigures {
-            last_share_ms: Some(worker.last_ms),
+            last_share_ms: believed(Some(worker.last_ms), now_ms),
             shares: worker.shares,
             best_difficulty: Some(difficulty_of(&worker.best)),
             ..unknown(&worker.name)
@@ -199,11 +202,16 @@ mod tests {
             user_agent: "x".into(),
         };
         let stored = vec![worker("away", 50), worker("here", 90)];
-        let all = workers(stored, vec![device("here"), device("new")]);
+        let all = workers(stored, vec![device("here"), device("new")], 90);
         let names: Vec<&str> = all.iter().map(|worker| worker.name.as_str()).collect();
         assert_eq!(names, ["away", "here", "new"]);
         let last: Vec<_> = all.iter().map(|worker| worker.last_share_ms).collect();
         assert_eq!(last, [Some(50), Some(90), Some(70)]);
+        // What a clock that was ahead wrote is not believed.
+        let ahead = vec![worker("here", 90_000_000), worker("away", 90_000_000)];
+        let last = workers(ahead, vec![device("here")], 90);
+        let last: Vec<_> = last.iter().map(|worker| worker.last_share_ms).collect();
+        assert_eq!(last, [None, Some(70)]);
         let counts: Vec<_> = all
             .iter()
             .map(|one| (one.shares, one.rejected_last_hour))

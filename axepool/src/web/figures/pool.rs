@@ -4,7 +4,7 @@ use ledger::settle::EpochAccount;
 use ledger::{Epoch, EpochId, LedgerError, Msat, Resolution};
 use serde::Serialize;
 
-use super::Hashrate;
+use super::hashrate::{Hashrate, Since};
 use crate::admin::PayoutRow;
 use crate::pool::View;
 use crate::web::api::Api;
@@ -54,6 +54,8 @@ impl PoolFigures {
         let reader = api.reader();
         let online = view.history().online();
         let buckets = reader.buckets(None, Resolution::TenMinutes, now_ms)?;
+        let first = reader.epoch(EpochId::FIRST)?;
+        let since = Since::opening(first.map_or(0, |epoch| epoch.opened_ms));
         let mut blocks = Vec::new();
         for epoch in reader.epochs(EPOCHS_LOOKED_AT)? {
             let account = reader.epoch_account(epoch.id)?;
@@ -66,7 +68,7 @@ impl PoolFigures {
             now_ms,
             miners: online.miners,
             devices: online.devices,
-            hashrate: Hashrate::of(online.hashrate, &buckets, now_ms),
+            hashrate: Hashrate::of(online.hashrate, &buckets, since, now_ms),
             epoch: reader.open_epoch(),
             blocks,
             payouts: api.payouts(NEWEST)?,

@@ -10,8 +10,8 @@ use crate::web::figures::{EarningState, MinerFigures};
 #[derive(Debug)]
 pub(super) struct Shown {
     pub(super) is_known: bool,
-    pub(super) connected: usize,
-    pub(super) devices: usize,
+    pub(super) connected: u64,
+    pub(super) devices: u64,
     pub(super) now: String,
     pub(super) hour: String,
     pub(super) day: String,
@@ -34,7 +34,8 @@ impl Shown {
     pub(super) fn of(figures: &MinerFigures) -> Self {
         let now_ms = figures.now_ms;
         let estimates = &figures.estimates;
-        let connected = figures.workers.iter().filter(|worker| worker.connected > 0);
+        // Several devices can share a name, and beyond a bound they do.
+        let connected = || figures.workers.iter().map(|one| u64::from(one.connected));
         let running = figures
             .earnings
             .iter()
@@ -45,8 +46,8 @@ impl Shown {
         let hashrate = &figures.hashrate;
         Shown {
             is_known: !figures.workers.is_empty() || !figures.earnings.is_empty(),
-            connected: connected.count(),
-            devices: figures.workers.len(),
+            connected: connected().sum(),
+            devices: connected().map(|connected| connected.max(1)).sum(),
             now: format::hashrate(hashrate.now),
             hour: format::hashrate(hashrate.hour),
             day: format::hashrate(hashrate.day),

@@ -57,9 +57,12 @@ impl WorkerShown {
             state,
             state_class,
             hashrate: format::hashrate(worker.hashrate),
-            last: worker
-                .last_share_ms
-                .map_or_else(|| "never".to_owned(), |last| humane::ago(last, now_ms)),
+            last: match worker.last_share_ms {
+                Some(last) => humane::ago(last, now_ms),
+                // Only the clock that it was written by was wrong.
+                None if worker.shares > 0 => "unknown".to_owned(),
+                None => "never".to_owned(),
+            },
             accepted: format::count(worker.accepted_last_hour),
             rejected,
             rejects_are_high: is_high,
