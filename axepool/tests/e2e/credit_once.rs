@@ -13,11 +13,11 @@ const SETTINGS: &str = "min_difficulty = 0.0000001\nstart_difficulty = 0.00001\n
     target_shares_per_minute = 1000\n";
 
 fn duplicate() -> Verdict {
-    Verdict::Rejected(22, "duplicate share".to_owned())
+    Verdict::Rejected(22, "Duplicate share".to_owned())
 }
 
 fn of_another_time() -> Verdict {
-    Verdict::Rejected(20, "ntime out of range".to_owned())
+    Verdict::Rejected(20, "Ntime out of range".to_owned())
 }
 
 /// A difficulty pushed in between makes two names for one upstream job.

@@ -96,7 +96,9 @@ async fn floods_of_messages_and_of_rejects_end_the_session() {
         options.hashrate = 0.0;
         options.misbehaviours = vec![Misbehaviour::Flood { per_second: 40 }];
     });
-    metric_reaches(&pool, CLOSED, "reject_storm", 2.0).await;
+    // Closed for it once, and not a word to who comes again: its fallback begins.
+    metric_reaches(&pool, CLOSED, "after_reject_storm", 2.0).await;
+    assert_eq!(metric(&pool, CLOSED, "reject_storm").await, 1.0);
     assert!(junk.stats().rejected_with(21) >= 30);
     junk.stop().await;
 
@@ -116,6 +118,7 @@ async fn floods_of_messages_and_of_rejects_end_the_session() {
     agrees(&pool, &cheat, &cheat_key).await;
     let stats = cheat.stats();
     assert!(stats.rejected_with(22) >= 5, "{:?}", stats.rejected);
+    assert_eq!(stats.unexplained, 0, "{:?}", stats.rejected);
     assert!(stats.rejected_with(23) >= 1, "{:?}", stats.rejected);
     goes_on(&honest).await;
     agrees(&pool, &honest, &key).await;

@@ -1,11 +1,13 @@
 //! What devices say first, and in which pieces it arrives.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use simnet::bitaxe::Firmware;
 
 use crate::client::{Client, Verdict, authorize, line, submit_line, subscribe};
 use crate::common::PATIENCE;
-use crate::world::{agrees, bitaxe, credited_to, key, ocean, pool};
+use crate::world::{STRATUM, agrees, bitaxe, credited_to, earns, key, ocean, pool};
 
 #[tokio::test]
 async fn every_firmware_mines_and_its_work_is_in_the_ledger() {
@@ -45,6 +47,47 @@ async fn every_firmware_mines_and_its_work_is_in_the_ledger() {
     let books = ocean.books();
     assert_eq!((books.rejected(), books.users.len()), (0, 1), "{books:?}");
     assert_eq!(pool.status().await.workers, 4);
+}
+
+#[tokio::test]
+async fn an_upstream_that_grants_no_bits_leaves_no_device_out() {
+    let ocean = ocean(|options| options.version_mask = 0).await;
+    let pool = pool(&ocean, |_| {}).await;
+    let target = pool.stratum().await;
+    let key = key(1);
+    let axe = bitaxe(target, &key, |_| {});
+    earns(&axe, 20).await;
+    let stats = axe.stats();
+    assert_eq!((stats.version_mask, stats.connections), (0, 1));
+    assert_eq!(stats.rejected, [].into());
+    agrees(&pool, &axe, &key).await;
+}
+
+/// ESP-Miner v2.15 begins each session by doing half a second of work twice.
+#[tokio::test]
+async fn honest_duplicates_of_the_first_half_second_cost_nothing() {
+    let ocean = ocean(|_| {}).await;
+    let pool = pool(&ocean, |setup| {
+        setup.stratum = format!("{STRATUM}max_rejects_in_a_row = 2\n");
+    })
+    .await;
+    let target = pool.stratum().await;
+    let key = key(1);
+    let axe = bitaxe(target, &key, |options| {
+        options.hashrate *= 4.0;
+        options.timing.doubled = Duration::from_millis(500);
+    });
+    earns(&axe, 30).await;
+    let stats = axe.stats();
+    assert_eq!(
+        stats.rejected(),
+        stats.rejected_with(22),
+        "{:?}",
+        stats.rejected
+    );
+    assert!(stats.rejected() > 0, "none was found twice");
+    assert_eq!((stats.connections, stats.unexplained), (1, 0));
+    agrees(&pool, &axe, &key).await;
 }
 
 /// All of a session in one segment: each reply has its request's id, as it was given.

@@ -19,6 +19,39 @@ const SEEN_IDS: usize = 16;
 const INITIAL_DIFFICULTY: f64 = 8_192.0;
 /// extranonce2 has room for so many bytes in ESP-Miner.
 const MAX_EXTRANONCE2: usize = 32;
+/// ESP-Miner's chip rolls these version bits until a mask is granted.
+const CHIP_MASK: u32 = 0x1fff_e000;
+/// The reasons for a reject that AxeOS v2.15 has an explanation for, letter by letter: what
+/// it would show for any other is the bare text.
+const EXPLAINED: [&str; 27] = [
+    "Invalid nonce2 length",
+    "Worker mismatch",
+    "No nonce",
+    "No ntime",
+    "No nonce2",
+    "No job_id",
+    "No username",
+    "Invalid array size",
+    "Params not array",
+    "Valid",
+    "Invalid JobID",
+    "Stale",
+    "Ntime out of range",
+    "Duplicate",
+    "Above target",
+    "Invalid version mask",
+    "Subscription validation error",
+    "Configuration validation error",
+    "Authorization validation error",
+    "Suggest difficulty validation error",
+    "Mining Submit validation error",
+    "Job not found",
+    "Duplicate share",
+    "Difficulty too low",
+    "Unauthorized worker",
+    "Not subscribed",
+    "stale",
+];
 /// Submits whose answer is waited for; the oldest counts as lost when more wait.
 const MAX_UNANSWERED: usize = 65_536;
 
@@ -59,6 +92,8 @@ pub(crate) struct Miner {
     got_a_line: bool,
     extranonce: Option<(Vec<u8>, usize)>,
     mask: u32,
+    /// How often it was given an extranonce1.
+    extranonces: u64,
     next_difficulty: f64,
     seen_ids: VecDeque<String>,
     /// The job that waits for the reply to subscribe.
@@ -94,7 +129,11 @@ impl Miner {
             authorize_answered: false,
             got_a_line: false,
             extranonce: None,
-            mask: 0,
+            mask: match firmware {
+                Firmware::EspMiner => CHIP_MASK,
+                _ => 0,
+            },
+            extranonces: 0,
             next_difficulty: INITIAL_DIFFICULTY,
             seen_ids: VecDeque::new(),
             waiting: None,
@@ -117,6 +156,11 @@ impl Miner {
     /// True once authorize was answered, however: that resets ESP-Miner's retries.
     pub(crate) fn authorize_answered(&self) -> bool {
         self.authorize_answered
+    }
+
+    /// How often it was given an extranonce1.
+    pub(crate) fn extranonces(&self) -> u64 {
+        self.extranonces
     }
 
     /// The place to hash at, if there is a job.
@@ -170,16 +214,17 @@ impl Miner {
         Vec::new()
     }
 
-    /// Takes a share that the search found.
+    /// Takes a share that the search found; `doubled` where the firmware finds it twice.
     pub(crate) fn on_found(
         &mut self,
         share: &Found,
+        doubled: bool,
         wrongs: &[Misbehaviour],
         stats: &mut BitaxeStats,
     ) -> Vec<Do> {
         let achieved = achieved_difficulty(&share.hash);
         let mut username = self.username.clone();
-        let mut times = 1;
+        let mut times = 1 + u32::from(doubled);
         self.shares += 1;
         for wrong in wrongs {
             match wrong {
@@ -308,12 +353,14 @@ impl Miner {
             let text = error[1]
                 .as_str()
                 .map_or_else(|| error.to_string(), str::to_owned);
-            let text = text.chars().take(100).collect();
+            let text: String = text.chars().take(100).collect();
+            stats.unexplained += u64::from(!EXPLAINED.contains(&text.as_str()));
             *stats.rejected.entry((code, text)).or_default() += 1;
         }
     }
 
     fn on_configured(&mut self, result: &Value, stats: &mut BitaxeStats) {
+        // Since v2.15 nothing but `true` counts: the chip goes on with its own mask.
         if result["version-rolling"].as_bool() != Some(true) {
             return;
         }
@@ -344,6 +391,7 @@ impl Miner {
     fn on_extranonce(&mut self, extranonce1: Vec<u8>, size: usize, stats: &mut BitaxeStats) {
         stats.extranonce1.clone_from(&extranonce1);
         stats.extranonce2_size = size;
+        self.extranonces += 1;
         if let Some(search) = &mut self.search {
             search.set_extranonce(extranonce1.clone(), size);
         }

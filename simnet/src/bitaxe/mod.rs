@@ -32,5 +32,5 @@ mod stats;
 
 pub use handle::SimBitaxe;
 pub use misbehaviour::Misbehaviour;
-pub use options::{Firmware, PoolAddress, SimBitaxeOptions, Timing};
+pub use options::{Firmware, MAX_POOLS, PoolAddress, SimBitaxeOptions, Timing};
 pub use stats::{AcceptedShare, BitaxeStats, PoolSide};

@@ -68,6 +68,10 @@ pub struct Timing {
     pub probe_interval: Duration,
     /// How long the one read of a probe waits.
     pub probe_read_timeout: Duration,
+    /// What ESP-Miner v2.15 does twice after it is given an extranonce1: the first half
+    /// second, so that a share found there is submitted twice. None by default: most tests
+    /// count shares.
+    pub doubled: Duration,
 }
 
 impl Default for Timing {
@@ -79,6 +83,7 @@ impl Default for Timing {
             max_failures: 3,
             probe_interval: Duration::from_secs(60),
             probe_read_timeout: Duration::from_secs(5),
+            doubled: Duration::ZERO,
         }
     }
 }
@@ -93,6 +98,7 @@ impl Timing {
             max_failures: 3,
             probe_interval: Duration::from_millis(300),
             probe_read_timeout: Duration::from_secs(2),
+            doubled: Duration::ZERO,
         }
     }
 }
@@ -129,14 +135,36 @@ pub struct SimBitaxeOptions {
     pub share_log: usize,
 }
 
+/// As many pools are in the list of ESP-Miner v2.15, of which one is the primary and
+/// another may be the fallback.
+pub const MAX_POOLS: usize = 8;
+
 impl SimBitaxeOptions {
+    /// A Bitaxe with a list of pools, as v2.15 has it. `None` where the list is too long, or
+    /// a number is not of the list.
+    pub fn of_list(
+        pools: &[PoolAddress],
+        primary: usize,
+        fallback: Option<usize>,
+        hashrate: f64,
+    ) -> Option<SimBitaxeOptions> {
+        if pools.len() > MAX_POOLS {
+            return None;
+        }
+        let mut options = SimBitaxeOptions::new(pools.get(primary)?.clone(), hashrate);
+        if let Some(fallback) = fallback {
+            options.fallback = Some(pools.get(fallback)?.clone());
+        }
+        Some(options)
+    }
+
     /// A Bitaxe that does nothing wrong.
     pub fn new(primary: PoolAddress, hashrate: f64) -> SimBitaxeOptions {
         SimBitaxeOptions {
             primary,
             fallback: None,
             firmware: Firmware::EspMiner,
-            user_agent: "bitaxe/BM1370/v2.11.0".to_owned(),
+            user_agent: "bitaxe/BM1370/v2.15.0".to_owned(),
             hashrate,
             suggest_difficulty: None,
             extranonce_subscribe: false,

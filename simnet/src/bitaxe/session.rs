@@ -47,6 +47,8 @@ pub(crate) async fn run(
         pace: Pace::new(Instant::now()),
         flood: Pace::new(Instant::now()),
         rests: false,
+        extranonces: 0,
+        doubles_until: Instant::now(),
     };
     let ended = session.converse(LineReader::new(read), home).await;
     device.stats.update(|stats| session.miner.end(stats));
@@ -60,6 +62,9 @@ struct Session<'a> {
     pace: Pace,
     flood: Pace,
     rests: bool,
+    /// The extranonce1s that were noticed, and up to when work is done twice.
+    extranonces: u64,
+    doubles_until: Instant,
 }
 
 impl Session<'_> {
@@ -105,9 +110,15 @@ impl Session<'_> {
             ServerMessage::parse(line)
         };
         let wrongs = self.device.misbehaviours();
-        self.device
+        let todo = self
+            .device
             .stats
-            .update(|stats| self.miner.on_message(message, &wrongs, stats))
+            .update(|stats| self.miner.on_message(message, &wrongs, stats));
+        let extranonces = self.miner.extranonces();
+        if std::mem::replace(&mut self.extranonces, extranonces) != extranonces {
+            self.doubles_until = Instant::now() + self.device.options.timing.doubled;
+        }
+        todo
     }
 
     /// Hashes what is due, and does other things that are due by the clock.
@@ -132,6 +143,7 @@ impl Session<'_> {
         if !(hashed && hashes > 0) && flood == 0 {
             return Vec::new();
         }
+        let doubled = now < self.doubles_until;
         let miner = &mut self.miner;
         self.device.stats.update(|stats: &mut BitaxeStats| {
             stats.hashes += if hashed { u64::from(hashes) } else { 0 };
@@ -139,7 +151,7 @@ impl Session<'_> {
             for share in &found {
                 // Each one that is sent leaves less room for the next.
                 if quota.lets_pass(share, stats) {
-                    todo.extend(miner.on_found(share, &wrongs, stats));
+                    todo.extend(miner.on_found(share, doubled, &wrongs, stats));
                 }
             }
             todo.extend((0..flood).map(|_| miner.junk(stats)));

@@ -65,6 +65,8 @@ pub struct BitaxeStats {
     pub accepted_work: u128,
     /// Submits answered with an error, by code and text.
     pub rejected: BTreeMap<(i64, String), u64>,
+    /// Those of them whose text AxeOS has no explanation for.
+    pub unexplained: u64,
     /// Submits whose answer is still to come.
     pub unanswered: u64,
     /// Submits whose connection was lost before the answer.
