@@ -4,7 +4,7 @@ use super::super::format;
 use super::super::plot::Plot;
 use super::earned::{EarningShown, LineShown};
 use super::worker::WorkerShown;
-use crate::web::figures::{EarningState, MinerFigures};
+use crate::web::figures::{EarningState, MinerFigures, WorkerFigures};
 
 /// A miner's figures as text.
 #[derive(Debug)]
@@ -34,8 +34,7 @@ impl Shown {
     pub(super) fn of(figures: &MinerFigures) -> Self {
         let now_ms = figures.now_ms;
         let estimates = &figures.estimates;
-        // Several devices can share a name, and beyond a bound they do.
-        let connected = || figures.workers.iter().map(|one| u64::from(one.connected));
+        let (connected, devices) = counted(&figures.workers);
         let running = figures
             .earnings
             .iter()
@@ -46,8 +45,8 @@ impl Shown {
         let hashrate = &figures.hashrate;
         Shown {
             is_known: !figures.workers.is_empty() || !figures.earnings.is_empty(),
-            connected: connected().sum(),
-            devices: connected().map(|connected| connected.max(1)).sum(),
+            connected,
+            devices,
             now: format::hashrate(hashrate.now),
             hour: format::hashrate(hashrate.hour),
             day: format::hashrate(hashrate.day),
@@ -73,5 +72,47 @@ impl Shown {
                 .collect(),
             statement: figures.statement.iter().map(LineShown::of).collect(),
         }
+    }
+}
+
+/// How many devices are connected, and how many there are. Several can share a name, and
+/// beyond a bound they do: sessions are counted, and who is away as one.
+fn counted(workers: &[WorkerFigures]) -> (u64, u64) {
+    let sessions = || workers.iter().map(|worker| u64::from(worker.connected));
+    let devices = sessions().map(|connected| connected.max(1));
+    (sessions().sum(), devices.sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger::{Worker, WorkerName};
+
+    use super::*;
+
+    fn worker(name: &str, connected: u32) -> WorkerFigures {
+        WorkerFigures {
+            name: WorkerName::clean(name),
+            connected,
+            hashrate: 1e12,
+            difficulty: 1000.0,
+            last_share_ms: Some(1),
+            accepted_last_hour: 1,
+            rejected_last_hour: 0,
+            shares: 1,
+            best_difficulty: None,
+            user_agent: Box::default(),
+        }
+    }
+
+    #[test]
+    fn a_hundred_devices_are_a_hundred() {
+        // As many names as there are rows for, and the others in one.
+        let named = (0..Worker::MAX_NAMED).map(|number| worker(&format!("axe{number}"), 1));
+        let mut workers: Vec<_> = named.collect();
+        workers.push(worker(Worker::OTHERS, 36));
+        assert_eq!(counted(&workers), (100, 100));
+        workers[0].connected = 0;
+        assert_eq!(counted(&workers), (99, 100));
+        assert_eq!(counted(&[]), (0, 0));
     }
 }
