@@ -4,11 +4,12 @@
 // A test's helpers may stop it, as its own body may.
 #![allow(clippy::unwrap_used)]
 
+#[path = "common/esplora.rs"]
+mod esplora;
 #[path = "common/nodes.rs"]
 mod nodes;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -18,10 +19,10 @@ use axum::{Json, Router};
 use bitcoin::hashes::Hash as _;
 use bitcoin::{Address, Amount, Network, Txid};
 use ledger::settle::{Block, Event, Via};
-use nodes::{PATIENCE, World, give_up, now_secs};
+use nodes::{PATIENCE, Pool, Recorder, World, give_up, now_secs};
 use payout::chain::ChainClient;
 use payout::ocean::{OCEAN_TAG, OceanApi, OceanWatch, SourceHealth};
-use payout::{BookError, Booked, Booking, ChainSource, Seed, payout_address};
+use payout::{BookError, Booked, Booking, ChainSource, Seed, Settings, payout_address};
 use serde_json::{Value, json};
 use simnet::chain::{Chain, SharedChain, serve};
 use tokio::net::TcpListener;
@@ -332,7 +333,6 @@ async fn the_nodes_deposits_are_not_payouts() {
     let settings = &node.settings;
     let seed = Seed::open(&settings.mnemonic_file, &settings.storage_dir).unwrap();
     let ours = payout_address(&seed, Network::Regtest).unwrap();
-    assert!(mark(&settings.storage_dir).contains(&ours.to_string()));
     let deposit = node.pool.lightning.deposit_address().await.unwrap();
     assert_ne!(deposit, ours);
     let ChainSource::Bitcoind { host, port, .. } = &node.source else {
@@ -359,6 +359,61 @@ async fn the_nodes_deposits_are_not_payouts() {
     node.end().await;
 }
 
-fn mark(storage_dir: &Path) -> String {
-    std::fs::read_to_string(storage_dir.join("payout-address")).unwrap()
+/// Waits until the wallet has so much in all.
+async fn wallet_has(pool: &Pool, sat: u64) {
+    let since = Instant::now();
+    loop {
+        let view = pool.lightning.view().await.unwrap();
+        if view.balances.on_chain.get() == sat {
+            return;
+        }
+        give_up(
+            since,
+            &format!("{sat} sat, it has {}", view.balances.on_chain),
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A node on Esplora whose directory is lost sees its coins by itself, those behind a gap
+/// of addresses that nobody paid to as well: it asks for each that it ever gave out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_wallet_on_esplora_sees_its_coins() {
+    let dir = tempfile::tempdir().unwrap();
+    let stop = CancellationToken::new();
+    let chain = SharedChain::new(Chain::with_faucet(now_secs()));
+    let at = esplora::serve(chain.clone(), stop.clone()).await;
+    let source: ChainSource = format!("http://{at}/api").parse().unwrap();
+    let settings = Settings::parse("network = \"regtest\"")
+        .unwrap()
+        .under(dir.path());
+    let books = Arc::new(Recorder::default());
+    let start = async || {
+        let pool = Pool::start(&settings, &source, &books, dir.path());
+        pool.is_up().await;
+        pool
+    };
+    let pool = start().await;
+    let mut given = Vec::new();
+    for _ in 0..30 {
+        given.push(pool.lightning.deposit_address().await.unwrap());
+    }
+    let pays = |to: &Address, sat: u64| {
+        let mut chain = chain.lock();
+        chain.faucet(to, Amount::from_sat(sat), now_secs()).unwrap();
+        chain.mine_to_faucet(6, now_secs());
+    };
+    pays(&given[1], 300_000);
+    pays(&given[29], 40_000);
+    pool.end().await;
+
+    std::fs::remove_dir_all(&settings.storage_dir).unwrap();
+    let pool = start().await;
+    wallet_has(&pool, 340_000).await;
+    let next = pool.lightning.deposit_address().await.unwrap();
+    assert!(!given.contains(&next), "{next}");
+    let range = pool.lightning.wallet_range().await.unwrap();
+    assert_eq!(range.first_block, 0, "there is nothing to fetch");
+    pool.end().await;
+    stop.cancel();
 }

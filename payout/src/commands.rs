@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bitcoin::address::NetworkUnchecked;
-use bitcoin::{Address, Txid};
+use bitcoin::{Address, FeeRate, Txid};
 use ldk_node::{Node, UserChannelId};
 use ledger::Sat;
 use tokio::time::Instant;
@@ -39,22 +39,32 @@ pub enum Amount {
 
 impl Lightning {
     /// A fresh address of the node's wallet, for the operator's own deposits. Never the
-    /// payout address ([`crate::payout_address`]), which was set aside before the node
-    /// first started.
+    /// payout address ([`crate::payout_address`]): the wallet counted beyond it before the
+    /// node started.
     ///
     /// # Errors
     /// If the node is not up or its store fails.
     pub async fn deposit_address(&self) -> Result<Address, NodeError> {
-        let address = self.with(|node| node.onchain_payment().new_address());
-        Ok(address.await??)
+        let live = self.live()?;
+        let store = live.store();
+        let address = live.with(move |node| {
+            let address = node.onchain_payment().new_address()?;
+            if store.is_payout_address(&address) {
+                let why = "its wallet gave the payout address for a deposit: restart it";
+                return Err(NodeError::Failed(why.to_owned()));
+            }
+            Ok(address)
+        });
+        address.await?
     }
 
     /// What the node's own transactions cost so far.
     ///
     /// # Errors
-    /// If the node is not up.
+    /// If the node is not up, or what it wrote down cannot be read.
     pub async fn on_chain_fees(&self) -> Result<Vec<OnChainFee>, NodeError> {
-        self.with(payments::on_chain_fees).await
+        let fees = self.with(payments::on_chain_fees).await?;
+        fees.map_err(|error| NodeError::Failed(error.to_string()))
     }
 
     /// Connects to a peer, now and after every restart.
@@ -110,6 +120,26 @@ impl Lightning {
         closed.await?
     }
 
+    /// The most that a transaction costs which sends `amount` from the node's wallet: as
+    /// if it spent its smallest coins.
+    ///
+    /// # Errors
+    /// If the node is not up.
+    pub async fn on_chain_cost(
+        &self,
+        amount: Amount,
+        sat_per_vbyte: u32,
+    ) -> Result<Sat, NodeError> {
+        let live = self.live()?;
+        let store = live.store();
+        let coins = live.with(move |_| store.coins()).await?;
+        let coins = coins.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the wallet's coins cannot be counted: a fee is estimated");
+            vec![0; COINS_UNKNOWN]
+        });
+        Ok(Sat::new(most_cost(coins, amount, sat_per_vbyte)))
+    }
+
     /// Sends from the node's wallet, and waits until the chain source shows the
     /// transaction: it is handed over without an answer, and until it is seen the wallet
     /// would spend the same coins again. What it costs is the caller's to bring into the
@@ -123,7 +153,9 @@ impl Lightning {
         &self,
         to: Address<NetworkUnchecked>,
         amount: Amount,
+        sat_per_vbyte: u32,
     ) -> Result<Txid, NodeError> {
+        let rate = FeeRate::from_sat_per_vb(u64::from(sat_per_vbyte));
         let _alone = self.sends.lock().await;
         let sent = self.with(move |node| {
             let network = node.config().network;
@@ -133,11 +165,11 @@ impl Lightning {
             let (wallet, before) = (node.onchain_payment(), on_chain_sat(node));
             Ok(match amount {
                 Amount::Sats(sats) => (
-                    wallet.send_to_address(&to, sats.get(), None)?,
+                    wallet.send_to_address(&to, sats.get(), rate)?,
                     before.saturating_sub(sats.get()),
                 ),
                 Amount::AllButReserve => (
-                    wallet.send_all_to_address(&to, true, None)?,
+                    wallet.send_all_to_address(&to, true, rate)?,
                     before.saturating_sub(1),
                 ),
             })
@@ -168,7 +200,53 @@ impl Lightning {
     }
 }
 
+/// So many are reckoned with where the wallet's coins cannot be read.
+const COINS_UNKNOWN: usize = 20;
+
+/// Vbytes of an input of the wallet's.
+const INPUT_VBYTES: u64 = 68;
+
+/// Vbytes of all else of a transaction: frame, an output of any kind and one of change.
+const OTHER_VBYTES: u64 = 11 + 43 + 31;
+
+/// The cost with the smallest of `coins` (satoshis) that are enough, or all of them.
+fn most_cost(mut coins: Vec<u64>, amount: Amount, sat_per_vbyte: u32) -> u64 {
+    coins.sort_unstable();
+    let mut vbytes = OTHER_VBYTES;
+    let mut sum = 0_u64;
+    for coin in coins {
+        let fee = vbytes.saturating_mul(u64::from(sat_per_vbyte));
+        if let Amount::Sats(sats) = amount
+            && sum >= sats.get().saturating_add(fee)
+        {
+            break;
+        }
+        sum = sum.saturating_add(coin);
+        vbytes = vbytes.saturating_add(INPUT_VBYTES);
+    }
+    vbytes.saturating_mul(u64::from(sat_per_vbyte))
+}
+
 /// All that the wallet has, unconfirmed too.
 fn on_chain_sat(node: &Node) -> u64 {
     node.list_balances().total_onchain_balance_sats
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cost_is_that_of_the_smallest_coins() {
+        let cost = |coins: &[u64], amount| most_cost(coins.to_vec(), amount, 2);
+        assert_eq!(cost(&[], Amount::Sats(Sat::new(5))), 2 * 85);
+        let coins = [100_000, 500, 600];
+        assert_eq!(cost(&coins, Amount::Sats(Sat::new(600))), 2 * (85 + 2 * 68));
+        assert_eq!(cost(&coins, Amount::Sats(Sat::new(800))), 2 * (85 + 3 * 68));
+        assert_eq!(
+            cost(&coins, Amount::Sats(Sat::new(9_000_000))),
+            2 * (85 + 3 * 68)
+        );
+        assert_eq!(cost(&coins, Amount::AllButReserve), 2 * (85 + 3 * 68));
+    }
 }

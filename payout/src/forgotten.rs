@@ -230,6 +230,8 @@ mod tests {
                 value: Amount::from_sat(sat),
                 script_pubkey: script.clone(),
             },
+            height: 1,
+            may_be_coinbase: false,
         }
     }
 

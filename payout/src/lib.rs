@@ -9,6 +9,7 @@
 //! - [`outgoing`]: what leaves the node for burnt ecash, each payment once;
 //! - [`sign`]: the proof that OCEAN wants of the payout address;
 //! - [`forgotten`]: the money of channels that a restored node does not know;
+//! - [`own_coins`]: the wallet's coins that a restored wallet does not see;
 //! - [`commands`], [`readiness`]: what the operator does with the node, and is told of it;
 //! - [`booking`]: the door to the books, which the binary adapts to the ledger.
 //!
@@ -28,6 +29,7 @@ pub mod node;
 pub mod ocean;
 pub mod offer;
 pub mod outgoing;
+pub mod own_coins;
 pub mod readiness;
 mod seed;
 pub mod settings;
@@ -40,5 +42,6 @@ pub use intake::Intake;
 pub use keys::{KeyError, payout_address};
 pub use node::{Lightning, NodeError, NodeState, Parts};
 pub use outgoing::Payer;
+pub use own_coins::OwnCoins;
 pub use seed::{Seed, SeedError};
 pub use settings::{ChainSource, Settings};

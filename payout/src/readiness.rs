@@ -204,6 +204,8 @@ mod tests {
             channels,
             peers: Vec::new(),
             balances: Balances::default(),
+            is_unsought: false,
+            closed: Vec::new(),
             tip_height: 5,
             chain_heard_secs: Some(NOW - 60),
             announced_secs: None,

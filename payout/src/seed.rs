@@ -11,6 +11,7 @@ use bitcoin::hex::DisplayHex as _;
 use thiserror::Error;
 
 use crate::files;
+use crate::node::words_are_new;
 
 /// The node's secret.
 #[derive(Clone)]
@@ -82,6 +83,8 @@ impl Seed {
             });
         }
         let seed = Seed(ldk_node::generate_entropy_mnemonic(None));
+        // Before the words: those without this are taken for words of a lost node.
+        words_are_new(path).map_err(unusable)?;
         files::write_whole(path, &format!("{}\n", seed.0)).map_err(unusable)?;
         tracing::warn!(
             file = %path.display(),

@@ -19,7 +19,7 @@ pub use money::{
     EpochPart, FeeStatus, MoneyReply, MoneyRequest, PayoutFate, PayoutRow, PayoutSplit, SplitRow,
     Way, WithdrawalOutcome, WithdrawalRow,
 };
-pub use node::{NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer};
+pub use node::{Afterwards, NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer};
 pub use protocol::{
     LedgerStatus, MinerRow, Miners, MintState, MintStatus, Reply, Request, Status, SuspectRow,
     UpstreamStatus,

@@ -6,6 +6,8 @@ use ledger::settle::{Block, Found, PayoutKey, Suspense};
 use ledger::{EpochId, MinerId, Msat, Sat, Work};
 use serde::{Deserialize, Serialize};
 
+use super::node::Afterwards;
+
 /// A question or an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "snake_case", deny_unknown_fields)]
@@ -34,6 +36,11 @@ pub enum MoneyRequest {
         /// The payment.
         payout: PayoutKey,
     },
+    /// Book a payment out that a reorganisation took out of the chain.
+    BookOut {
+        /// The payment.
+        payout: PayoutKey,
+    },
     /// What is the operator's?
     Fee,
     /// Send of the operator's money on-chain.
@@ -42,8 +49,12 @@ pub enum MoneyRequest {
         id: String,
         /// The address.
         to: String,
-        /// How much; `None`: all whole satoshis that there are.
+        /// How much; `None`: all whole satoshis that there are, less what sending them
+        /// costs.
         amount: Option<Sat>,
+        /// Even if less is left than is owed.
+        #[serde(default)]
+        force: bool,
     },
     /// Tell what became of a withdrawal that nobody knows of.
     Resolve {
@@ -126,8 +137,6 @@ pub enum PayoutFate {
         /// Why.
         why: Suspense,
     },
-    /// It is too small to be split by itself, and is split with the next one that is.
-    Gathered,
     /// It was not for the OCEAN offer: the operator's.
     Operators,
     /// The operator took it out of suspense.
@@ -205,6 +214,9 @@ pub struct WithdrawalRow {
     pub amount_sat: Sat,
     /// What became of it.
     pub outcome: WithdrawalOutcome,
+    /// What was estimated before it was booked; told once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Afterwards>,
 }
 
 /// What became of a withdrawal.

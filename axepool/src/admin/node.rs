@@ -3,7 +3,7 @@
 use bitcoin::Txid;
 use bitcoin::secp256k1::PublicKey;
 use ledger::{Msat, Sat};
-use payout::node::{ChannelView, PeerView};
+use payout::node::{ChannelView, ClosedView, PeerView};
 use payout::outgoing::{Outcome, Undecided};
 use payout::readiness::Check;
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,9 @@ pub enum NodeRequest {
         size: Sat,
         /// The network may know of it.
         public: bool,
+        /// Even if less is left than is owed.
+        #[serde(default)]
+        force: bool,
     },
     /// Close a channel.
     Close {
@@ -62,6 +65,18 @@ pub enum NodeRequest {
         /// Even if less is left than is owed.
         force: bool,
     },
+    /// What of the chain does the node's wallet see, and which addresses are its own?
+    Wallet,
+    /// Keep that older coins of the wallet were looked for, and sent to it.
+    Sought,
+    /// Keep what a transaction costs that brings lost money to the node's wallet, before it
+    /// is handed to the network: it is booked once it is confirmed.
+    Fetching {
+        /// The transaction.
+        txid: Txid,
+        /// Its fee.
+        fee: Sat,
+    },
     /// Which payments of the node are undecided?
     Undecided,
     /// Declare one as not made.
@@ -84,6 +99,15 @@ pub enum NodeReply {
     },
     /// To [`NodeRequest::Offer`].
     Offer(Box<OfferAnswer>),
+    /// To [`NodeRequest::Wallet`].
+    Wallet {
+        /// It has seen each block after this one, and nothing of what was there by then.
+        first_block: u32,
+        /// The last address that it gave out, counted from 0.
+        external: u32,
+        /// The last change address, likewise.
+        internal: u32,
+    },
     /// It is done.
     Done,
     /// To [`NodeRequest::Open`]: the node waits for the channel's confirmations.
@@ -91,11 +115,15 @@ pub enum NodeReply {
         /// The node's own name for it.
         #[serde(with = "ledger::as_text")]
         channel: u128,
+        /// What was estimated; `None` when nobody knew, and it was done by force.
+        after: Option<Afterwards>,
     },
     /// To [`NodeRequest::SendOnchain`].
     Sent {
         /// The transaction.
         txid: Txid,
+        /// What was estimated; `None` when nobody knew, and it was done by force.
+        after: Option<Afterwards>,
     },
     /// To [`NodeRequest::Pay`] and [`NodeRequest::GiveUp`].
     Payment {
@@ -128,6 +156,19 @@ pub struct OfferAnswer {
     pub trouble: Option<String>,
     /// What else is to be done for payments to arrive.
     pub advice: Vec<String>,
+}
+
+/// What is owed and what is there when an order is carried out, as it was estimated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Afterwards {
+    /// To miners, holders of ecash and the operator.
+    #[serde(with = "ledger::as_text")]
+    pub owed_msat: u128,
+    /// In channels, payments under way and on-chain.
+    #[serde(with = "ledger::as_text")]
+    pub there_msat: u128,
+    /// What the network takes, at most.
+    pub fee_sat: Sat,
 }
 
 /// The node at a glance.
@@ -164,4 +205,6 @@ pub struct NodeLook {
     pub anchor_reserve_sat: Sat,
     /// On the way from closed channels.
     pub closing_sat: Sat,
+    /// The channels that were closed, the newest first.
+    pub closed: Vec<ClosedView>,
 }

@@ -158,7 +158,7 @@ impl Copying<'_> {
         self.file(name::RECEIPT_KEY, &data_dir::receipt_key(data_dir))?;
         self.notices(&data_dir::notices(data_dir))?;
         if let Some((storage, _)) = &self.sources.node {
-            self.file(name::PAYOUT_ADDRESS, &storage.join("payout-address"))?;
+            self.file(name::FETCHED, &storage.join("fetched.json"))?;
         }
         step(told, "the mint's store");
         if mint::copy_store(&data_dir::mint(data_dir), &self.path(name::MINT))? {
@@ -168,6 +168,7 @@ impl Copying<'_> {
         if let Some((storage, _)) = &self.sources.node {
             step(told, "the journal of payments");
             self.file(name::OUTGOING, &storage.join("outgoing.jsonl"))?;
+            self.file(name::WALLET, &storage.join("wallet.json"))?;
         }
         if order.with_secrets {
             self.secrets(order)?;

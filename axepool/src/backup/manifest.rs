@@ -10,7 +10,7 @@ use ledger::{EpochId, Incarnation};
 use serde::{Deserialize, Serialize};
 
 /// The shape of a backup. A newer one is refused.
-pub(super) const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 2;
 
 /// The manifest's name.
 pub(super) const NAME: &str = "manifest.json";
@@ -36,7 +36,12 @@ pub(super) mod name {
     pub(in crate::backup) const OCEAN_WATCH: &str = "ocean-watch.json";
     pub(in crate::backup) const RECEIPT_KEY: &str = "receipt.key";
     pub(in crate::backup) const OUTGOING: &str = "node/outgoing.jsonl";
+    /// Made by earlier versions, and of no use any more.
     pub(in crate::backup) const PAYOUT_ADDRESS: &str = "node/payout-address";
+    /// Which addresses the node's wallet has given out.
+    pub(in crate::backup) const WALLET: &str = "node/wallet.json";
+    /// What transactions cost that brought lost money back.
+    pub(in crate::backup) const FETCHED: &str = "node/fetched.json";
     pub(in crate::backup) const NODE_WORDS: &str = "node-mnemonic";
     pub(in crate::backup) const CONFIG: &str = "config.toml";
 
@@ -57,7 +62,7 @@ pub(super) mod name {
     }
 
     /// The single files.
-    const ALL: [&str; 11] = [
+    const ALL: [&str; 13] = [
         LEDGER,
         MINT,
         MINT_URL,
@@ -67,6 +72,8 @@ pub(super) mod name {
         RECEIPT_KEY,
         OUTGOING,
         PAYOUT_ADDRESS,
+        WALLET,
+        FETCHED,
         NODE_WORDS,
         CONFIG,
     ];

@@ -9,6 +9,7 @@ use bitcoin::Txid;
 use clap::Subcommand;
 use ledger::{MSAT_PER_SAT, Sat};
 
+use super::node::tell_after;
 use super::payouts::ask;
 use super::place::{OTHER_VERSION, Place};
 use crate::admin::{FeeStatus, MoneyReply, MoneyRequest, WithdrawalOutcome, WithdrawalRow};
@@ -45,8 +46,9 @@ struct StatusArgs {
 
 /// Send of it on-chain, from the wallet of the running pool's node
 ///
-/// Never more than is the operator's. It is booked before it is sent. What the transaction
-/// itself costs comes on top. The exit code is 1 when it was not sent.
+/// Never more than is the operator's, and refused when miners' money would pay for it. It
+/// is booked before it is sent. What the transaction itself costs comes on top; `all` leaves
+/// so much in. The exit code is 1 when it was not sent.
 #[derive(Debug, clap::Args)]
 struct WithdrawArgs {
     #[command(flatten)]
@@ -57,6 +59,9 @@ struct WithdrawArgs {
     /// Whole satoshis, or `all`
     #[arg(value_name = "AMOUNT")]
     amount: Wanted,
+    /// Even if less is left than is owed
+    #[arg(long)]
+    force: bool,
     /// Ask again after an answer that was lost: with the same id it is sent once
     #[arg(long, value_name = "ID")]
     id: Option<String>,
@@ -153,6 +158,7 @@ fn withdraw(args: WithdrawArgs) -> Result<ExitCode> {
         id: id.clone(),
         to: args.to,
         amount,
+        force: args.force,
     };
     let row = ask_withdrawal(&args.place, request).inspect_err(|_| {
         output::remark(format!(
@@ -160,6 +166,7 @@ fn withdraw(args: WithdrawArgs) -> Result<ExitCode> {
         ));
     })?;
     tell(&row, args.json)?;
+    tell_after(row.after.as_ref());
     Ok(match row.outcome {
         WithdrawalOutcome::Sent { .. } => ExitCode::SUCCESS,
         WithdrawalOutcome::Returned { .. } | WithdrawalOutcome::Unknown => ExitCode::FAILURE,

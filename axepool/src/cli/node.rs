@@ -7,13 +7,16 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Subcommand;
 use ledger::{Msat, Sat};
-use payout::node::PeerView;
+use payout::node::{ClosedView, PeerView};
 use payout::outgoing::Outcome;
 use payout::readiness::Mark;
 
 use super::place::{OTHER_VERSION, Place};
-use crate::admin::{NodeLook, NodeReply, NodeRequest, NodeStatus, Reply, Request};
+use crate::admin::{Afterwards, NodeLook, NodeReply, NodeRequest, NodeStatus, Reply, Request};
 use crate::{humane, output};
+
+/// So many closed channels are shown; the JSON has all that are kept.
+const CLOSED_SHOWN: usize = 5;
 
 /// Look after the lightning node of the running pool
 ///
@@ -60,6 +63,9 @@ struct ConnectArgs {
 
 /// Open a channel to a peer, from the node's own wallet
 ///
+/// Refused when miners' money would pay for it: the transaction costs a fee, and a channel
+/// sets money aside for being closed.
+///
 /// Money in it can be sent. To be paid, the other side must have money in a channel to
 /// you: have one opened to this node, or spend from your own.
 #[derive(Debug, clap::Args)]
@@ -75,6 +81,9 @@ struct OpenArgs {
     /// Let the network know of it; the node must be a public one
     #[arg(long)]
     public: bool,
+    /// Even if less is left than is owed
+    #[arg(long)]
+    force: bool,
 }
 
 /// Close a channel
@@ -189,10 +198,12 @@ fn open(args: OpenArgs) -> Result<ExitCode> {
         peer: args.peer,
         size: args.size,
         public: args.public,
+        force: args.force,
     };
-    let NodeReply::Opening { channel } = ask(&args.place, request)? else {
+    let NodeReply::Opening { channel, after } = ask(&args.place, request)? else {
         bail!(OTHER_VERSION);
     };
+    tell_after(after.as_ref());
     output::line(format!(
         "channel {channel} is being opened: it can be used once its transaction is confirmed (axepool node status)"
     ))?;
@@ -212,11 +223,23 @@ fn send(args: SendArgs) -> Result<ExitCode> {
         amount,
         force: args.force,
     };
-    let NodeReply::Sent { txid } = ask(&args.place, request)? else {
+    let NodeReply::Sent { txid, after } = ask(&args.place, request)? else {
         bail!(OTHER_VERSION);
     };
+    tell_after(after.as_ref());
     output::line(txid.to_string())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was estimated before an order was carried out.
+pub(super) fn tell_after(after: Option<&Afterwards>) {
+    if let Some(after) = after {
+        output::remark(format!(
+            "with at most {} sat to the network, {} msat are owed and {} msat are there when it is \
+             done",
+            after.fee_sat, after.owed_msat, after.there_msat
+        ));
+    }
 }
 
 fn pay(args: PayArgs) -> Result<ExitCode> {
@@ -300,6 +323,7 @@ fn render(status: &NodeStatus) -> String {
     if let Some(node) = &status.node {
         lines.extend(money(node));
         lines.extend(channels(node));
+        lines.extend(node.closed.iter().take(CLOSED_SHOWN).map(closed));
         lines.extend(peers(node));
     }
     for check in &status.checks {
@@ -357,6 +381,29 @@ fn channels(node: &NodeLook) -> Vec<String> {
         ]);
     }
     vec![table.to_string()]
+}
+
+/// A closed channel: who, why, and when its money comes.
+fn closed(one: &ClosedView) -> String {
+    let ClosedView {
+        closed,
+        coming,
+        from_block,
+    } = one;
+    let peer = closed.peer.map(|peer| humane::short_key(&peer.to_string()));
+    let by = closed.by.words();
+    let money = match (coming.is_zero(), from_block) {
+        (true, _) => "nothing of it is outstanding".to_owned(),
+        (false, Some(block)) => format!("{coming} sat come back after block {block}"),
+        (false, None) => format!("{coming} sat come back"),
+    };
+    format!(
+        "closed     {} with {} on {} {by} ({}): {money}",
+        closed.id,
+        peer.as_deref().unwrap_or("?"),
+        humane::utc(closed.at_secs.saturating_mul(1000)),
+        closed.reason,
+    )
 }
 
 fn peers(node: &NodeLook) -> Vec<String> {

@@ -40,6 +40,22 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum PayoutsCommand {
     Show(ShowArgs),
+    BookOut(BookOutArgs),
+}
+
+/// Book out a payment that a reorganisation took out of the chain
+///
+/// What miners were paid of it is theirs and stays so; its money is missing, and is the
+/// operator's to bring: it is booked as a cost of the node. Refused while the chain has the
+/// payment. (One in suspense is taken with axepool suspense to-fee first.) THIS CANNOT BE
+/// UNDONE.
+#[derive(Debug, clap::Args)]
+struct BookOutArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The payment, txid:vout
+    #[arg(value_name = "KEY")]
+    key: PayoutKey,
 }
 
 /// Show how a payment was split: miner by miner, to the last msat
@@ -58,6 +74,17 @@ struct ShowArgs {
 pub(super) fn run(args: Args) -> Result<ExitCode> {
     match args.command {
         None => list(&args.place, args.newest, args.json),
+        Some(PayoutsCommand::BookOut(args)) => {
+            let payout = args.key;
+            let MoneyReply::Fee(fee) = ask(&args.place, MoneyRequest::BookOut { payout })? else {
+                bail!(OTHER_VERSION);
+            };
+            output::line(format!(
+                "{payout} is booked out: the node has cost {} msat in all",
+                fee.node_costs_msat
+            ))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Some(PayoutsCommand::Show(show)) => {
             let payout = show.key;
             let split = ask_payout(&show.place, MoneyRequest::Payout { payout })?;
@@ -171,7 +198,6 @@ fn fate(fate: &PayoutFate) -> String {
     match fate {
         PayoutFate::Settled { .. } => "settled".to_owned(),
         PayoutFate::Suspended { why } => format!("SUSPENDED: {}", money::suspense(*why)),
-        PayoutFate::Gathered => "too small to be split by itself: with the next one".to_owned(),
         PayoutFate::Operators => "the operator's: not for the OCEAN offer".to_owned(),
         PayoutFate::ToFee => "the operator's: taken out of suspense".to_owned(),
     }

@@ -145,6 +145,13 @@ fn next_steps(outcome: &Outcome, to: &std::path::Path) -> String {
     for left_out in &manifest.left_out {
         line(format!("not restored: {left_out}"));
     }
+    if manifest.node_words.is_some() {
+        line(
+            "once the node is up, axepool node recover fetches its on-chain money: on bitcoind \
+             its wallet begins at the chain's tip and sees nothing older"
+                .to_owned(),
+        );
+    }
     if !manifest.channel_peers.is_empty() {
         line(format!(
             "once it runs, axepool node connect each of those whom the node had channels with, so \

@@ -12,9 +12,9 @@ use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Address, Network, Txid};
 use ledger::settle::{Event, OperatorEntry, OperatorKind};
 use ledger::{Ledger, LedgerError, MSAT_PER_SAT, Msat, Reader, Sat};
-use payout::commands::Amount;
-use payout::{Lightning, NodeError};
+use payout::NodeError;
 
+use super::Coffer;
 use crate::admin::{FeeStatus, WithdrawalOutcome, WithdrawalRow};
 use crate::clock;
 
@@ -48,6 +48,7 @@ fn withdrawals(entries: Vec<OperatorEntry>) -> Vec<WithdrawalRow> {
                 to,
                 amount_sat: entry.amount.to_sat_floor(),
                 outcome: WithdrawalOutcome::Unknown,
+                after: None,
             }),
             OperatorKind::Sent { withdrawal, txid } => {
                 outcomes.insert(withdrawal, WithdrawalOutcome::Sent { txid });
@@ -66,36 +67,32 @@ fn withdrawals(entries: Vec<OperatorEntry>) -> Vec<WithdrawalRow> {
 }
 
 /// Sends of the operator's money on-chain; what the transaction costs comes on top, and is
-/// the node's cost.
+/// the node's cost. Refused when money of others would pay for it, unless by `force`.
 ///
 /// # Errors
 /// It was refused before anything was booked, or the books cannot be written. What
 /// became of a booked one is in the answer.
 pub(super) async fn withdraw(
     ledger: &Ledger,
-    (lightning, network): (Option<&Lightning>, Network),
+    (coffer, network): (&dyn Coffer, Network),
     id: String,
-    to: &str,
-    amount: Option<Sat>,
+    (to, amount): (&str, Option<Sat>),
+    force: bool,
 ) -> Result<WithdrawalRow> {
     if let Some(known) = find(ledger, &id).await? {
         return Ok(known);
-    }
-    let lightning =
-        lightning.context("this pool has no lightning node, whose wallet it would be sent from")?;
-    if !lightning.state().borrow().is_running() {
-        let state = lightning.state().borrow().clone();
-        bail!("the lightning node is not up: {state}");
     }
     let address = Address::<NetworkUnchecked>::from_str(to)
         .with_context(|| format!("{to:?} is not a bitcoin address"))?;
     if !address.is_valid_for_network(network) {
         bail!("{to} is not an address of {network}");
     }
+    coffer.may_go_to(&address)?;
     let amount = match amount {
         Some(amount) => amount,
-        None => all(ledger.reader().clone()).await?,
+        None => all(ledger.reader().clone(), coffer).await?,
     };
+    let after = coffer.may_withdraw(amount, force).await?;
     let entry = OperatorEntry {
         id,
         kind: OperatorKind::Withdrawal { to: to.to_owned() },
@@ -114,25 +111,31 @@ pub(super) async fn withdraw(
         amount_sat = amount.get(),
         "a withdrawal is booked"
     );
-    let sent = lightning.send_on_chain(address, Amount::Sats(amount)).await;
+    let sent = coffer.send(address, amount).await;
     let outcome = outcome(ledger, &entry, sent).await;
     Ok(WithdrawalRow {
         id: entry.id,
         to: to.to_owned(),
         amount_sat: amount,
         outcome,
+        after,
     })
 }
 
-/// All whole satoshis that can be withdrawn.
-async fn all(reader: Reader) -> Result<Sat> {
+/// All whole satoshis that can be withdrawn, less what sending them costs: that is the
+/// operator's to pay, too.
+async fn all(reader: Reader, coffer: &dyn Coffer) -> Result<Sat> {
     let totals = tokio::task::spawn_blocking(move || reader.totals()).await??;
     let sats = totals.withdrawable() / u128::from(MSAT_PER_SAT);
     let sats = Sat::new(u64::try_from(sats).unwrap_or(u64::MAX));
     if sats.is_zero() {
         bail!("there is nothing to withdraw (axepool fee status)");
     }
-    Ok(sats)
+    let cost = coffer.cost(sats).await?;
+    match sats.get().checked_sub(cost.get()).filter(|left| *left > 0) {
+        Some(left) => Ok(Sat::new(left)),
+        None => bail!("sending costs about {cost} sat, and {sats} sat can be withdrawn"),
+    }
 }
 
 async fn find(ledger: &Ledger, id: &str) -> Result<Option<WithdrawalRow>> {
@@ -243,7 +246,7 @@ pub(super) async fn resolve(
 #[cfg(test)]
 mod tests {
     use bitcoin::hashes::{Hash as _, sha256};
-    use ledger::settle::{PaidTo, Payment, Via};
+    use ledger::settle::{Payment, Via};
     use ledger::{EpochTerms, LedgerOptions};
     use payout::NodeState;
     use prometheus::Registry;
@@ -265,7 +268,7 @@ mod tests {
             via: Via::Lightning {
                 payment_hash: sha256::Hash::hash(b"a payment to the operator"),
                 preimage: None,
-                paid_to: PaidTo::NoOffer,
+                ocean_offer: false,
                 note: None,
                 tip_height: None,
             },

@@ -2,24 +2,53 @@
 //! running process and for a command that opens the store itself.
 
 mod fee;
+mod gone;
 mod payouts;
 mod words;
 
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use bitcoin::Network;
+use async_trait::async_trait;
+use bitcoin::address::NetworkUnchecked;
+use bitcoin::{Address, Network, Txid};
 use ledger::settle::{Event, PayoutKey};
-use ledger::{EpochTerms, Ledger, Reader};
-use payout::Lightning;
+use ledger::{EpochTerms, Ledger, Reader, Sat};
+use payout::NodeError;
 use tokio::sync::Mutex;
 
-use crate::admin::{MoneyReply, MoneyRequest, PayoutSplit};
+use crate::admin::{Afterwards, MoneyReply, MoneyRequest, PayoutSplit};
 use crate::{books, data_dir};
 
 pub(crate) use fee::withdrawal_id;
+pub(crate) use gone::booked_out_id;
 pub(crate) use payouts::{AuditIndex, rows};
 pub(crate) use words::suspense;
+
+/// What a withdrawal needs of who has the money.
+#[async_trait]
+pub(crate) trait Coffer: Sync {
+    /// Whether money can be sent there now.
+    ///
+    /// # Errors
+    /// There is no wallet, it is not up, or the address is no place for the operator's money.
+    fn may_go_to(&self, to: &Address<NetworkUnchecked>) -> Result<()>;
+
+    /// Whether that payment is in no block any more.
+    fn is_gone(&self, payout: &PayoutKey) -> bool;
+
+    /// What sending so much costs at most.
+    async fn cost(&self, amount: Sat) -> Result<Sat>;
+
+    /// What is owed and there after a withdrawal of so much.
+    ///
+    /// # Errors
+    /// Miners' money would pay for it, unless by `force`.
+    async fn may_withdraw(&self, amount: Sat, force: bool) -> Result<Option<Afterwards>>;
+
+    /// Sends it.
+    async fn send(&self, to: Address<NetworkUnchecked>, amount: Sat) -> Result<Txid, NodeError>;
+}
 
 /// Where a running process is asked.
 #[derive(Debug)]
@@ -40,22 +69,33 @@ impl Desk {
         }
     }
 
-    /// The answer to `request`; withdrawals leave through `lightning`.
+    /// The answer to `request`; withdrawals leave from `coffer`.
     ///
     /// # Errors
     /// It could not be answered or done, told for the person who asks.
     pub(crate) async fn answer(
         &self,
-        lightning: Option<Lightning>,
+        coffer: &dyn Coffer,
         request: MoneyRequest,
     ) -> Result<MoneyReply> {
         let ledger = &self.ledger;
         match request {
-            MoneyRequest::Withdraw { id, to, amount } => {
+            MoneyRequest::Withdraw {
+                id,
+                to,
+                amount,
+                force,
+            } => {
                 let _alone = self.orders.lock().await;
-                let node = (lightning.as_ref(), self.network);
-                let row = fee::withdraw(ledger, node, id, &to, amount).await?;
+                let from = (coffer, self.network);
+                let row = fee::withdraw(ledger, from, id, (&to, amount), force).await?;
                 Ok(MoneyReply::Withdrawal(row))
+            }
+            MoneyRequest::BookOut { payout } => {
+                let _alone = self.orders.lock().await;
+                Ok(MoneyReply::Fee(
+                    gone::book_out(ledger, coffer, payout).await?,
+                ))
             }
             order @ (MoneyRequest::Assign { .. }
             | MoneyRequest::ToFee { .. }
@@ -82,6 +122,9 @@ pub(crate) async fn ask_the_store(
     request: MoneyRequest,
 ) -> Result<MoneyReply> {
     match request {
+        MoneyRequest::BookOut { .. } => {
+            bail!("only a pool that runs sees the chain: start it (axepool run) and ask again")
+        }
         MoneyRequest::Withdraw { .. } => {
             bail!("the money is the lightning node's: start the pool (axepool run) and ask again")
         }

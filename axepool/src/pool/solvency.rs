@@ -40,9 +40,11 @@ pub(super) struct MintOwes {
 pub(super) struct Assets {
     /// Ours in channels.
     pub(super) channels: Sat,
+    /// In payments that are not decided: ecash that is melted for one is owed until then.
+    pub(super) under_way: Msat,
     /// Confirmed on-chain, the reserve for closing channels among it.
     pub(super) on_chain: Sat,
-    /// On the way from closed channels.
+    /// On the way from closed channels, and no coin of the wallet yet.
     pub(super) closing: Sat,
     /// Channels with money of ours: of each the node shows whole satoshis, though the
     /// part of one that is beyond them is ours, too.
@@ -92,8 +94,7 @@ impl Owed {
                 }
             }),
             carry: totals.carry,
-            // What gathers is nobody's yet as well.
-            suspense: totals.suspense.saturating_add(totals.gathered),
+            suspense: totals.suspense,
             fee: totals.withdrawable(),
         }
     }
@@ -137,6 +138,7 @@ impl Assets {
         Assets {
             rounded: u64::try_from(channels).unwrap_or(u64::MAX),
             channels: balances.channels,
+            under_way: balances.under_way,
             on_chain: Sat::new(
                 balances
                     .spendable
@@ -152,11 +154,12 @@ impl Assets {
         let sats = [self.channels, self.on_chain, self.closing];
         let sats = sats.iter().map(|sats| u128::from(sats.get()));
         // Three times 2^64 times 1,000 is far below 2^128.
-        sats.sum::<u128>().saturating_mul(u128::from(MSAT_PER_SAT))
+        let sats = sats.sum::<u128>().saturating_mul(u128::from(MSAT_PER_SAT));
+        sats.saturating_add(u128::from(self.under_way.get()))
     }
 
     /// The same with what rounding hides: just below a satoshi for each channel.
-    fn at_most(&self) -> u128 {
+    pub(super) fn at_most(&self) -> u128 {
         let hidden = u128::from(self.rounded) * u128::from(MSAT_PER_SAT - 1);
         self.total().saturating_add(hidden)
     }
@@ -165,6 +168,7 @@ impl Assets {
     pub(super) fn to_json(self) -> Value {
         json!({
             "channels_sat": self.channels.get(),
+            "under_way_msat": text(u128::from(self.under_way.get())),
             "on_chain_sat": self.on_chain.get(),
             "closing_sat": self.closing.get(),
             "total_msat": text(self.total()),
@@ -233,6 +237,13 @@ mod tests {
         };
         case(owed(10, 999), Some(rounded), Melts::On, Melts::On);
         case(owed(11, 0), Some(rounded), Melts::On, paused(1));
+        // A payment that somebody holds is not gone.
+        let held = Assets {
+            under_way: Msat::new(1_000),
+            ..assets(9)
+        };
+        case(owed(10, 0), Some(held), Melts::On, Melts::On);
+        case(owed(10, 1), Some(held), Melts::On, paused(1));
         // What is not known changes nothing.
         case(owed(11, 0), None, Melts::On, Melts::On);
         let unknown = Owed::default();

@@ -321,14 +321,12 @@ impl Answers for View {
                     why: format!("{error:#}"),
                 },
             },
-            Request::Money(request) => {
-                match self.money.answer(self.paying.lightning(), request).await {
-                    Ok(answer) => Reply::Money(answer),
-                    Err(error) => Reply::Error {
-                        why: format!("{error:#}"),
-                    },
-                }
-            }
+            Request::Money(request) => match self.money.answer(&*self.paying, request).await {
+                Ok(answer) => Reply::Money(answer),
+                Err(error) => Reply::Error {
+                    why: format!("{error:#}"),
+                },
+            },
             Request::Backup(request) => Reply::Backup(self.backup(request).await),
             Request::Restore(request) => match self.restored(request).await {
                 Ok(status) => Reply::Restore(Box::new(status)),

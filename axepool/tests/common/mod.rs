@@ -33,6 +33,9 @@ pub const STOP_DEADLINE: Duration = Duration::from_secs(10);
 /// A regtest address, from BIP173's example key.
 pub const ADDRESS: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 
+/// An address of somebody else.
+pub const ELSEWHERE: &str = "bcrt1qqgpqyqszqgpqyqszqgpqyqszqgpqyqszazmwwa";
+
 /// What the config file says.
 #[derive(Clone, Debug)]
 pub struct PoolSetup {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use axepool::admin::{WithdrawalOutcome, WithdrawalRow};
 use bitcoin::Txid;
 
-use crate::common::{ADDRESS, PATIENCE, PoolProcess};
+use crate::common::{ELSEWHERE, PATIENCE, PoolProcess};
 use crate::ocean::{self, Ocean};
 use crate::prepare::{foreign, open, stopped_pool};
 use crate::withdraw::{deposit, status, withdraw};
@@ -21,7 +21,7 @@ const A_WITHDRAWAL_MS: u64 = 300;
 fn paid(ocean: &Ocean, sat: u64) -> Vec<Txid> {
     let chain = ocean.chain.lock();
     let blocks = (1..=chain.height()).filter_map(|height| chain.block(height));
-    let script = ADDRESS
+    let script = ELSEWHERE
         .parse::<bitcoin::Address<_>>()
         .expect("an address")
         .assume_checked()
@@ -80,7 +80,7 @@ async fn killed_while_it_withdraws_nothing_is_sent_twice() {
         let (id, sat) = (format!("{round}-killed"), 1_000 + round);
         let amount = sat.to_string();
         let order = [
-            "fee", "withdraw", "--json", "--id", &id, "--to", ADDRESS, &amount,
+            "fee", "withdraw", "--json", "--id", &id, "--to", ELSEWHERE, &amount, "--force",
         ];
         has_seen_the_chain(&pool, &ocean).await;
         let ordering = pool.begin(&order);

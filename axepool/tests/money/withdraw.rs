@@ -4,10 +4,12 @@
 use bitcoin::Address;
 use ledger::settle::{Event, OperatorEntry, OperatorKind};
 use ledger::{Msat, Sat};
+use serde_json::Value;
 
-use crate::common::{ADDRESS, PoolProcess, stderr, stdout};
+use crate::common::{ADDRESS, ELSEWHERE, PoolProcess, stderr, stdout};
 use crate::ocean::{self, Ocean};
 use crate::prepare::{open, stopped_pool};
+use crate::world::get;
 use axepool::admin::{
     FeeStatus, NodeReply, NodeRequest, Reply, Request, WithdrawalOutcome, WithdrawalRow,
 };
@@ -21,11 +23,14 @@ pub fn status(pool: &PoolProcess, code: Option<i32>) -> FeeStatus {
     serde_json::from_str(&stdout(&done)).expect("a status")
 }
 
+/// Withdraws whatever is left for the miners.
 pub fn withdraw(pool: &PoolProcess, id: &str, amount: &str) -> WithdrawalRow {
-    let args = [
-        "fee", "withdraw", "--json", "--id", id, "--to", ADDRESS, amount,
-    ];
-    let done = pool.command(&args);
+    withdrawn(pool, id, &[amount, "--force"])
+}
+
+fn withdrawn(pool: &PoolProcess, id: &str, rest: &[&str]) -> WithdrawalRow {
+    let args = ["fee", "withdraw", "--json", "--id", id, "--to", ELSEWHERE];
+    let done = pool.command(&[&args[..], rest].concat());
     let row = serde_json::from_str(&stdout(&done));
     row.unwrap_or_else(|error| panic!("{error}: {}", stderr(&done)))
 }
@@ -63,7 +68,7 @@ async fn the_operators_money_is_sent_once() {
     assert_eq!(before.withdrawable_msat, 7_672);
 
     // More than there is: nothing is booked. No coins: it is booked, and comes back.
-    let too_much = pool.command(&["fee", "withdraw", "--to", ADDRESS, "8"]);
+    let too_much = pool.command(&["fee", "withdraw", "--to", ELSEWHERE, "8", "--force"]);
     assert!(
         stderr(&too_much).contains("cannot be withdrawn"),
         "{too_much:?}"
@@ -80,7 +85,12 @@ async fn the_operators_money_is_sent_once() {
         "{foreign:?}"
     );
     assert_eq!(status(&pool, Some(1)), before);
-    let row = withdraw(&pool, "1-no-coins", "all");
+    let home = pool.command(&["fee", "withdraw", "--to", ADDRESS, "1", "--force"]);
+    assert!(stderr(&home).contains("the payout address"), "{home:?}");
+    let all = pool.command(&["fee", "withdraw", "--to", ELSEWHERE, "all"]);
+    assert!(stderr(&all).contains("sending costs about"), "{all:?}");
+    assert_eq!(status(&pool, Some(1)), before);
+    let row = withdraw(&pool, "1-no-coins", "7");
     assert!(
         matches!(row.outcome, WithdrawalOutcome::Returned { why: Some(_) }),
         "{row:?}"
@@ -90,7 +100,7 @@ async fn the_operators_money_is_sent_once() {
     assert_eq!(after.withdrawals.len(), 2);
 
     deposit(&pool, &ocean).await;
-    let row = withdraw(&pool, "1-no-coins", "all");
+    let row = withdraw(&pool, "1-no-coins", "7");
     assert!(
         matches!(row.outcome, WithdrawalOutcome::Returned { .. }),
         "asked again it is the same"
@@ -118,11 +128,21 @@ async fn the_operators_money_is_sent_once() {
     ledger.close().await;
     pool.spawn().await;
     ocean::look(&pool).await;
-    let row = withdraw(&pool, "2-sent", "all");
+    pool.poll("what is owed", async |pool| {
+        let http = pool.status().await.http[0];
+        let (_, told) = get(http, "/api/solvency").await;
+        let told: Value = serde_json::from_str(&told).expect("JSON");
+        told["liabilities"]["total_msat"].as_str().map(drop)
+    })
+    .await;
+    let row = withdrawn(&pool, "2-sent", &["all"]);
     let WithdrawalOutcome::Sent { txid } = row.outcome else {
         panic!("{row:?}; {}", pool.log());
     };
-    assert_eq!(row.amount_sat, Sat::new(20_015));
+    // One coin and 85 vbytes at a satoshi each stay for the network.
+    assert_eq!(row.amount_sat, Sat::new(20_015 - (85 + 68)));
+    assert!(row.after.is_some(), "{row:?}");
+    let row = WithdrawalRow { after: None, ..row };
     assert_eq!(
         withdraw(&pool, "2-sent", "5"),
         row,
@@ -131,7 +151,7 @@ async fn the_operators_money_is_sent_once() {
     let told = status(&pool, Some(0));
     assert_eq!(
         (told.withdrawable_msat, told.withdrawn_msat),
-        (672, 20_015_000)
+        (153_672, 19_862_000)
     );
     pool.poll("the transaction", async |_| {
         let sent = ocean.chain.lock().mempool().contains(&txid);
@@ -147,7 +167,13 @@ async fn the_operators_money_is_sent_once() {
             (told.node_costs_msat > 0).then_some(told)
         })
         .await;
-    assert_eq!(told.withdrawable_msat, 0, "{told:?}");
+    // What it cost was left for that.
+    assert_eq!(
+        told.withdrawable_msat + told.node_costs_msat,
+        153_672,
+        "{told:?}"
+    );
+    assert!(told.withdrawable_msat < 100_000, "{told:?}");
     // It is still told after a restart.
     assert!(pool.stop().await.success());
     assert_eq!(status(&pool, Some(0)), told);

@@ -2,7 +2,7 @@
 
 use bitcoin::Txid;
 
-use crate::common::{ADDRESS, PoolProcess, stderr, stdout};
+use crate::common::{ADDRESS, ELSEWHERE, PoolProcess, stderr, stdout};
 use crate::ocean::look;
 use crate::prepare::{PAYOUT_MSAT, json, pool_and_ocean};
 
@@ -73,6 +73,7 @@ async fn the_nodes_commands_do_what_they_say() {
     })
     .await;
 
+    owed_is(&pool, 0).await;
     let size = CHANNEL_SAT.to_string();
     let told = done(&pool, &["node", "open", &peer, &size, "--public"]);
     let channel = told.split(' ').nth(1).expect("its number").to_owned();
@@ -111,11 +112,17 @@ async fn the_nodes_commands_do_what_they_say() {
     // What is somebody else's stays, unless it is told twice.
     ocean.pay(&offer, PAYOUT_MSAT, 1).await;
     owed_is(&pool, PAYOUT_MSAT).await;
-    let much = ["node", "send-onchain", ADDRESS, "5000000"];
+    let much = ["node", "send-onchain", ELSEWHERE, "5000000"];
     refused(&pool, &much, "msat are owed");
     refused(&pool, &[&much[..], &["--force"]].concat(), "nsufficient");
-    refused(&pool, &["node", "send-onchain", ADDRESS, "some"], "neither");
-    let txid = done(&pool, &["node", "send-onchain", ADDRESS, "20000"]);
+    refused(
+        &pool,
+        &["node", "send-onchain", ELSEWHERE, "some"],
+        "neither",
+    );
+    let home = ["node", "send-onchain", ADDRESS, "20000", "--force"];
+    refused(&pool, &home, "the payout address");
+    let txid = done(&pool, &["node", "send-onchain", ELSEWHERE, "20000"]);
     let txid: Txid = txid.parse().expect("a transaction");
     pool.poll("the transaction", async |_| {
         ocean.chain.lock().mempool().contains(&txid).then_some(())
@@ -135,6 +142,8 @@ async fn the_nodes_commands_do_what_they_say() {
         (gone && node.spendable_sat.get() > least).then_some(())
     })
     .await;
+    let shown = stdout(&pool.command(&["node", "status"]));
+    assert!(shown.contains("by agreement"), "{shown}");
     stranger.stop().await.expect("it stops");
     assert!(pool.stop().await.success());
     ocean.end().await;

@@ -12,7 +12,9 @@ mod ocean;
 mod world;
 
 mod breach;
+mod closed;
 mod commands;
+mod held;
 mod kills;
 mod paid;
 mod prepare;

@@ -49,8 +49,7 @@ pub fn audit_file<E>(
                 work,
                 upstream_accepted_work,
             });
-        // Also of an epoch that dissolved after this: a file never changes.
-        let block = account.and_then(EpochAccount::closed_by);
+        let block = account.and_then(EpochAccount::block);
         listed.push(AuditEpoch {
             epoch: id,
             block,
@@ -59,7 +58,7 @@ pub fn audit_file<E>(
         });
     }
     Ok(Some(AuditFile {
-        version: settlement.rules,
+        version: AuditFile::VERSION,
         previous,
         payment: payout.payment.clone(),
         settlement: settlement.clone(),

@@ -17,10 +17,7 @@ use crate::{EpochId, MinerId, QuotedShare, WorkerName};
 /// 3 has the shares with quotes of their own, 4 the packed rows.
 ///
 /// 5 may have a lineage, without which quotes that were paid would be made again.
-///
-/// 6 has payments that gather, settlements by rules of their own and what an older
-/// program would take for an offer of nobody's. Its rows of before are read as they are.
-pub(super) const SCHEMA: u64 = 6;
+pub(super) const SCHEMA: u64 = 5;
 
 /// Single values by name, see [`meta`].
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");

@@ -68,8 +68,18 @@ struct Scanned {
     txid: Txid,
     vout: u32,
     script_pub_key: ScriptBuf,
+    height: u32,
+    /// Older Cores do not tell.
+    coinbase: Option<bool>,
     #[serde(with = "bitcoin::amount::serde::as_btc")]
     amount: Amount,
+}
+
+/// The answer to `estimatesmartfee`; without a rate there are its reasons.
+#[derive(Deserialize)]
+struct Estimate {
+    #[serde(default, with = "bitcoin::amount::serde::as_btc::opt")]
+    feerate: Option<Amount>,
 }
 
 /// What a call came to: an answer, or Core's refusal.
@@ -132,8 +142,17 @@ impl Bitcoind {
                 value: one.amount,
                 script_pubkey: one.script_pub_key,
             },
+            height: one.height,
+            may_be_coinbase: one.coinbase.unwrap_or(true),
         });
         Ok(unspent.collect())
+    }
+
+    pub(super) async fn fee_rate(&self, blocks: u16) -> Result<Option<u32>, ChainError> {
+        let estimate: Estimate = self.must("estimatesmartfee", json!([blocks])).await?;
+        // For 1,000 vbytes.
+        let rate = estimate.feerate.map(|rate| rate.to_sat().div_ceil(1000));
+        Ok(rate.map(|rate| u32::try_from(rate).unwrap_or(u32::MAX)))
     }
 
     pub(super) async fn send(&self, hex: &str) -> Result<Txid, ChainError> {

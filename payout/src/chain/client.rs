@@ -39,6 +39,10 @@ pub struct Unspent {
     pub outpoint: OutPoint,
     /// What it pays, and to whom.
     pub output: TxOut,
+    /// The block that it is in.
+    pub height: u32,
+    /// Of a coinbase, or the source does not tell.
+    pub may_be_coinbase: bool,
 }
 
 impl ChainClient {
@@ -105,6 +109,18 @@ impl ChainClient {
         Ok(unspent)
     }
 
+    /// What the source thinks a transaction should pay to be in one of the next `blocks`,
+    /// in satoshis per vbyte, rounded up; `None` when it has seen too little.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn fee_rate(&self, blocks: u16) -> Result<Option<u32>, ChainError> {
+        match &self.0 {
+            Kind::Bitcoind(client) => client.fee_rate(blocks).await,
+            Kind::Esplora(client) => client.fee_rate(blocks).await,
+        }
+    }
+
     /// Hands a transaction to the network.
     ///
     /// # Errors
@@ -161,6 +177,8 @@ mod tests {
                 value: Amount::from_sat(*sat),
                 script_pubkey: ScriptBuf::new(),
             },
+            height: 1,
+            may_be_coinbase: false,
         });
         assert_eq!(can_be(&coins.collect::<Vec<_>>()), expected);
     }

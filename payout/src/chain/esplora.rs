@@ -1,5 +1,6 @@
 //! An Esplora server's HTTP API.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use bitcoin::hashes::{Hash as _, sha256};
@@ -29,6 +30,8 @@ struct Found {
 #[derive(Deserialize)]
 struct Status {
     confirmed: bool,
+    #[serde(default)]
+    block_height: u32,
 }
 
 impl Esplora {
@@ -90,10 +93,27 @@ impl Esplora {
                     value: Amount::from_sat(one.value),
                     script_pubkey: script.clone(),
                 },
+                height: one.status.block_height,
+                may_be_coinbase: true,
             }));
         }
         told(scripts.len());
         Ok(unspent)
+    }
+
+    /// Its estimates are numbers with a fraction, by how many blocks may pass.
+    pub(super) async fn fee_rate(&self, blocks: u16) -> Result<Option<u32>, ChainError> {
+        let request = self.http.get(format!("{}/fee-estimates", self.url));
+        let body = http::fetch(request, MAX_ANSWER_BYTES).await?;
+        let rates: BTreeMap<String, serde_json::Number> =
+            serde_json::from_slice(&body).map_err(ChainError::nonsense)?;
+        let Some(rate) = rates.get(&blocks.to_string()) else {
+            return Ok(None);
+        };
+        let text = rate.to_string();
+        let whole = text.split('.').next().unwrap_or_default();
+        let whole: u32 = whole.parse().map_err(ChainError::nonsense)?;
+        Ok(Some(whole.saturating_add(u32::from(text.contains('.')))))
     }
 
     pub(super) async fn send(&self, hex: String) -> Result<Txid, ChainError> {

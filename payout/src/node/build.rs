@@ -5,19 +5,22 @@ use std::sync::Arc;
 
 use ldk_node::config::{AnchorChannelsConfig, Config};
 use ldk_node::logger::{LogLevel as LdkLevel, LogRecord, LogWriter};
-use ldk_node::{BuildError, Builder, Node};
+use ldk_node::{BuildError, Builder, DynStore, Node};
 use thiserror::Error;
 use tokio::runtime::Handle;
 
+use super::lock::LockError;
+use super::store::Store;
+use super::wallet::{WalletError, WalletStart};
 use crate::chain::ChainClient;
-use crate::files;
-use crate::keys::{KeyError, payout_address};
 use crate::seed::{Seed, SeedError};
 use crate::settings::{ChainSource, Gossip, LogLevel, Settings};
 
 /// Why the node is not up.
 #[derive(Debug, Error)]
 pub(super) enum StartError {
+    #[error(transparent)]
+    Lock(#[from] LockError),
     #[error(transparent)]
     Seed(#[from] SeedError),
     #[error("building it: {0}")]
@@ -39,22 +42,25 @@ pub(super) enum StartError {
     Runtime(std::io::Error),
     #[error("its start broke off: {0}")]
     BrokeOff(String),
-    #[error(transparent)]
-    Keys(#[from] KeyError),
-    #[error("its payout address cannot be set aside: {0}")]
-    PayoutAddress(String),
+    #[error("its wallet: {0}")]
+    Wallet(#[from] WalletError),
 }
 
 /// Asks the chain source, before anything is made of what it says, whether it is the
-/// right one and ready.
-pub(super) async fn probe(settings: &Settings, chain: &ChainSource) -> Result<(), StartError> {
+/// right one and ready; its last block, where it tells.
+pub(super) async fn probe(
+    settings: &Settings,
+    chain: &ChainSource,
+) -> Result<Option<u32>, StartError> {
     let failed = |why: String| StartError::Chain {
         source_name: chain.clone(),
         why,
     };
     let client = ChainClient::new(chain).map_err(|error| failed(error.to_string()))?;
     // An Electrum server is asked by the node itself.
-    let Some(client) = client else { return Ok(()) };
+    let Some(client) = client else {
+        return Ok(None);
+    };
     let info = client.info().await;
     let info = info.map_err(|error| failed(error.to_string()))?;
     if let Some(network) = info.network.filter(|network| *network != settings.network) {
@@ -69,47 +75,29 @@ pub(super) async fn probe(settings: &Settings, chain: &ChainSource) -> Result<()
             info.height
         )));
     }
-    Ok(())
+    Ok(Some(info.height))
 }
 
-/// Builds the node and starts it.
+/// Builds the node and starts it. `tip`: the chain's last block, where it is known.
 pub(super) fn start(
     settings: &Settings,
     chain: &ChainSource,
+    tip: Option<u32>,
     runtime: Handle,
-) -> Result<Arc<Node>, StartError> {
+) -> Result<(Arc<Node>, Arc<Store>), StartError> {
     let seed = Seed::open(&settings.mnemonic_file, &settings.storage_dir)?;
-    let node = builder(settings, chain, &seed, runtime)?.build()?;
-    set_payout_address_aside(settings, &seed, &node)?;
+    let wallet = WalletStart::open(settings, chain, &seed)?;
+    let store: Arc<DynStore> = Arc::clone(&wallet.store) as _;
+    let node = builder(settings, chain, &seed, runtime)?.build_with_store(store)?;
+    let store = wallet.lead_on(&node, tip)?;
     node.start().map_err(|error| StartError::Start {
         source_name: chain.clone(),
         error,
     })?;
-    Ok(Arc::new(node))
+    Ok((Arc::new(node), store))
 }
 
-/// The wallet's first address is where OCEAN pays on-chain, so nothing else may ever be
-/// paid there: no deposit of the operator's, no closing channel. The wallet counts up;
-/// once it has given an address it never gives that or an earlier one again.
-fn set_payout_address_aside(
-    settings: &Settings,
-    seed: &Seed,
-    node: &Node,
-) -> Result<(), StartError> {
-    let failed = |error: &dyn std::fmt::Display| StartError::PayoutAddress(error.to_string());
-    let mark = settings.storage_dir.join("payout-address");
-    let ours = payout_address(seed, settings.network)?.to_string();
-    let is_done = files::read_if_there(&mark).map_err(|error| failed(&error))?;
-    if is_done.is_some_and(|text| text.trim() == ours) {
-        return Ok(());
-    }
-    let given = node.onchain_payment().new_address();
-    let given = given.map_err(|error| failed(&error))?;
-    tracing::debug!(payout_address = ours, %given, "the payout address is set aside");
-    files::write_whole(&mark, &format!("{ours}\n")).map_err(|error| failed(&error))
-}
-
-fn builder(
+pub(super) fn builder(
     settings: &Settings,
     chain: &ChainSource,
     seed: &Seed,

@@ -51,15 +51,16 @@ pub(super) async fn tell_undecided(live: &Live) {
             return;
         }
     };
-    for (id, amount, since_secs) in left {
-        let age = unix_secs().saturating_sub(since_secs);
+    for one in left {
+        let (id, amount) = (one.id, one.amount);
+        let age = unix_secs().saturating_sub(one.since_secs);
         if age >= UNDECIDED_ALARM.as_secs() {
             tracing::warn!(id, amount_msat = %amount, age_secs = age, "a payment of ours is still not decided; its ecash stays locked");
         }
     }
 }
 
-fn unix_secs() -> u64 {
+pub(super) fn unix_secs() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()

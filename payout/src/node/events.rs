@@ -6,6 +6,7 @@ use ldk_node::Event;
 use ledger::Msat;
 use ledger::settle::Preimage;
 
+use super::closed::ClosedChannel;
 use crate::outgoing::{Heard, Name};
 
 /// What became of a channel, for logs and for who watches.
@@ -28,6 +29,8 @@ pub(super) enum Meaning {
     Received { hash: sha256::Hash, amount: Msat },
     /// An outgoing payment is decided: write it down, then acknowledge.
     Outgoing(Heard),
+    /// A channel was closed: keep who did it, then acknowledge.
+    Closed(ClosedChannel),
     /// The channels are not what they were.
     Channels(ChannelNews),
     /// Nothing.
@@ -35,7 +38,7 @@ pub(super) enum Meaning {
 }
 
 /// Reads an event, and tells the log of it.
-pub(super) fn meaning(event: &Event) -> Meaning {
+pub(super) fn meaning(event: &Event, now_secs: u64) -> Meaning {
     match event {
         Event::PaymentReceived {
             payment_hash,
@@ -102,14 +105,18 @@ pub(super) fn meaning(event: &Event) -> Meaning {
         }
         Event::ChannelClosed {
             counterparty_node_id,
+            channel_id,
+            user_channel_id,
             reason,
-            ..
         } => {
+            let names = (user_channel_id.0, channel_id);
+            let reason = reason.as_ref();
+            let closed = ClosedChannel::new(names, *counterparty_node_id, reason, now_secs);
             let peer = counterparty_node_id.map(|id| id.to_string());
-            let reason = reason.as_ref().map(ToString::to_string);
+            let (reason, by) = (&closed.reason, closed.by);
             // Until another is open OCEAN cannot pay: somebody should look.
-            tracing::warn!(peer, reason, "a channel was closed");
-            Meaning::Channels(ChannelNews::Closed)
+            tracing::warn!(peer, reason, ?by, "a channel was closed");
+            Meaning::Closed(closed)
         }
         Event::SplicePending { .. } => Meaning::Channels(ChannelNews::Spliced),
         Event::SpliceFailed {

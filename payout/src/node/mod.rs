@@ -4,14 +4,22 @@
 //! thread from mining. Everything else talks to it through a [`Lightning`], which is
 //! there whether the node is or not.
 
+mod balances;
 mod build;
+mod closed;
 mod decided;
 mod events;
+mod fetched;
+mod given;
+mod lock;
 pub mod payments;
 mod run;
 mod state;
+mod store;
 mod view;
+mod wallet;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bitcoin::Txid;
@@ -22,11 +30,17 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex, watch};
 
 use crate::outgoing::Desk;
+use payments::OnChainFee;
 
+pub(crate) use given::words_are_new;
+use store::Store;
+
+pub use balances::Balances;
+pub use closed::{ClosedBy, ClosedChannel, ClosedView};
 pub use events::ChannelNews;
 pub use run::{NodeTask, Parts, Spawned};
 pub use state::NodeState;
-pub use view::{Balances, ChannelView, NodeView, PeerView};
+pub use view::{ChannelView, NodeView, PeerView};
 
 /// A handle on the node, whether it is up or not.
 #[derive(Clone, Debug)]
@@ -45,12 +59,25 @@ pub(crate) struct Live {
     pub(crate) node: Arc<Node>,
     pub(crate) runtime: Handle,
     desk: Arc<Desk>,
+    store: Arc<Store>,
 }
 
 impl std::fmt::Debug for Live {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Live({})", self.node.node_id())
     }
+}
+
+/// What of the chain the node's wallet sees, and which addresses are its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WalletRange {
+    /// It has seen each block after this one, and nothing of what was there by then; 0 for
+    /// one that has asked for each of its addresses.
+    pub first_block: u32,
+    /// The last address that it gave out, counted from 0.
+    pub external: u32,
+    /// The last change address, likewise.
+    pub internal: u32,
 }
 
 /// Why the node did not do it.
@@ -86,12 +113,57 @@ impl Lightning {
         self.state.clone()
     }
 
+    /// What of the chain the node's wallet sees.
+    ///
+    /// # Errors
+    /// If it is not up.
+    pub async fn wallet_range(&self) -> Result<WalletRange, NodeError> {
+        let live = self.live()?;
+        let store = live.store();
+        let looked = live.with(move |_| {
+            let given = store.given().known();
+            WalletRange {
+                first_block: given.first_block.unwrap_or(0),
+                external: given.external,
+                internal: given.internal,
+            }
+        });
+        looked.await
+    }
+
+    /// Keeps that older coins of the wallet were looked for.
+    ///
+    /// # Errors
+    /// If the node is not up, or it cannot be kept.
+    pub async fn was_sought(&self) -> Result<(), NodeError> {
+        let live = self.live()?;
+        let store = live.store();
+        let kept = live
+            .with(move |_| store.given().set_unsought(false))
+            .await?;
+        kept.map_err(|error| NodeError::Failed(error.to_string()))
+    }
+
+    /// Keeps what a transaction costs that brings money of this node to its wallet, before
+    /// it is handed to the network: see [`Self::on_chain_fees`].
+    ///
+    /// # Errors
+    /// If the node is not up, or it cannot be kept.
+    pub async fn will_fetch(&self, cost: OnChainFee) -> Result<(), NodeError> {
+        let live = self.live()?;
+        let kept = live.with(move |node| fetched::add(&storage_dir(node), cost));
+        let kept = kept.await?;
+        kept.map_err(|error| NodeError::Failed(format!("the cost cannot be kept: {error}")))
+    }
+
     /// What the node looks like now.
     ///
     /// # Errors
     /// If it is not up.
     pub async fn view(&self) -> Result<NodeView, NodeError> {
-        self.with(view::look).await
+        let live = self.live()?;
+        let store = live.store();
+        live.with(move |node| view::look(node, &store)).await
     }
 
     /// Runs `work` with the node, on a thread where it may block.
@@ -117,12 +189,22 @@ impl Lightning {
     }
 }
 
+/// Where the node keeps its data.
+fn storage_dir(node: &Node) -> PathBuf {
+    node.config().storage_dir_path.into()
+}
+
 /// What the usable channels can send in all.
 pub(crate) fn spendable(node: &Node) -> Msat {
     view::spendable(node)
 }
 
 impl Live {
+    /// Its store.
+    pub(crate) fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.store)
+    }
+
     /// Who decides what is handed to the node.
     pub(crate) fn desk(&self) -> Arc<Desk> {
         Arc::clone(&self.desk)

@@ -1,15 +1,20 @@
 //! The node's stored payments: the one place that knows how ldk-node keeps them. (Its
 //! `payment` and `list_payments` are about to change.)
 
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+
 use bitcoin::Txid;
 use bitcoin::hashes::{Hash as _, sha256};
-use ldk_node::Node;
 use ldk_node::payment::{PaymentDetails, PaymentDirection, PaymentKind, PaymentStatus};
-use ledger::Msat;
+use ldk_node::{Node, PendingSweepBalance};
 use ledger::settle::Preimage;
+use ledger::{MSAT_PER_SAT, Msat};
 use lightning::ln::channelmanager::PaymentId;
 use lightning::offers::offer::OfferId;
+use lightning::types::payment::PaymentHash;
 
+use super::{fetched, storage_dir};
 use crate::outgoing::{Name, Outbound, Status};
 
 /// A payment that arrived.
@@ -51,8 +56,53 @@ pub struct OnChainFee {
 }
 
 /// What the node's own transactions cost, those of its channels among them, once they are
-/// confirmed: of two that replace each other one is.
-pub(crate) fn on_chain_fees(node: &Node) -> Vec<OnChainFee> {
+/// confirmed: of two that replace each other one is. The wallet knows what its own cost;
+/// what sweeps closed channels, or fetches lost money, spends coins that it never had.
+pub(crate) fn on_chain_fees(node: &Node) -> io::Result<Vec<OnChainFee>> {
+    let fetched = fetched::all(&storage_dir(node))?.into_iter();
+    let fetched = fetched.filter(|one| arrived_on_chain(node, &one.txid).is_some());
+    Ok(wallets_fees(node)
+        .into_iter()
+        .chain(sweeps(node))
+        .chain(fetched)
+        .collect())
+}
+
+/// What is confirmed of a transaction to the wallet, in msat.
+fn arrived_on_chain(node: &Node, txid: &Txid) -> Option<u64> {
+    let payment = node.payment(&PaymentId(txid.to_byte_array()))?;
+    let is_inbound = payment.direction == PaymentDirection::Inbound
+        && payment.status == PaymentStatus::Succeeded;
+    payment.amount_msat.filter(|_| is_inbound)
+}
+
+/// What the confirmed sweeps of closed channels cost: each spends all of its channels'
+/// outputs, and pays the wallet alone. (ldk-node forgets them after 4,032 blocks.)
+fn sweeps(node: &Node) -> Vec<OnChainFee> {
+    let mut spent: BTreeMap<Txid, u64> = BTreeMap::new();
+    for one in node.list_balances().pending_balances_from_channel_closures {
+        if let PendingSweepBalance::AwaitingThresholdConfirmations {
+            latest_spending_txid,
+            amount_satoshis,
+            ..
+        } = one
+        {
+            let sat = spent.entry(latest_spending_txid).or_default();
+            *sat = sat.saturating_add(amount_satoshis);
+        }
+    }
+    let fee = |(txid, sat): (Txid, u64)| {
+        let arrived = arrived_on_chain(node, &txid)?;
+        let fee = sat.checked_mul(MSAT_PER_SAT)?.checked_sub(arrived)?;
+        (fee > 0).then_some(OnChainFee {
+            txid,
+            fee: Msat::new(fee),
+        })
+    };
+    spent.into_iter().filter_map(fee).collect()
+}
+
+fn wallets_fees(node: &Node) -> Vec<OnChainFee> {
     let ours = node.list_payments_with_filter(|payment| {
         payment.direction == PaymentDirection::Outbound
             && payment.status == PaymentStatus::Succeeded
@@ -82,6 +132,29 @@ pub(crate) fn all_received(node: &Node) -> Vec<Received> {
     let mut all: Vec<Received> = complete.into_iter().filter_map(arrived).collect();
     all.sort_by_key(|payment| (payment.at_secs, payment.hash));
     all
+}
+
+/// Whether the wallet has seen that transaction in a block, now or before.
+pub(super) fn is_on_chain(node: &Node, txid: &Txid) -> bool {
+    node.payment(&PaymentId(txid.to_byte_array())).is_some()
+}
+
+/// Which of these outgoing payments have arrived.
+pub(super) fn arrived_of(node: &Node, hashes: &HashSet<PaymentHash>) -> HashSet<PaymentHash> {
+    let hash = |kind: &PaymentKind| match kind {
+        PaymentKind::Bolt11 { hash, .. }
+        | PaymentKind::Bolt11Jit { hash, .. }
+        | PaymentKind::Spontaneous { hash, .. } => Some(*hash),
+        PaymentKind::Bolt12Offer { hash, .. } | PaymentKind::Bolt12Refund { hash, .. } => *hash,
+        PaymentKind::Onchain { .. } => None,
+    };
+    let arrived = node.list_payments_with_filter(|payment| {
+        payment.direction == PaymentDirection::Outbound
+            && payment.status == PaymentStatus::Succeeded
+            && hash(&payment.kind).is_some_and(|hash| hashes.contains(&hash))
+    });
+    let arrived = arrived.iter().filter_map(|payment| hash(&payment.kind));
+    arrived.collect()
 }
 
 /// The outgoing payment of that name.

@@ -9,9 +9,10 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::build::{self, StartError};
-use super::decided::{self, UNDECIDED_ALARM};
+use super::decided::{self, UNDECIDED_ALARM, unix_secs};
 use super::events::{self, Meaning};
-use super::{ChannelNews, Lightning, Live, NodeState};
+use super::lock::DirLock;
+use super::{ChannelNews, Lightning, Live, NodeState, closed, storage_dir};
 use crate::backoff::Backoff;
 use crate::intake::{Intake, Taken};
 use crate::outgoing::Desk;
@@ -67,6 +68,8 @@ pub struct NodeTask {
     outgoing: watch::Sender<u64>,
     channels: broadcast::Sender<ChannelNews>,
     desk: Arc<Desk>,
+    /// Held from the first try on, and until the task ends.
+    lock: Option<DirLock>,
 }
 
 /// How a time with the node ended.
@@ -94,6 +97,7 @@ impl Parts {
             },
             task: NodeTask {
                 desk,
+                lock: None,
                 parts: self,
                 state,
                 live,
@@ -139,13 +143,18 @@ impl NodeTask {
             });
             let _stopped = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
         }
+        // Whoever waits for the end may start another one at once.
+        self.lock = None;
         self.state.send_replace(NodeState::Stopped);
     }
 
     /// One try. A node that failed half-way leaves tasks behind, so each try has a
     /// runtime of its own that takes them along.
-    async fn start(&self) -> Result<(Live, Runtime), StartError> {
-        build::probe(&self.parts.settings, &self.parts.chain).await?;
+    async fn start(&mut self) -> Result<(Live, Runtime), StartError> {
+        if self.lock.is_none() {
+            self.lock = Some(self.take_dir()?);
+        }
+        let tip = build::probe(&self.parts.settings, &self.parts.chain).await?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("lightning")
@@ -156,15 +165,16 @@ impl NodeTask {
         let (settings, chain) = (self.parts.settings.clone(), self.parts.chain.clone());
         let starting = {
             let handle = handle.clone();
-            runtime.spawn_blocking(move || build::start(&settings, &chain, handle))
+            runtime.spawn_blocking(move || build::start(&settings, &chain, tip, handle))
         };
         let started = starting
             .await
             .unwrap_or_else(|error| Err(StartError::BrokeOff(error.to_string())));
         match started {
-            Ok(node) => Ok((
+            Ok((node, store)) => Ok((
                 Live {
                     node,
+                    store,
                     runtime: handle,
                     desk: Arc::clone(&self.desk),
                 },
@@ -175,6 +185,17 @@ impl NodeTask {
                 Err(error)
             }
         }
+    }
+
+    /// Takes the node's directory, before anything of it is read.
+    fn take_dir(&self) -> Result<DirLock, StartError> {
+        let settings = &self.parts.settings;
+        let holder = format!(
+            "process {} with the words in {}",
+            std::process::id(),
+            settings.mnemonic_file.display()
+        );
+        Ok(DirLock::take(&settings.storage_dir, &holder)?)
     }
 
     /// Takes the node's events while it is up.
@@ -196,7 +217,7 @@ impl NodeTask {
                 biased;
                 () = stop.cancelled() => break Ended::Stop,
                 event = live.node.next_event_async() => {
-                    if !self.take(live, &events::meaning(&event), stop).await {
+                    if !self.take(live, &events::meaning(&event, unix_secs()), stop).await {
                         break Ended::Stop;
                     }
                     let handled = live.with(ldk_node::Node::event_handled).await;
@@ -224,6 +245,19 @@ impl NodeTask {
                 self.outgoing
                     .send_modify(|count| *count = count.wrapping_add(1));
                 return dealt;
+            }
+            Meaning::Closed(channel) => {
+                let one = channel.clone();
+                let kept = live.with(move |node| closed::add(&storage_dir(node), one));
+                // What it is about is told by the log and the balances all the same.
+                if let Err(why) = kept
+                    .await
+                    .map_err(|error| error.to_string())
+                    .and_then(|kept| kept.map_err(|error| error.to_string()))
+                {
+                    tracing::error!(why, "who closed a channel cannot be kept");
+                }
+                let _listeners = self.channels.send(ChannelNews::Closed);
             }
             Meaning::Channels(news) => {
                 // Nobody listening is no failure.

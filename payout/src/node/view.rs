@@ -1,10 +1,14 @@
 //! What the node looks like at one moment, in values of our own.
 
 use bitcoin::secp256k1::PublicKey;
-use ldk_node::{LightningBalance, Node};
+use ldk_node::Node;
 use ledger::{Msat, Sat};
-use lightning::chain::channelmonitor::BalanceSource;
 use serde::{Deserialize, Serialize};
+
+use super::balances::{Balances, Swept, balances};
+use super::closed::{self, ClosedView};
+use super::store::Store;
+use super::{payments, storage_dir};
 
 /// The node at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +21,11 @@ pub struct NodeView {
     pub peers: Vec<PeerView>,
     /// What it has.
     pub balances: Balances,
+    /// Its wallet began anew on a chain where it may have had coins, and nobody has looked
+    /// for them (`axepool node recover`).
+    pub is_unsought: bool,
+    /// The channels that were closed, the newest first.
+    pub closed: Vec<ClosedView>,
     /// The last block that it saw.
     pub tip_height: u32,
     /// When it last heard from its chain source, seconds since 1970.
@@ -64,24 +73,11 @@ pub struct PeerView {
     pub is_persistent: bool,
 }
 
-/// What the node has, in the parts that an operator thinks in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Balances {
-    /// Ours in channels, those that are closing included.
-    pub channels: Sat,
-    /// On-chain and confirmed enough to be spent, the anchors' reserve not counted.
-    pub spendable: Sat,
-    /// On-chain in all.
-    pub on_chain: Sat,
-    /// Kept for closing channels.
-    pub anchor_reserve: Sat,
-    /// On the way from closed channels into the wallet.
-    pub closing: Sat,
-}
-
 /// Looks at the node. It blocks for a few locks, never for the network.
-pub(crate) fn look(node: &Node) -> NodeView {
+pub(super) fn look(node: &Node, store: &Store) -> NodeView {
     let status = node.status();
+    let all = node.list_balances();
+    let is_wallets = |swept: &Swept| store.wallet_has(node, swept);
     NodeView {
         node_id: node.node_id(),
         channels: node.list_channels().iter().map(channel).collect(),
@@ -95,7 +91,13 @@ pub(crate) fn look(node: &Node) -> NodeView {
                 is_persistent: peer.is_persisted,
             })
             .collect(),
-        balances: balances(node),
+        balances: balances(
+            &all,
+            |hashes| payments::arrived_of(node, hashes),
+            is_wallets,
+        ),
+        is_unsought: store.given().known().is_unsought,
+        closed: closed::look(&storage_dir(node), &all, is_wallets),
         tip_height: status.current_best_block.height,
         chain_heard_secs: status.latest_lightning_wallet_sync_timestamp,
         announced_secs: status.latest_node_announcement_broadcast_timestamp,
@@ -132,44 +134,5 @@ fn channel(channel: &ldk_node::ChannelDetails) -> ChannelView {
         is_usable: channel.is_usable,
         is_public: channel.is_announced,
         is_ours: channel.is_outbound,
-    }
-}
-
-fn balances(node: &Node) -> Balances {
-    let all = node.list_balances();
-    let closing = all
-        .pending_balances_from_channel_closures
-        .iter()
-        .map(|pending| match pending {
-            ldk_node::PendingSweepBalance::PendingBroadcast {
-                amount_satoshis, ..
-            }
-            | ldk_node::PendingSweepBalance::BroadcastAwaitingConfirmation {
-                amount_satoshis,
-                ..
-            }
-            | ldk_node::PendingSweepBalance::AwaitingThresholdConfirmations {
-                amount_satoshis,
-                ..
-            } => *amount_satoshis,
-        })
-        .fold(0, u64::saturating_add);
-    // The output of a close that both sides agreed to is the wallet's at once: confirmed,
-    // it is a coin there, while the channel counts it for some blocks more.
-    let twice = all.lightning_balances.iter().map(|balance| match balance {
-        LightningBalance::ClaimableAwaitingConfirmations {
-            amount_satoshis,
-            source: BalanceSource::CoopClose,
-            ..
-        } => *amount_satoshis,
-        _ => 0,
-    });
-    let twice = twice.fold(0, u64::saturating_add);
-    Balances {
-        channels: Sat::new(all.total_lightning_balance_sats.saturating_sub(twice)),
-        spendable: Sat::new(all.spendable_onchain_balance_sats),
-        on_chain: Sat::new(all.total_onchain_balance_sats),
-        anchor_reserve: Sat::new(all.total_anchor_channels_reserve_sats),
-        closing: Sat::new(closing),
     }
 }

@@ -44,6 +44,15 @@ struct Deposit {
     told_from_ocean: Option<bool>,
 }
 
+/// Money that is in the books and in no block any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// The output that paid.
+    pub output: OutPoint,
+    /// What it had.
+    pub amount: Sat,
+}
+
 impl Deposits {
     /// A block of our chain. An output that moved into another block is the same payment.
     pub fn chain_has(&mut self, full: &FullBlock, block: Block, is_tagged: bool, to: &Script) {
@@ -128,6 +137,26 @@ impl Deposits {
         for deposit in self.outputs.iter_mut().filter(|one| one.output == *output) {
             deposit.told_from_ocean = Some(*from_ocean);
         }
+    }
+
+    /// What the books have and the chain has no more: another block has stood in its
+    /// block's place for [`CONFIRMATIONS`] blocks, and none since then has it.
+    pub fn gone(&self, watch: &Watch) -> Vec<Gone> {
+        let Some(tip) = watch.tip() else {
+            return Vec::new();
+        };
+        let is_gone = |deposit: &&Deposit| {
+            let there = watch.at(deposit.height);
+            deposit.told_from_ocean.is_some()
+                && there.is_some_and(|block| block != deposit.block)
+                && confirmations(deposit, tip.height) > CONFIRMATIONS
+        };
+        let gone = self.outputs.iter().filter(is_gone);
+        gone.map(|deposit| Gone {
+            output: deposit.output,
+            amount: Sat::new(deposit.amount_sat),
+        })
+        .collect()
     }
 
     /// Forgets what nothing more can be said of.
@@ -306,5 +335,40 @@ mod tests {
         case.grow(BEGAN + 40);
         case.told(Some(true));
         assert_eq!(case.deposits.outputs.len(), 1);
+    }
+
+    /// A reorganisation deeper than what was waited for. Pages and alarms tell of it until
+    /// the payment is in a block again.
+    #[test]
+    fn what_was_told_and_left_the_chain_is_missed() {
+        let mut case = Case::new(false, true, BEGAN + 6);
+        case.deposits
+            .api_lists([paying(false).txdata[1].compute_txid()]);
+        let payment = case.deposits.next(&case.watch, 7).unwrap();
+        case.deposits.was_told(&payment);
+        assert_eq!(case.deposits.gone(&case.watch), []);
+        // Another chain from its block on, with nothing for us.
+        let other = |height: u32| {
+            let mut bytes = hash(height).to_byte_array();
+            bytes[31] = 1;
+            Block {
+                hash: BlockHash::from_byte_array(bytes),
+                height,
+            }
+        };
+        for height in BEGAN + 1..=BEGAN + 6 {
+            case.watch.chain_has(other(height), false);
+            assert_eq!(case.deposits.gone(&case.watch), [], "{height}");
+        }
+        case.watch.chain_has(other(BEGAN + 7), false);
+        let gone = case.deposits.gone(&case.watch);
+        assert_eq!(gone.len(), 1);
+        assert_eq!(gone[0].amount, Sat::new(1_048_576));
+        // In a block again it is the payment that the books have.
+        let (full, block) = (paying(false), other(BEGAN + 8));
+        case.watch.chain_has(block, false);
+        case.deposits.chain_has(&full, block, false, &script(1));
+        assert_eq!(case.deposits.gone(&case.watch), []);
+        assert_eq!(case.deposits.next(&case.watch, 7), None);
     }
 }

@@ -7,5 +7,6 @@ mod lenient;
 mod task;
 pub mod watch;
 
-pub use api::{BlocksListed, ListedBlock, OceanApi, OceanEarnings, OceanError, OnChainPayout};
+pub use api::{ListedBlock, OceanApi, OceanEarnings, OceanError, OnChainPayout};
+pub use deposits::Gone;
 pub use task::{ASK_EVERY, OCEAN_TAG, OceanWatch, SourceHealth};

@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bitcoin::{Address, BlockHash};
-use ledger::Sat;
 use ledger::settle::{Block, Earnings, Event};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::api::OceanApi;
-use super::deposits::Deposits;
+use super::deposits::{Deposits, Gone};
 use super::follow::{Sought, follow};
 use super::watch::{Verdict, Watch};
 use crate::backoff::Backoff;
@@ -81,6 +80,8 @@ pub struct SourceHealth {
     pub chain_error: Option<String>,
     /// Why the books do not take what they are told.
     pub books_error: Option<String>,
+    /// Payments in the books that a reorganisation took out of the chain.
+    pub gone: Vec<Gone>,
     /// The chain's tip as it was read.
     pub tip_height: Option<u32>,
     /// How often the API did not answer since the start.
@@ -215,8 +216,10 @@ impl Rounds {
         watch.set_asks_api(asks_api);
         let read = follow(watch, &mut self.kept.deposits, &chain, &self.sought).await;
         let tip_height = watch.tip().map(|tip| tip.height);
+        let gone = self.kept.deposits.gone(watch);
         self.health.send_modify(|health| {
             health.tip_height = tip_height;
+            health.gone = gone;
             match &read {
                 Ok(_) => {
                     health.chain_error = None;
@@ -251,19 +254,18 @@ impl Rounds {
             Ok::<_, super::OceanError>((blocks, earned))
         };
         match answers.await {
-            Ok((listed, earned)) => {
+            Ok((blocks, earned)) => {
                 self.api_backoff.succeeded();
                 self.api_next = Instant::now();
                 self.health.send_modify(|health| {
                     health.api_heard_secs = Some(unix_secs());
                     health.api_error = None;
                 });
-                self.listed(&listed.blocks);
+                self.listed(&blocks);
                 let payouts = earned.payouts.iter().map(|payout| payout.txid);
                 self.kept.deposits.api_lists(payouts);
                 for (block, earnings) in earned.earnings {
-                    let reward = listed.rewards.get(&block).copied();
-                    self.tell_earnings(block, earnings, reward).await;
+                    self.tell_earnings(block, earnings).await;
                 }
             }
             Err(error) => {
@@ -289,7 +291,7 @@ impl Rounds {
         }
     }
 
-    async fn tell_earnings(&mut self, block: BlockHash, earnings: Earnings, reward: Option<Sat>) {
+    async fn tell_earnings(&mut self, block: BlockHash, earnings: Earnings) {
         // The books leave out what is none of theirs, but each telling costs a write.
         let of_ours = self
             .kept
@@ -299,11 +301,7 @@ impl Rounds {
         if !of_ours || self.earnings_told.get(&block) == Some(&earnings) {
             return;
         }
-        let event = Event::EarningsKnown {
-            block,
-            earnings,
-            reward,
-        };
+        let event = Event::EarningsKnown { block, earnings };
         let booked = self.parts.booking.book(event).await;
         if self.is_booked(booked, "earnings", &block) {
             self.earnings_told.insert(block, earnings);

@@ -14,7 +14,7 @@ use super::hands::{Hands, Heard, Status, Unsent};
 use super::journal::{Journal, JournalError};
 use super::record::{Key, Ordered, Record, State};
 use super::request::{Order, Request, RequestError};
-use super::{Fees, Outcome, Quote};
+use super::{Fees, Outcome, Quote, Undecided};
 use crate::offer::OfferBook;
 
 /// The desk.
@@ -137,23 +137,23 @@ impl Desk {
         })
     }
 
-    /// What is neither paid nor certain not to be: id, amount, and since when.
-    pub(crate) fn undecided(
-        &self,
-        node: &impl Hands,
-    ) -> Result<Vec<(String, Msat, u64)>, PayError> {
+    /// What is neither paid nor certain not to be.
+    pub(crate) fn undecided(&self, node: &impl Hands) -> Result<Vec<Undecided>, PayError> {
         self.with_journal(|journal| {
             let ids: Vec<String> = journal.undecided().map(|one| one.id.clone()).collect();
             for id in &ids {
                 resolve(journal, node, id)?;
             }
             let left = journal.undecided().map(|record| {
-                let amount = record.order.as_ref().map(|order| order.amount);
-                (
-                    record.id.clone(),
-                    amount.unwrap_or_default(),
-                    record.made_secs,
-                )
+                let order = record.order.as_ref();
+                let order = order.map(|order| (order.amount, order.fee_limit));
+                let (amount, fee_limit) = order.unwrap_or_default();
+                Undecided {
+                    id: record.id.clone(),
+                    amount,
+                    fee_limit,
+                    since_secs: record.made_secs,
+                }
             });
             Ok(left.collect())
         })

@@ -28,6 +28,8 @@ pub struct Undecided {
     pub id: String,
     /// What the receiver is to get.
     pub amount: Msat,
+    /// What the way may cost, on top.
+    pub fee_limit: Msat,
     /// When it was ordered, seconds since 1970.
     pub since_secs: u64,
 }
@@ -109,12 +111,7 @@ impl Payer {
         let live = self.lightning.live()?;
         let desk = live.desk();
         let left = live.with(move |node| desk.undecided(node)).await??;
-        let all = left.into_iter().map(|(id, amount, since_secs)| Undecided {
-            id,
-            amount,
-            since_secs,
-        });
-        Ok(all.collect())
+        Ok(left)
     }
 
     /// Declares a payment as not made that has been undecided for two weeks, which

@@ -3,10 +3,12 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use bitcoin::Address;
 use bitcoin::address::NetworkUnchecked;
+use bitcoin::{Address, ScriptBuf, Transaction};
+use ledger::Sat;
 use payout::chain::Unspent;
-use payout::{ChainClient, Forgotten};
+use payout::own_coins::Sorted;
+use payout::{ChainClient, Forgotten, OwnCoins};
 
 use super::ask;
 use crate::admin::{NodeReply, NodeRequest};
@@ -16,23 +18,34 @@ use crate::cli::wallet::block_on;
 use crate::config::NodeConfig;
 use crate::{humane, output};
 
-/// After a restore: fetch what peers paid out for channels that the node does not know
+/// After a restore: fetch the node's money that its wallet does not see
 ///
-/// A node that starts from its words alone has lost its channels. Its peers close them, each
-/// when the node meets it again, and the money arrives at keys of the words that the node's
-/// wallet does not look at. This looks for it on the chain and sends it to the wallet. It
-/// takes some minutes, may be done again at any time, and finds only what is in a block: do
-/// it once each peer has closed.
+/// Two kinds of it are on the chain after a node started from its words alone. Coins of its
+/// wallet from before: on bitcoind a new wallet begins at the chain's tip. And the balances
+/// of its lost channels: their peers close them, each when the node meets it again, and pay
+/// to keys of the words that the wallet does not look at. This looks for both and sends them
+/// to the wallet. It takes some minutes, may be done again at any time, and finds only what
+/// is in a block: do it at once, and again when each peer has closed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     place: Place,
-    /// The fee of the transaction, in satoshis per vbyte
+    /// The fee of the transactions, in satoshis per vbyte
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     sat_per_vbyte: u32,
     /// Only tell what is there
     #[arg(long)]
     look: bool,
+}
+
+/// What was found, and who signs for it.
+struct Lost {
+    forgotten: Forgotten,
+    /// Paid out by peers for channels.
+    of_channels: Vec<Unspent>,
+    own: OwnCoins,
+    /// Coins of the wallet.
+    of_wallet: Sorted,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
@@ -45,47 +58,134 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
             words.display()
         );
     }
-    let forgotten = Forgotten::of(&address::seed(&node)?, node.settings.network)?;
-    let found = look(&client(&node)?, &forgotten)?;
-    let sat: u64 = found.iter().map(|one| one.output.value.to_sat()).sum();
-    for one in &found {
-        let sat = humane::count(one.output.value.to_sat());
-        output::line(format!("{sat:>15} sat  {}", one.outpoint))?;
-    }
-    if found.is_empty() {
-        output::line(
-            "nothing of this node's channels is on the chain. A peer closes when the node meets \
-             it (axepool node connect), and what it pays out is found when it is in a block",
-        )?;
-        return Ok(ExitCode::SUCCESS);
-    }
+    let lost = look(args, &node)?;
+    tell(&lost)?;
+    let nothing = lost.of_channels.is_empty() && lost.of_wallet.unseen.is_empty();
     if args.look {
         return Ok(ExitCode::SUCCESS);
     }
+    if nothing {
+        sought(args)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rate = args.sat_per_vbyte;
+    if !lost.of_wallet.unseen.is_empty() {
+        let to = deposit_address(args, &node)?;
+        let sent = lost.own.send(&lost.of_wallet.unseen, &to, rate)?;
+        send(args, &node, &lost.of_wallet.unseen, &sent)?;
+        if sent.input.len() < lost.of_wallet.unseen.len() {
+            output::remark("some are left for another run, or are not worth their fee");
+        }
+    }
+    if !lost.of_channels.is_empty() {
+        let to = deposit_address(args, &node)?;
+        let sent = lost.forgotten.send(&lost.of_channels, &to, rate)?;
+        send(args, &node, &lost.of_channels, &sent)?;
+    }
+    sought(args)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The status needs not remind of it any more.
+fn sought(args: &Args) -> Result<()> {
+    match ask(&args.place, NodeRequest::Sought)? {
+        NodeReply::Done => Ok(()),
+        _ => bail!(OTHER_VERSION),
+    }
+}
+
+/// Goes through all that is unspent, once for both kinds.
+fn look(args: &Args, node: &NodeConfig) -> Result<Lost> {
+    let NodeReply::Wallet {
+        first_block,
+        external,
+        internal,
+    } = ask(&args.place, NodeRequest::Wallet)?
+    else {
+        bail!(OTHER_VERSION);
+    };
+    let (seed, network) = (address::seed(node)?, node.settings.network);
+    let forgotten = Forgotten::of(&seed, network)?;
+    let own = OwnCoins::of(&seed, network, (external, internal))?;
+    let mut scripts = forgotten.scripts().to_vec();
+    // A wallet that asks for each of its addresses sees its coins itself.
+    if first_block > 0 {
+        scripts.extend(own.scripts().cloned());
+    }
+    let (found, tip) = search(&client(node)?, &scripts)?;
+    let of_wallet = own.sort(&found, first_block, tip);
+    let is_channels = |one: &Unspent| forgotten.scripts().contains(&one.output.script_pubkey);
+    let of_channels = found.into_iter().filter(is_channels).collect();
+    Ok(Lost {
+        forgotten,
+        of_channels,
+        own,
+        of_wallet,
+    })
+}
+
+fn tell(lost: &Lost) -> Result<()> {
+    let rows = |coins: &[Unspent], what: &str| -> Result<()> {
+        for one in coins {
+            let sat = humane::count(one.output.value.to_sat());
+            output::line(format!("{sat:>15} sat  {}  {what}", one.outpoint))?;
+        }
+        Ok(())
+    };
+    rows(&lost.of_wallet.unseen, "a coin of the wallet")?;
+    rows(&lost.of_channels, "from a channel")?;
+    rows(
+        &lost.of_wallet.young,
+        "young: perhaps a coinbase, to be fetched when it is 100 blocks old",
+    )?;
+    if lost.of_channels.is_empty() && lost.of_wallet == Sorted::default() {
+        output::line(
+            "nothing of this node is on the chain that its wallet does not see. A peer closes \
+             when the node meets it (axepool node connect), and what it pays out is found when \
+             it is in a block",
+        )?;
+    }
+    Ok(())
+}
+
+/// An address that the node's wallet watches from now on.
+fn deposit_address(args: &Args, node: &NodeConfig) -> Result<Address> {
     let NodeReply::DepositAddress { address } = ask(&args.place, NodeRequest::DepositAddress)?
     else {
         bail!(OTHER_VERSION);
     };
     let address: Address<NetworkUnchecked> = address.parse().context(OTHER_VERSION)?;
-    let address = address.require_network(node.settings.network)?;
-    let transaction = forgotten.send(&found, &address, args.sat_per_vbyte)?;
-    // Another client: the connections of the first ended with what it ran on.
-    let chain = client(&node)?;
-    let txid = block_on(async {
-        let sent = chain.broadcast(&transaction).await;
-        sent.context("the transaction to the wallet was not taken (see --sat-per-vbyte)")
-    })?;
-    let sent: u64 = transaction
-        .output
+    Ok(address.require_network(node.settings.network)?)
+}
+
+fn send(args: &Args, node: &NodeConfig, found: &[Unspent], sent: &Transaction) -> Result<()> {
+    let spent = |outpoint| found.iter().find(|one| one.outpoint == outpoint);
+    let spent = sent
+        .input
         .iter()
-        .map(|output| output.value.to_sat())
-        .sum();
+        .filter_map(|one| spent(one.previous_output));
+    let sat: u64 = spent.map(|one| one.output.value.to_sat()).sum();
+    let arrives: u64 = sent.output.iter().map(|one| one.value.to_sat()).sum();
+    let fee = sat.saturating_sub(arrives);
+    let keep = NodeRequest::Fetching {
+        txid: sent.compute_txid(),
+        fee: Sat::new(fee),
+    };
+    let NodeReply::Done = ask(&args.place, keep)? else {
+        bail!(OTHER_VERSION);
+    };
+    // Another client: the connections of the first ended with what it ran on.
+    let chain = client(node)?;
+    let txid = block_on(async {
+        let taken = chain.broadcast(sent).await;
+        taken.context("the transaction to the wallet was not taken (see --sat-per-vbyte)")
+    })?;
     output::line(format!(
         "sent to the node's wallet: {} sat, {} sat of it as the fee, in {txid}",
         humane::count(sat),
-        humane::count(sat.saturating_sub(sent)),
+        humane::count(fee),
     ))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn client(node: &NodeConfig) -> Result<ChainClient> {
@@ -95,8 +195,8 @@ fn client(node: &NodeConfig) -> Result<ChainClient> {
     )
 }
 
-fn look(chain: &ChainClient, forgotten: &Forgotten) -> Result<Vec<Unspent>> {
-    let scripts = forgotten.scripts();
+/// What is unspent at `scripts`, and the chain's last block.
+fn search(chain: &ChainClient, scripts: &[ScriptBuf]) -> Result<(Vec<Unspent>, u32)> {
     output::remark("looking through all that is unspent: this takes some minutes");
     let told = |done: usize| {
         if done > 0 && done.is_multiple_of(200) {
@@ -105,6 +205,9 @@ fn look(chain: &ChainClient, forgotten: &Forgotten) -> Result<Vec<Unspent>> {
     };
     block_on(async {
         let found = chain.unspent(scripts, told).await;
-        found.context("what is unspent cannot be looked through")
+        let found = found.context("what is unspent cannot be looked through")?;
+        let info = chain.info().await;
+        let info = info.context("the chain's last block is not known")?;
+        Ok((found, info.height))
     })
 }

@@ -17,8 +17,9 @@ const OWED: [(&str, &str); 7] = [
     ("suspense_msat", "Suspense"),
     ("fee_msat", "Yours"),
 ];
-const THERE: [(&str, &str); 3] = [
+const THERE: [(&str, &str); 4] = [
     ("channels_sat", "In channels"),
+    ("under_way_msat", "In payments under way"),
     ("on_chain_sat", "On-chain"),
     ("closing_sat", "From closed channels"),
 ];

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use ledger::settle::Totals;
 use ledger::{LedgerError, MSAT_PER_SAT};
-use payout::node::NodeView;
+use mint::Liabilities;
+use payout::node::{ClosedView, NodeView};
 use payout::readiness;
 use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
@@ -25,6 +26,8 @@ const BREACHES: u32 = 3;
 pub(super) struct Looked {
     at_ms: u64,
     owed: Owed,
+    /// What the mint said; `None` while it is not open.
+    pub(super) mint: Option<Liabilities>,
     /// `None` while the node is not up.
     assets: Option<Assets>,
     /// The last block that the node saw.
@@ -38,13 +41,6 @@ fn tell(melts: &Melts) {
         }
         Melts::On => tracing::info!("what is owed is covered: ecash is melted"),
         Melts::Off => {}
-    }
-}
-
-impl Looked {
-    /// What is owed and what is there, in msat; `None` while one is not known.
-    pub(super) fn both(&self) -> Option<(u128, u128)> {
-        Some((self.owed.total()?, self.assets?.total()))
     }
 }
 
@@ -64,7 +60,7 @@ impl Paying {
         }
     }
 
-    async fn totals(&self) -> Result<Totals, LedgerError> {
+    pub(super) async fn totals(&self) -> Result<Totals, LedgerError> {
         let reader = self.ledger.reader().clone();
         tokio::task::spawn_blocking(move || reader.totals())
             .await
@@ -72,8 +68,8 @@ impl Paying {
     }
 
     async fn look(&self, totals: &Totals, minting: &Minting) {
-        let owed = minting.liabilities();
-        let owed = Owed::new(totals, owed.as_ref().map(|(_, owed)| owed));
+        let mint = minting.liabilities().map(|(_, mint)| mint);
+        let owed = Owed::new(totals, mint.as_ref());
         let view = match &self.node {
             Some(node) => node.lightning.view().await.ok(),
             None => None,
@@ -84,6 +80,7 @@ impl Paying {
         let assets = view
             .as_ref()
             .map(|view| Assets::new(&view.balances, view.channels.len()));
+        self.look_for_gone().await;
         let before = self.melts();
         let melts = match self.node {
             None => Melts::Off,
@@ -97,10 +94,16 @@ impl Paying {
         }
         self.measure(&owed, assets.as_ref(), view.as_ref(), &melts);
         let mut known = self.known();
+        if let Some(view) = &view {
+            known.is_unsought = view.is_unsought;
+            let is_open = |one: &&ClosedView| one.closed.by.is_forced() && !one.coming.is_zero();
+            known.forced = view.closed.iter().filter(is_open).cloned().collect();
+        }
         known.melts = melts;
         known.looked = Some(Looked {
             at_ms: clock::now_ms(),
             owed,
+            mint,
             assets,
             tip_height: view.as_ref().map(|view| view.tip_height),
         });
@@ -150,6 +153,8 @@ impl Paying {
         }
         if let Some(assets) = assets {
             part(&metrics.assets, "channels", msat(assets.channels));
+            let under_way = u128::from(assets.under_way.get());
+            part(&metrics.assets, "under_way", under_way);
             part(&metrics.assets, "on_chain", msat(assets.on_chain));
             part(&metrics.assets, "closing", msat(assets.closing));
         }

@@ -22,6 +22,7 @@ pub(super) struct Metrics {
     pub(super) node_tip: IntGauge,
     pub(super) node_heard: IntGauge,
     pub(super) watched_tip: IntGauge,
+    pub(super) payouts_gone: IntGauge,
     pub(super) heard: IntGaugeVec,
     pub(super) watch_errors: IntCounterVec,
     pub(super) liabilities: IntGaugeVec,
@@ -90,6 +91,10 @@ impl Metrics {
             node_tip: gauge(
                 "axepool_node_tip_height",
                 "The last block that the node saw",
+            )?,
+            payouts_gone: gauge(
+                "axepool_payouts_gone",
+                "Payments in the books that a reorganisation took out of the chain",
             )?,
             watched_tip: gauge(
                 "axepool_ocean_watch_tip_height",

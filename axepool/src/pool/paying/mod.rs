@@ -2,8 +2,10 @@
 //! over OCEAN's blocks, and what is there against what is owed. Nothing of it is ever
 //! waited for by mining, and all of it may be missing.
 
+mod booked_out;
 mod books;
 mod costs;
+mod guard;
 mod look;
 mod metrics;
 mod node;
@@ -16,8 +18,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use bitcoin::{Address, Txid};
 use ledger::Ledger;
 use payout::chain::ChainClient;
-use payout::node::{ChannelNews, NodeTask, Spawned};
-use payout::ocean::{OCEAN_TAG, OceanApi, OceanWatch, SourceHealth};
+use payout::node::{ChannelNews, ClosedView, NodeTask, Spawned};
+use payout::ocean::{Gone, OCEAN_TAG, OceanApi, OceanWatch, SourceHealth};
 use payout::offer::{OfferBook, OfferDesk};
 use payout::{Booking, Intake, Lightning, Parts, Payer, Settings};
 use prometheus::Registry;
@@ -35,6 +37,7 @@ use books::LedgerBooks;
 use look::Looked;
 use metrics::Metrics;
 pub(super) use node::still_expected;
+mod withdraw;
 
 /// Pays for burnt ecash, and tells when a payment is decided.
 pub(super) type Melter = (Arc<dyn mint::Lightning>, watch::Receiver<u64>);
@@ -47,10 +50,15 @@ pub(crate) struct Paying {
     ledger: Ledger,
     address: Address,
     node: Option<Node>,
+    /// The pool has a mint, so that what is owed through it is known only from it.
+    has_mint: bool,
     /// Why there is no node although the config names one.
     node_broken: Option<String>,
     watch: Watching,
     known: Mutex<Known>,
+    /// One order that takes money at a time: each is measured against what the one before
+    /// left.
+    orders: tokio::sync::Mutex<()>,
     metrics: Metrics,
 }
 
@@ -62,6 +70,8 @@ struct Node {
     desk: OfferDesk,
     payer: Payer,
     settings: Settings,
+    /// Asked for fee rates; `None` for an Electrum server.
+    chain: Option<ChainClient>,
 }
 
 /// The watch over OCEAN's blocks.
@@ -84,6 +94,12 @@ struct Known {
     costs_at: Option<(u32, u8)>,
     /// Looks in a row that found more owed than there is, while melts went on.
     breaches: u32,
+    /// Payments in the books that are in no block any more, and were not booked out.
+    gone: Vec<Gone>,
+    /// The node's wallet began anew, and nobody has looked for its coins.
+    is_unsought: bool,
+    /// Channels that were closed by force and whose money has not all come.
+    forced: Vec<ClosedView>,
 }
 
 /// What is to be run.
@@ -141,6 +157,7 @@ impl Paying {
             ledger,
             address: config.income.address.clone(),
             node,
+            has_mint: config.mint.enabled,
             node_broken,
             watch,
             known: Mutex::new(Known {
@@ -149,7 +166,11 @@ impl Paying {
                 costs_booked: HashSet::new(),
                 costs_at: None,
                 breaches: 0,
+                gone: Vec::new(),
+                is_unsought: false,
+                forced: Vec::new(),
             }),
+            orders: tokio::sync::Mutex::default(),
             metrics,
         };
         let tasks = Tasks {
@@ -280,6 +301,29 @@ impl Paying {
                 trouble.extend(errors.map(|error| format!("OCEAN's blocks: {error}")));
             }
         }
+        trouble.extend(self.known().forced.iter().map(|one| {
+            let (coming, by) = (one.coming, one.closed.by.words());
+            let when = one
+                .from_block
+                .map_or(String::new(), |block| format!(" after block {block}"));
+            format!(
+                "channel {} was closed {by}: {coming} sat come back{when}",
+                one.closed.id
+            )
+        }));
+        if self.known().is_unsought {
+            trouble.push(
+                "the node's wallet began anew and sees no older coins: axepool node recover"
+                    .to_owned(),
+            );
+        }
+        trouble.extend(self.known().gone.iter().map(|one| {
+            format!(
+                "{} sat of payout {} are in no block any more: a reorganisation took them \
+                 (axepool payouts book-out)",
+                one.amount, one.output
+            )
+        }));
         if let Melts::Paused { missing } = self.melts() {
             trouble.push(format!(
                 "{missing} msat more are owed than there are: ecash is not melted"
@@ -325,6 +369,7 @@ fn prepare_node(config: &Config, booking: &Arc<dyn Booking>) -> Result<Option<Pr
         desk,
         payer,
         settings: node.settings.clone(),
+        chain: ChainClient::new(&node.chain)?,
     };
     Ok(Some((node, (task, channels))))
 }

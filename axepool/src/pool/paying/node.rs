@@ -6,14 +6,16 @@ use anyhow::{Context, Result, bail};
 use bitcoin::Address;
 use bitcoin::address::NetworkUnchecked;
 use ledger::settle::EpochAccount;
-use ledger::{MSAT_PER_SAT, Msat, Sat};
+use ledger::{Msat, Sat};
 use payout::commands::{Amount, Close};
-use payout::node::NodeView;
+use payout::node::payments::OnChainFee;
+use payout::node::{NodeView, WalletRange};
 use payout::offer::{Answer, Route, Standing};
 use payout::outgoing;
 use payout::readiness::readiness;
 use payout::settings::Peer;
 
+use super::guard::{OPERATOR, Outlay};
 use super::{Node, Paying};
 use crate::admin::{NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer};
 use crate::clock;
@@ -45,15 +47,23 @@ impl Paying {
                 lightning.connect(parse_peer(&peer)?).await?;
                 NodeReply::Done
             }
-            NodeRequest::Open { peer, size, public } => {
+            NodeRequest::Open {
+                peer,
+                size,
+                public,
+                force,
+            } => {
                 if public && !node.settings.is_public() {
                     bail!(
                         "a public channel needs a public node: give reach.alias and reach.listen in its file"
                     );
                 }
                 let peer = parse_peer(&peer)?;
+                let _alone = self.orders.lock().await;
+                let outlay = self.opening(node, size).await?;
+                let after = self.may_leave(node, outlay, force).await?;
                 let channel = lightning.open_channel(peer, size, public).await?;
-                NodeReply::Opening { channel }
+                NodeReply::Opening { channel, after }
             }
             NodeRequest::Close { channel, force } => {
                 let how = if force {
@@ -68,6 +78,27 @@ impl Paying {
                 self.send_on_chain(node, &to, amount, force).await?
             }
             NodeRequest::Pay { to, amount, force } => self.pay(node, to, amount, force).await?,
+            NodeRequest::Wallet => {
+                let WalletRange {
+                    first_block,
+                    external,
+                    internal,
+                } = lightning.wallet_range().await?;
+                NodeReply::Wallet {
+                    first_block,
+                    external,
+                    internal,
+                }
+            }
+            NodeRequest::Sought => {
+                lightning.was_sought().await?;
+                NodeReply::Done
+            }
+            NodeRequest::Fetching { txid, fee } => {
+                let fee = fee.to_msat().context("there is no such fee")?;
+                lightning.will_fetch(OnChainFee { txid, fee }).await?;
+                NodeReply::Done
+            }
             NodeRequest::Undecided => NodeReply::Undecided {
                 payments: node.payer.undecided().await?,
             },
@@ -87,14 +118,15 @@ impl Paying {
     ) -> Result<NodeReply> {
         let address = Address::<NetworkUnchecked>::from_str(to)
             .with_context(|| format!("{to:?} is not a bitcoin address"))?;
-        let view = node.lightning.view().await?;
-        if !force {
-            self.leaves_enough(&view, amount)?;
-        }
+        self.is_no_payout_address(&address)?;
+        let _alone = self.orders.lock().await;
         let amount = amount.map_or(Amount::AllButReserve, Amount::Sats);
-        let txid = node.lightning.send_on_chain(address, amount).await?;
+        let (outlay, rate) = self.sending(node, amount).await?;
+        let after = self.may_leave(node, outlay, force).await?;
+        let sent = node.lightning.send_on_chain(address, amount, rate);
+        let txid = sent.await?;
         tracing::warn!(%txid, to, "sent on-chain by command");
-        Ok(NodeReply::Sent { txid })
+        Ok(NodeReply::Sent { txid, after })
     }
 
     async fn pay(
@@ -118,31 +150,29 @@ impl Paying {
             }
         };
         let quote = node.payer.quote(request.clone()).await?;
-        if !force {
-            let view = node.lightning.view().await?;
-            let most = quote.amount.get().saturating_add(quote.fee_limit.get());
-            self.leaves_enough(&view, Some(Sat::new(most.div_ceil(MSAT_PER_SAT))))?;
-        }
+        let _alone = self.orders.lock().await;
+        let most = quote.amount.get().saturating_add(quote.fee_limit.get());
+        let outlay = Outlay {
+            leaves: Msat::new(most),
+            ..Outlay::default()
+        };
+        self.may_leave(node, outlay, force).await?;
         // No two of the operator's orders are one: a person looks before ordering again.
-        let id = format!("operator-{:016x}", rand::random::<u64>());
+        let id = format!("{OPERATOR}{:016x}", rand::random::<u64>());
         let outcome = node.payer.pay(&id, request, quote.fee_limit).await?;
         tracing::warn!(id, amount_msat = %quote.amount, "paid by command");
         Ok(NodeReply::Payment { id, state: outcome })
     }
 
-    /// What is sent away is the miners' unless something is left over.
-    fn leaves_enough(&self, view: &NodeView, amount: Option<Sat>) -> Result<()> {
-        let sent = amount.unwrap_or(view.balances.spendable);
-        let known = self.known();
-        let looked = known.looked.as_ref();
-        let Some((owed, assets)) = looked.and_then(|looked| looked.both()) else {
-            bail!("what is owed is not known now: try again in some seconds, or add --force");
-        };
-        let sent = u128::from(sent.get()).saturating_mul(u128::from(MSAT_PER_SAT));
-        let left = assets.saturating_sub(sent);
-        if left < owed {
+    /// What arrives at the payout address is the miners', whoever sent it.
+    pub(in crate::pool) fn is_no_payout_address(
+        &self,
+        to: &Address<NetworkUnchecked>,
+    ) -> Result<()> {
+        if to.assume_checked_ref().script_pubkey() == self.address.script_pubkey() {
             bail!(
-                "{owed} msat are owed, and only {left} msat would be left: the rest is not yours (axepool fee status). Add --force to send all the same"
+                "{} is the payout address: what arrives there is the miners'",
+                self.address
             );
         }
         Ok(())
@@ -227,5 +257,6 @@ fn node_look(view: NodeView) -> NodeLook {
         on_chain_sat: view.balances.on_chain,
         anchor_reserve_sat: view.balances.anchor_reserve,
         closing_sat: view.balances.closing,
+        closed: view.closed,
     }
 }

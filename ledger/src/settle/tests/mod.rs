@@ -1,6 +1,5 @@
 //! The ways of money through the books, each with its exact postings.
 
-mod attacks;
 mod audits;
 mod epochs;
 mod operator;

@@ -28,6 +28,8 @@ fn view(channels: &[ChannelView]) -> NodeView {
         channels: channels.to_vec(),
         peers: Vec::new(),
         balances: Balances::default(),
+        is_unsought: false,
+        closed: Vec::new(),
         tip_height: 0,
         chain_heard_secs: None,
         announced_secs: None,

@@ -136,7 +136,8 @@ fn killed_before_the_node_had_it_it_stays_pending_and_is_not_tried_again() {
         assert_eq!(case.handed(), 0);
         let undecided = case.desk.undecided(&case.node).unwrap();
         assert_eq!(undecided.len(), 1);
-        assert_eq!((undecided[0].0.as_str(), undecided[0].1), ("a", AMOUNT));
+        assert_eq!(undecided[0].id, "a");
+        assert_eq!(undecided[0].amount, AMOUNT);
     }
 }
 
