@@ -15,6 +15,7 @@ mod epoch;
 mod handle;
 mod ids;
 mod lineage;
+mod marks;
 mod metrics;
 mod miner;
 mod money;
@@ -40,6 +41,7 @@ pub use epoch::{CloseCause, Epoch, EpochState, EpochTerms, EpochTotals, QuotePer
 pub use handle::{Health, Ledger, LedgerClosed, LedgerOptions, SharePermit, ShareSender};
 pub use ids::{EpochId, Incarnation, IncarnationError, OutboxId};
 pub use lineage::Lineage;
+pub use marks::CreditedHashes;
 pub use miner::{MinerId, MinerKeyError, WorkerName};
 pub use money::{MSAT_PER_SAT, Msat, Sat};
 pub use odds::UpstreamOdds;

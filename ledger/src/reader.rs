@@ -10,6 +10,7 @@ use redb::Database;
 use thiserror::Error;
 use tokio::sync::watch;
 
+use crate::marks::CreditedHashes;
 use crate::settle::SettleError;
 use crate::state::{Base, State, bucket, slot};
 use crate::store::{FileOpener, OpenError, Opener, Snapshot, StoreError, caught, copy, open_store};
@@ -304,6 +305,15 @@ impl Reader {
         }
         let since_ms = bucket(resolution, *slots.start(), Work::ZERO).start_ms;
         Ok(RecentWork { since_ms, miners })
+    }
+
+    /// The hashes that were credited lately, those of shares answered `stored` a moment
+    /// ago among them.
+    pub fn credited_lately(&self) -> Result<CreditedHashes, LedgerError> {
+        let (ours, snapshot) = self.view(|state| state.marks().to_vec())?;
+        let mut marks = snapshot.marks()?;
+        marks.extend(ours);
+        Ok(CreditedHashes::new(marks))
     }
 
     /// Every block found, by time.

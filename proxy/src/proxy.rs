@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::Ledger;
+use ledger::{Ledger, LedgerError};
 use prometheus::Registry as Prometheus;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -60,6 +60,9 @@ pub enum StartError {
     /// TLS sockets were handed in without a certificate.
     #[error("listening sockets for TLS, but no certificate")]
     NoCertificate,
+    /// What was credited before cannot be read: some of it could be credited again.
+    #[error("cannot read which shares were credited before: {0}")]
+    Ledger(#[from] LedgerError),
     /// The metrics' names are taken: a proxy runs already with this registry.
     #[error("cannot register the metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -139,12 +142,14 @@ impl Proxy {
 
         let upstream_cancel = CancellationToken::new();
         let upstream_tasks = TaskTracker::new();
+        let credited = ledger.credited_lately()?;
         let shares = ledger.shares();
         let shared = Arc::new(Shared {
             rules: Rules::new(&downstream, ledger.boot()),
             proxy_protocol_from: downstream.proxy_protocol_from,
             upstream: Upstream::start(
                 upstream,
+                credited,
                 shares.clone(),
                 &upstream_metrics,
                 upstream_cancel.clone(),

@@ -11,7 +11,9 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ledger::CreditedHashes;
 
 /// What became of a hash that asked to be credited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,8 @@ type Key = [u8; 16];
 /// headers. Bounded; whoever comes first is credited. Keys go through a keyed hash
 /// function: at low difficulties a stranger could choose colliding ones.
 pub struct SeenHashes {
+    /// What was credited before this process began, for whichever job.
+    before: Option<Arc<CreditedHashes>>,
     shards: [Mutex<HashSet<Key>>; SHARDS],
     count: AtomicUsize,
     capacity: usize,
@@ -54,14 +58,27 @@ impl SeenHashes {
     /// Remembers up to `capacity` hashes.
     pub fn with_capacity_limit(capacity: usize) -> Self {
         SeenHashes {
+            before: None,
             shards: Default::default(),
             count: AtomicUsize::new(0),
             capacity,
         }
     }
 
+    /// As [`Self::new`], and knows what was credited before this process began.
+    pub fn after(before: Option<Arc<CreditedHashes>>) -> Self {
+        SeenHashes {
+            before,
+            ..Self::new()
+        }
+    }
+
     /// Credits a hash (in the header's byte order) unless it was credited before.
     pub fn credit(&self, hash: &[u8; 32]) -> Credit {
+        let known = |before: &Arc<CreditedHashes>| before.contains(hash);
+        if self.before.as_ref().is_some_and(known) {
+            return Credit::Duplicate;
+        }
         let (key, mut shard) = self.shard(hash);
         if shard.contains(&key) {
             return Credit::Duplicate;
@@ -86,7 +103,7 @@ impl SeenHashes {
         }
     }
 
-    /// How many hashes are remembered.
+    /// How many hashes are remembered, those from before not counted.
     pub fn len(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
@@ -145,6 +162,18 @@ mod tests {
         seen.forget(&hash(2));
         assert!(seen.is_empty());
         assert_eq!(seen.credit(&hash(1)), Credit::First);
+    }
+
+    #[test]
+    fn what_was_credited_before_the_start_is_a_duplicate_and_stays_one() {
+        let before: CreditedHashes = [hash(1)].into_iter().collect();
+        let seen = SeenHashes::after(Some(Arc::new(before)));
+        assert_eq!(seen.credit(&hash(1)), Credit::Duplicate);
+        // What another process stored is not taken back by a share of this one.
+        seen.forget(&hash(1));
+        assert_eq!(seen.credit(&hash(1)), Credit::Duplicate);
+        assert_eq!(seen.credit(&hash(2)), Credit::First);
+        assert_eq!(seen.len(), 1);
     }
 
     #[test]

@@ -154,3 +154,55 @@ async fn a_header_met_again_after_the_upstream_came_back_is_no_second_share() {
     let sums = credited(&pool).await;
     assert_eq!(sums[&key(1).npub], (2, share.work + other.work));
 }
+
+/// The same over a kill of the process: what was credited is known to the next one, from
+/// the journal or, a checkpoint later, from what that keeps. Nor does it go upstream again.
+#[tokio::test]
+async fn a_header_met_again_after_a_kill_is_no_second_share() {
+    let alike = |options: &mut simnet::pool::SimPoolOptions| {
+        options.difficulty = DIFFICULTY;
+        options.tag = "< OCEAN >".to_owned();
+    };
+    let first = ocean(alike).await;
+    let mut pool = pool(&first, |setup| setup.stratum = SETTINGS.to_owned()).await;
+    let mut client = Client::connect(pool.stratum().await).await;
+    client.login(&key(1).npub).await.expect("a session");
+    let (job, extranonce1) = (client.job(), client.extranonce1.clone());
+    let mut share = client.find_at(&job, job.notify.ntime + 60, DIFFICULTY);
+    assert_eq!(client.submit(&share).await, Verdict::Accepted);
+    let is_taken = |books: &simnet::pool::Books| books.accepted() == 1;
+    first.wait_for(is_taken, PATIENCE).await.expect("forwarded");
+    let mut sums = (1, share.work);
+    // From the journal first, then from what the checkpoint of a start has kept of it.
+    for restart in 1..=2 {
+        pool.kill();
+        let again = ocean(alike).await;
+        pool.setup().upstreams = vec![again.address()];
+        pool.spawn().await;
+        pool.wait_ready().await;
+        let mut client = Client::connect(pool.stratum().await).await;
+        client.login(&key(1).npub).await.expect("a session");
+        let met = client.job();
+        assert_eq!(
+            (
+                &client.extranonce1,
+                &met.notify.coinb1,
+                &met.notify.prev_hash
+            ),
+            (&extranonce1, &job.notify.coinb1, &job.notify.prev_hash)
+        );
+        share.job_id.clone_from(&met.notify.job_id);
+        let verdict = client.submit(&share).await;
+        assert!(
+            matches!(verdict, Verdict::Rejected(22, _)),
+            "restart {restart}: {verdict:?}"
+        );
+        assert_eq!(credited(&pool).await[&key(1).npub], sums);
+        // What is new is credited and goes on its way, and it alone.
+        let other = client.find_at(&met, met.notify.ntime + 60 + restart, DIFFICULTY);
+        assert_eq!(client.submit(&other).await, Verdict::Accepted);
+        again.wait_for(is_taken, PATIENCE).await.expect("forwarded");
+        assert_eq!(again.read_books(simnet::pool::Books::rejected), 0);
+        sums = (sums.0 + 1, sums.1 + other.work);
+    }
+}

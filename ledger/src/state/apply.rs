@@ -3,7 +3,10 @@
 
 use hashbrown::hash_map;
 
+use bitcoin::hashes::Hash;
+
 use crate::entry::Entry;
+use crate::marks::{CreditedHashes, HashMark};
 use crate::state::State;
 use crate::state::base::Base;
 use crate::state::miner::MinerRows;
@@ -142,7 +145,17 @@ impl State {
             self.order_quote(miner, None);
         }
         self.add_to_totals(share);
+        self.mark(share);
         Outcome::Applied
+    }
+
+    /// The hash is known over a restart. Without checkpoints, which a failing disk may
+    /// refuse for long, the older half is let go rather than the memory.
+    fn mark(&mut self, share: &ShareRecord) {
+        if self.marks.len() >= CreditedHashes::MAX_KEPT {
+            self.marks.drain(..CreditedHashes::MAX_KEPT / 2);
+        }
+        self.marks.push(HashMark::of(share.hash.as_byte_array()));
     }
 
     /// A share gets a quote of its own.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::marks::HashMark;
 use crate::state::base::{BucketKey, SessionRow};
 use crate::state::{KEPT_ROWS, QuotedKey, State, slot};
 use crate::{
@@ -31,6 +32,8 @@ pub(crate) struct Checkpoint {
     pub(crate) blocks: Vec<BlockFound>,
     pub(crate) quoted: BTreeMap<QuotedKey, QuotedShare>,
     pub(crate) dissolved: Vec<EpochId>,
+    /// The hashes credited since the last one.
+    pub(crate) marks: Vec<HashMark>,
     pub(crate) prune: Option<Prune>,
 }
 
@@ -100,6 +103,7 @@ impl State {
             blocks: self.blocks.clone(),
             quoted: self.quoted.clone(),
             dissolved: self.dissolved.clone(),
+            marks: self.marks.clone(),
             prune: self.prune(),
             ..Checkpoint::default()
         };
@@ -137,6 +141,7 @@ impl State {
         self.blocks.clear();
         self.quoted.clear();
         self.dissolved.clear();
+        self.marks = Vec::new();
         self.dirty = 0;
         // With the pruned rows still in memory we would go on from other rows than a
         // replay does.

@@ -19,6 +19,7 @@ use std::ops::RangeInclusive;
 use bitcoin::BlockHash;
 use hashbrown::HashMap;
 
+use crate::marks::HashMark;
 use crate::{
     BlockFound, Bucket, Epoch, EpochId, MinerId, OutboxId, OutboxRow, QuotedShare, Resolution,
     SessionId, Tally, Work, Worker,
@@ -66,6 +67,8 @@ pub(crate) struct State {
     blocks: Vec<BlockFound>,
     /// New shares with a quote of their own.
     quoted: BTreeMap<QuotedKey, QuotedShare>,
+    /// The hashes credited since the checkpoint, in their order.
+    marks: Vec<HashMark>,
     /// How many rows the base does not have yet; about, and never less.
     dirty: usize,
 }
@@ -100,6 +103,7 @@ impl State {
             outbox: BTreeMap::new(),
             blocks: Vec::new(),
             quoted: BTreeMap::new(),
+            marks: Vec::new(),
             dirty: 0,
         }
     }
@@ -219,6 +223,11 @@ impl State {
             .range((epoch, miner, 0)..=(epoch, miner, u32::MAX))
             .map(|((_, _, place), share)| (*place, *share))
             .collect()
+    }
+
+    /// The hashes credited that the base does not have.
+    pub(crate) fn marks(&self) -> &[HashMark] {
+        &self.marks
     }
 
     /// The blocks found that the base does not have.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::codec;
 use crate::state::{Checkpoint, Pruned};
+use crate::store::marks::put_marks;
 use crate::store::prune::prune_rows;
 use crate::store::tables::{
     BLOCKS, BUCKETS, DISSOLVED, EPOCHS, JOURNAL, META, OUTBOX, QUOTED_SHARES, SESSIONS, TALLIES,
@@ -43,6 +44,7 @@ pub(crate) fn write_checkpoint(
         put_meta(&write, checkpoint, boot)?;
         put_rows(&write, checkpoint)?;
         put_json_rows(&write, checkpoint)?;
+        put_marks(&write, checkpoint)?;
         let pruned = match &checkpoint.prune {
             Some(prune) => prune_rows(&write, prune, room)?,
             None => Pruned::default(),

@@ -6,6 +6,7 @@ mod books_rows;
 mod checkpoint;
 mod copy;
 mod length;
+mod marks;
 mod open;
 mod packed;
 mod packing;

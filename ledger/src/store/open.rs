@@ -17,8 +17,8 @@ use crate::store::checkpoint::begin;
 use crate::store::length::SyncedLength;
 use crate::store::snapshot::json;
 use crate::store::tables::{
-    BLOCKS, BUCKETS, EPOCHS, JOURNAL, META, OUTBOX, PACKED_ACCOUNTS, PACKED_TALLIES, QUOTED_SHARES,
-    SCHEMA, SESSIONS, TALLIES, WORKERS, meta,
+    BLOCKS, BUCKETS, EPOCHS, JOURNAL, MARKS, META, OUTBOX, PACKED_ACCOUNTS, PACKED_TALLIES,
+    QUOTED_SHARES, SCHEMA, SESSIONS, TALLIES, WORKERS, meta,
 };
 use crate::store::{Snapshot, StoreError, caught};
 use crate::{CloseCause, Epoch, EpochId, EpochState, EpochTerms, Incarnation, Lineage, OutboxId};
@@ -287,6 +287,7 @@ fn initialise(database: &Database, terms: EpochTerms, now_ms: u64) -> Result<(),
         write.open_table(OUTBOX)?;
         write.open_table(BLOCKS)?;
         write.open_table(QUOTED_SHARES)?;
+        write.open_table(MARKS)?;
     }
     create_books(&write)?;
     Ok(write.commit()?)
@@ -299,6 +300,7 @@ fn migrate(database: &Database, found: u64) -> Result<(), StoreError> {
         create_books(&write)?;
     }
     write.open_table(QUOTED_SHARES)?;
+    write.open_table(MARKS)?;
     write.open_table(PACKED_TALLIES)?;
     write.open_table(PACKED_ACCOUNTS)?;
     write

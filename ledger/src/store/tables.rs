@@ -17,7 +17,12 @@ use crate::{EpochId, MinerId, QuotedShare, WorkerName};
 /// 3 has the shares with quotes of their own, 4 the packed rows.
 ///
 /// 5 may have a lineage, without which quotes that were paid would be made again.
-pub(super) const SCHEMA: u64 = 5;
+///
+/// 6 has payments that gather, settlements by rules of their own and what an older
+/// program would take for an offer of nobody's. Its rows of before are read as they are.
+///
+/// 7 has the hashes credited lately.
+pub(super) const SCHEMA: u64 = 7;
 
 /// Single values by name, see [`meta`].
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -46,6 +51,10 @@ pub(super) const BLOCKS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition
 /// Epoch, miner and place in the epoch -> [`crate::QuotedShare`].
 pub(super) const QUOTED_SHARES: TableDefinition<'_, &[u8; QUOTED_KEY], &[u8; QUOTED_ROW]> =
     TableDefinition::new("shares with quotes");
+
+/// The last batch of a checkpoint -> the hashes credited since the one before, see
+/// `marks`.
+pub(super) const MARKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("credited hashes");
 
 /// Epochs that dissolved, so that their blocks may close another one.
 pub(super) const DISSOLVED: TableDefinition<'_, u64, ()> = TableDefinition::new("dissolved");
@@ -99,6 +108,7 @@ pub(super) fn each_table(visitor: &mut impl EachTable) -> Result<(), StoreError>
     visitor.table(OUTBOX)?;
     visitor.table(BLOCKS)?;
     visitor.table(QUOTED_SHARES)?;
+    visitor.table(MARKS)?;
     visitor.table(DISSOLVED)?;
     visitor.table(EPOCH_ACCOUNTS)?;
     visitor.table(MINER_ACCOUNTS)?;

@@ -12,8 +12,8 @@ use crate::settle::Event;
 use crate::settle::testing::{block, note, payment};
 use crate::testing::{miner, share};
 use crate::{
-    CloseCause, EpochId, Identity, MinerId, Resolution, SessionId, ShareId, ShareRecord, Work,
-    Worker,
+    CloseCause, CreditedHashes, EpochId, Identity, MinerId, Resolution, SessionId, ShareId,
+    ShareRecord, Work, Worker,
 };
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
@@ -46,6 +46,45 @@ fn a_checkpoint_empties_the_journal() {
     driver.writer.checkpoint();
     assert_eq!((rows(&driver, "journal"), rows(&driver, "tallies")), (0, 1));
     driver.check();
+}
+
+/// A restart has to know what was credited just before, and not what was an hour ago.
+#[test]
+fn credited_hashes_are_known_over_restarts_for_a_quarter_of_an_hour() {
+    const KEPT_MS: u64 = CreditedHashes::KEPT_MS;
+    let disk = Disk::new();
+    let mut driver = Driver::open(&disk).expect("opens");
+    let share = |number, time_ms| [at(number, 1, time_ms)];
+    assert_eq!(driver.append(&share(1, NOW_MS)), Answer::Stored);
+    driver.writer.checkpoint();
+    assert_eq!(driver.append(&share(2, NOW_MS + 1)), Answer::Stored);
+    let credited = |driver: &Driver| {
+        let credited = driver.reader().credited_lately().expect("reads");
+        [1, 2, 3].map(|number| credited.contains(&[number; 32]))
+    };
+    assert_eq!(credited(&driver), [true, true, false]);
+    // In the table the one, in the journal the other; then in the table both.
+    for _ in 0..2 {
+        driver.disk.lose_power(7);
+        driver.reopen();
+        assert_eq!(credited(&driver), [true, true, false]);
+    }
+    assert_eq!(
+        driver.append(&share(3, NOW_MS + KEPT_MS + 1)),
+        Answer::Stored
+    );
+    driver.close();
+    driver.reopen();
+    assert_eq!(credited(&driver), [false, true, true]);
+    // A clock that was a day ahead: what it left goes when the clock is right again.
+    assert_eq!(driver.append(&share(4, NOW_MS + DAY_MS)), Answer::Stored);
+    driver.writer.checkpoint();
+    assert_eq!(
+        driver.append(&share(5, NOW_MS + KEPT_MS + 2)),
+        Answer::Stored
+    );
+    driver.writer.checkpoint();
+    assert_eq!(rows(&driver, "credited hashes"), 1);
 }
 
 #[test]

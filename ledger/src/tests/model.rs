@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bitcoin::hashes::Hash as _;
+
 use crate::entry::Entry;
 use crate::reader::Reader;
 use crate::{
-    CloseCause, EpochId, EpochTerms, MinerId, OutboxId, OutboxKind, QuotePer, Resolution,
-    ShareRecord,
+    CloseCause, CreditedHashes, EpochId, EpochTerms, MinerId, OutboxId, OutboxKind, QuotePer,
+    Resolution, ShareRecord,
 };
 
 /// Everything stored, in order.
@@ -106,10 +108,25 @@ impl Model {
         sums
     }
 
+    /// What was credited lately is known by its hash, and nothing else is.
+    #[track_caller]
+    fn check_credited(&self, reader: &Reader, sums: &Sums) {
+        let credited = reader.credited_lately().expect("reads");
+        let shares = || sums.shares.iter().flatten();
+        let last_ms = shares().last().map_or(0, |share| share.time_ms);
+        for share in shares() {
+            let is_late = last_ms.abs_diff(share.time_ms) <= CreditedHashes::KEPT_MS;
+            assert!(!is_late || credited.contains(share.hash.as_byte_array()));
+        }
+        let hashes: BTreeSet<_> = shares().map(|share| share.hash).collect();
+        assert!(credited.len() <= hashes.len());
+    }
+
     /// Compares everything that the ledger can be asked.
     #[track_caller]
     pub(super) fn check(&self, reader: &Reader, first: EpochTerms) {
         let sums = self.sums(first);
+        self.check_credited(reader, &sums);
         let epochs = reader.epochs(usize::MAX).expect("reads");
         assert_eq!(epochs.len(), sums.shares.len());
         assert_eq!(epochs[0], reader.open_epoch());

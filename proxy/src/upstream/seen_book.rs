@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ledger::CreditedHashes;
 use sha2::{Digest, Sha256};
 
 use super::client::NewJob;
@@ -12,7 +13,7 @@ use crate::seen::SeenHashes;
 
 /// How long a fingerprint without a living job is remembered. After a reconnect a pool
 /// gives the same work again within seconds; a new block or a new template ends it.
-const KEEP_MS: u64 = 15 * 60 * 1000;
+const KEEP_MS: u64 = CreditedHashes::KEPT_MS;
 
 /// So many fingerprints are kept without a living job; the longest unused goes first.
 /// Jobs come every half minute or so, which makes 30 in [`KEEP_MS`], for each lane.
@@ -22,6 +23,11 @@ const MAX_IDLE: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct SeenBook {
     entries: HashMap<[u8; 32], Entry>,
+    /// What was credited before this process began: which jobs it was for is not known,
+    /// so each job's set has it.
+    before: Option<Arc<CreditedHashes>>,
+    /// When that is given to new jobs no more, milliseconds of the monotonic clock.
+    before_until_ms: u64,
 }
 
 #[derive(Debug)]
@@ -31,14 +37,25 @@ struct Entry {
 }
 
 impl SeenBook {
+    /// Begins with what was credited before this process did.
+    pub(super) fn after(before: CreditedHashes, now_ms: u64) -> Self {
+        SeenBook {
+            before: (!before.is_empty()).then(|| Arc::new(before)),
+            before_until_ms: now_ms.saturating_add(KEEP_MS),
+            ..Self::default()
+        }
+    }
+
     /// The hashes credited so far for whatever commits to the same as `job`.
     pub(super) fn of(&mut self, job: &NewJob, now_ms: u64) -> Arc<SeenHashes> {
         self.forget_idle(now_ms);
+        self.before.take_if(|_| now_ms > self.before_until_ms);
+        let before = &self.before;
         let entry = self
             .entries
             .entry(fingerprint(job))
             .or_insert_with(|| Entry {
-                seen: Arc::new(SeenHashes::default()),
+                seen: Arc::new(SeenHashes::after(before.clone())),
                 used_ms: now_ms,
             });
         entry.used_ms = now_ms;
@@ -93,6 +110,7 @@ fn fingerprint(job: &NewJob) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seen::Credit;
     use crate::upstream::tests::fixtures::new_job;
 
     #[track_caller]
@@ -128,6 +146,21 @@ mod tests {
         let mut job = new_job("numbered");
         job.notify.nbits = number;
         job
+    }
+
+    /// The same header must not be credited again after a restart, whatever its job is
+    /// called now; and what was before does not take memory for ever.
+    #[test]
+    fn what_was_credited_before_the_start_is_known_to_every_job_for_a_while() {
+        let hash = [9; 32];
+        let mut book = SeenBook::after([hash].into_iter().collect(), 1_000);
+        for number in 0..3 {
+            let seen = book.of(&numbered(number), 1_000 + KEEP_MS);
+            assert_eq!(seen.credit(&hash), Credit::Duplicate);
+        }
+        let seen = book.of(&numbered(3), 1_001 + KEEP_MS);
+        assert_eq!(seen.credit(&hash), Credit::First);
+        assert!(book.before.is_none());
     }
 
     #[test]

@@ -40,11 +40,12 @@ impl Shared {
         results: mpsc::Sender<UpstreamResult>,
         metrics: Arc<UpstreamMetrics>,
         status: UpstreamStatus,
+        seen: SeenBook,
     ) -> Arc<Self> {
         Arc::new(Shared {
             lanes: Mutex::default(),
             lane_wanted: Notify::new(),
-            seen: Mutex::default(),
+            seen: Mutex::new(seen),
             results,
             metrics,
             status: watch::Sender::new(status),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::{ShareSender, UpstreamResult};
+use ledger::{CreditedHashes, ShareSender, UpstreamResult};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -14,8 +14,10 @@ use super::connector::Connector;
 use super::idle::IdleLanes;
 use super::lane::{Course, Lane};
 use super::lease::{Lease, Unavailable};
+use super::seen_book::SeenBook;
 use super::shared::{LaneShared, Shared};
 use super::{UpstreamMetrics, UpstreamStatus};
+use crate::clock::monotonic_ms;
 use crate::config::UpstreamConfig;
 
 /// How often the gauges are brought up to date and idle lanes are looked for.
@@ -30,13 +32,14 @@ pub struct Upstream {
 impl Upstream {
     /// Begins to connect, on tasks of `tracker`, until `cancel`: then shares at hand are
     /// still sent and their answers awaited for a moment. `results` is told what the
-    /// upstream says to each forwarded share.
+    /// upstream says to each forwarded share. What is in `credited` is not credited again.
     ///
     /// It cannot fail: an upstream that is not there is tried again, and
     /// [`Self::status`] and the log tell why. With no URLs in `config` it stays without
     /// work for ever. To be called within a tokio runtime.
     pub fn start(
         config: UpstreamConfig,
+        credited: CreditedHashes,
         results: ShareSender,
         metrics: &Arc<UpstreamMetrics>,
         cancel: CancellationToken,
@@ -44,12 +47,13 @@ impl Upstream {
     ) -> Upstream {
         let (sender, receiver) = backlog::channel();
         tracker.spawn(backlog::drain(receiver, results, cancel.clone()));
-        Self::begin(config, sender, metrics, cancel, tracker)
+        Self::begin(config, credited, sender, metrics, cancel, tracker)
     }
 
     /// [`Self::start`] for anything that takes the results.
     pub(super) fn begin(
         config: UpstreamConfig,
+        credited: CreditedHashes,
         results: mpsc::Sender<UpstreamResult>,
         metrics: &Arc<UpstreamMetrics>,
         cancel: CancellationToken,
@@ -57,7 +61,8 @@ impl Upstream {
     ) -> Upstream {
         metrics.show_urls(&config.urls);
         let status = UpstreamStatus::starting(config.urls.first().cloned());
-        let shared = Shared::new(results, Arc::clone(metrics), status);
+        let seen = SeenBook::after(credited, monotonic_ms());
+        let shared = Shared::new(results, Arc::clone(metrics), status, seen);
         let upstream = Upstream {
             shared: Arc::clone(&shared),
         };

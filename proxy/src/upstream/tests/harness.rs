@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::UpstreamResult;
+use ledger::{CreditedHashes, UpstreamResult};
 use prometheus::Registry;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -47,7 +47,15 @@ impl Harness {
         let metrics = Arc::new(UpstreamMetrics::new(&registry).expect("fresh registry"));
         let (sender, results) = mpsc::channel(16);
         let (cancel, tracker) = (CancellationToken::new(), TaskTracker::new());
-        let upstream = Upstream::begin(config, sender, &metrics, cancel.clone(), &tracker);
+        let credited = CreditedHashes::default();
+        let upstream = Upstream::begin(
+            config,
+            credited,
+            sender,
+            &metrics,
+            cancel.clone(),
+            &tracker,
+        );
         Harness {
             upstream,
             results,
