@@ -55,6 +55,11 @@ impl Board {
         self.sequence
     }
 
+    /// The newest job.
+    pub(super) fn newest(&self) -> Option<&Arc<UpstreamJob>> {
+        self.jobs.last()
+    }
+
     /// True when the upstream session that gave `job` is the current one: only there
     /// can a share of it be submitted.
     pub(super) fn is_of_connection(&self, job: &UpstreamJob) -> bool {
@@ -71,9 +76,12 @@ impl Board {
     }
 
     /// Puts a job on top. True when it begins a new generation: its prefixes are new.
+    ///
+    /// Where its previous block is another one it is clean, whatever its flag says: a share
+    /// on the old block is worth nothing any more, and some pools leave the flag out.
     pub(super) fn add(
         &mut self,
-        new: NewJob,
+        mut new: NewJob,
         prefix_size: usize,
         seen: &mut SeenBook,
         now_ms: u64,
@@ -85,6 +93,8 @@ impl Board {
             self.session = Some(session);
             self.prefix_size = prefix_size;
         }
+        let last = self.jobs.last();
+        new.notify.clean_jobs |= last.is_some_and(|last| last.prev_hash != new.notify.prev_hash);
         if new.notify.clean_jobs {
             self.kill_all();
         }
@@ -249,6 +259,23 @@ mod tests {
         let board = board(MAX_LIVING_JOBS + 3);
         assert_eq!(ids(&board).len(), MAX_LIVING_JOBS);
         assert_eq!(&*ids(&board)[0], "j3");
+    }
+
+    #[test]
+    fn another_block_ends_the_jobs_before_whatever_the_flag_says() {
+        let (mut board, mut seen) = (board(2), SeenBook::default());
+        let old = board.view().jobs.clone();
+        let mut other = new_job("next block");
+        other.notify.prev_hash = [8; 32];
+        board.add(other.clone(), 3, &mut seen, 80_000);
+        assert!(old.iter().all(|job| !job.is_alive()));
+        assert!(board.newest().is_some_and(|job| job.clean_jobs));
+        // The same block again: not clean. The old one back, as after a reorganisation: clean.
+        board.add(other, 3, &mut seen, 80_000);
+        assert!(board.newest().is_some_and(|job| !job.clean_jobs));
+        assert_eq!(ids(&board).len(), 2);
+        board.add(new_job("back"), 3, &mut seen, 80_000);
+        assert_eq!(ids(&board), ["back".into()]);
     }
 
     #[test]

@@ -78,6 +78,17 @@ pub enum UpstreamWireError {
     Nbits(#[from] InvalidNbits),
 }
 
+impl UpstreamWireError {
+    /// True when the line was a job.
+    pub fn is_of_a_job(&self) -> bool {
+        match self {
+            UpstreamWireError::Nbits(_) => true,
+            UpstreamWireError::Param { method, .. } => *method == "mining.notify",
+            _ => false,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 pub(super) struct Envelope<'a> {
     #[serde(borrow, default)]

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::message::{UpstreamWireError, json};
 use super::{MAX_COINBASE_BYTES, MAX_JOB_ID_BYTES, MAX_MERKLE_BRANCHES};
@@ -33,8 +34,9 @@ pub struct Notify {
     pub clean_jobs: bool,
 }
 
-/// `[job_id, prevhash, coinb1, coinb2, [branch, ..], version, nbits, ntime, clean_jobs, ..]`.
-/// What comes after is passed over, and a missing clean_jobs is null.
+/// `[job_id, prevhash, coinb1, coinb2, [branch, ..], version, nbits, ntime, .., clean_jobs]`.
+/// Some pools put more in before clean_jobs, which devices read from the end. Where the
+/// last of more is no flag, the ninth counts; a missing one is null.
 struct Raw<'a> {
     job_id: Scalar<'a>,
     prev_hash: Scalar<'a>,
@@ -53,7 +55,7 @@ pub(super) fn read(params: &str) -> Result<Notify, UpstreamWireError> {
         param,
         expected,
     };
-    let raw: Raw<'_> = json(params)?;
+    let raw: Raw<'_> = json(params).map_err(|_| wrong("params", "a list as Stratum has it"))?;
     let number = |scalar: &Scalar<'_>, param| {
         let number = scalar.text().and_then(|text| hex::decode_u32(text).ok());
         number.ok_or(wrong(param, "a string of 1 to 8 hex digits"))
@@ -129,8 +131,14 @@ impl<'de> Visitor<'de> for RawVisitor {
         let [job_id, prev_hash, coinb1, coinb2] = [next()?, next()?, next()?, next()?];
         let merkle_branch = seq.next_element()?.unwrap_or(Branches(None));
         let mut next = || Ok(seq.next_element()?.unwrap_or(Scalar::Null));
-        let [version, nbits, ntime, clean_jobs] = [next()?, next()?, next()?, next()?];
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        let [version, nbits, ntime, mut clean_jobs] = [next()?, next()?, next()?, next()?];
+        let mut last = Last::Other;
+        while let Some(param) = seq.next_element()? {
+            last = param;
+        }
+        if let Last::Flag(flag) = last {
+            clean_jobs = Scalar::Bool(flag);
+        }
         Ok(Raw {
             job_id,
             prev_hash,
@@ -141,6 +149,23 @@ impl<'de> Visitor<'de> for RawVisitor {
             nbits,
             ntime,
             clean_jobs,
+        })
+    }
+}
+
+/// A param past the ninth.
+enum Last {
+    Flag(bool),
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Last {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json: &RawValue = Deserialize::deserialize(deserializer)?;
+        Ok(match json.get() {
+            "true" | "1" => Last::Flag(true),
+            "false" | "0" => Last::Flag(false),
+            _ => Last::Other,
         })
     }
 }
