@@ -46,6 +46,33 @@ pub struct UpstreamConfig {
     /// Certificate authorities, PEM, that are trusted for `stratum+ssl` besides the
     /// system's: for a pool of one's own behind a private one. Read at the start.
     pub extra_ca: Option<PathBuf>,
+    /// When an upstream that refuses shares is left.
+    pub refusals: RefusalLimits,
+}
+
+/// An upstream refuses now and then; one that takes nothing any more is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusalLimits {
+    /// So many refused shares in a row, none taken between, end a connection.
+    pub in_a_row: u32,
+    /// If the first and the last of them are so far apart: a burst around a new block, or
+    /// while a server restarts, is none.
+    pub lasting: Duration,
+}
+
+impl RefusalLimits {
+    pub(crate) fn lasting_ms(&self) -> u64 {
+        u64::try_from(self.lasting.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Default for RefusalLimits {
+    fn default() -> Self {
+        RefusalLimits {
+            in_a_row: 20,
+            lasting: Duration::from_secs(15),
+        }
+    }
 }
 
 /// Where an upstream is: `stratum+tcp://host:port`, or `stratum+ssl://host:port` (also

@@ -22,7 +22,7 @@ pub use money::{
 pub use node::{Afterwards, NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer};
 pub use protocol::{
     LedgerStatus, MinerRow, Miners, MintState, MintStatus, Reply, Request, Status, SuspectRow,
-    UpstreamStatus,
+    UpstreamLeft, UpstreamStatus,
 };
 pub use server::{Answers, serve};
 pub use socket::{AdminSocket, bind};

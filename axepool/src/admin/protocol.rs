@@ -248,6 +248,19 @@ pub struct UpstreamStatus {
     pub prefixes_free: usize,
     /// Why the last connection ended.
     pub last_error: Option<String>,
+    /// The URLs that are preferred to the one in use, and why they were left.
+    pub left: Vec<UpstreamLeft>,
+}
+
+/// An upstream that is not used, though it stands before the one that is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UpstreamLeft {
+    /// Its URL.
+    pub url: String,
+    /// How long ago it was left, seconds.
+    pub since_secs: u64,
+    /// Why.
+    pub why: String,
 }
 
 /// The accounting.

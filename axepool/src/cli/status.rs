@@ -79,6 +79,10 @@ fn render(status: &Status) -> String {
     {
         row("", error.clone());
     }
+    for left in &status.upstream.left {
+        let ago = humane::ago(0, left.since_secs.saturating_mul(1000));
+        row("", format!("{} was left {ago}: {}", left.url, left.why));
+    }
     let totals = &status.ledger.epoch.totals;
     row(
         "epoch",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bitcoin::Network;
 use bitcoin::address::{Address, NetworkUnchecked};
-use proxy::config::{UpstreamConfig, UpstreamUrl};
+use proxy::config::{RefusalLimits, UpstreamConfig, UpstreamUrl};
 use toml::Value;
 
 use super::from_base;
@@ -62,6 +62,7 @@ pub(super) fn read(
         ),
         max_lanes: section.number("max_lanes", 8, 1..=1024),
         extra_ca: extra_ca(section, base),
+        refusals: RefusalLimits::default(),
     };
     (config, address)
 }

@@ -18,7 +18,8 @@ use super::minting::Minting;
 use super::paying::Paying;
 use super::pulse::Pulse;
 use crate::admin::{
-    Answers, LedgerStatus, NodeReply, NodeRequest, Reply, Request, Status, UpstreamStatus,
+    Answers, LedgerStatus, NodeReply, NodeRequest, Reply, Request, Status, UpstreamLeft,
+    UpstreamStatus,
 };
 use crate::config::Config;
 use crate::operator::Operator;
@@ -383,5 +384,14 @@ fn upstream(status: &proxy::upstream::UpstreamStatus) -> UpstreamStatus {
         lanes_up: status.lanes_up,
         prefixes_free: status.prefixes_free,
         last_error: status.last_error.clone(),
+        left: status.left.iter().map(left).collect(),
+    }
+}
+
+fn left(left: &proxy::upstream::LeftUrl) -> UpstreamLeft {
+    UpstreamLeft {
+        url: left.url.to_string(),
+        since_secs: left.at.elapsed().as_secs(),
+        why: left.why.clone(),
     }
 }

@@ -2,11 +2,12 @@
 
 use simnet::bitaxe::{Firmware, SimBitaxe};
 use simnet::keys::SimKey;
-use simnet::pool::{Books, ExtranonceAudience, Reject, SimPoolHandle, Stall};
+use simnet::pool::{AuthorizeAnswer, Books, ExtranonceAudience, Reject, SimPoolHandle, Stall};
 
+use crate::client::{Client, Verdict};
 use crate::common::{PATIENCE, PoolProcess};
 use crate::world::{
-    UPSTREAM_LINES, agrees, bitaxe, earns, key, metric, metric_reaches, ocean, pool,
+    UPSTREAM_LINES, agrees, bitaxe, credited_to, earns, key, metric, metric_reaches, ocean, pool,
 };
 
 /// One that takes another extranonce1, one that does not, and one that asked for it.
@@ -239,4 +240,84 @@ async fn what_the_upstream_refuses_is_credited_and_counted() {
     let accepted = metric(&pool, "axepool_upstream_accepted_total", "").await;
     let rejected = metric(&pool, "axepool_upstream_rejected_total", "other").await;
     assert_eq!((accepted, rejected), expected);
+}
+
+/// Devices hash for nothing at such an upstream, and are told `true`.
+#[tokio::test]
+async fn an_upstream_that_refuses_everything_is_left_with_its_reason() {
+    let (ocean, other) = (ocean(|_| {}).await, ocean(|_| {}).await);
+    ocean.set_faults(|faults| faults.reject_all = Some(Reject::UnknownWork));
+    let pool = pool(&ocean, |setup| {
+        setup.upstreams.push(other.address());
+    })
+    .await;
+    let key = key(1);
+    let axe = bitaxe(pool.stratum().await, &key, |options| {
+        options.hashrate *= 4.0;
+    });
+    let ended = "axepool_upstream_disconnects_total";
+    metric_reaches(&pool, ended, "refuses_shares", 1.0).await;
+    metric_reaches(&pool, ended, "refuses_shares", 2.0).await;
+    other
+        .wait_for(|books| books.accepted() > 0, PATIENCE)
+        .await
+        .expect("the second takes over");
+    let status = pool.status().await.upstream;
+    let first = format!("stratum+tcp://{}", ocean.address());
+    assert_eq!(status.left.len(), 1);
+    let left = &status.left[0];
+    assert_eq!(left.url, first);
+    assert!(left.why.contains("refuses all shares"), "{}", left.why);
+    assert!(left.why.contains("job_not_found"), "{}", left.why);
+    // A WARN for each end and for the change, and few lines for the shares.
+    let log = pool.log();
+    let lines = |words: &str| log.lines().filter(|line| line.contains(words)).count();
+    assert_eq!(lines("another upstream is tried"), 1, "{log}");
+    assert!(
+        (1..=2).contains(&lines("shares refused by the upstream")),
+        "{log}"
+    );
+    let warnings = lines("WARN");
+    assert!(warnings <= 8, "{warnings} warnings: {log}");
+    agrees(&pool, &axe, &key).await;
+}
+
+/// The upstream has no use for it, and nothing may be credited for it.
+#[tokio::test]
+async fn a_share_on_the_old_block_is_stale_though_no_flag_told_of_the_new_one() {
+    let ocean = ocean(|options| options.difficulty = 1e-3).await;
+    ocean.set_faults(|faults| {
+        faults.no_clean_flag = true;
+        faults.more_job_params = true;
+    });
+    let pool = pool(&ocean, |_| {}).await;
+    let mut client = Client::connect(pool.stratum().await).await;
+    client.login(&key(1).npub).await.expect("a session");
+    let told = client.job();
+    let difficulty = told.difficulty;
+    let old = client.find_at(&told, told.notify.ntime, difficulty);
+    ocean.network_block();
+    client.jobs(1).await.expect("the new block");
+    assert!(client.job().notify.clean_jobs, "devices drop the old one");
+    let verdict = client.submit(&old).await;
+    assert!(matches!(verdict, Verdict::Rejected(21, _)), "{verdict:?}");
+    assert_eq!(credited_to(&pool, &key(1)).await, (0, 0));
+    let new = client.find();
+    assert_eq!(client.submit(&new).await, Verdict::Accepted);
+}
+
+#[tokio::test]
+async fn a_pool_of_other_manners_is_mined_at() {
+    let ocean = ocean(|_| {}).await;
+    ocean.set_faults(|faults| {
+        faults.authorize_answer = AuthorizeAnswer::Null;
+        faults.hang_up_on_extranonce = true;
+        faults.more_job_params = true;
+    });
+    let pool = pool(&ocean, |_| {}).await;
+    let key = key(1);
+    let axe = bitaxe(pool.stratum().await, &key, |_| {});
+    earns(&axe, 5).await;
+    assert_eq!(ocean.read_books(|books| books.open_connections), 1);
+    agrees(&pool, &axe, &key).await;
 }

@@ -3,8 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
+
+use super::asks::UrlMemory;
 use super::client::Options;
-use super::configure::ConfigureMemory;
 use super::connect::Dialer;
 use super::failure::Failure;
 use super::link::Link;
@@ -16,8 +18,8 @@ use crate::config::{UpstreamConfig, UpstreamUrl};
 pub(super) struct Connector {
     config: UpstreamConfig,
     dialer: Dialer,
-    /// What each URL taught us of configure.
-    configure: Mutex<Vec<ConfigureMemory>>,
+    /// What each URL taught us.
+    memories: Mutex<Vec<UrlMemory>>,
 }
 
 /// Where to connect: one of the config's URLs, or where a pool sent us from there.
@@ -31,11 +33,11 @@ pub(super) struct Destination {
 
 impl Connector {
     pub(super) fn new(config: UpstreamConfig) -> Self {
-        let configure = Mutex::new(vec![ConfigureMemory::default(); config.urls.len()]);
+        let memories = Mutex::new(vec![UrlMemory::default(); config.urls.len()]);
         Connector {
             dialer: Dialer::new(config.extra_ca.clone()),
             config,
-            configure,
+            memories,
         }
     }
 
@@ -68,38 +70,66 @@ impl Connector {
     }
 
     async fn within_timeout(&self, to: &Destination) -> Result<Link, Failure> {
-        let configure = self
-            .memory(to.index, |memory| memory.asks(monotonic_ms()))
-            .unwrap_or(true);
-        let timeout = self.config.connect_timeout;
-        match tokio::time::timeout(timeout, self.attempt(to, configure)).await {
-            Ok(result) => result,
-            Err(_) => Err(Failure::FirstJobTimeout(timeout)),
-        }
-    }
-
-    async fn attempt(&self, to: &Destination, configure: bool) -> Result<Link, Failure> {
-        let stream = self.dialer.dial(&to.url).await?;
-        let mut link = Link::new(stream, self.options(configure), self.redirects(to));
-        let result = link.until_first_job().await;
+        let after = self.config.connect_timeout;
+        let deadline = Instant::now() + after;
+        let stream = timeout_at(deadline, self.dialer.dial(&to.url)).await;
+        let too_late = |dropped| Failure::FirstJobTimeout { after, dropped };
+        let stream = stream.map_err(|_| too_late(None))??;
+        let options = self.options(to.index);
+        let configure = options.configure;
+        let mut link = Link::new(stream, options, self.redirects(to));
+        let result = timeout_at(deadline, link.until_first_job()).await;
+        let result = result.unwrap_or_else(|_| Err(too_late(link.dropped_job())));
         if link.is_answered() {
             self.memory(to.index, |memory| {
-                memory.answered(configure, monotonic_ms())
+                memory.configure.stayed(configure, monotonic_ms());
             });
         } else if matches!(result, Err(Failure::Closed { .. } | Failure::Io(_))) {
-            self.memory(to.index, |memory| memory.closed_without_a_word(configure));
+            self.memory(to.index, |memory| memory.configure.hung_up(configure));
         }
-        result.map(|()| link)
+        match result {
+            Ok(()) => Ok(link),
+            Err(failure) => {
+                self.ended(to.index, &link, &failure);
+                Err(failure)
+            }
+        }
     }
 
-    fn options(&self, configure: bool) -> Options {
+    /// Learns from the end of a connection to the URL of this index.
+    pub(super) fn ended(&self, index: usize, link: &Link, failure: &Failure) {
+        let Some(hangs_up) = link.hangs_up_after_authorize() else {
+            return;
+        };
+        let asked = link.asks_for_extranonces();
+        let closed = matches!(failure, Failure::Closed { .. } | Failure::Io(_));
+        self.memory(index, |memory| {
+            let memory = &mut memory.extranonce_subscribe;
+            if closed && hangs_up {
+                memory.hung_up(asked);
+            } else if !hangs_up {
+                memory.stayed(asked, monotonic_ms());
+            }
+        });
+    }
+
+    fn options(&self, index: usize) -> Options {
         let config = &self.config;
+        let now_ms = monotonic_ms();
+        let asks = self.memory(index, |memory| {
+            (
+                memory.configure.asks(now_ms),
+                memory.extranonce_subscribe.asks(now_ms),
+            )
+        });
+        let (configure, extranonce_subscribe) = asks.unwrap_or((true, true));
         Options {
             username: config.username.clone(),
             password: config.password.clone(),
             user_agent: config.user_agent.clone(),
             suggest_difficulty: config.suggest_difficulty,
             configure,
+            extranonce_subscribe,
             first_job_timeout_ms: millis(config.connect_timeout),
             no_job_timeout_ms: millis(config.no_job_timeout),
         }
@@ -109,11 +139,8 @@ impl Connector {
         Redirects::new(to.url.clone(), self.config.allow_reconnect_elsewhere)
     }
 
-    fn memory<R>(&self, index: usize, act: impl FnOnce(&mut ConfigureMemory) -> R) -> Option<R> {
-        let mut memories = self
-            .configure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    fn memory<R>(&self, index: usize, act: impl FnOnce(&mut UrlMemory) -> R) -> Option<R> {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
         memories.get_mut(index).map(act)
     }
 }

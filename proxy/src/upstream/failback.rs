@@ -14,6 +14,10 @@ const HEALTHY: Duration = Duration::from_secs(30 * 60);
 /// was repaired for good is used within the hour.
 const LONGEST: Duration = Duration::from_secs(3600);
 
+/// So many mistakes has a URL that was left because it refused all shares: it looks
+/// healthy to a probe, which only waits for a job.
+const MISTAKES_OF_A_REFUSAL: u32 = 5;
+
 /// What is known of each URL.
 #[derive(Debug)]
 pub(super) struct Failback {
@@ -50,6 +54,13 @@ impl Failback {
     /// All use this preferred URL again.
     pub(super) fn returned(&mut self, url_index: usize) {
         self.on_trial = Some(url_index);
+    }
+
+    /// This URL was left because it refused all shares.
+    pub(super) fn refused(&mut self, url_index: usize) {
+        if let Some(mistakes) = self.mistakes.get_mut(url_index) {
+            *mistakes = MISTAKES_OF_A_REFUSAL.max(*mistakes);
+        }
     }
 
     /// A connection to this URL ended, `lived` after its first job. True when that makes
@@ -94,6 +105,20 @@ mod tests {
             // It is tried again before it is given up: that is the same mistake.
             assert!(!failback.ended(0, Duration::ZERO));
         }
+        failback.returned(0);
+        assert!(!failback.ended(0, HEALTHY));
+        interval(&failback, 1);
+    }
+
+    #[test]
+    fn one_that_refused_everything_is_not_looked_at_soon() {
+        let mut failback = Failback::new(2, MINUTE);
+        failback.refused(0);
+        interval(&failback, 32);
+        failback.returned(0);
+        assert!(failback.ended(0, Duration::ZERO));
+        failback.refused(0);
+        interval(&failback, 60);
         failback.returned(0);
         assert!(!failback.ended(0, HEALTHY));
         interval(&failback, 1);

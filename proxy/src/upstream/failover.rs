@@ -6,6 +6,10 @@ use std::time::Duration;
 /// So many failures in a row on one URL and the next one's turn comes.
 const FAILURES_PER_URL: u32 = 3;
 
+/// So many connections in a row on which nothing but refusals came, and the next one's
+/// turn comes: the first of them may have been a server's trouble with that connection.
+const REFUSED_PER_URL: u32 = 2;
+
 /// A session that lasted shorter is a failure too: a pool that gives one job and hangs
 /// up, over and over, is not healthy.
 const STABLE: Duration = Duration::from_secs(60);
@@ -17,6 +21,8 @@ pub(super) enum Ended {
     Failed,
     /// It can never work as it is configured: refused username, no room for prefixes.
     Fatal,
+    /// The pool took no share any more.
+    Refused,
     /// It had a job and lived for so long.
     Lost {
         /// From the first job to the end.
@@ -42,6 +48,12 @@ pub(super) struct Failover {
     current: usize,
     /// Failures in a row on the current URL.
     failures: u32,
+    /// Connections in a row to the current URL that were ended for refusals, no share
+    /// taken between.
+    refused: u32,
+    /// URLs that were left for refusals and took no share since: one such connection more
+    /// is enough.
+    refusing: Vec<bool>,
     /// URLs given up in a row; each whole round through the list waits longer.
     given_up: u32,
     wait_min: Duration,
@@ -55,6 +67,8 @@ impl Failover {
             urls: urls.max(1),
             current: 0,
             failures: 0,
+            refused: 0,
+            refusing: vec![false; urls.max(1)],
             given_up: 0,
             wait_min,
             wait_max: wait_max.max(wait_min),
@@ -70,7 +84,16 @@ impl Failover {
     pub(super) fn switch_to(&mut self, url_index: usize) {
         self.current = url_index.min(self.urls - 1);
         self.failures = 0;
+        self.refused = 0;
         self.given_up = 0;
+    }
+
+    /// The current URL's pool took a share.
+    pub(super) fn taken(&mut self) {
+        self.refused = 0;
+        if let Some(refusing) = self.refusing.get_mut(self.current) {
+            *refusing = false;
+        }
     }
 
     /// Takes note of an end. `random` is uniform in [0, 1).
@@ -89,6 +112,9 @@ impl Failover {
                 return self.next(self.wait_min, random);
             }
         }
+        if how == Ended::Refused {
+            return self.took_nothing(random);
+        }
         self.failures += 1;
         if how == Ended::Fatal || self.failures >= FAILURES_PER_URL {
             return self.give_up(how, random);
@@ -96,15 +122,32 @@ impl Failover {
         self.next(self.wait_after(self.failures - 1), random)
     }
 
+    /// A lone URL is met again ever more slowly, too: each refused share is work for
+    /// nothing.
+    fn took_nothing(&mut self, random: f64) -> Next {
+        self.refused += 1;
+        let known = self.refusing.get(self.current) == Some(&true);
+        if self.refused < REFUSED_PER_URL && !known {
+            return self.next(self.wait_min, random);
+        }
+        if let Some(refusing) = self.refusing.get_mut(self.current) {
+            *refusing = true;
+        }
+        self.give_up(Ended::Refused, random)
+    }
+
     fn give_up(&mut self, how: Ended, random: f64) -> Next {
         let rounds_before = self.rounds();
         let wait = match how {
             // Nothing but the operator changes it, and a pool bans who asks too often.
             Ended::Fatal => self.wait_max,
-            Ended::Failed | Ended::Lost { .. } => self.wait_after(FAILURES_PER_URL - 1),
+            Ended::Failed | Ended::Refused | Ended::Lost { .. } => {
+                self.wait_after(FAILURES_PER_URL - 1)
+            }
         };
         self.given_up = self.given_up.saturating_add(1);
         self.failures = 0;
+        self.refused = 0;
         self.current = (self.current + 1) % self.urls;
         if self.rounds() == rounds_before {
             return Next {
@@ -203,6 +246,44 @@ mod tests {
     }
 
     #[test]
+    fn a_url_that_refuses_everything_is_met_again_and_then_left() {
+        let mut two = failover(2);
+        case(&mut two, Ended::Refused, 0, 1);
+        case(&mut two, Ended::Refused, 1, 0);
+        // The second does, too: a round is over. The first is left at once now.
+        case(&mut two, Ended::Refused, 1, 1);
+        case(&mut two, Ended::Refused, 0, 4);
+        case(&mut two, Ended::Refused, 1, 0);
+        case(&mut two, Ended::Refused, 0, 32);
+        case(&mut two, Ended::Refused, 1, 0);
+        case(&mut two, Ended::Refused, 0, 60);
+        // It took one: it has its second chance again.
+        two.taken();
+        case(&mut two, Ended::Refused, 0, 1);
+        two.taken();
+        case(&mut two, lost(3600, false), 0, 1);
+        case(&mut two, Ended::Refused, 0, 1);
+        case(&mut two, Ended::Refused, 1, 0);
+    }
+
+    #[test]
+    fn a_lone_url_that_refuses_everything_is_met_ever_more_slowly() {
+        let mut one = failover(1);
+        for wait in [1, 4, 32, 60, 60] {
+            case(&mut one, Ended::Refused, 0, wait);
+        }
+    }
+
+    #[test]
+    fn a_share_taken_between_makes_two_refusals_of_it() {
+        let mut two = failover(2);
+        for _ in 0..5 {
+            case(&mut two, Ended::Refused, 0, 1);
+            two.taken();
+        }
+    }
+
+    #[test]
     fn short_lives_and_stalls_are_failures() {
         let mut two = failover(2);
         case(&mut two, lost(59, false), 0, 1);
@@ -218,13 +299,14 @@ mod tests {
         #[test]
         fn every_wait_is_bounded_and_every_url_gets_its_turn(
             urls in 1_usize..6,
-            random in prop::collection::vec(0.0_f64..1.0, 60),
+            random in prop::collection::vec(0.0_f64..1.0, 90),
         ) {
             let mut failover = failover(urls);
             let mut tried = vec![false; urls];
             for &random in &random {
                 tried[failover.current()] = true;
-                let next = failover.ended(Ended::Failed, random);
+                let how = if random < 0.5 { Ended::Failed } else { Ended::Refused };
+                let next = failover.ended(how, random);
                 prop_assert!(next.wait <= MAX && next.url_index < urls);
                 prop_assert_eq!(next.url_index, failover.current());
             }

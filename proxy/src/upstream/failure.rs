@@ -6,8 +6,10 @@ use std::time::Duration;
 use rustls::CertificateError;
 use thiserror::Error;
 
+use super::refusals::Refused;
 use crate::certificate;
 use crate::config::UpstreamUrl;
+use crate::wire::upstream::UpstreamWireError;
 
 /// Why a connection could not be made, or ended.
 #[derive(Debug, Error)]
@@ -22,8 +24,12 @@ pub(super) enum Failure {
     NoAuthorities,
     #[error("[upstream] ca_file: {0}")]
     Authorities(#[from] certificate::CertificateError),
-    #[error("no job within {0:?} of connecting")]
-    FirstJobTimeout(Duration),
+    #[error("no job within {after:?} of connecting{}", of_no_use(.dropped))]
+    FirstJobTimeout {
+        after: Duration,
+        /// What was wrong with the last job that came, if one did.
+        dropped: Option<UpstreamWireError>,
+    },
     #[error(
         "the upstream refuses the username {username:?}: {reason}; it is the pool's own, made of \
          [upstream] address and worker in the config: check the address"
@@ -45,8 +51,14 @@ pub(super) enum Failure {
     Io(#[source] io::Error),
     #[error("a line of the upstream is longer than {0} bytes")]
     LineTooLong(usize),
-    #[error("no job for {0:?}")]
-    Stalled(Duration),
+    #[error("no job for {after:?}{}", of_no_use(.dropped))]
+    Stalled {
+        after: Duration,
+        /// What was wrong with the last job that came, if one did since the last good one.
+        dropped: Option<UpstreamWireError>,
+    },
+    #[error("the upstream refuses all shares: {0}")]
+    RefusesShares(Refused),
     #[error("the upstream does not take what is written to it")]
     WriteStuck,
     #[error("the upstream asked to reconnect in {wait:?}")]
@@ -59,7 +71,7 @@ pub(super) enum Failure {
 
 impl Failure {
     /// Every value of [`Self::label`].
-    pub(super) const LABELS: [&'static str; 14] = [
+    pub(super) const LABELS: [&'static str; 15] = [
         "connect",
         "tls",
         "first_job_timeout",
@@ -70,6 +82,7 @@ impl Failure {
         "io",
         "line_too_long",
         "stalled",
+        "refuses_shares",
         "write_stuck",
         "asked",
         "url_changed",
@@ -84,14 +97,15 @@ impl Failure {
             | Failure::ServerName(_)
             | Failure::NoAuthorities
             | Failure::Authorities(_) => "tls",
-            Failure::FirstJobTimeout(_) => "first_job_timeout",
+            Failure::FirstJobTimeout { .. } => "first_job_timeout",
             Failure::Unauthorized { .. } => "unauthorized",
             Failure::BadExtranonce { .. } => "bad_extranonce",
             Failure::SubscribeRefused(_) => "subscribe_refused",
             Failure::Closed { .. } => "closed",
             Failure::Io(_) => "io",
             Failure::LineTooLong(_) => "line_too_long",
-            Failure::Stalled(_) => "stalled",
+            Failure::Stalled { .. } => "stalled",
+            Failure::RefusesShares(_) => "refuses_shares",
             Failure::WriteStuck => "write_stuck",
             Failure::Reconnect { .. } => "asked",
             Failure::UrlChanged => "url_changed",
@@ -110,6 +124,12 @@ impl Failure {
                 | Failure::Authorities(_)
         )
     }
+}
+
+/// The job that came and was of no use.
+fn of_no_use(error: &Option<UpstreamWireError>) -> String {
+    let text = |error| format!("; the last one that came cannot be used: {error}");
+    error.as_ref().map(text).unwrap_or_default()
 }
 
 /// What an operator can do about a handshake that failed, behind the library's words.

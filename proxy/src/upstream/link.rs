@@ -10,9 +10,10 @@ use super::connect::Stream;
 use super::failure::Failure;
 use super::redirect::Redirects;
 use super::shared::Forward;
+use crate::Difficulty;
 use crate::clock::monotonic_ms;
 use crate::wire::LineDecoder;
-use crate::wire::upstream::MAX_LINE_BYTES;
+use crate::wire::upstream::{MAX_LINE_BYTES, UpstreamWireError};
 
 /// Read at once from the socket.
 const READ_BYTES: usize = 16 * 1024;
@@ -93,6 +94,26 @@ impl Link {
 
     pub(super) fn is_answered(&self) -> bool {
         self.client.is_answered()
+    }
+
+    /// What was wrong with the last job that came, if no good one came since.
+    pub(super) fn dropped_job(&self) -> Option<UpstreamWireError> {
+        self.client.dropped_job()
+    }
+
+    /// What the pool asks of shares of jobs from now on.
+    pub(super) fn difficulty(&self) -> Option<Difficulty> {
+        self.client.difficulty()
+    }
+
+    /// Whether it sent `mining.extranonce.subscribe`, or would have.
+    pub(super) fn asks_for_extranonces(&self) -> bool {
+        self.client.options().extranonce_subscribe
+    }
+
+    /// See [`Client::hangs_up_after_authorize`].
+    pub(super) fn hangs_up_after_authorize(&self) -> Option<bool> {
+        self.client.hangs_up_after_authorize(monotonic_ms())
     }
 
     pub(super) fn can_submit(&self) -> bool {
@@ -229,9 +250,10 @@ impl Link {
                 extranonce1: *extranonce1_size,
                 extranonce2: *extranonce2_size,
             },
-            Event::NoFirstJob => {
-                Failure::FirstJobTimeout(Duration::from_millis(options.first_job_timeout_ms))
-            }
+            Event::NoFirstJob => Failure::FirstJobTimeout {
+                after: Duration::from_millis(options.first_job_timeout_ms),
+                dropped: self.dropped_job(),
+            },
             Event::Reconnect { host, port, wait } => {
                 match self.redirects.follow(host.clone(), *port, *wait) {
                     Ok(failure) => failure,
@@ -244,7 +266,10 @@ impl Link {
                     }
                 }
             }
-            Event::Stalled => Failure::Stalled(Duration::from_millis(options.no_job_timeout_ms)),
+            Event::Stalled => Failure::Stalled {
+                after: Duration::from_millis(options.no_job_timeout_ms),
+                dropped: self.dropped_job(),
+            },
             Event::Job(_)
             | Event::MaskChanged(_)
             | Event::Answered { .. }

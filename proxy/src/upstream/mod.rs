@@ -6,10 +6,10 @@
 //! share. What the lane knows is a [`LaneView`], replaced as a whole for every job.
 
 mod age;
+mod asks;
 mod backlog;
 mod board;
 mod client;
-mod configure;
 mod connect;
 mod connector;
 mod failback;
@@ -21,6 +21,7 @@ mod lease;
 mod link;
 mod metrics;
 mod redirect;
+mod refusals;
 mod seen_book;
 mod shared;
 mod status;
@@ -34,7 +35,7 @@ pub use crate::clock::monotonic_ms;
 pub(crate) use connect::read_authorities;
 pub use lease::{LaneClosed, Lease, Unavailable};
 pub use metrics::UpstreamMetrics;
-pub use status::UpstreamStatus;
+pub use status::{LeftUrl, UpstreamStatus};
 pub use supervisor::Upstream;
 
 use crate::job::UpstreamJob;

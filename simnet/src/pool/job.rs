@@ -47,28 +47,29 @@ impl Job {
         }
     }
 
-    /// The line that tells of it, with its end.
-    pub(crate) fn notify_line(&self, clean: bool) -> String {
+    /// The line that tells of it, with its end, perhaps with two params more than others
+    /// have before the last.
+    pub(crate) fn notify_line(&self, clean: bool, more_params: bool) -> String {
         let branches: Vec<String> = self
             .branches
             .iter()
             .map(|branch| branch.to_lower_hex_string())
             .collect();
-        let message = json!({
-            "id": null,
-            "method": "mining.notify",
-            "params": [
-                self.id,
-                swap_words(&self.template.prev_hash).to_lower_hex_string(),
-                self.cut.coinb1.to_lower_hex_string(),
-                self.cut.coinb2.to_lower_hex_string(),
-                branches,
-                format!("{:08x}", self.template.version),
-                format!("{:08x}", self.template.bits),
-                format!("{:08x}", self.ntime),
-                clean,
-            ],
-        });
+        let mut params = vec![
+            json!(self.id),
+            json!(swap_words(&self.template.prev_hash).to_lower_hex_string()),
+            json!(self.cut.coinb1.to_lower_hex_string()),
+            json!(self.cut.coinb2.to_lower_hex_string()),
+            json!(branches),
+            json!(format!("{:08x}", self.template.version)),
+            json!(format!("{:08x}", self.template.bits)),
+            json!(format!("{:08x}", self.ntime)),
+        ];
+        if more_params {
+            params.extend([json!(self.template.height), json!("more")]);
+        }
+        params.push(json!(clean));
+        let message = json!({ "id": null, "method": "mining.notify", "params": params });
         format!("{message}\n")
     }
 }

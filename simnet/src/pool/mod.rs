@@ -33,7 +33,7 @@ mod template;
 
 pub use books::{BlockEntry, Books, ShareEntry, UserBooks};
 pub use check::Reject;
-pub use faults::{Faults, Stall};
+pub use faults::{AuthorizeAnswer, Faults, Stall};
 pub use handle::{ExtranonceAudience, SimPoolHandle};
 pub use options::{JobAfter, PoolVardiff, SimPoolOptions, VersionReading};
 pub use server::{SimPool, StartError};

@@ -12,15 +12,15 @@ use super::job::Job;
 use super::outgoing::{Kind, Outgoing};
 use super::request::{Call, Request, Submit};
 use super::shared::{Command, Novelty, Shared};
-use super::{FoundBlock, JobAfter, Reject, ShareEntry, Stall};
+use super::{AuthorizeAnswer, FoundBlock, JobAfter, Reject, ShareEntry, Stall};
 use crate::stratum::Target;
 
 /// Jobs remembered, so that a late share is stale and not unknown.
 const GIVEN_JOBS: usize = 64;
 
-/// The line was no request: the connection is to be closed.
+/// The connection is to be closed: the line was no request, or a fault will have it.
 #[derive(Debug)]
-pub(crate) struct BadLine;
+pub(crate) struct HangUp;
 
 /// What a connection has said and was given.
 pub(crate) struct Session {
@@ -65,10 +65,10 @@ impl Session {
     }
 
     /// Takes a line of the miner's.
-    pub(crate) fn line(&mut self, line: &str) -> Result<(), BadLine> {
+    pub(crate) fn line(&mut self, line: &str) -> Result<(), HangUp> {
         let Some(Request { id, call }) = Request::parse(line) else {
             self.shared.books.update(|books| books.bad_lines += 1);
-            return Err(BadLine);
+            return Err(HangUp);
         };
         match call {
             Call::Configure { mask } => self.configure(&id, mask),
@@ -76,6 +76,9 @@ impl Session {
             Call::Authorize { username } => self.authorize(&id, username),
             Call::Submit(submit) => self.submit(&id, submit),
             Call::SuggestDifficulty(difficulty) => self.suggest(&id, difficulty),
+            Call::ExtranonceSubscribe if self.shared.faults().hang_up_on_extranonce => {
+                return Err(HangUp);
+            }
             Call::ExtranonceSubscribe => {
                 self.wants_extranonce = true;
                 self.answer(&id, json!(true), Value::Null);
@@ -174,7 +177,13 @@ impl Session {
             .books
             .update(|books| books.user(&username).authorized += 1);
         self.authorized.insert(username);
-        self.answer(id, json!(true), Value::Null);
+        let answer = match self.shared.faults().authorize_answer {
+            AuthorizeAnswer::True => json!(true),
+            AuthorizeAnswer::Null => Value::Null,
+            AuthorizeAnswer::One => json!(1),
+            AuthorizeAnswer::Text => json!("true"),
+        };
+        self.answer(id, answer, Value::Null);
         if self.last_sequence == 0 && self.takes_jobs() {
             let job = Arc::clone(&self.shared.state().job);
             self.give(&job, true);
@@ -224,7 +233,10 @@ impl Session {
         if self.given.len() > GIVEN_JOBS {
             self.given.pop_front();
         }
-        self.push(Kind::Push, job.notify_line(clean).into_bytes());
+        let faults = self.shared.faults();
+        let told_clean = clean && !faults.no_clean_flag;
+        let line = job.notify_line(told_clean, faults.more_job_params);
+        self.push(Kind::Push, line.into_bytes());
     }
 
     fn tell_difficulty(&mut self) {
@@ -302,7 +314,7 @@ impl Session {
         {
             Novelty::First => Ok(entries(given, submit, checked)),
             Novelty::Seen => Err(Reject::Duplicate),
-            Novelty::Unlucky => Err(Reject::OnDemand),
+            Novelty::Unlucky(reject) => Err(reject),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What all connections of a pool share.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,7 +10,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::job::Job;
-use super::{BlockEntry, Books, Faults, FoundBlock, ShareEntry, SimPoolOptions, TemplateSource};
+use super::{
+    BlockEntry, Books, Faults, FoundBlock, Reject, ShareEntry, SimPoolOptions, TemplateSource,
+};
 use crate::stratum::Hash;
 use crate::watched::Watched;
 
@@ -69,7 +72,7 @@ pub(crate) enum Novelty {
     First,
     Seen,
     /// First, but to be rejected on demand.
-    Unlucky,
+    Unlucky(Reject),
 }
 
 impl Shared {
@@ -195,13 +198,14 @@ impl Shared {
         if state.seen.contains(hash) {
             return Novelty::Seen;
         }
+        let faults = self.faults();
+        if let Some(reject) = faults.reject_all {
+            return Novelty::Unlucky(reject);
+        }
         let count = self.good_shares.fetch_add(1, Ordering::Relaxed) + 1;
-        if self
-            .faults()
-            .reject_every
-            .is_some_and(|every| count.is_multiple_of(every.get()))
-        {
-            return Novelty::Unlucky;
+        let is_unlucky = |every: NonZeroU64| count.is_multiple_of(every.get());
+        if faults.reject_every.is_some_and(is_unlucky) {
+            return Novelty::Unlucky(Reject::OnDemand);
         }
         if state.job.template.prev_hash == *prev_hash {
             state.seen.insert(*hash);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mint::Parked;
 
-use super::{Section, Table, alarm, bad, doubtful, good, plain, warn};
+use super::{Note, Section, Table, alarm, bad, doubtful, good, plain, warn};
 use crate::admin::{MintState, MintStatus, Status, SuspectRow, UpstreamStatus};
 use crate::humane;
 
@@ -77,9 +77,17 @@ pub(super) fn upstream(upstream: &UpstreamStatus) -> Section {
         title: "Upstream",
         badge: if upstream.up { good("up") } else { bad("down") },
         facts,
-        notes: error.into_iter().collect(),
+        notes: error.into_iter().chain(left(upstream)).collect(),
         table: None,
     }
+}
+
+/// The upstreams that the operator prefers and that are not used.
+fn left(upstream: &UpstreamStatus) -> impl Iterator<Item = Note> + '_ {
+    upstream.left.iter().map(|left| {
+        let ago = humane::ago(0, left.since_secs.saturating_mul(1000));
+        warn(format!("{} was left {ago}: {}", left.url, left.why))
+    })
 }
 
 pub(super) fn miners(status: &Status) -> Section {

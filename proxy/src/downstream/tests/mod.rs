@@ -12,7 +12,9 @@ use ledger::{EpochTerms, Ledger, LedgerOptions, QuotePer, Split, Work};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{DownstreamConfig, Limits, TlsConfig, UpstreamConfig, UpstreamUrl};
+use crate::config::{
+    DownstreamConfig, Limits, RefusalLimits, TlsConfig, UpstreamConfig, UpstreamUrl,
+};
 use crate::testing::certificates::Authority;
 use crate::testing::metrics::{metric, metric_becomes};
 use crate::{Difficulty, Proxy, ProxyListeners};
@@ -71,6 +73,7 @@ fn upstream(pool: &Pool) -> UpstreamConfig {
         failback_interval: Duration::from_secs(60),
         max_lanes: 1,
         extra_ca: None,
+        refusals: RefusalLimits::default(),
     }
 }
 

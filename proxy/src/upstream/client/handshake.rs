@@ -15,6 +15,10 @@ const SETTLE_MS: u64 = 2_000;
 /// A pool that gives jobs before it names a difficulty means this one, by custom.
 const UNNAMED_DIFFICULTY: Difficulty = Difficulty::ONE;
 
+/// Who closes the connection sooner after the authorization, and did not answer
+/// `mining.extranonce.subscribe`, may have closed it because of that.
+const HANG_UP_MS: u64 = 5_000;
+
 /// All that may be rolled: the pool takes away what it does not want.
 const ASKED_VERSION_MASK: u32 = 0xffff_ffff;
 
@@ -29,6 +33,12 @@ pub(super) struct Handshake {
     session: Option<Subscribed>,
     authorize_id: u64,
     authorized: bool,
+    /// When it was.
+    authorized_ms: u64,
+    /// `mining.extranonce.subscribe` was sent under this id, and not answered yet.
+    extranonce_id: Option<u64>,
+    /// It was answered, in whatever way.
+    extranonce_answered: bool,
     /// The newest job that came before the rest.
     held: Option<Held>,
     /// When the last of the answers that are needed came.
@@ -54,6 +64,14 @@ impl Handshake {
     /// True once a job was handed on.
     pub(super) fn is_done(&self) -> bool {
         self.done
+    }
+
+    /// Whether a pool that closes now may do so because of `mining.extranonce.subscribe`,
+    /// or would have; `None` before the authorization.
+    pub(super) fn hangs_up_after_authorize(&self, now_ms: u64) -> Option<bool> {
+        let since_ms = now_ms.saturating_sub(self.authorized_ms);
+        self.authorized
+            .then_some(!self.extranonce_answered && since_ms < HANG_UP_MS)
     }
 
     /// When it goes on without what was not said.
@@ -95,7 +113,10 @@ impl<T> Client<T> {
         } else if self.handshake.subscribe_id == reply.id && self.handshake.session.is_none() {
             self.subscribed(reply);
         } else if self.handshake.authorize_id == reply.id && !self.handshake.authorized {
-            self.authorized(reply);
+            self.authorized(reply, now_ms);
+        } else if self.handshake.extranonce_id == Some(reply.id) {
+            self.handshake.extranonce_id = None;
+            self.handshake.extranonce_answered = true;
         } else {
             return false;
         }
@@ -127,16 +148,20 @@ impl<T> Client<T> {
         }
     }
 
-    fn authorized(&mut self, reply: &Reply<'_>) {
-        if let Err(refusal) = reply.accepted() {
+    fn authorized(&mut self, reply: &Reply<'_>, now_ms: u64) {
+        if let Err(refusal) = reply.authorized() {
             self.events.push(Event::Unauthorized(refusal.to_string()));
             return;
         }
         self.handshake.authorized = true;
+        self.handshake.authorized_ms = now_ms;
         // Some pools keep their set_extranonce for those who asked. One that does not
         // know the method answers with an error, which changes nothing.
-        let id = self.take_id();
-        request::extranonce_subscribe(&mut self.out, id);
+        if self.options.extranonce_subscribe {
+            let id = self.take_id();
+            self.handshake.extranonce_id = Some(id);
+            request::extranonce_subscribe(&mut self.out, id);
+        }
         if let Some(difficulty) = self.options.suggest_difficulty {
             let id = self.take_id();
             request::suggest_difficulty(&mut self.out, id, difficulty);
@@ -162,6 +187,7 @@ impl<T> Client<T> {
     /// Takes a job: hands it on, or keeps it until the handshake is done.
     pub(super) fn take_job(&mut self, notify: Box<Notify>, network_target: U256, now_ms: u64) {
         self.last_job_ms = now_ms;
+        self.dropped_job = None;
         let difficulty = self.difficulty;
         match (&self.handshake.session, difficulty) {
             (Some(session), Some(difficulty)) if self.handshake.done => {

@@ -6,7 +6,9 @@ use super::event::{Event, Outcome};
 use super::{Client, Reason};
 use crate::network_target;
 use crate::upstream::UpstreamSubmit;
-use crate::wire::upstream::{Notify, PoolMessage, Reconnect, Reply, parse, request};
+use crate::wire::upstream::{
+    Notify, PoolMessage, Reconnect, Reply, UpstreamWireError, parse, request,
+};
 
 /// The most characters of a pool's words that are kept.
 const MAX_MESSAGE_CHARS: usize = 200;
@@ -19,7 +21,12 @@ impl<T> Client<T> {
     pub(in crate::upstream) fn receive(&mut self, line: &[u8], now_ms: u64) {
         match parse(line) {
             Ok(message) => self.take_message(message, now_ms),
-            Err(error) => self.events.push(Event::Ignored(error.to_string())),
+            Err(error) => {
+                if error.is_of_a_job() {
+                    self.dropped_job = Some(error);
+                }
+                self.events.push(Event::Ignored(error.to_string()));
+            }
         }
     }
 
@@ -71,7 +78,11 @@ impl<T> Client<T> {
     fn notify(&mut self, notify: Box<Notify>, now_ms: u64) {
         match network_target(notify.nbits) {
             Ok(network_target) => self.take_job(notify, network_target, now_ms),
-            Err(error) => self.events.push(Event::Ignored(error.to_string())),
+            Err(error) => {
+                let error = UpstreamWireError::Nbits(error);
+                self.dropped_job = Some(error);
+                self.events.push(Event::Ignored(error.to_string()));
+            }
         }
     }
 
@@ -100,8 +111,8 @@ impl<T> Client<T> {
             });
             return;
         }
-        // What is left are the replies to suggest_difficulty and extranonce.subscribe,
-        // which matter to nobody, and those that come after their share was given up.
+        // What is left are the replies to suggest_difficulty, which matter to nobody, and
+        // those that come after their share was given up.
         self.handshake_reply(reply, now_ms);
     }
 

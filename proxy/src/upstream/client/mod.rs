@@ -15,6 +15,7 @@ mod submits;
 mod tests;
 
 use crate::Difficulty;
+use crate::wire::upstream::UpstreamWireError;
 
 pub(super) use event::{Event, NewJob, Outcome};
 use handshake::Handshake;
@@ -30,6 +31,8 @@ pub(super) struct Options {
     pub(super) suggest_difficulty: Option<Difficulty>,
     /// Whether to send `mining.configure`.
     pub(super) configure: bool,
+    /// Whether to send `mining.extranonce.subscribe`.
+    pub(super) extranonce_subscribe: bool,
     /// How long it may take to the first job.
     pub(super) first_job_timeout_ms: u64,
     /// Without a job for so long the connection is of no use.
@@ -48,6 +51,8 @@ pub(super) struct Client<T> {
     version_mask: u32,
     mask_granted: bool,
     submits: Submits<T>,
+    /// What was wrong with the last job that came, if no good one came since.
+    dropped_job: Option<UpstreamWireError>,
     /// When the last job came, or the connection was made.
     last_job_ms: u64,
     /// The pool's words to the operator since `messages_since_ms`.
@@ -69,6 +74,7 @@ impl<T> Client<T> {
             version_mask: 0,
             mask_granted: false,
             submits: Submits::default(),
+            dropped_job: None,
             last_job_ms: now_ms,
             messages: 0,
             messages_since_ms: now_ms,
@@ -97,6 +103,22 @@ impl<T> Client<T> {
     /// True once the pool answered the subscription.
     pub(super) fn is_answered(&self) -> bool {
         self.handshake.is_answered()
+    }
+
+    /// What was wrong with the last job that came, if no good one came since.
+    pub(super) fn dropped_job(&self) -> Option<UpstreamWireError> {
+        self.dropped_job
+    }
+
+    /// Announced by the pool for jobs from now on.
+    pub(super) fn difficulty(&self) -> Option<Difficulty> {
+        self.difficulty
+    }
+
+    /// Whether the pool, if it closes now, may do so because of
+    /// `mining.extranonce.subscribe`; `None` when it did not come so far.
+    pub(super) fn hangs_up_after_authorize(&self, now_ms: u64) -> Option<bool> {
+        self.handshake.hangs_up_after_authorize(now_ms)
     }
 
     /// False while so many shares wait for their answer that no more may be sent.

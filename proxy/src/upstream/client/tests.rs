@@ -30,6 +30,7 @@ fn options(configure: bool) -> Options {
         user_agent: "axepool/1".to_owned(),
         suggest_difficulty: Some(Difficulty::ONE),
         configure,
+        extranonce_subscribe: true,
         first_job_timeout_ms: 10_000,
         no_job_timeout_ms: 120_000,
     }

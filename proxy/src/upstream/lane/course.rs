@@ -90,6 +90,13 @@ impl Course {
         }
     }
 
+    /// The pool took a share.
+    pub(super) fn taken(&mut self) {
+        match self {
+            Course::Lead { failover, .. } | Course::Follow { failover, .. } => failover.taken(),
+        }
+    }
+
     /// A connection ended; how long to wait before the next.
     pub(super) fn ended(&mut self, how: Ended) -> Duration {
         match self {
@@ -100,16 +107,21 @@ impl Course {
             } => {
                 let lived = match how {
                     Ended::Lost { lived, .. } => lived,
-                    Ended::Failed | Ended::Fatal => Duration::ZERO,
+                    // However long: it looked healthy, and was not.
+                    Ended::Failed | Ended::Fatal | Ended::Refused => Duration::ZERO,
                 };
-                if failback.ended(failover.current(), lived) {
+                let before = failover.current();
+                if failback.ended(before, lived) {
                     tracing::info!(
-                        url_index = failover.current(),
+                        url_index = before,
                         ?lived,
                         "the preferred upstream did not last: it is looked at less often"
                     );
                 }
                 let Next { url_index, wait } = failover.ended(how, rand::random());
+                if how == Ended::Refused && url_index != before {
+                    failback.refused(before);
+                }
                 url_in_use
                     .send_if_modified(|current| std::mem::replace(current, url_index) != url_index);
                 wait

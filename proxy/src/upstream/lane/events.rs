@@ -5,12 +5,15 @@ use std::time::{Duration, Instant};
 use ledger::UpstreamResult;
 
 use super::Lane;
+use crate::Difficulty;
 use crate::clock::monotonic_ms;
 use crate::extranonce::Prefixes;
-use crate::upstream::client::{Event, NewJob, Outcome, Reason};
+use crate::upstream::LeftUrl;
+use crate::upstream::client::{Event, NewJob, Outcome};
 use crate::upstream::connector::Destination;
 use crate::upstream::failure::Failure;
 use crate::upstream::link::{Link, Sent};
+use crate::upstream::refusals::is_ordinary;
 use crate::upstream::shared::Forward;
 
 impl Lane {
@@ -32,7 +35,7 @@ impl Lane {
                     token,
                     outcome,
                     round_trip,
-                } => self.answered(to, token, &outcome, round_trip),
+                } => self.answered(link.difficulty(), to, token, &outcome, round_trip),
                 Event::Unanswered(sent) => self.unanswered(sent),
                 Event::Message(text) => tracing::info!(url = %to.url, ?text, "the upstream says"),
                 Event::Ignored(why) => {
@@ -55,7 +58,7 @@ impl Lane {
     }
 
     fn job(&mut self, job: NewJob) {
-        let (clean, difficulty) = (job.notify.clean_jobs, job.difficulty);
+        let difficulty = job.difficulty;
         let prefixes = match Prefixes::new(job.extranonce2_size) {
             Ok(prefixes) => prefixes,
             Err(error) => {
@@ -72,11 +75,19 @@ impl Lane {
             self.lane
                 .begin_generation(self.board.generation(), prefixes);
         }
+        let clean = self.board.newest().is_some_and(|job| job.clean_jobs);
         self.shared.metrics().job(clean, difficulty);
         tracing::trace!(lane = self.lane.index, clean, %difficulty, "job");
     }
 
-    fn answered(&mut self, to: &Destination, sent: Sent, outcome: &Outcome, round_trip: Duration) {
+    fn answered(
+        &mut self,
+        announced: Option<Difficulty>,
+        to: &Destination,
+        sent: Sent,
+        outcome: &Outcome,
+        round_trip: Duration,
+    ) {
         let submit = &sent.forward.submit;
         // Under the config's URL, wherever the pool may have sent us from there.
         let configured = self.connector.destination(to.index);
@@ -86,6 +97,8 @@ impl Lane {
         match outcome {
             Outcome::Taken => {
                 self.board.taken(job, sent.sent_ms);
+                self.refusals.taken();
+                self.course.taken();
                 self.shared.metrics().taken(url, work, round_trip);
                 tracing::debug!(job = %job.upstream_id, "share accepted by the upstream");
             }
@@ -96,7 +109,11 @@ impl Lane {
                 self.shared
                     .metrics()
                     .refused(url, *reason, work, round_trip);
-                tell_refusal(&sent, *reason, message);
+                tracing::debug!(job = %job.upstream_id, reason = reason.label(), says = ?message, miner = %submit.miner, "share refused by the upstream");
+                if !is_ordinary(*reason, job, announced) {
+                    self.refusals.refused(*reason, message, monotonic_ms());
+                    self.refusal_lines.refused(*reason, message);
+                }
             }
         }
         if submit.meets_network {
@@ -164,6 +181,7 @@ impl Lane {
             status.since = Instant::now();
             status.url_index = to.index;
             status.url = Some(to.url.clone());
+            status.moved(None, to.index);
         });
     }
 
@@ -188,6 +206,45 @@ impl Lane {
                 status.last_job = Some(Instant::now());
             }
         });
+    }
+
+    /// Tells what was refused, if a line is due. The pool's words are in quotes, and not
+    /// under the name `message`: that is the event's own text, and a log would show a
+    /// stranger's in its place.
+    pub(super) fn tell_refusals(&mut self, to: &Destination) {
+        if let Some(refused) = self.refusal_lines.take_due(monotonic_ms()) {
+            tracing::warn!(
+                lane = self.lane.index, url = %to.url, shares = refused.count(), reasons = %refused,
+                "shares refused by the upstream",
+            );
+        }
+    }
+
+    /// Tells that another URL is in use than the one that just ended, if so.
+    pub(super) fn tell_left(&mut self, to: &Destination, failure: &Failure) {
+        if !self.course.is_lead() {
+            return;
+        }
+        let now = self.course.url_index();
+        let Some(left) = self
+            .connector
+            .destination(to.index)
+            .filter(|_| now != to.index)
+        else {
+            return;
+        };
+        let left = LeftUrl {
+            index: to.index,
+            url: left.url,
+            at: Instant::now(),
+            why: failure.to_string(),
+        };
+        if let Some(next) = self.connector.destination(now) {
+            tracing::warn!(left = %left.url, next = %next.url, why = left.why, "another upstream is tried");
+        }
+        self.shared
+            .status()
+            .send_modify(|status| status.moved(Some(left), now));
     }
 
     /// Tells that a connection ended or could not be made.
@@ -215,19 +272,5 @@ impl Lane {
             status.url = Some(to.url.clone());
             status.last_error = Some(failure.to_string());
         });
-    }
-}
-
-/// What races with a new job is nothing to look at; the rest is.
-///
-/// The pool's words are quoted, and not under the name `message`: that is the event's own
-/// text, and a log would show a stranger's in its place.
-fn tell_refusal(sent: &Sent, reason: Reason, says: &str) {
-    let submit = &sent.forward.submit;
-    let (job, reason_label) = (&submit.job.upstream_id, reason.label());
-    if reason.says_too_old() {
-        tracing::debug!(%job, reason = reason_label, ?says, "share refused by the upstream");
-    } else {
-        tracing::warn!(%job, reason = reason_label, ?says, miner = %submit.miner, "share refused by the upstream");
     }
 }

@@ -16,6 +16,7 @@ use super::connector::{Connector, Destination, millis};
 use super::failover::Ended;
 use super::failure::Failure;
 use super::link::Link;
+use super::refusals::{Lines, Run};
 use super::shared::{Forward, LaneShared, Shared};
 
 /// A lane's task.
@@ -26,6 +27,9 @@ pub(super) struct Lane {
     connector: Arc<Connector>,
     course: Course,
     board: Board,
+    /// Of the connection in use.
+    refusals: Run,
+    refusal_lines: Lines,
 }
 
 /// How a connection, or the attempt at one, ended.
@@ -43,6 +47,7 @@ impl Lane {
         course: Course,
     ) -> Self {
         let board = Board::new(millis(connector.config().job_max_age));
+        let limits = connector.config().refusals;
         Lane {
             shared,
             lane,
@@ -50,6 +55,8 @@ impl Lane {
             connector,
             course,
             board,
+            refusals: Run::new(limits),
+            refusal_lines: Lines::default(),
         }
     }
 
@@ -70,6 +77,7 @@ impl Lane {
                 Failure::UrlChanged => Duration::ZERO,
                 _ => self.course.ended(end.how),
             };
+            self.tell_left(&to, &end.failure);
             if let Failure::Reconnect {
                 to: url,
                 wait: asked,
@@ -113,14 +121,13 @@ impl Lane {
         let mut to = to.clone();
         let failure = self.serve(&mut link, &mut to).await;
         self.lost(&mut link, &to, &failure);
-        let stalled = matches!(failure, Failure::Stalled(_));
-        let how = if failure.is_fatal() {
-            Ended::Fatal
-        } else {
-            Ended::Lost {
+        let how = match failure {
+            _ if failure.is_fatal() => Ended::Fatal,
+            Failure::RefusesShares(_) => Ended::Refused,
+            _ => Ended::Lost {
                 lived: link.lived(),
-                stalled,
-            }
+                stalled: matches!(failure, Failure::Stalled { .. }),
+            },
         };
         End { failure, how }
     }
@@ -147,6 +154,7 @@ impl Lane {
         for sent in link.take_unanswered() {
             self.unanswered(sent);
         }
+        self.connector.ended(to.index, link, failure);
         if self.course.is_lead() {
             self.set_connected(to, false);
         }

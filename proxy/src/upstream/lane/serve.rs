@@ -24,14 +24,14 @@ impl Lane {
     /// Serves a connection that has its first job to its end. When a probe finds a
     /// preferred URL healthy, `link` and `to` become the probe's, without a gap.
     pub(super) async fn serve(&mut self, link: &mut Link, to: &mut Destination) -> Failure {
-        self.board.begin_connection();
+        self.begin_connection();
         self.take_events(link, to);
         self.tell_connected(to);
         let mut probe = self.probe();
         loop {
-            let expiry = self.board.next_expiry_ms();
-            let expiry =
-                Duration::from_millis(expiry.unwrap_or(u64::MAX).saturating_sub(monotonic_ms()));
+            let due = [self.board.next_expiry_ms(), self.refusal_lines.due_ms()];
+            let due_ms = due.into_iter().flatten().min().unwrap_or(u64::MAX);
+            let due = Duration::from_millis(due_ms.saturating_sub(monotonic_ms()));
             tokio::select! {
                 () = self.lane.cancel.cancelled() => {
                     self.last_answers(link, to).await;
@@ -48,14 +48,24 @@ impl Lane {
                     if let Err(failure) = result {
                         return failure;
                     }
+                    if let Some(refused) = self.refusals.verdict() {
+                        return Failure::RefusesShares(refused.clone());
+                    }
                 }
-                () = tokio::time::sleep(expiry) => {
+                () = tokio::time::sleep(due) => {
                     if self.board.expire(monotonic_ms()) {
                         self.publish();
                     }
+                    self.tell_refusals(to);
                 }
             }
         }
+    }
+
+    /// What is known of the connection before does not count any more.
+    fn begin_connection(&mut self) {
+        self.board.begin_connection();
+        self.refusals.taken();
     }
 
     /// Sends a share, unless the connection that it is for is gone. One whose job was
@@ -85,12 +95,13 @@ impl Lane {
             .metrics()
             .disconnected(Failure::UrlChanged.label());
         let mut old = std::mem::replace(link, found);
+        self.connector.ended(to.index, &old, &Failure::UrlChanged);
         for sent in old.take_unanswered() {
             self.unanswered(sent);
         }
         *to = better;
         self.course.return_to(to.index);
-        self.board.begin_connection();
+        self.begin_connection();
         self.take_events(link, to);
         self.tell_connected(to);
     }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::pool::{Pool, soon};
-use crate::config::UpstreamConfig;
+use crate::config::{RefusalLimits, UpstreamConfig};
 use crate::testing::metrics::{metric, metric_becomes};
 use crate::upstream::{LaneView, Lease, Unavailable, Upstream, UpstreamMetrics};
 
@@ -38,6 +38,10 @@ pub(super) fn config(pools: &[&Pool]) -> UpstreamConfig {
         failback_interval: Duration::from_secs(60),
         max_lanes: 2,
         extra_ca: None,
+        refusals: RefusalLimits {
+            in_a_row: 20,
+            lasting: Duration::from_millis(20),
+        },
     }
 }
 
@@ -47,10 +51,9 @@ impl Harness {
         let metrics = Arc::new(UpstreamMetrics::new(&registry).expect("fresh registry"));
         let (sender, results) = mpsc::channel(16);
         let (cancel, tracker) = (CancellationToken::new(), TaskTracker::new());
-        let credited = CreditedHashes::default();
         let upstream = Upstream::begin(
             config,
-            credited,
+            CreditedHashes::default(),
             sender,
             &metrics,
             cancel.clone(),

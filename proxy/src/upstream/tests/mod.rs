@@ -4,6 +4,7 @@ mod failover;
 pub(crate) mod fixtures;
 mod harness;
 mod lanes;
+mod oddities;
 mod pool;
 mod sessions;
 mod shares;

@@ -127,6 +127,14 @@ impl Peer {
         }
     }
 
+    /// The next request, whatever it is; `None` at the end of the connection.
+    pub(super) async fn next(&mut self) -> Option<Value> {
+        match self.unread.pop_front() {
+            Some(line) => Some(line),
+            None => self.line().await,
+        }
+    }
+
     async fn line(&mut self) -> Option<Value> {
         let mut line = String::new();
         let read = soon("a line", self.reader.read_line(&mut line)).await;

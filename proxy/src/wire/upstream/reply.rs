@@ -32,6 +32,15 @@ pub struct PoolError {
     pub text: Box<str>,
 }
 
+impl PoolError {
+    fn without_text() -> Self {
+        PoolError {
+            code: None,
+            text: "refused".into(),
+        }
+    }
+}
+
 impl fmt::Display for PoolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.code {
@@ -58,17 +67,24 @@ pub struct ConfigureResult {
 }
 
 impl Reply<'_> {
-    /// For `mining.authorize`, `mining.submit` and other requests answered by `true`:
-    /// whether it was, else why not. A result that is neither `true` nor an error is a
+    /// For `mining.submit`: whether it was answered by `true` (or by `1` or `"true"`,
+    /// which mean it), else why not. A result that is neither that nor an error is a
     /// refusal without a text.
     pub fn accepted(&self) -> Result<(), PoolError> {
         self.refusal()?;
         match self.result.map(RawValue::get) {
-            Some("true") => Ok(()),
-            _ => Err(PoolError {
-                code: None,
-                text: "refused".into(),
-            }),
+            Some("true" | "1" | "\"true\"") => Ok(()),
+            _ => Err(PoolError::without_text()),
+        }
+    }
+
+    /// For `mining.authorize`: an error or a `false` refuses, as cgminer reads it. Pools
+    /// answer with null and others, too, and give work.
+    pub fn authorized(&self) -> Result<(), PoolError> {
+        self.refusal()?;
+        match self.result.map(RawValue::get) {
+            Some("false" | "0" | "\"false\"") => Err(PoolError::without_text()),
+            _ => Ok(()),
         }
     }
 

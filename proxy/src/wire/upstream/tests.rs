@@ -250,6 +250,54 @@ fn a_notify_is_bounded() {
     assert!(parse(br#"{"method":"mining.notify","params":{}}"#).is_err());
 }
 
+/// Devices read the flag from the end; some pools have more params before it.
+#[test]
+fn the_flag_of_a_notify_is_its_last_param() {
+    #[track_caller]
+    fn case(more: &str, clean: bool) {
+        let line = notify_with(0, 0, "\"x\"", more);
+        let PoolMessage::Notify(notify) = reads(&line) else {
+            panic!("no notify")
+        };
+        assert_eq!(notify.clean_jobs, clean, "{line}");
+    }
+    case(",true", true);
+    case(",false,true", true);
+    case(",true,false", false);
+    case(",850000,\"more\",true", true);
+    case(",850000,null,[[{}]],false", false);
+    case(",\"00\",1", true);
+    // What follows the flag and is none leaves it.
+    case(",true,\"more\"", true);
+    case(",true,{\"height\":850000}", true);
+    case(",false,850000", false);
+    case("", false);
+}
+
+#[test]
+fn answers_to_authorize_and_to_submit() {
+    #[track_caller]
+    fn case(answer: &str, authorized: bool, accepted: bool) {
+        let line = format!("{{\"id\":1,{answer}}}");
+        let reply = reply(&line);
+        let read = (reply.authorized().is_ok(), reply.accepted().is_ok());
+        assert_eq!(read, (authorized, accepted), "{line}");
+    }
+    case(r#""result":true,"error":null"#, true, true);
+    case(r#""result":1,"error":null"#, true, true);
+    case(r#""result":"true""#, true, true);
+    case(r#""result":null,"error":null"#, true, false);
+    case(r#""result":{},"error":null"#, true, false);
+    case(r#""result":false,"error":null"#, false, false);
+    case(r#""result":0"#, false, false);
+    case(
+        r#""result":null,"error":[24,"no such address",null]"#,
+        false,
+        false,
+    );
+    case(r#""result":true,"error":"no""#, false, false);
+}
+
 #[test]
 fn numbers_as_strings_and_other_freedoms() {
     assert!(
