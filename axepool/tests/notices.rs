@@ -145,6 +145,57 @@ async fn an_owner_is_told_what_changes_and_nothing_twice() {
     assert_eq!(kinds(&received), before);
 }
 
+/// A stranger whose webhook never answers, and who signs one wish after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_holds_up_no_owner_and_wishes_seldom() {
+    let keys: Vec<SimKey> = (1..=2).map(key).collect();
+    let change = |setup: &mut PoolSetup| setup.stratum = format!("{STRATUM}{NOTICES}");
+    let paid = earned(&keys, &[], 2, change).await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let mint = format!("http://{}", paid.pool.status().await.http[0]);
+    let set = |who: usize, url: &str| {
+        let place = tempfile::tempdir().expect("a directory");
+        let file = key_file(place.path(), &keys[who]);
+        let what = [
+            "notices",
+            "set",
+            "--webhook",
+            url,
+            "--mint",
+            &mint,
+            "--key",
+            &file,
+        ];
+        axepool(&what, dir.path())
+    };
+    let slow = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let slow_url = format!("http://{}/hook", slow.local_addr().expect("bound"));
+    let begun = Instant::now();
+    let answers: Vec<_> = (0..10).map(|_| set(0, &slow_url)).collect();
+    let granted = answers
+        .iter()
+        .filter(|answer| answer.status.success())
+        .count();
+    let most = begun.elapsed().as_secs() / 10 + 1;
+    assert!(
+        (1..=most).contains(&(granted as u64)),
+        "{granted} of {most}"
+    );
+    for answer in answers.iter().filter(|answer| !answer.status.success()) {
+        assert!(
+            stderr(answer).contains("try again in"),
+            "{}",
+            stderr(answer)
+        );
+    }
+    // Its request is waited for, while the owner's message comes.
+    let (_held, _) = slow.accept().await.expect("a request");
+    let (url, received) = receiver().await;
+    let answer = set(1, &url);
+    assert!(answer.status.success(), "{}", stderr(&answer));
+    until(&received, "begun", &paid.pool).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_for_strangers_sends_nothing_inside() {
     let keys = [key(1)];

@@ -1,5 +1,6 @@
 //! All records, in memory and on disk, and the one way to change them.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::Context as _;
 use async_trait::async_trait;
 use bitcoin::secp256k1::XOnlyPublicKey;
-use ledger::{LedgerError, MinerId, Sat};
+use ledger::{LedgerError, MinerId, Sat, Work};
 use mint::MAX_SKEW_MS;
 use prometheus::Registry;
 use serde::Serialize;
@@ -20,16 +21,22 @@ use super::files::Files;
 use super::metrics::Metrics;
 use super::news::News;
 use super::record::{Delivery, Record};
-use super::target::{Channel, Policy, TargetError};
+use super::send::Outcome;
+use super::target::{Channel, Policy, Target, TargetError};
 use super::tell::{Rules, Seen, WorkerSeen};
 use super::wish::{Wish, WishError};
 
-/// Miners that are looked at. When there are more, the one whose feed was not read for
-/// the longest time makes room.
+/// Miners that are looked at. When there are more, one with the least work makes room,
+/// of those the one whose feed was not read for the longest time.
 pub(super) const MAX_WATCHED: usize = 5_000;
 
-/// Of them those with a target; the next one is refused.
+/// Of them those with a target. When there are more, the key with the least work makes
+/// room, unless that is the new one: places are to be had by work, since keys are free.
 pub(super) const MAX_SUBSCRIBED: usize = 2_000;
+
+/// Keys that have notices sent to the same target. An owner may have some; whoever has
+/// many more floods a stranger's inbox.
+const MAX_PER_TARGET: usize = 16;
 
 /// A feed that nobody reads is given up, in milliseconds.
 const UNREAD_MS: u64 = 30 * 24 * 60 * 60 * 1000;
@@ -60,8 +67,17 @@ pub(crate) enum DeskError {
     #[error("this pool counted no share of the key {0} yet")]
     Unknown(MinerId),
     /// No room for another miner.
-    #[error("this pool tells as many miners as it can")]
+    #[error("this pool tells as many miners as it can, and all of them have more work here")]
     Full,
+    /// The last wish was taken a moment ago.
+    #[error("the last wish of this key was taken a moment ago: try again in {} s", wait_ms.div_ceil(1000))]
+    Soon {
+        /// The key's next wish is taken then, in milliseconds.
+        wait_ms: u64,
+    },
+    /// See [`MAX_PER_TARGET`].
+    #[error("{MAX_PER_TARGET} other keys have their notices sent there: that is the most")]
+    Shared,
     /// The pool has no key that a wish could be signed for.
     #[error("this pool takes no signed requests now")]
     NoKey,
@@ -96,6 +112,9 @@ pub(crate) struct Desk {
     sight: Arc<dyn Sight>,
     files: Arc<Files>,
     records: Mutex<BTreeMap<MinerId, Record>>,
+    /// The work of each miner as of the last look at it; none before the first since the
+    /// start.
+    standing: Mutex<BTreeMap<MinerId, Work>>,
     /// One change at a time, so that the disk has what the memory has.
     changing: tokio::sync::Mutex<()>,
     /// There may be something to send.
@@ -128,6 +147,7 @@ impl Desk {
             sight,
             files: Arc::new(files),
             records: Mutex::new(records.collect()),
+            standing: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
             wake: Notify::new(),
             metrics: Metrics::register(registry)?,
@@ -201,19 +221,83 @@ impl Desk {
         // Before anything is made for it: whoever has no key gets no record.
         let last_ms = self.records().get(miner).map_or(0, |one| one.signed_ms);
         wish.check(&pool, miner, last_ms, now_ms)?;
-        let subscribed = self.subscribed();
+        if let Some(record) = self.records().get(miner) {
+            self.check_wait(record, now_ms)?;
+        }
+        let work = sum(&self.sight.workers(miner).await?);
         let grant = |record: &mut Record| {
-            let (last_ms, more) = (record.signed_ms, record.subscription.is_none());
-            wish.check(&pool, miner, last_ms, now_ms)?;
-            if more && wish.target.is_some() && subscribed >= MAX_SUBSCRIBED {
-                return Err(DeskError::Full);
+            wish.check(&pool, miner, record.signed_ms, now_ms)?;
+            self.check_wait(record, now_ms)?;
+            let Some(target) = &wish.target else {
+                record.grant(wish, false, now_ms);
+                return Ok(());
+            };
+            if record.subscription.is_none() && self.subscribed() >= MAX_SUBSCRIBED {
+                let least = self.least_subscribed().ok_or(DeskError::Full)?;
+                if least.0 >= work {
+                    return Err(DeskError::Full);
+                }
             }
-            record.grant(wish, now_ms);
+            let is_told = self.others_at(miner, target, now_ms)?;
+            let confirm = !is_told && !record.is_confirmed(None, now_ms);
+            record.grant(wish, confirm, now_ms);
             Ok(())
         };
         self.change(miner, true, Some(now_ms), grant).await?;
+        self.metrics.wishes.with_label_values(&["granted"]).inc();
+        self.standing().insert(*miner, work);
+        while self.subscribed() > MAX_SUBSCRIBED
+            && let Some((_, least)) = self.least_subscribed()
+        {
+            self.displace(&least, now_ms).await?;
+        }
         self.wake.notify_one();
         Ok(self.setting(miner))
+    }
+
+    /// An error while the key's last wish is too new.
+    fn check_wait(&self, record: &Record, now_ms: u64) -> Result<(), DeskError> {
+        match record.wish_wait_ms(now_ms) {
+            0 => Ok(()),
+            wait_ms => {
+                self.metrics.wishes.with_label_values(&["too_soon"]).inc();
+                Err(DeskError::Soon { wait_ms })
+            }
+        }
+    }
+
+    /// Of those with a target the key with the least work, and its work. Who was not
+    /// looked at since the start is not judged.
+    fn least_subscribed(&self) -> Option<(Work, MinerId)> {
+        let (records, standing) = (self.records(), self.standing());
+        let subscribed = records.values().filter(|one| one.subscription.is_some());
+        let known = subscribed.filter_map(|one| Some((*standing.get(&one.miner)?, one.miner)));
+        known.min()
+    }
+
+    /// Whether another key had `target` told within the hour that notices are on.
+    fn others_at(&self, miner: &MinerId, target: &Target, now_ms: u64) -> Result<bool, DeskError> {
+        let records = self.records();
+        let others = || records.values().filter(|one| one.miner != *miner);
+        let is_there = |one: &&Record| {
+            let to = one.subscription.as_ref();
+            to.is_some_and(|to| to.target == *target)
+        };
+        if others().filter(is_there).count() >= MAX_PER_TARGET {
+            return Err(DeskError::Shared);
+        }
+        Ok(others().any(|one| one.is_confirmed(Some(target), now_ms)))
+    }
+
+    async fn displace(&self, miner: &MinerId, now_ms: u64) -> Result<(), DeskError> {
+        let displace = |record: &mut Record| {
+            record.displace(now_ms);
+            Ok(())
+        };
+        match self.change(miner, false, None, displace).await {
+            Ok(_) | Err(DeskError::Unknown(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The miners that are looked at.
@@ -234,6 +318,7 @@ impl Desk {
             workers: self.sight.workers(miner).await?,
             ready: self.sight.ready(miner).await,
         };
+        self.standing().insert(*miner, sum(&seen.workers));
         let look = |record: &mut Record| {
             for news in record.told.look(&seen, record.least_sat(), &self.rules) {
                 record.note(news, now_ms);
@@ -241,8 +326,12 @@ impl Desk {
             Ok(())
         };
         match self.change(miner, false, None, look).await {
+            Ok(_) => Ok(()),
             // It was given up meanwhile.
-            Ok(_) | Err(DeskError::Unknown(_)) => Ok(()),
+            Err(DeskError::Unknown(_)) => {
+                self.standing().remove(miner);
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }
@@ -265,35 +354,47 @@ impl Desk {
         Ok(())
     }
 
-    /// What is to be sent now.
-    pub(super) fn due(&self, now_ms: u64) -> Vec<Delivery> {
-        let records = self.records();
-        records
-            .values()
-            .filter_map(|record| record.due(now_ms))
-            .collect()
+    /// What is to be sent now and for which `begin` has a place, the most urgent first:
+    /// among equals the key with the most work, since keys are free.
+    pub(super) fn due(
+        &self,
+        now_ms: u64,
+        mut begin: impl FnMut(&MinerId, &Target) -> bool,
+    ) -> Vec<Delivery> {
+        let (records, standing) = (self.records(), self.standing());
+        let urgencies = records.values().filter_map(|record| {
+            let work = standing.get(&record.miner).copied().unwrap_or(Work::ZERO);
+            Some((record.urgency(now_ms)?, Reverse(work), record))
+        });
+        let mut urgencies: Vec<_> = urgencies.collect();
+        urgencies.sort_by_key(|(urgency, work, record)| (*urgency, *work, record.miner));
+        let begun = urgencies.into_iter().filter_map(|(_, _, record)| {
+            let to = record.subscription.as_ref()?;
+            begin(&record.miner, &to.target).then_some(record)
+        });
+        begun.filter_map(|record| record.due(now_ms)).collect()
     }
 
     /// Writes down what became of a delivery.
     pub(super) async fn sent(
         &self,
         delivery: &Delivery,
-        arrived: bool,
+        outcome: Outcome,
         now_ms: u64,
     ) -> Result<(), DeskError> {
-        let result = if arrived { "delivered" } else { "failed" };
+        let result = outcome.label();
         self.metrics.deliveries.with_label_values(&[result]).inc();
         let write = |record: &mut Record| {
-            if arrived {
-                record.arrived(delivery);
-            } else {
-                record.failed(delivery, now_ms);
+            match outcome {
+                Outcome::Arrived => record.arrived(delivery, now_ms),
+                Outcome::Held { asked_ms } => record.held(delivery, asked_ms, now_ms),
+                Outcome::Failed => record.failed(delivery, now_ms),
             }
             Ok(())
         };
         let record = self.change(&delivery.miner, false, None, write).await?;
         let last = record.entries.back().map(|entry| &entry.news);
-        if !arrived && last == Some(&News::Dropped) {
+        if outcome == Outcome::Failed && last == Some(&News::Dropped) {
             self.metrics.dropped.inc();
         }
         Ok(())
@@ -346,8 +447,10 @@ impl Desk {
             if records.len() < MAX_WATCHED {
                 return Ok(());
             }
+            let standing = self.standing();
+            let work = |record: &Record| standing.get(&record.miner).copied();
             let free = records.values().filter(|record| may_go(record, now_ms));
-            let oldest = free.min_by_key(|record| (record.read_ms, record.miner));
+            let oldest = free.min_by_key(|one| (work(one), one.read_ms, one.miner));
             oldest.map(|record| record.miner)
         };
         self.forget(oldest.ok_or(DeskError::Full)?).await
@@ -357,6 +460,7 @@ impl Desk {
         let files = Arc::clone(&self.files);
         self.on_disk(move || files.remove(&miner)).await?;
         self.records().remove(&miner);
+        self.standing().remove(&miner);
         self.count();
         Ok(())
     }
@@ -386,6 +490,16 @@ impl Desk {
     fn records(&self) -> MutexGuard<'_, BTreeMap<MinerId, Record>> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Taken after [`Self::records`] where both are.
+    fn standing(&self) -> MutexGuard<'_, BTreeMap<MinerId, Work>> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn sum(workers: &[WorkerSeen]) -> Work {
+    let works = workers.iter().map(|worker| worker.work);
+    works.fold(Work::ZERO, Work::saturating_add)
 }
 
 /// Whether a record may be forgotten: nobody has it sent, and no wish that it remembers
@@ -395,4 +509,4 @@ fn may_go(record: &Record, now_ms: u64) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -2,6 +2,8 @@
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
+use super::send::Outcome;
+
 /// The notices' numbers.
 #[derive(Clone, Debug)]
 pub(super) struct Metrics {
@@ -11,6 +13,8 @@ pub(super) struct Metrics {
     pub(super) subscribed: IntGauge,
     /// Deliveries, by `result`.
     pub(super) deliveries: IntCounterVec,
+    /// Signed wishes, by `result`.
+    pub(super) wishes: IntCounterVec,
     /// Targets that failed for too long.
     pub(super) dropped: IntCounter,
 }
@@ -21,7 +25,12 @@ impl Metrics {
             "axepool_notice_deliveries_total",
             "Tries to send notices to an owner's target, by what became of them",
         );
+        let wishes = Opts::new(
+            "axepool_notice_wishes_total",
+            "Signed wishes for notices, by what became of them",
+        );
         let metrics = Metrics {
+            wishes: IntCounterVec::new(wishes, &["result"])?,
             watched: IntGauge::new(
                 "axepool_notice_watched_miners",
                 "Miners whose feed is kept up",
@@ -36,12 +45,16 @@ impl Metrics {
                 "Targets that were dropped because they failed for too long",
             )?,
         };
-        for result in ["delivered", "failed"] {
+        for result in Outcome::LABELS {
             metrics.deliveries.with_label_values(&[result]);
+        }
+        for result in ["granted", "too_soon"] {
+            metrics.wishes.with_label_values(&[result]);
         }
         registry.register(Box::new(metrics.watched.clone()))?;
         registry.register(Box::new(metrics.subscribed.clone()))?;
         registry.register(Box::new(metrics.deliveries.clone()))?;
+        registry.register(Box::new(metrics.wishes.clone()))?;
         registry.register(Box::new(metrics.dropped.clone()))?;
         Ok(metrics)
     }

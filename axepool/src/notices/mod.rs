@@ -10,8 +10,10 @@
 mod desk;
 mod feed;
 mod files;
+mod lanes;
 mod metrics;
 mod news;
+mod pace;
 mod record;
 mod run;
 mod send;

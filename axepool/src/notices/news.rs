@@ -16,16 +16,25 @@ pub(crate) enum News {
     Silent {
         /// Which, and when their last share came.
         workers: Vec<Quiet>,
+        /// How many more there are.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        more: usize,
     },
     /// Workers that were told to be silent and send shares again.
     Back {
         /// Which.
         workers: Vec<WorkerName>,
+        /// How many more there are.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        more: usize,
     },
     /// Workers of whose shares many are rejected.
     Rejects {
         /// Which, and how many.
         workers: Vec<Rejecting>,
+        /// How many more there are.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        more: usize,
     },
     /// Paid quotes wait to be fetched.
     Ready {
@@ -36,6 +45,8 @@ pub(crate) enum News {
     Begun,
     /// Notices could not be sent for too long, and are sent no more.
     Dropped,
+    /// Other keys with more work took the place, and notices are sent no more.
+    Displaced,
 }
 
 /// A worker without shares.
@@ -72,50 +83,69 @@ pub(crate) enum Topic {
     Ready,
 }
 
-/// So many workers are named in a sentence; the data has them all.
+/// So many workers are named in a sentence.
 const NAMED: usize = 5;
 
+/// So many workers are listed in the data. Names are the miner's to choose, and a record
+/// keeps twenty such lists, so they must not fill the memory.
+const LISTED: usize = 8;
+
+fn is_zero(more: &usize) -> bool {
+    *more == 0
+}
+
 impl News {
+    /// The same with lists of bounded length, as it is kept.
+    pub(crate) fn bounded(mut self) -> News {
+        match &mut self {
+            News::Silent { workers, more } => shorten(workers, more),
+            News::Back { workers, more } => shorten(workers, more),
+            News::Rejects { workers, more } => shorten(workers, more),
+            News::Ready { .. } | News::Begun | News::Dropped | News::Displaced => {}
+        }
+        self
+    }
+
     /// One line, for a lock screen.
     pub(crate) fn headline(&self) -> String {
         match self {
-            News::Silent { workers } => match workers.as_slice() {
+            News::Silent { workers, more } => match workers.as_slice() {
                 [one] => format!("{} is silent", one.name),
-                many => format!("{} workers are silent", many.len()),
+                many => format!("{} workers are silent", many.len() + more),
             },
-            News::Back { workers } => match workers.as_slice() {
+            News::Back { workers, more } => match workers.as_slice() {
                 [one] => format!("{one} is back"),
-                many => format!("{} workers are back", many.len()),
+                many => format!("{} workers are back", many.len() + more),
             },
-            News::Rejects { workers } => match workers.as_slice() {
+            News::Rejects { workers, more } => match workers.as_slice() {
                 [one] => format!("{}: many shares rejected", one.name),
-                many => format!("{} workers: many shares rejected", many.len()),
+                many => format!("{} workers: many shares rejected", many.len() + more),
             },
             News::Ready { sat } => format!("{} sat ready", humane::count(sat.get())),
             News::Begun => "Notices are on".to_owned(),
-            News::Dropped => "Notices are off".to_owned(),
+            News::Dropped | News::Displaced => "Notices are off".to_owned(),
         }
     }
 
     /// The whole of it, told at `time_ms`.
     pub(crate) fn text(&self, time_ms: u64) -> String {
         match self {
-            News::Silent { workers } => format!(
+            News::Silent { workers, more } => format!(
                 "No share from {}. Is it powered, and does it reach the pool?",
-                listed(workers, |one| format!(
+                listed(workers, *more, |one| format!(
                     "{} for {}",
                     one.name,
                     humane::duration(Duration::from_millis(time_ms.saturating_sub(one.last_ms)))
                 ))
             ),
-            News::Back { workers } => format!(
+            News::Back { workers, more } => format!(
                 "Shares come again from {}.",
-                listed(workers, ToString::to_string)
+                listed(workers, *more, ToString::to_string)
             ),
-            News::Rejects { workers } => format!(
+            News::Rejects { workers, more } => format!(
                 "Rejected within the last hour: {}. A few are normal; so many mean a slow \
                  connection or a chip that is pushed too far.",
-                listed(workers, |one| format!(
+                listed(workers, *more, |one| format!(
                     "{} of {} shares of {}",
                     humane::count(one.rejected),
                     humane::count(one.of),
@@ -132,13 +162,21 @@ impl News {
             News::Dropped => "They could not be delivered for too long. To have them again: \
                               axepool notices set. This feed goes on."
                 .to_owned(),
+            News::Displaced => "The pool sends notices for as many keys as it can, and other keys \
+                                have more work here. This feed goes on."
+                .to_owned(),
         }
     }
 }
 
-fn listed<T>(all: &[T], show: impl Fn(&T) -> String) -> String {
+fn shorten<T>(list: &mut Vec<T>, more: &mut usize) {
+    *more += list.len().saturating_sub(LISTED);
+    list.truncate(LISTED);
+}
+
+fn listed<T>(all: &[T], more: usize, show: impl Fn(&T) -> String) -> String {
     let named: Vec<String> = all.iter().take(NAMED).map(show).collect();
-    match all.len().checked_sub(NAMED) {
+    match (all.len() + more).checked_sub(NAMED) {
         Some(more) if more > 0 => format!("{} and {more} more", named.join(", ")),
         _ => named.join(", "),
     }
@@ -165,6 +203,7 @@ mod tests {
         };
         let silent = |names: &[&str]| News::Silent {
             workers: names.iter().map(|name| quiet(name)).collect(),
+            more: 0,
         };
         case(
             &silent(&["axe"]),
@@ -176,8 +215,21 @@ mod tests {
             "7 workers are silent",
             "e for 20 min 0 s and 2 more.",
         );
+        let names: Vec<String> = (0..65).map(|number| format!("axe{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let many = silent(&names);
+        let kept = many.clone().bounded();
+        assert_ne!(many, kept);
+        for news in [many, kept] {
+            case(
+                &news,
+                "65 workers are silent",
+                "axe4 for 20 min 0 s and 60 more.",
+            );
+        }
         let back = News::Back {
             workers: vec![WorkerName::clean("a"), WorkerName::clean("b")],
+            more: 0,
         };
         case(&back, "2 workers are back", "from a, b.");
         let rejects = News::Rejects {
@@ -186,6 +238,7 @@ mod tests {
                 rejected: 30,
                 of: 1_200,
             }],
+            more: 0,
         };
         case(
             &rejects,
@@ -198,5 +251,6 @@ mod tests {
         case(&ready, "12,345 sat ready", "12,345 sat wait");
         case(&News::Begun, "Notices are on", "axepool notices off");
         case(&News::Dropped, "Notices are off", "axepool notices set");
+        case(&News::Displaced, "Notices are off", "more work here");
     }
 }

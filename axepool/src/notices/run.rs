@@ -1,21 +1,23 @@
 //! The two tasks: one looks at miners from time to time, the other sends what is due.
 //! Neither is waited for by anything.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use ledger::MinerId;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::{Desk, DeskError};
+use super::lanes::{Lane, Lanes};
 use super::record::Delivery;
-use super::send::send;
+use super::send::{Outcome, send};
+use super::target::Target;
 use crate::clock;
 
-/// So many are sent at once; the others wait in their records.
-const AT_ONCE: usize = 8;
-
-/// What failed is looked for so often; what is new wakes the sender.
+/// What waited for its time is looked for so often; what is new wakes the sender.
 const SEND_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Looks every `interval` and sends, until `cancel`. What is under way then is sent
@@ -57,25 +59,52 @@ async fn look_at_all(
     Ok(())
 }
 
+/// Sends what is due until it is dropped. Each server has its lane; nothing waits for a
+/// request of another lane.
 async fn deliver(desk: &Desk) {
+    let begun = Instant::now();
+    let elapsed_ms = || clock::as_ms(begun.elapsed());
+    let mut lanes = Lanes::default();
+    let mut under_way = FuturesUnordered::new();
+    // A key whose message is under way is not sent another one, wherever to.
+    let mut busy = BTreeSet::new();
     loop {
-        let due = futures::stream::iter(desk.due(clock::now_ms()));
-        due.for_each_concurrent(AT_ONCE, |delivery| one(desk, delivery))
-            .await;
-        // What comes sooner wakes it; what waits for its turn does not.
-        let _ = tokio::time::timeout(SEND_INTERVAL, desk.wake.notified()).await;
+        let begin = |miner: &MinerId, target: &Target| {
+            let lane = Lane::of(target, desk.policy());
+            !busy.contains(miner) && lanes.begin(&lane, elapsed_ms())
+        };
+        let deliveries = desk.due(clock::now_ms(), begin);
+        busy.extend(deliveries.iter().map(|delivery| delivery.miner));
+        under_way.extend(deliveries.into_iter().map(|delivery| one(desk, delivery)));
+        tokio::select! {
+            Some((delivery, outcome)) = under_way.next() => {
+                let wait_ms = match outcome {
+                    Outcome::Held { asked_ms } => Some(asked_ms),
+                    Outcome::Arrived | Outcome::Failed => None,
+                };
+                busy.remove(&delivery.miner);
+                let lane = Lane::of(&delivery.target, desk.policy());
+                lanes.end(&lane, &delivery.miner, wait_ms, elapsed_ms());
+            }
+            () = desk.wake.notified() => {}
+            () = tokio::time::sleep(SEND_INTERVAL) => {}
+        }
     }
 }
 
-async fn one(desk: &Desk, delivery: Delivery) {
+async fn one(desk: &Desk, delivery: Delivery) -> (Delivery, Outcome) {
     let sent = send(&delivery, desk.policy(), desk.about()).await;
     if let Err(error) = &sent {
         tracing::debug!(miner = %delivery.miner, %error, "a notice did not arrive");
     }
-    let kept = desk.sent(&delivery, sent.is_ok(), clock::now_ms()).await;
-    match kept {
+    let outcome = Outcome::of(delivery.target.channel, &sent);
+    match desk.sent(&delivery, outcome, clock::now_ms()).await {
         // The owner ended it meanwhile, and the feed is gone too.
         Ok(()) | Err(DeskError::Unknown(_)) => {}
         Err(error) => tracing::warn!(%error, "what was sent cannot be kept: it may come twice"),
     }
+    (delivery, outcome)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use reqwest::header::{HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy as Redirects;
 use reqwest::{Client, ClientBuilder};
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use url::{Host, Url};
 
 use super::feed::About;
 use super::record::{Delivery, entry_id};
-use super::target::{Place, Policy, TargetError};
+use super::target::{Channel, Place, Policy, TargetError};
 
 /// Until a connection stands, and until a name is resolved.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -34,8 +35,77 @@ pub(super) enum SendError {
     #[error("{0}")]
     Silent(String),
     /// Another answer than success.
-    #[error("it answers with the status {0}")]
-    Status(u16),
+    #[error("it answers with the status {status}")]
+    Status {
+        /// The status.
+        status: u16,
+        /// How long the server wants to be left alone, in milliseconds.
+        retry_after_ms: Option<u64>,
+    },
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The server took it.
+    Arrived,
+    /// The server takes nothing now, for a reason that is not the target's: it is tried
+    /// again, as often as it takes.
+    Held {
+        /// How long the server wants to be left alone, in milliseconds.
+        asked_ms: Option<u64>,
+    },
+    /// The target does not take it.
+    Failed,
+}
+
+impl Outcome {
+    /// What the metrics call them.
+    pub(super) const LABELS: [&str; 3] = ["delivered", "held", "failed"];
+
+    /// Its name in the metrics.
+    pub(super) fn label(self) -> &'static str {
+        let [delivered, held, failed] = Self::LABELS;
+        match self {
+            Outcome::Arrived => delivered,
+            Outcome::Held { .. } => held,
+            Outcome::Failed => failed,
+        }
+    }
+
+    /// What a delivery to `channel` came to.
+    ///
+    /// A server that limits senders (429), or says when it will be back (503), means the
+    /// pool and all its owners. An ntfy server is the operator's choice: one that is down
+    /// or out of order says nothing about an owner's topic either. A webhook is its
+    /// owner's: all else that is wrong with it counts.
+    pub(super) fn of(channel: Channel, sent: &Result<(), SendError>) -> Outcome {
+        match (sent, channel) {
+            (Ok(()), _) => Outcome::Arrived,
+            (Err(SendError::Target(_)), _) => Outcome::Failed,
+            (Err(SendError::Silent(_)), Channel::Ntfy) => Outcome::Held { asked_ms: None },
+            (Err(SendError::Silent(_)), Channel::Webhook) => Outcome::Failed,
+            (
+                Err(SendError::Status {
+                    status,
+                    retry_after_ms,
+                }),
+                _,
+            ) => {
+                let is_held = match (*status, channel) {
+                    (429, _) | (500 | 502..=504, Channel::Ntfy) => true,
+                    (503, Channel::Webhook) => retry_after_ms.is_some(),
+                    _ => false,
+                };
+                let asked_ms = *retry_after_ms;
+                if is_held {
+                    Outcome::Held { asked_ms }
+                } else {
+                    Outcome::Failed
+                }
+            }
+        }
+    }
 }
 
 /// Sends.
@@ -56,8 +126,24 @@ pub(super) async fn send(
     let answer = client.post(url).json(&body).send().await.map_err(silent)?;
     match answer.status() {
         status if status.is_success() => Ok(()),
-        status => Err(SendError::Status(status.as_u16())),
+        status => Err(SendError::Status {
+            status: status.as_u16(),
+            retry_after_ms: answer.headers().get(RETRY_AFTER).and_then(retry_after_ms),
+        }),
     }
+}
+
+/// Milliseconds of a `Retry-After` in seconds (RFC 9110, 10.2.3). A date is read as none:
+/// it would have to be believed of a clock that is not ours.
+fn retry_after_ms(value: &HeaderValue) -> Option<u64> {
+    let seconds = value.to_str().ok()?.trim();
+    let is_number = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
+    // More digits than a number has are a long time.
+    is_number.then(|| {
+        seconds
+            .parse::<u64>()
+            .map_or(u64::MAX, |s| s.saturating_mul(1000))
+    })
 }
 
 /// No proxy of the environment: it would resolve names again, to other addresses.

@@ -111,18 +111,25 @@ impl Policy {
         }
     }
 
+    /// The config's ntfy server that a URL is a topic of.
+    pub(crate) fn server_of(&self, url: &str) -> Option<&str> {
+        let is_of = |server: &&String| {
+            let rest = url.strip_prefix(server.as_str());
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.ntfy_servers.iter().find(is_of).map(String::as_str)
+    }
+
     fn ntfy(&self, text: &str) -> Result<Place, TargetError> {
-        let of = |server: &String| Some((server.clone(), text.strip_prefix(server.as_str())?));
-        let found = self.ntfy_servers.iter().find_map(of);
         let refused = || TargetError::Server(self.ntfy_servers.join(", "));
-        let (server, rest) = found.ok_or_else(refused)?;
-        let topic = rest.strip_prefix('/').ok_or_else(refused)?;
+        let server = self.server_of(text).ok_or_else(refused)?;
+        let topic = text.get(server.len() + 1..).unwrap_or("");
         let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if !(1..=64).contains(&topic.len()) || !topic.bytes().all(good) {
             return Err(TargetError::Topic);
         }
         Ok(Place::Ntfy {
-            server,
+            server: server.to_owned(),
             topic: topic.to_owned(),
         })
     }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ledger::{Sat, WorkerName};
+use ledger::{Sat, Work, WorkerName};
 use serde::{Deserialize, Serialize};
 
 use super::news::{News, Quiet, Rejecting, Topic};
@@ -50,6 +50,8 @@ pub(crate) struct WorkerSeen {
     pub(crate) accepted: u64,
     /// Shares rejected within the last hour.
     pub(crate) rejected: u64,
+    /// All its credited work, as long as it is remembered.
+    pub(crate) work: Work,
 }
 
 /// What was told before.
@@ -117,7 +119,13 @@ impl Told {
             self.silent
                 .insert(one.name.clone(), Silence { since_ms, aloud });
         }
-        aloud.then(|| self.now(Topic::Silent, seen.now_ms, News::Silent { workers }))
+        aloud.then(|| {
+            self.now(
+                Topic::Silent,
+                seen.now_ms,
+                News::Silent { workers, more: 0 },
+            )
+        })
     }
 
     fn back(&mut self, seen: &Seen, rules: &Rules) -> Option<News> {
@@ -142,7 +150,7 @@ impl Told {
         for name in &workers {
             self.silent.remove(name);
         }
-        Some(self.now(Topic::Back, seen.now_ms, News::Back { workers }))
+        Some(self.now(Topic::Back, seen.now_ms, News::Back { workers, more: 0 }))
     }
 
     fn rejects(&mut self, seen: &Seen, rules: &Rules) -> Option<News> {
@@ -168,7 +176,11 @@ impl Told {
         }
         let names = workers.iter().map(|worker| worker.name.clone());
         self.rejecting.extend(names);
-        Some(self.now(Topic::Rejects, seen.now_ms, News::Rejects { workers }))
+        Some(self.now(
+            Topic::Rejects,
+            seen.now_ms,
+            News::Rejects { workers, more: 0 },
+        ))
     }
 
     fn ready(&mut self, seen: &Seen, least: Sat) -> Option<News> {

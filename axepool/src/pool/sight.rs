@@ -84,6 +84,7 @@ impl Sight for View {
             WorkerSeen {
                 name: worker.name,
                 last_ms: worker.last_ms,
+                work: worker.work,
                 accepted: lately.map_or(0, |device| device.accepted),
                 rejected: lately.map_or(0, |device| device.rejected),
             }

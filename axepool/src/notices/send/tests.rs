@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 
 use super::super::news::News;
 use super::super::record::Record;
-use super::super::target::{Channel, Target};
+use super::super::target::Target;
 use super::super::wish::tests::pair;
 use super::*;
 
@@ -147,7 +147,7 @@ async fn only_success_is_success_and_nothing_is_followed() {
             .await
             .expect_err("no success");
         match (&error, expected) {
-            (SendError::Status(status), Some(expected)) => assert_eq!(*status, expected),
+            (SendError::Status { status, .. }, Some(expected)) => assert_eq!(*status, expected),
             (SendError::Silent(_), None) => {}
             other => panic!("{other:?}"),
         }
@@ -167,4 +167,68 @@ async fn a_name_that_leads_inside_is_not_asked() {
         SendError::Target(TargetError::Private(_) | TargetError::NoAddress(_))
     );
     assert!(inside, "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_asks_to_wait_is_heard() {
+    let (url, received) = receiver(&[
+        "HTTP/1.1 429 No\r\nRetry-After: 7\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 429 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 503 No\r\nRetry-After: 9\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 503 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        OK,
+    ])
+    .await;
+    let delivery = delivery(Channel::Webhook, url, 1);
+    let policy = policy("https://ntfy.sh", true);
+    let held = |asked_ms| Outcome::Held { asked_ms };
+    for expected in [
+        held(Some(7_000)),
+        held(None),
+        held(Some(9_000)),
+        Outcome::Failed,
+        Outcome::Arrived,
+    ] {
+        let sent = send(&delivery, &policy, &about()).await;
+        let outcome = Outcome::of(Channel::Webhook, &sent);
+        assert_eq!(outcome, expected, "{sent:?}");
+    }
+    received.await.expect("no panic");
+}
+
+#[test]
+fn an_ntfy_server_out_of_order_is_no_failure_of_a_topic() {
+    let case = |status: u16, ntfy_holds: bool| {
+        let sent = Err(SendError::Status {
+            status,
+            retry_after_ms: None,
+        });
+        let is_held = |channel| matches!(Outcome::of(channel, &sent), Outcome::Held { .. });
+        assert_eq!(is_held(Channel::Ntfy), ntfy_holds, "{status}");
+        assert_eq!(is_held(Channel::Webhook), status == 429, "{status}");
+    };
+    for status in [429, 500, 502, 503, 504] {
+        case(status, true);
+    }
+    // A topic that is somebody's, one that is not allowed, one that nobody listens to.
+    for status in [302, 400, 401, 403, 404, 413, 507] {
+        case(status, false);
+    }
+    let silent = Err(SendError::Silent("connection refused".to_owned()));
+    assert_ne!(Outcome::of(Channel::Ntfy, &silent), Outcome::Failed);
+    assert_eq!(Outcome::of(Channel::Webhook, &silent), Outcome::Failed);
+}
+
+#[test]
+fn retry_after_is_read_in_seconds() {
+    let case = |text: &str, expected: Option<u64>| {
+        let value = HeaderValue::from_str(text).expect("a value");
+        assert_eq!(retry_after_ms(&value), expected, "{text}");
+    };
+    case("0", Some(0));
+    case(" 12 ", Some(12_000));
+    case("99999999999999999999999", Some(u64::MAX));
+    for none in ["", "-1", "+1", "1.5", "Wed, 21 Oct 2026 07:28:00 GMT"] {
+        case(none, None);
+    }
 }

@@ -18,6 +18,7 @@ fn worker(name: &str, last_ms: u64) -> WorkerSeen {
         last_ms,
         accepted: 0,
         rejected: 0,
+        work: Work::ZERO,
     }
 }
 
@@ -184,14 +185,14 @@ proptest! {
             };
             for news in told.look(&look, Sat::new(1), &RULES) {
                 let kind = match &news {
-                    News::Silent { workers } => {
+                    News::Silent { workers, .. } => {
                         for one in workers {
                             prop_assert!(now - one.last_ms >= RULES.silent_after_ms);
                             silent.insert(one.name.clone());
                         }
                         "silent"
                     }
-                    News::Back { workers } => {
+                    News::Back { workers, .. } => {
                         for name in workers {
                             prop_assert!(silent.remove(name), "{name:?} was never silent");
                         }

@@ -27,6 +27,14 @@ pub(in crate::web) enum Refusal {
     /// Too many ask at once.
     #[error("too many ask at once: try again")]
     Busy,
+    /// The one who asks did so a moment ago.
+    #[error("{why}")]
+    Soon {
+        /// Why, and how long to wait.
+        why: String,
+        /// How long to wait, in seconds.
+        wait_secs: u64,
+    },
     /// It cannot be had now.
     #[error("{0}")]
     Unavailable(&'static str),
@@ -60,6 +68,7 @@ impl Refusal {
         match self.cause() {
             Refusal::Bad(_) => StatusCode::BAD_REQUEST,
             Refusal::Missing(_) => StatusCode::NOT_FOUND,
+            Refusal::Soon { .. } => StatusCode::TOO_MANY_REQUESTS,
             Refusal::Busy | Refusal::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Ledger(_) | Refusal::Disk(_) | Refusal::Changed(_) | Refusal::Same(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -86,9 +95,14 @@ impl IntoResponse for Refusal {
         }
         let body = Json(json!({ "code": 0, "detail": refusal.to_string() }));
         let mut response = for_anybody((status, body));
-        if let Refusal::Busy = refusal {
+        let wait_secs = match refusal {
+            Refusal::Busy => Some(1),
+            Refusal::Soon { wait_secs, .. } => Some(*wait_secs),
+            _ => None,
+        };
+        if let Some(wait_secs) = wait_secs {
             let headers = response.headers_mut();
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_secs));
         }
         response
     }

@@ -112,7 +112,14 @@ impl From<DeskError> for Refusal {
         match error {
             DeskError::Wish(error) => Refusal::Bad(error.to_string()),
             DeskError::Unknown(_) => Refusal::Missing(error.to_string()),
-            DeskError::Full => Refusal::Unavailable("this pool tells as many miners as it can"),
+            DeskError::Full => Refusal::Unavailable(
+                "this pool tells as many miners as it can, and all of them have more work here",
+            ),
+            DeskError::Soon { wait_ms } => Refusal::Soon {
+                why: error.to_string(),
+                wait_secs: wait_ms.div_ceil(1000),
+            },
+            DeskError::Shared => Refusal::Bad(error.to_string()),
             DeskError::NoKey => Refusal::Unavailable("this pool takes no signed requests now"),
             DeskError::Ledger(error) => Refusal::Ledger(error),
             DeskError::Disk(error) => Refusal::Disk(error),
