@@ -11,7 +11,8 @@ use crate::output;
 /// Tell what the running pool logs, or change it until it ends
 ///
 /// A room's name has levels of its own: `axepool log info,proxy=debug`. Rooms are axepool,
-/// proxy, ledger, mint, payout and ldk. What it logs from its start on is said in the
+/// proxy, ledger, mint, payout, ldk and cdk, which is the mint's library: what strangers'
+/// requests make that say is told only where cdk is named. What it logs from its start on is said in the
 /// config, [log] levels.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -5,13 +5,18 @@
 //! hold. Then a write there waits for ever, and mining must not wait with it. So a
 //! thread of its own writes, and lines that come while it waits for too long are
 //! dropped and counted. The files have such a thread, too.
+//!
+//! What strangers can have said is bounded before that: each place in the code has a
+//! budget of lines (`limit.rs`), and crates that log what strangers do are quiet unless
+//! they are asked for by name (`levels.rs`).
 
 mod files;
 mod levels;
+mod limit;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -24,9 +29,14 @@ use tracing_subscriber::{Registry, fmt, reload};
 use crate::config::LogConfig;
 use files::Files;
 pub(crate) use levels::{LevelsError, check as check_levels, current as levels, set as set_levels};
+use limit::Limit;
+pub(crate) use limit::left_out;
 
 /// Lines that wait to be written. Full, further ones are dropped: a log is no paid fact.
 const WAITING_LINES: usize = 1_024;
+
+/// How often it is told how many lines were left out.
+const SUMMED_UP: Duration = Duration::from_secs(60);
 
 /// How long the end waits for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -57,6 +67,7 @@ pub(crate) fn dropped() -> IntCounter {
 pub(crate) fn start(levels: &str) -> Result<Logs> {
     let filter = levels::parse(levels).with_context(|| format!("--log {levels:?}"))?;
     let (filter, control) = reload::Layer::new(filter);
+    let limit = Limit::new();
     let (pages, files) = reload::Layer::new(FileLayer::None);
     let stderr = writer("log", io::stderr())?;
     let people = fmt::layer()
@@ -66,14 +77,32 @@ pub(crate) fn start(levels: &str) -> Result<Logs> {
         .with(pages)
         .with(filter)
         .with(people)
+        .with(limit.clone())
         .try_init()
         .map_err(|error| anyhow::anyhow!("logging was started twice: {error}"))?;
-    // Only the first one came as far as here.
-    let _ = levels::CURRENT.set(control);
+    levels::begin(levels, control);
     Ok(Logs {
         writers: vec![stderr],
         files,
+        summing: sum_up(limit.clone())?,
+        limit,
     })
+}
+
+/// Starts a thread that tells from time to time how many lines were left out, until what
+/// is returned is dropped.
+fn sum_up(limit: Limit) -> Result<SyncSender<()>> {
+    let (summing, end) = sync_channel(1);
+    let run = move || {
+        while let Err(RecvTimeoutError::Timeout) = end.recv_timeout(SUMMED_UP) {
+            limit.tell();
+        }
+    };
+    std::thread::Builder::new()
+        .name("log-sums".to_owned())
+        .spawn(run)
+        .context("the log's second thread cannot be started")?;
+    Ok(summing)
 }
 
 /// Starts a thread that writes what it is sent.
@@ -91,6 +120,9 @@ fn writer(name: &str, to: impl Write + Send + 'static) -> Result<SyncSender<Mess
 pub(crate) struct Logs {
     writers: Vec<SyncSender<Message>>,
     files: reload::Handle<FileLayer, Registry>,
+    limit: Limit,
+    /// Held until the end.
+    summing: SyncSender<()>,
 }
 
 impl Logs {
@@ -119,6 +151,9 @@ impl Logs {
 
 impl Drop for Logs {
     fn drop(&mut self) {
+        self.limit.tell();
+        // Its thread may have panicked.
+        let _ = self.summing.try_send(());
         let deadline = Instant::now() + LAST_LINES;
         for writer in &self.writers {
             let (written, done) = sync_channel(1);

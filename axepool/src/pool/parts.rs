@@ -27,9 +27,11 @@ pub(super) fn registry() -> Result<Registry> {
     registry
         .register(Box::new(process))
         .context("the process's metrics cannot be registered")?;
-    registry
-        .register(Box::new(logs::dropped()))
-        .context("the log's metric cannot be registered")?;
+    for lines in [logs::dropped(), logs::left_out()] {
+        registry
+            .register(Box::new(lines))
+            .context("the log's metrics cannot be registered")?;
+    }
     Ok(registry)
 }
 

@@ -1,9 +1,11 @@
 //! Nobody reads the log.
 
+use axepool::admin::Request;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::client::Client;
-use crate::world::{agrees, bitaxe, earns, get, key, metric_reaches, ocean, pool};
+use crate::world::{agrees, bitaxe, earns, get, key, metric, metric_reaches, ocean, pool};
 
 /// As under a journal whose disk is full, or a terminal on hold: a write to stderr would
 /// wait for ever.
@@ -79,5 +81,76 @@ async fn no_level_tells_a_secret_or_whose_address_it_is() {
             let line = text.lines().find(|line| line.contains(secret));
             assert_eq!(line, None, "{place} tells {secret}");
         }
+    }
+}
+
+/// Opens a websocket of the mint at `address` and writes `frames`, unless it is refused.
+async fn websocket(address: std::net::SocketAddr, frames: &[u8]) {
+    let mut stream = TcpStream::connect(address).await.expect("connect");
+    let head = "GET /v1/ws HTTP/1.1\r\nHost: pool\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.expect("writes");
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.expect("an answer");
+    // The pool may end it at any of them.
+    let _ = stream.write_all(frames).await;
+    let _ = stream.shutdown().await;
+    let _ = stream.read_to_end(&mut Vec::new()).await;
+}
+
+/// Pongs that nobody asked for, and frames that are no request: an ERROR line each in the
+/// library that reads them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_fill_no_log() {
+    let ocean = ocean(|_| {}).await;
+    let mut pool = pool(&ocean, |_| {}).await;
+    let http = pool.status().await.http[0];
+    pool.poll("the mint", async |_| {
+        (get(http, "/v1/keys").await.0 == 200).then_some(())
+    })
+    .await;
+    let before = pool.log().lines().count();
+    // Masked, with a mask of zeros.
+    let pongs = [0x8a, 0x80, 0, 0, 0, 0].repeat(5_000);
+    let texts = [0x81, 0x81, 0, 0, 0, 0, b'x'].repeat(5_000);
+    for frames in [&pongs, &texts] {
+        for _ in 0..5 {
+            websocket(http, frames).await;
+        }
+    }
+    let change = |levels: &str| Request::Log {
+        levels: Some(levels.to_owned()),
+    };
+    pool.ask(change("info,cdk=error")).await;
+    for frames in [&pongs, &texts] {
+        for _ in 0..5 {
+            websocket(http, frames).await;
+        }
+    }
+    assert!(metric(&pool, "axepool_log_lines_dropped_total", "").await < 1.0);
+    assert!(pool.stop().await.success());
+    let log = pool.log();
+    assert!(log.contains("what is logged was changed"), "{log}");
+    let lines = log.lines().count() - before;
+    assert!(lines < 200, "{lines} lines");
+}
+
+/// The same with a line of the pool's own: its first ones are there, the others are told
+/// as a sum, and lines of other places are written all the while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_place_cannot_hide_another() {
+    let ocean = ocean(|_| {}).await;
+    let mut pool = pool(&ocean, |_| {}).await;
+    for _ in 0..60 {
+        let levels = Some("info".to_owned());
+        pool.ask(Request::Log { levels }).await;
+    }
+    metric_reaches(&pool, "axepool_log_lines_left_out_total", "", 20.0).await;
+    assert!(pool.stop().await.success());
+    let log = pool.log();
+    let changed = log.matches("what is logged was changed").count();
+    assert!((20..=40).contains(&changed), "{changed} lines");
+    for line in ["lines left out", "axepool::pool::view:", "stopped"] {
+        assert!(log.contains(line), "no {line} in {log}");
     }
 }

@@ -181,13 +181,15 @@ impl LogWriter for OwnLog {
         if record.level < self.0 {
             return;
         }
-        let (said, from) = (record.args, record.module_path);
+        let (said, from, line) = (record.args, record.module_path, record.line);
         match record.level {
-            LdkLevel::Error => tracing::error!(target: "ldk", from, "{said}"),
-            LdkLevel::Warn => tracing::warn!(target: "ldk", from, "{said}"),
-            LdkLevel::Info => tracing::info!(target: "ldk", from, "{said}"),
-            LdkLevel::Debug => tracing::debug!(target: "ldk", from, "{said}"),
-            LdkLevel::Trace | LdkLevel::Gossip => tracing::trace!(target: "ldk", from, "{said}"),
+            LdkLevel::Error => tracing::error!(target: "ldk", from, line, "{said}"),
+            LdkLevel::Warn => tracing::warn!(target: "ldk", from, line, "{said}"),
+            LdkLevel::Info => tracing::info!(target: "ldk", from, line, "{said}"),
+            LdkLevel::Debug => tracing::debug!(target: "ldk", from, line, "{said}"),
+            LdkLevel::Trace | LdkLevel::Gossip => {
+                tracing::trace!(target: "ldk", from, line, "{said}")
+            }
         }
     }
 }
