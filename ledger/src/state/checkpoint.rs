@@ -157,12 +157,33 @@ impl State {
             return;
         }
         self.pool.keep_latest();
+        self.let_go_of_idle();
         for rows in self.miners.values_mut() {
             rows.dirty = false;
             rows.buckets.keep_latest();
             rows.workers.iter_mut().for_each(|row| row.dirty = false);
         }
         self.sessions.values_mut().for_each(|row| row.dirty = false);
+    }
+
+    /// Lets go of the rows of miners and sessions without a share in this ten minutes and
+    /// the last: the base has them, and is asked should one come back. Keys are free, and
+    /// most of those that come once never come again.
+    fn let_go_of_idle(&mut self) {
+        let first = slot(Resolution::TenMinutes, self.now_ms).saturating_sub(1);
+        self.miners.retain(|_, rows| {
+            let mut buckets = rows.buckets.iter();
+            buckets.any(|filling| {
+                filling.resolution == Resolution::TenMinutes && filling.slot >= first
+            })
+        });
+        self.sessions
+            .retain(|_, row| slot(Resolution::TenMinutes, row.last_ms) >= first);
+        // The room of a rush is given back as well.
+        let room = self.miners.len().saturating_mul(2);
+        self.miners.shrink_to(room);
+        let room = self.sessions.len().saturating_mul(2);
+        self.sessions.shrink_to(room);
     }
 
     /// Whether the forgetting of old rows goes on with the next checkpoint.

@@ -67,6 +67,10 @@ impl Buckets {
                     slot,
                     who,
                 })?;
+                // No more room than a key needs that comes once: such keys are free.
+                if self.0.is_empty() {
+                    self.0.reserve_exact(Resolution::ALL.len());
+                }
                 self.0.push(Filling {
                     resolution,
                     slot,
@@ -169,6 +173,9 @@ impl MinerRows {
             first_ms: share.time_ms,
             last_ms: share.time_ms,
         };
+        if self.workers.is_empty() {
+            self.workers.reserve_exact(1);
+        }
         self.workers.push(WorkerRow {
             worker,
             dirty: true,

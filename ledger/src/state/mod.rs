@@ -123,6 +123,12 @@ impl State {
         self.dirty
     }
 
+    /// How many miners and sessions have rows in memory.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> (usize, usize) {
+        (self.miners.len(), self.sessions.len())
+    }
+
     /// The open epoch.
     pub(crate) fn open_epoch(&self) -> &Epoch {
         &self.open

@@ -345,3 +345,66 @@ fn the_sixty_fifth_worker_is_one_of_the_others() {
     );
     assert_eq!(shares(Worker::OTHERS), Some(36 + 1));
 }
+
+/// Ten thousand keys with a share each, every one over a session of its own. Once they
+/// have been away for twenty minutes nothing of them is in memory, and all of it in the
+/// books.
+#[test]
+fn throwaway_keys_leave_nothing_in_memory() {
+    let keys = (1_u64..).filter_map(|number| {
+        let mut bytes = [0; 32];
+        bytes[24..].copy_from_slice(&number.to_be_bytes());
+        MinerId::from_x_only_bytes(bytes)
+    });
+    let throwaway = |number: u64, miner: MinerId| {
+        let template = share(1, 1, 40);
+        Entry::Share(ShareRecord {
+            id: ShareId {
+                session: SessionId::new(9, u32::try_from(number).expect("few")),
+                sequence: 1,
+            },
+            who: Arc::new(Identity {
+                miner,
+                worker: template.who.worker.clone(),
+            }),
+            time_ms: NOW_MS,
+            ..template
+        })
+    };
+    let mut driver = Driver::open(&Disk::new()).expect("opens");
+    let keys: Vec<MinerId> = keys.take(10_000).collect();
+    for (batch, keys) in (0_u64..).zip(keys.chunks(1_000)) {
+        let numbers = batch * 1_000..;
+        let entries: Vec<Entry> = numbers
+            .zip(keys)
+            .map(|(n, key)| throwaway(n, *key))
+            .collect();
+        assert_eq!(driver.append(&entries), Answer::Stored);
+    }
+    let held = |driver: &Driver| {
+        driver
+            .writer
+            .shared()
+            .state
+            .lock()
+            .expect("no panic")
+            .held()
+    };
+    driver.writer.checkpoint();
+    assert_eq!(held(&driver), (10_000, 10_000), "they may send more");
+    assert_eq!(
+        driver.append(&[at(1, 1, NOW_MS + 20 * 60_000)]),
+        Answer::Stored
+    );
+    driver.writer.checkpoint();
+    assert_eq!(held(&driver), (1, 1));
+    let workers = driver.reader().workers(&keys[77]).expect("reads");
+    assert_eq!(workers.first().map(|worker| worker.shares), Some(1));
+    // One of them comes again, another sends its share again.
+    let again = [throwaway(77, keys[77]), at(1, 2, NOW_MS + 20 * 60_000)];
+    assert_eq!(driver.append(&again), Answer::Stored);
+    let workers = driver.reader().workers(&keys[77]).expect("reads");
+    assert_eq!(workers.first().map(|worker| worker.shares), Some(1));
+    let tallies = driver.reader().tallies(EpochId::FIRST).expect("reads");
+    assert_eq!(tallies.len(), 10_001);
+}

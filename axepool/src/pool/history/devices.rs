@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ledger::{Identity, MinerId, Worker, WorkerName};
 use proxy::SessionStatus;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The counts' grain.
 const SLOT_MS: u64 = 300_000;
@@ -23,9 +23,12 @@ const SILENT_AFTER_MS: u64 = 30 * 60 * 1000;
 /// A time further ahead than this was written by a clock that was wrong.
 const CLOCK_SLACK_MS: u64 = 60_000;
 
-/// Devices at most: about 20 MB. When there are as many, new ones wait until others are
-/// forgotten, so that throwaway keys push out nobody.
+/// Devices at most: about 15 MB of keys with one each. When there are as many, new ones
+/// wait until others are forgotten, so that throwaway keys push out nobody.
 pub(super) const MAX_DEVICES: usize = 50_000;
+
+/// What a device calls itself, printable ASCII, is kept up to so many bytes.
+const MAX_USER_AGENT: usize = 64;
 
 /// A session as the proxy tells of it.
 #[derive(Clone, Debug)]
@@ -151,11 +154,17 @@ impl Entry {
                 last.accepted = last.accepted.saturating_add(accepted);
                 last.rejected = last.rejected.saturating_add(rejected);
             }
-            _ => self.counts.push(Count {
-                slot,
-                accepted,
-                rejected,
-            }),
+            _ => {
+                // The most keys of strangers have one for ever.
+                if self.counts.is_empty() {
+                    self.counts.reserve_exact(1);
+                }
+                self.counts.push(Count {
+                    slot,
+                    accepted,
+                    rejected,
+                });
+            }
         }
     }
 
@@ -182,10 +191,65 @@ impl Entry {
     }
 }
 
+/// The devices of one miner, by name. A list and no map: nearly all miners have a few
+/// devices, most keys of strangers one, and the least that a map takes is room for eleven.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Named(Vec<(WorkerName, Entry)>);
+
+impl Named {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn contains(&self, name: &WorkerName) -> bool {
+        self.position(name).is_ok()
+    }
+
+    fn position(&self, name: &WorkerName) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| known.cmp(name))
+    }
+
+    /// The entry of this name, made unless it is there.
+    fn entry(&mut self, name: WorkerName) -> &mut Entry {
+        let at = match self.position(&name) {
+            Ok(at) => at,
+            Err(at) => {
+                if self.0.is_empty() {
+                    self.0.reserve_exact(1);
+                }
+                self.0.insert(at, (name, Entry::default()));
+                at
+            }
+        };
+        &mut self.0[at].1
+    }
+
+    fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.0.iter_mut().map(|(_, entry)| entry)
+    }
+
+    fn retain(&mut self, mut keeps: impl FnMut(&Entry) -> bool) {
+        self.0.retain(|(_, entry)| keeps(entry));
+    }
+}
+
+impl Serialize for Named {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, entry)| (name, entry)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Named {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let named = BTreeMap::deserialize(deserializer)?;
+        Ok(Named(named.into_iter().collect()))
+    }
+}
+
 /// All devices of the last hour.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Devices {
-    pub(super) miners: BTreeMap<MinerId, BTreeMap<WorkerName, Entry>>,
+    pub(super) miners: BTreeMap<MinerId, Named>,
     /// How many there are.
     count: usize,
     /// What each connected session had sent at the last look.
@@ -195,15 +259,12 @@ pub(super) struct Devices {
 
 impl Devices {
     /// As they were saved.
-    pub(super) fn restored(
-        miners: BTreeMap<MinerId, BTreeMap<WorkerName, Entry>>,
-        now_ms: u64,
-    ) -> Self {
+    pub(super) fn restored(miners: BTreeMap<MinerId, Named>, now_ms: u64) -> Self {
         let mut devices = Devices {
             miners,
             ..Devices::default()
         };
-        for entry in devices.miners.values_mut().flat_map(BTreeMap::values_mut) {
+        for entry in devices.miners.values_mut().flat_map(Named::entries_mut) {
             entry.set_right(now_ms);
         }
         devices.forget(now_ms);
@@ -218,7 +279,7 @@ impl Devices {
         seen: impl Iterator<Item = Seen>,
         now_ms: u64,
     ) {
-        for entry in self.miners.values_mut().flat_map(BTreeMap::values_mut) {
+        for entry in self.miners.values_mut().flat_map(Named::entries_mut) {
             entry.connected = 0;
             entry.hashrate = 0.0;
             entry.difficulty = 0.0;
@@ -260,7 +321,11 @@ impl Devices {
         let entry = self.entry(session)?;
         let last_ms = believed(session.last_share_ms, now_ms);
         entry.last_share_ms = entry.last_share_ms.max(last_ms);
-        entry.user_agent.clone_from(&session.user_agent);
+        let said = &*session.user_agent;
+        let said = said.get(..MAX_USER_AGENT).unwrap_or(said);
+        if *entry.user_agent != *said {
+            entry.user_agent = said.into();
+        }
         if accepted > 0 || rejected > 0 {
             entry.seen_ms = now_ms;
             entry.count(now_ms / SLOT_MS, accepted, rejected);
@@ -273,7 +338,7 @@ impl Devices {
     fn entry(&mut self, session: &Seen) -> Option<&mut Entry> {
         let miner = session.who.miner;
         let known = self.miners.get(&miner);
-        let is_known = |name: &WorkerName| known.is_some_and(|known| known.contains_key(name));
+        let is_known = |name: &WorkerName| known.is_some_and(|known| known.contains(name));
         let mut name = session.who.worker.clone();
         if !is_known(&name) {
             if session.accepted == 0 && session.rejected == 0 {
@@ -290,30 +355,28 @@ impl Devices {
                 self.count += 1;
             }
         }
-        Some(
-            self.miners
-                .entry(miner)
-                .or_default()
-                .entry(name)
-                .or_default(),
-        )
+        Some(self.miners.entry(miner).or_default().entry(name))
     }
 
     /// Drops who sent nothing for an hour and is not connected.
     fn forget(&mut self, now_ms: u64) {
         self.miners.retain(|_, devices| {
-            devices.retain(|_, entry| {
+            devices.retain(|entry| {
                 entry.connected > 0 || entry.seen_ms.saturating_add(FORGOTTEN_AFTER_MS) > now_ms
             });
-            !devices.is_empty()
+            devices.len() > 0
         });
-        self.count = self.miners.values().map(BTreeMap::len).sum();
+        self.count = self.miners.values().map(Named::len).sum();
+        // As many sessions as there are now: a flood of them is over.
+        self.sessions.shrink_to(2 * self.sessions.len());
     }
 
     /// A miner's devices, by name.
     pub(super) fn of(&self, miner: &MinerId, now_ms: u64) -> Vec<Device> {
-        let devices = self.miners.get(miner).into_iter().flatten();
+        let devices = self.miners.get(miner).map(|named| &named.0);
         devices
+            .into_iter()
+            .flatten()
             .map(|(name, entry)| entry.device(name, now_ms))
             .collect()
     }

@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use ledger::{MinerId, WorkerName};
+use ledger::MinerId;
 use serde::{Deserialize, Serialize};
 
-use super::devices::{Devices, Entry, MAX_DEVICES};
+use super::devices::{Devices, MAX_DEVICES, Named};
 use crate::json_file;
 
 #[derive(Serialize)]
 struct Written<'a> {
-    miners: &'a BTreeMap<MinerId, BTreeMap<WorkerName, Entry>>,
+    miners: &'a BTreeMap<MinerId, Named>,
 }
 
 #[derive(Deserialize)]
 struct Read {
-    miners: BTreeMap<MinerId, BTreeMap<WorkerName, Entry>>,
+    miners: BTreeMap<MinerId, Named>,
 }
 
 pub(super) fn written(devices: &Devices) -> io::Result<Vec<u8>> {
@@ -31,7 +31,7 @@ pub(super) fn read(path: &Path, now_ms: u64) -> io::Result<Devices> {
     let Some(read) = json_file::read::<Read>(path)? else {
         return Ok(Devices::default());
     };
-    let count: usize = read.miners.values().map(BTreeMap::len).sum();
+    let count: usize = read.miners.values().map(Named::len).sum();
     if count > MAX_DEVICES {
         let why = format!("{count} devices, above {MAX_DEVICES}");
         return Err(io::Error::new(io::ErrorKind::InvalidData, why));
