@@ -389,6 +389,12 @@ impl Devices {
     pub(super) fn count(&self) -> usize {
         self.count
     }
+
+    /// For how many devices there is room without asking for more memory.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.miners.values().map(|named| named.0.capacity()).sum()
+    }
 }
 
 /// A time that is not of a clock that was ahead.

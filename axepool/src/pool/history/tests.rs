@@ -215,6 +215,22 @@ fn throwaway_keys_push_out_nobody() {
     assert_eq!(devices.count(), 0);
 }
 
+/// Ten thousand keys with one share each: they take room for one device with one count,
+/// and an hour after they left for none.
+#[test]
+fn a_throwaway_key_takes_no_more_room_than_it_needs() {
+    let mut devices = Devices::default();
+    let keys: Vec<MinerId> = (1..=10_000).map(miner).collect();
+    let flood = (1_u64..).zip(&keys);
+    let flood = flood.map(|(n, key)| seen(n, *key, "x", (1, 0), T0));
+    devices.look(flood, T0);
+    assert_eq!((devices.count(), devices.room()), (10_000, 10_000));
+    devices.look(std::iter::empty(), T0 + MINUTE);
+    assert_eq!((devices.count(), devices.room()), (10_000, 10_000));
+    devices.look(std::iter::empty(), T0 + 61 * MINUTE);
+    assert_eq!((devices.count(), devices.room()), (0, 0));
+}
+
 #[test]
 fn it_goes_on_after_a_restart_and_a_broken_file_is_begun_anew() {
     let directory = tempfile::tempdir().expect("a directory");
