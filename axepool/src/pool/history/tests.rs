@@ -223,11 +223,11 @@ fn a_throwaway_key_takes_no_more_room_than_it_needs() {
     let keys: Vec<MinerId> = (1..=10_000).map(miner).collect();
     let flood = (1_u64..).zip(&keys);
     let flood = flood.map(|(n, key)| seen(n, *key, "x", (1, 0), T0));
-    devices.look(flood, T0);
+    devices.look(none(), flood, T0);
     assert_eq!((devices.count(), devices.room()), (10_000, 10_000));
-    devices.look(std::iter::empty(), T0 + MINUTE);
+    devices.look(none(), none(), T0 + MINUTE);
     assert_eq!((devices.count(), devices.room()), (10_000, 10_000));
-    devices.look(std::iter::empty(), T0 + 61 * MINUTE);
+    devices.look(none(), none(), T0 + 61 * MINUTE);
     assert_eq!((devices.count(), devices.room()), (0, 0));
 }
 
