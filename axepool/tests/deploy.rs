@@ -61,6 +61,16 @@ fn the_service_is_confined() {
     assert!(output.status.success(), "{told}");
 }
 
+/// What a rush of strangers' connections took is used again: docs/decisions/0022.
+#[test]
+fn memory_is_given_to_few_arenas() {
+    let unit = text("deploy/systemd/axepool.service");
+    assert!(unit.contains("\nEnvironment=MALLOC_ARENA_MAX=2\n"));
+    let recipe = text("deploy/container/Containerfile");
+    let (_, image) = recipe.rsplit_once("\nFROM ").expect("a second stage");
+    assert!(image.contains("\nENV MALLOC_ARENA_MAX=2\n"));
+}
+
 /// An image cannot be built here, but it cannot be built from what is not there either.
 #[test]
 fn the_image_is_made_of_what_is_there() {
