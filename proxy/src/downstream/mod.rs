@@ -25,6 +25,7 @@ mod tests;
 mod tls;
 
 pub use address::Masked;
+pub use proxy_header::{HeaderError, peer_behind};
 pub use status::{DownstreamStatus, SessionStatus};
 pub use tls::Certificate;
 

@@ -21,9 +21,9 @@ const V2_MAX_PAYLOAD_BYTES: usize = 2048;
 /// The fixed part of version 2: signature, command, family, length.
 const V2_FIXED_BYTES: usize = 16;
 
-/// Why no header could be read.
+/// Why no header of the PROXY protocol could be read.
 #[derive(Debug, Error)]
-pub(crate) enum HeaderError {
+pub enum HeaderError {
     /// The socket failed or ended.
     #[error("the PROXY protocol header was cut short: {0}")]
     Io(#[from] std::io::Error),
@@ -67,6 +67,15 @@ pub(crate) async fn read(stream: &mut impl Peek) -> Result<Option<IpAddr>, Heade
     } else {
         Err(HeaderError::Missing)
     }
+}
+
+/// Reads the header of the PROXY protocol that `stream` begins with; `None` when the load
+/// balancer speaks for itself or does not know the peer.
+///
+/// # Errors
+/// There is none, or it is none.
+pub async fn peer_behind(stream: &mut TcpStream) -> Result<Option<IpAddr>, HeaderError> {
+    read(stream).await
 }
 
 async fn read_v2(stream: &mut impl Peek, start: &[u8]) -> Result<Vec<u8>, HeaderError> {
