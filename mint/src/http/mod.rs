@@ -3,24 +3,26 @@
 mod error;
 mod lookup;
 mod melt;
+mod places;
 mod restored;
 mod token;
+mod ws;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
-use tokio::sync::Semaphore;
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 
 use crate::mint::Mint;
 use crate::quote::METHOD;
+use places::Places;
 
 /// A body's bytes at most: 500 inputs with locks and witnesses are about 400,000.
 const MAX_BODY_BYTES: usize = 1 << 20;
@@ -44,12 +46,6 @@ pub const API_PATHS: [&str; 3] = [TOKEN, TOKENS, SWEEP_ONLY];
 const TOKEN: &str = "/api/miners/{key}/token";
 const TOKENS: &str = "/api/miners/{key}/tokens";
 const SWEEP_ONLY: &str = "/api/miners/{key}/sweep-only";
-
-#[derive(Clone)]
-struct Places {
-    free: Arc<Semaphore>,
-    mint: Mint,
-}
 
 impl Mint {
     /// All routes of the mint, to be merged with the pool's pages:
@@ -80,13 +76,9 @@ impl Mint {
                     .allow_headers(Any),
             )
             .with_state(self.clone());
-        let free = Arc::new(Semaphore::new(self.config().max_requests));
-        let places = Places {
-            free,
-            mint: self.clone(),
-        };
         Ok(nuts
             .merge(ours)
+            .layer(from_fn_with_state(self.clone(), ws::instead))
             .layer(from_fn_with_state(self.clone(), melt::in_words))
             .layer(from_fn_with_state(self.clone(), restored::in_words))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -94,20 +86,6 @@ impl Mint {
                 StatusCode::REQUEST_TIMEOUT,
                 TIMEOUT,
             ))
-            .layer(from_fn_with_state(places, one_place)))
+            .layer(from_fn_with_state(Places::new(self), places::one_place)))
     }
-}
-
-/// Works on so many requests at once and no more: the rest is told at once to come
-/// back, instead of waiting in memory.
-async fn one_place(State(places): State<Places>, request: Request, next: Next) -> Response {
-    let Ok(_place) = places.free.try_acquire() else {
-        places.mint.metrics().requests_refused.inc();
-        let busy = "the mint is busy: try again";
-        let mut response = error::refusal(StatusCode::SERVICE_UNAVAILABLE, error::OTHER, busy);
-        let headers = response.headers_mut();
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        return response;
-    };
-    next.run(request).await
 }
