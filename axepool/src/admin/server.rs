@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
@@ -71,7 +72,7 @@ async fn attend(stream: UnixStream, answers: &impl Answers) -> io::Result<()> {
     let asked =
         tokio::time::timeout(ASK_TIMEOUT, line::read(&mut stream, MAX_REQUEST_BYTES)).await?;
     let reply = match asked {
-        Ok(line) => match serde_json::from_slice::<Request>(&line) {
+        Ok(line) => match read(&line) {
             Ok(request) => {
                 tracing::debug!(?request, "asked at the admin socket");
                 answers.answer(request).await
@@ -88,4 +89,37 @@ async fn attend(stream: UnixStream, answers: &impl Answers) -> io::Result<()> {
     let mut text = serde_json::to_vec(&reply)?;
     text.push(b'\n');
     tokio::time::timeout(READ_TIMEOUT, stream.get_mut().write_all(&text)).await?
+}
+
+/// A request with nothing in it that no command knows. What is unknown to a command
+/// without fields serde lets pass, although a typing mistake may be behind it: a request
+/// has to say the same when it is written again.
+fn read(line: &[u8]) -> Result<Request, serde_json::Error> {
+    let asked: Value = serde_json::from_slice(line)?;
+    let request: Request = serde_json::from_value(asked.clone())?;
+    match unknown(&asked, &serde_json::to_value(&request)?) {
+        None => Ok(request),
+        Some(field) => Err(serde::de::Error::custom(format_args!(
+            "unknown field `{field}`"
+        ))),
+    }
+}
+
+/// A field of `asked` that `known` does not have.
+fn unknown<'a>(asked: &'a Value, known: &Value) -> Option<&'a str> {
+    match (asked, known) {
+        (Value::Object(asked), Value::Object(known)) => {
+            asked
+                .iter()
+                .find_map(|(name, value)| match known.get(name) {
+                    None => Some(name.as_str()),
+                    Some(known) => unknown(value, known),
+                })
+        }
+        (Value::Array(asked), Value::Array(known)) => {
+            let mut pairs = asked.iter().zip(known);
+            pairs.find_map(|(asked, known)| unknown(asked, known))
+        }
+        _ => None,
+    }
 }
