@@ -4,6 +4,8 @@
 //! the address. The cookie is of this process alone and says nothing of the token:
 //! browsers send it to every port of the machine.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use axum::http::{HeaderMap, header};
 use bitcoin::hashes::{Hash as _, sha256};
 
@@ -87,14 +89,21 @@ fn hash(text: &str) -> sha256::Hash {
     sha256::Hash::hash(text.as_bytes())
 }
 
-/// An address, or the one name that always is this machine's. Whoever rebinds a name has
-/// that name in the request.
+/// An address, or the one name that always is this machine's, with a port or without.
+/// Whoever rebinds a name has that name in the request.
 fn is_this_machine(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or(""),
-        None => host.split(':').next().unwrap_or(""),
+    let (name, port) = match host.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((v6, port)) if v6.parse::<Ipv6Addr>().is_ok() => ("localhost", port),
+            _ => return false,
+        },
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
     };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok()
+    let is_port = |digits: &str| {
+        digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok()
+    };
+    (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+        && (name.eq_ignore_ascii_case("localhost") || name.parse::<Ipv4Addr>().is_ok())
 }
 
 #[cfg(test)]
@@ -140,15 +149,12 @@ mod tests {
             "localhost",
             "LOCALHOST:1",
             "[::1]:8081",
-            "::1",
+            "[::1]",
+            "[fd00::7]:1",
+            "10.0.0.7",
             "10.0.0.7:1",
         ] {
-            if host == "::1" {
-                // Not how an address of IPv6 is written there.
-                case(host, "", "token=the-token", ForeignName);
-            } else {
-                case(host, "", "token=the-token", Welcome);
-            }
+            case(host, "", "token=the-token", Welcome);
         }
         for host in [
             "",
@@ -156,6 +162,21 @@ mod tests {
             "127.0.0.1.evil.example:8081",
             "localhost.evil.example",
             "[evil",
+            "[::1",
+            "[evil.example]:80",
+            "[::1]evil.example",
+            "[::1]:80@evil.example",
+            "[127.0.0.1]",
+            "::1",
+            "127.0.0.1:80@evil.example",
+            "127.0.0.1@evil.example",
+            "127.0.0.1:",
+            "127.0.0.1:+80",
+            "127.0.0.1:65536",
+            "127.0.0.1:80:80",
+            "localhost:",
+            "localhost.",
+            " localhost",
             "2130706433x",
         ] {
             let cookie = "axepool_operator=the-session";
