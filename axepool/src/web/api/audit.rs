@@ -223,7 +223,7 @@ pub(super) async fn file(
     Ok(response)
 }
 
-/// `12.json`, `12.csv`.
+/// `12.json`, `12.csv`. Nothing else names a file: what is kept for ever has one name.
 fn parse(name: &str) -> Option<(u64, Form)> {
     let (number, form) = name.split_once('.')?;
     let form = match form {
@@ -232,6 +232,7 @@ fn parse(name: &str) -> Option<(u64, Form)> {
         _ => return None,
     };
     let is_plain = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let is_plain = is_plain && !number.starts_with('0');
     let number = is_plain.then(|| number.parse().ok()).flatten()?;
     Some((number, form))
 }
@@ -257,6 +258,9 @@ mod tests {
             "1.xml",
             "-1.json",
             "+1.json",
+            "0.json",
+            "01.json",
+            "0001.json",
             "1.json.csv",
             "a.csv",
         ] {
