@@ -111,6 +111,7 @@ tls_certificate = "$work/certificate.pem"
 tls_key = "$work/key.pem"
 [http]
 listen = "127.0.0.1:0"
+max_connections_per_address = 100000
 requests_per_minute_per_address = 1000000
 request_burst_per_address = 1000000
 [metrics]

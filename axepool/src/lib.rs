@@ -16,6 +16,7 @@ mod http;
 mod humane;
 mod init;
 mod json_file;
+mod listener;
 mod logs;
 mod mint_url;
 mod money;

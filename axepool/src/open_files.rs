@@ -34,3 +34,33 @@ pub(crate) fn raise_for(connections: usize, advice: &str) {
         );
     }
 }
+
+/// How many of the process's file descriptors all HTTP listeners together may take for
+/// connections, when `miners` connections are mining's: what is left of the limit, but an
+/// eighth of it at least. Each connection may have a second file open, of which it sends.
+pub(crate) fn left_for_http(miners: usize) -> usize {
+    let Some(most) = getrlimit(Resource::Nofile).current else {
+        return usize::MAX >> 3;
+    };
+    let miners = u64::try_from(miners).unwrap_or(u64::MAX);
+    usize::try_from(left(most, miners)).unwrap_or(usize::MAX >> 3)
+}
+
+fn left(most: u64, miners: u64) -> u64 {
+    let beside = most.saturating_sub(RESERVED).saturating_sub(miners);
+    beside.max(most / 8) / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_takes_what_mining_leaves() {
+        assert_eq!(left(65_536, 10_000), (65_536 - 10_000 - RESERVED) / 2);
+        // Too few for all: most of them are for mining.
+        assert_eq!(left(1024, 10_000), 64);
+        assert_eq!(left(256, 10_000), 16);
+        assert_eq!(left(0, 1), 0);
+    }
+}

@@ -170,6 +170,9 @@ pub struct Status {
     pub metrics: Vec<SocketAddr>,
     /// Where the pages and the mint are, as bound.
     pub http: Vec<SocketAddr>,
+    /// Where the tor process brings visitors of the onion service.
+    #[serde(default)]
+    pub onion: Vec<SocketAddr>,
     /// The operator's page, with what opens it: for the operator alone; `None` while it
     /// is nowhere.
     #[serde(default)]

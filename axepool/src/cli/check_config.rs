@@ -13,7 +13,8 @@ use crate::{backup, config, mint_url, output};
 /// The output is a config file itself, with secrets masked, and tells where each value is
 /// from: the file, the environment or a default. A variable such as
 /// AXEPOOL__STRATUM__LISTEN stands for a key of the file and goes before it. All problems are told at once, each with what
-/// to do about it; the exit code is 1 if there is any.
+/// to do about it; the exit code is 1 if there is any, and also if http.certificate cannot
+/// be used: the pool would mine, and serve no page.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The config file
@@ -44,5 +45,9 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
             "warning: whether public_url changed cannot be told: {error}"
         )),
     }
-    Ok(ExitCode::SUCCESS)
+    match loaded.config.http.certificate_trouble() {
+        None => Ok(ExitCode::SUCCESS),
+        // It is among the warnings already.
+        Some(_) => Ok(ExitCode::FAILURE),
+    }
 }

@@ -60,6 +60,9 @@ fn render(status: &Status) -> String {
         row("with TLS", addresses(&status.stratum_tls));
     }
     row("http", addresses(&status.http));
+    if !status.onion.is_empty() {
+        row("for tor", addresses(&status.onion));
+    }
     row("metrics", addresses(&status.metrics));
     let operator = status.operator.as_deref();
     row("operator", operator.unwrap_or("off").to_owned());

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bitcoin::Network;
+use proxy::Certificate;
 use proxy::config::{IpNetwork, TlsConfig};
 use toml::Value;
 
@@ -18,18 +19,28 @@ use super::setting::{Refusal, Setting};
 pub struct HttpConfig {
     /// Where it listens; empty when switched off.
     pub listen: Vec<SocketAddr>,
+    /// Where the tor process brings visitors of the onion service; empty: nowhere.
+    pub onion_listen: Vec<SocketAddr>,
     /// The URL under which wallets reach it; it is written into every token. `None`:
     /// this machine's own, which no other one can use.
     pub public_url: Option<PublicUrl>,
     /// The certificate; with one, the listener speaks TLS alone.
     pub tls: Option<TlsConfig>,
-    /// Peers whose `X-Forwarded-For` is believed.
+    /// Peers whose `X-Forwarded-For` is believed at `listen`; nobody's is at
+    /// `onion_listen`.
     pub trusted_proxies: Vec<IpNetwork>,
     /// Bounds on what strangers can take.
     pub limits: HttpLimits,
 }
 
 impl HttpConfig {
+    /// Why no page would be served over TLS, if so.
+    pub(crate) fn certificate_trouble(&self) -> Option<String> {
+        let tls = self.tls.clone()?;
+        let loaded = Certificate::load(tls).and_then(|certificate| certificate.acceptor());
+        loaded.err().map(|error| error.to_string())
+    }
+
     /// The URL in force when it listens at `listen`.
     pub(crate) fn public_url_at(&self, listen: &[SocketAddr]) -> PublicUrl {
         let local = || {
@@ -54,10 +65,13 @@ impl HttpConfig {
 /// Bounds on what strangers can take.
 #[derive(Clone, Debug)]
 pub struct HttpLimits {
-    /// Connections at once; the next ones wait in the socket's backlog.
+    /// Connections at once. A full listener ends one of the address that has most.
     pub max_connections: usize,
-    /// How long a request's head, or the next request of a connection, may take.
-    pub header_timeout: Duration,
+    /// Connections of one IPv4 address or IPv6 /64, and its requests under way.
+    pub max_connections_per_address: usize,
+    /// How long a request, its body included, may take to come, and how long a connection
+    /// may wait for one.
+    pub request_timeout: Duration,
     /// Requests of one address (IPv6: one /64), sustained.
     pub requests_per_minute_per_address: u32,
     /// How many of them may come at once.
@@ -142,13 +156,19 @@ impl Setting for PublicUrl {
 pub(super) fn read(section: &mut Section<'_>, network: Network, base: &Path) -> HttpConfig {
     HttpConfig {
         listen: section.get("listen", vec![SocketAddr::from(([0, 0, 0, 0], 8080))]),
+        onion_listen: section.get("onion_listen", Vec::new()),
         public_url: public_url(section, network),
         tls: tls(section, base),
         trusted_proxies: section.get("trusted_proxies", Vec::new()),
         limits: HttpLimits {
             max_connections: section.number("max_connections", 1024, 1..=1_000_000),
-            header_timeout: section.seconds(
-                "header_timeout_secs",
+            max_connections_per_address: section.number(
+                "max_connections_per_address",
+                64,
+                1..=1_000_000,
+            ),
+            request_timeout: section.seconds(
+                "request_timeout_secs",
                 Duration::from_secs(20),
                 1..=3600,
             ),
@@ -198,12 +218,11 @@ fn tls(section: &mut Section<'_>, base: &Path) -> Option<TlsConfig> {
             "give it too, or neither of the two",
         );
     }
-    let certificate = certificate.map(|path| section.readable("certificate", base, path));
-    let key = key.map(|path| section.readable("key", base, path));
+    // Whether the files can be used is no question here: mining starts without the pages.
     Some(TlsConfig {
         listen: Vec::new(),
-        certificate: certificate?,
-        key: key?,
+        certificate: from_base(base, certificate?),
+        key: from_base(base, key?),
     })
 }
 

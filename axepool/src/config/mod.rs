@@ -265,6 +265,8 @@ fn listeners_differ(
         .iter()
         .flat_map(|tls| &tls.listen)
         .map(|address| ("stratum.tls_listen", address));
+    let onion = http.onion_listen.iter();
+    let onion = onion.map(|address| ("http.onion_listen", address));
     let http = http.listen.iter().map(|address| ("http.listen", address));
     let own = own
         .iter()
@@ -273,6 +275,7 @@ fn listeners_differ(
     for (key, address) in plain
         .chain(tls)
         .chain(http)
+        .chain(onion)
         .chain(own)
         .filter(|(_, address)| address.port() != 0)
     {

@@ -18,6 +18,8 @@ pub(super) fn of(config: &Config) -> Vec<Problem> {
     let found = [
         http_url(config),
         no_url(config),
+        http_certificate(config),
+        onion(config),
         share_quotes(config),
         mnemonic("mint.mnemonic", Some(&config.mint.mnemonic_file)),
         mnemonic("lightning.config", {
@@ -72,6 +74,27 @@ fn no_url(config: &Config) -> Option<Problem> {
             "set it to the address under which their wallets reach this machine",
         )
     })
+}
+
+fn onion(config: &Config) -> Option<Problem> {
+    let mut listen = config.http.onion_listen.iter();
+    let remote = listen.find(|address| !address.ip().is_loopback())?;
+    Some(warning(
+        "http.onion_listen",
+        Some(remote.show()),
+        "others than the tor process may reach it, and have as many limits as they like there",
+        "listen on 127.0.0.1, or on a network that only the tor process is in",
+    ))
+}
+
+fn http_certificate(config: &Config) -> Option<Problem> {
+    let why = config.http.certificate_trouble()?;
+    Some(warning(
+        "http.certificate",
+        None,
+        &format!("cannot be used: {why}. No page is served until it can; mining goes on"),
+        "name a PEM file with the chain, and its key as http.key, that the pool's user may read",
+    ))
 }
 
 fn share_quotes(config: &Config) -> Option<Problem> {

@@ -1,8 +1,8 @@
 //! The metrics' listener: `/metrics` for Prometheus, `/healthz` and `/readyz` for
 //! whatever restarts the process or sends miners to it.
 
-use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -10,8 +10,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus::{Registry, TextEncoder};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+
+use crate::listener::{Bounds, Door, Naming, Shared};
 
 /// What the listener asks of the pool.
 pub(crate) trait Health: Send + Sync + 'static {
@@ -23,29 +23,33 @@ pub(crate) trait Health: Send + Sync + 'static {
     fn beside(&self) -> Vec<String>;
 }
 
-struct Shared<H> {
+struct Answered<H> {
     registry: Registry,
     health: Arc<H>,
 }
 
-/// Serves at `listener` until `cancel`.
-pub(crate) async fn serve<H: Health>(
-    listener: TcpListener,
-    registry: Registry,
-    health: Arc<H>,
-    cancel: CancellationToken,
-) -> io::Result<()> {
+/// What Prometheus and those who look after the process take at once.
+pub(crate) const BOUNDS: Bounds = Bounds {
+    connections: 32,
+    per_household: 16,
+    request_time: Duration::from_secs(20),
+};
+
+/// The door of the metrics' listeners.
+pub(crate) fn door(shared: &Shared) -> Arc<Door> {
+    Door::new("metrics", shared, BOUNDS, Naming::Peer, None)
+}
+
+/// What is answered there.
+pub(crate) fn routes<H: Health>(registry: Registry, health: Arc<H>) -> Arc<Router> {
     let routes = Router::new()
         .route("/metrics", get(metrics::<H>))
         .route("/healthz", get(healthz::<H>))
-        .route("/readyz", get(readyz::<H>))
-        .with_state(Arc::new(Shared { registry, health }));
-    axum::serve(listener, routes)
-        .with_graceful_shutdown(cancel.cancelled_owned())
-        .await
+        .route("/readyz", get(readyz::<H>));
+    Arc::new(routes.with_state(Arc::new(Answered { registry, health })))
 }
 
-async fn metrics<H: Health>(State(shared): State<Arc<Shared<H>>>) -> Response {
+async fn metrics<H: Health>(State(shared): State<Arc<Answered<H>>>) -> Response {
     match TextEncoder::new().encode_to_string(&shared.registry.gather()) {
         Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
         Err(error) => {
@@ -57,7 +61,7 @@ async fn metrics<H: Health>(State(shared): State<Arc<Shared<H>>>) -> Response {
 
 /// Fails only for what a restart mends: with the upstream gone or the disk full a
 /// restart would only throw the miners out.
-async fn healthz<H: Health>(State(shared): State<Arc<Shared<H>>>) -> Response {
+async fn healthz<H: Health>(State(shared): State<Arc<Answered<H>>>) -> Response {
     match shared.health.broken() {
         None => "ok\n".into_response(),
         Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
@@ -65,7 +69,7 @@ async fn healthz<H: Health>(State(shared): State<Arc<Shared<H>>>) -> Response {
 }
 
 /// Fails while a miner that connects now would get no work, or its shares no disk.
-async fn readyz<H: Health>(State(shared): State<Arc<Shared<H>>>) -> Response {
+async fn readyz<H: Health>(State(shared): State<Arc<Answered<H>>>) -> Response {
     let reasons = shared.health.not_ready();
     if reasons.is_empty() {
         let mut text = "ready\n".to_owned();

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::Answers;
 use crate::config::Config;
+use crate::listener::{self, Bounds, Naming};
 use crate::web::{self, Facts, Frame};
 use crate::{data_dir, secret_file};
 use door::{Door, Verdict};
@@ -33,6 +34,13 @@ const RETRY: Duration = Duration::from_secs(5);
 
 /// Pages made at once: each asks everything there is. The next one is told to come back.
 const PLACES: usize = 4;
+
+/// What a browser or two take at once.
+pub(crate) const BOUNDS: Bounds = Bounds {
+    connections: 32,
+    per_household: 16,
+    request_time: Duration::from_secs(20),
+};
 
 /// The page, whether or not it can be had.
 #[derive(Debug)]
@@ -99,20 +107,34 @@ impl Operator {
     }
 
     /// Serves `view` until `cancel`.
-    pub(crate) async fn run<V>(self: Arc<Self>, view: Arc<V>, cancel: CancellationToken)
-    where
+    pub(crate) async fn run<V>(
+        self: Arc<Self>,
+        view: Arc<V>,
+        shared: listener::Shared,
+        cancel: CancellationToken,
+    ) where
         V: Answers + Facts,
     {
         let Some(keys) = &self.keys else {
             return;
         };
-        let routes = routes(view, self.frame.clone(), keys.door.clone());
+        let routes = Arc::new(routes(view, self.frame.clone(), keys.door.clone()));
+        let bounds = listener::Door::new("operator", &shared, BOUNDS, Naming::Peer, None);
         let each = self.listen.iter();
-        let each = each.map(|address| self.keep(*address, routes.clone(), cancel.clone()));
+        let each = each.map(|address| {
+            let (bounds, routes) = (Arc::clone(&bounds), Arc::clone(&routes));
+            self.keep(*address, bounds, routes, cancel.clone())
+        });
         futures::future::join_all(each).await;
     }
 
-    async fn keep(&self, address: SocketAddr, routes: Router, cancel: CancellationToken) {
+    async fn keep(
+        &self,
+        address: SocketAddr,
+        bounds: Arc<listener::Door>,
+        routes: Arc<Router>,
+        cancel: CancellationToken,
+    ) {
         let binding = async {
             let mut told = false;
             loop {
@@ -134,11 +156,7 @@ impl Operator {
             let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
             bound.push(address);
         }
-        let serving =
-            axum::serve(listener, routes).with_graceful_shutdown(cancel.cancelled_owned());
-        if let Err(error) = serving.await {
-            tracing::warn!(%address, %error, "the operator's page ended");
-        }
+        bounds.serve(listener, routes, cancel).await;
     }
 }
 

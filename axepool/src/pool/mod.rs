@@ -158,18 +158,23 @@ impl Pool {
             gauges.run(Arc::clone(&view), side_cancel.clone()),
             side.handle(),
         );
+        let shared = parts::shared(&config, &registry)?;
+        let public = parts::Public {
+            listeners: bound.http,
+            onion: bound.onion,
+        };
         parts::serve_public(
             &side,
             &config,
             &view,
             &registry,
-            bound.http,
+            (public, &shared),
             (&side_cancel, &side_tasks),
         )?;
         parts::serve(
             &side,
             &view,
-            registry,
+            (registry, shared),
             bound.socket,
             bound.metrics,
             &side_cancel,

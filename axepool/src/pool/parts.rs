@@ -17,8 +17,9 @@ use tokio_util::task::TaskTracker;
 use super::{View, sight};
 use crate::admin::{self, AdminSocket};
 use crate::config::Config;
+use crate::listener::{self, Bounds, Door, Naming, Tls};
 use crate::web::{self, Api, Figures, KeptAnswers, Pages, Routes, Server};
-use crate::{backup, clock, data_dir, http, logs, notices, service};
+use crate::{backup, clock, data_dir, http, logs, notices, open_files, operator, service};
 
 /// The metrics' registry, with the process's own numbers in it.
 pub(super) fn registry() -> Result<Registry> {
@@ -85,10 +86,13 @@ pub(super) async fn bind(
     let socket = admin::bind(&data_dir::admin_socket(&config.data_dir)).await?;
     let metrics = service::listeners(metrics, &config.metrics_listen, "metrics.listen").await?;
     let http = service::listeners(http, &config.http.listen, "http.listen").await?;
+    let onion = &config.http.onion_listen;
+    let onion = service::listeners(Vec::new(), onion, "http.onion_listen").await?;
     Ok(Bound {
         socket,
         metrics,
         http,
+        onion,
     })
 }
 
@@ -98,14 +102,28 @@ pub(super) fn addresses(listeners: &[TcpListener]) -> Result<Vec<SocketAddr>> {
     Ok(addresses.collect::<Result<_, _>>()?)
 }
 
-/// Serves the mint and the public listeners until `cancel`. An error is a certificate
-/// that cannot be used.
+/// What all HTTP listeners share.
+pub(super) fn shared(config: &Config, registry: &Registry) -> Result<listener::Shared> {
+    let counts = listener::Counts::register(registry).context("the listeners' metrics")?;
+    let descriptors = open_files::left_for_http(config.downstream.limits.max_connections);
+    let for_operator = http::BOUNDS.connections + operator::BOUNDS.connections;
+    Ok(listener::Shared::new(counts, descriptors, for_operator))
+}
+
+/// Where the public is served.
+pub(super) struct Public {
+    pub(super) listeners: Vec<TcpListener>,
+    /// Of the onion service.
+    pub(super) onion: Vec<TcpListener>,
+}
+
+/// Serves the mint and the public listeners until `cancel`.
 pub(super) fn serve_public(
     side: &Runtime,
     config: &Config,
     view: &Arc<View>,
     registry: &Registry,
-    listeners: Vec<TcpListener>,
+    (public, shared): (Public, &listener::Shared),
     (cancel, tasks): (&CancellationToken, &TaskTracker),
 ) -> Result<()> {
     let kept = KeptAnswers::new();
@@ -114,17 +132,23 @@ pub(super) fn serve_public(
     let told = notices.clone().map(web::notices::router);
     let figures = Figures::new(view, &api, cancel.clone());
     let pages = Pages::new(config, &figures, &api, &kept, notices.as_deref());
-    let routes = api.router(kept.clone()).merge(figures.router(kept));
+    let routes = api.router(kept.clone()).merge(figures.router(kept.clone()));
     let routes = routes.merge(told.unwrap_or_default());
-    let routes = Routes::new(Arc::clone(view), routes, &pages);
-    let server = Server::new(&config.http, routes.clone(), registry)?;
+    let routes = Routes::new(Arc::clone(view), routes, &pages, kept);
+    let limits = &config.http.limits;
+    let server = Server::new(limits, &config.mint, routes.clone(), registry)?;
     let handle = side.handle();
-    for listener in listeners {
-        let serving = Arc::clone(&server).serve(listener, cancel.clone());
-        tasks.spawn_on(serving, handle);
+    let tls = config.http.tls.clone().map(Tls::new);
+    view.serves_at(addresses(&public.onion)?, tls.clone());
+    if let Some(tls) = tls.clone() {
+        tasks.spawn_on(tls.keep_fresh(cancel.clone()), handle);
     }
-    if server.has_tls() {
-        tasks.spawn_on(server.keep_fresh(cancel.clone()), handle);
+    let doors = doors(config, shared, tls);
+    for (door, listeners) in [(&doors.0, public.listeners), (&doors.1, public.onion)] {
+        for listener in listeners {
+            let serving = Arc::clone(door).serve(listener, Arc::clone(&server), cancel.clone());
+            tasks.spawn_on(serving, handle);
+        }
     }
     if let Some(desk) = notices {
         let interval = config.notices.look_interval;
@@ -138,18 +162,44 @@ pub(super) fn serve_public(
     Ok(())
 }
 
+/// Those of the public listener and of the onion service, which gets a quarter of the
+/// connections: its visitors cannot be told from each other as well as others can.
+fn doors(
+    config: &Config,
+    shared: &listener::Shared,
+    tls: Option<Arc<Tls>>,
+) -> (Arc<Door>, Arc<Door>) {
+    let limits = &config.http.limits;
+    let most = shared.for_public();
+    let bounds = Bounds {
+        connections: limits.max_connections.min(most - most / 5).max(1),
+        per_household: limits.max_connections_per_address,
+        request_time: limits.request_timeout,
+    };
+    let onion = Bounds {
+        connections: (limits.max_connections / 4).min(most / 5).max(1),
+        ..bounds
+    };
+    let naming = Naming::Forwarded(config.http.trusted_proxies.clone());
+    (
+        Door::new("http", shared, bounds, naming, tls),
+        Door::new("onion", shared, onion, Naming::Onion, None),
+    )
+}
+
 /// The listeners that are not mining's.
 pub(super) struct Bound {
     pub(super) socket: AdminSocket,
     pub(super) metrics: Vec<TcpListener>,
     pub(super) http: Vec<TcpListener>,
+    pub(super) onion: Vec<TcpListener>,
 }
 
 /// Serves them until `cancel`.
 pub(super) fn serve(
     side: &Runtime,
     view: &Arc<View>,
-    registry: Registry,
+    (registry, shared): (Registry, listener::Shared),
     socket: AdminSocket,
     metrics: Vec<TcpListener>,
     cancel: &CancellationToken,
@@ -160,15 +210,13 @@ pub(super) fn serve(
         admin::serve(socket, Arc::clone(view), cancel.clone(), tasks.clone()),
         handle,
     );
-    let operator = Arc::clone(&view.operator).run(Arc::clone(view), cancel.clone());
-    tasks.spawn_on(operator, handle);
+    let door = http::door(&shared);
+    let routes = http::routes(registry, Arc::clone(view));
     for listener in metrics {
-        let serving = http::serve(listener, registry.clone(), Arc::clone(view), cancel.clone());
-        let task = async move {
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "the metrics' listener ended");
-            }
-        };
-        tasks.spawn_on(task, handle);
+        let serving = Arc::clone(&door).serve(listener, Arc::clone(&routes), cancel.clone());
+        tasks.spawn_on(serving, handle);
     }
+    let operator = Arc::clone(&view.operator);
+    let operator = operator.run(Arc::clone(view), shared, cancel.clone());
+    tasks.spawn_on(operator, handle);
 }

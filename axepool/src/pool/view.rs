@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Instant;
 
 use ledger::{Health as LedgerHealth, Ledger, MinerId};
@@ -22,6 +22,7 @@ use crate::admin::{
     UpstreamStatus,
 };
 use crate::config::Config;
+use crate::listener::Tls;
 use crate::operator::Operator;
 use crate::wind_down::WindDown;
 use crate::{backup, books, clock, data_dir, http, logs, money};
@@ -37,6 +38,8 @@ pub(crate) struct View {
     started_ms: u64,
     metrics: Vec<SocketAddr>,
     http: Vec<SocketAddr>,
+    /// Where the onion service's visitors come, and the certificate of `http`.
+    public: OnceLock<(Vec<SocketAddr>, Option<Arc<Tls>>)>,
     pub(super) minting: Arc<Minting>,
     pub(super) paying: Arc<Paying>,
     history: Arc<History>,
@@ -71,6 +74,7 @@ impl View {
             started_ms,
             metrics,
             http,
+            public: OnceLock::new(),
             minting,
             paying,
             history: History::open(data_dir::history(&config.data_dir)),
@@ -86,6 +90,24 @@ impl View {
             stratum_tls: proxy.tls_addresses(),
             draining: AtomicBool::new(false),
         }
+    }
+
+    /// The public is served, at `onion` too, and with this certificate.
+    pub(super) fn serves_at(&self, onion: Vec<SocketAddr>, tls: Option<Arc<Tls>>) {
+        // It is told once.
+        let _ = self.public.set((onion, tls));
+    }
+
+    /// Where the tor process brings visitors, as bound.
+    fn onion(&self) -> &[SocketAddr] {
+        self.public.get().map_or(&[], |(onion, _)| onion)
+    }
+
+    /// Why no page is served over TLS, if so.
+    fn certificate_trouble(&self) -> Option<String> {
+        let (_, tls) = self.public.get()?;
+        let why = tls.as_ref()?.trouble()?;
+        Some(format!("no page is served: http.certificate: {why}"))
     }
 
     /// The pool's name.
@@ -219,6 +241,7 @@ impl View {
             stratum_tls: self.stratum_tls.clone(),
             metrics: self.metrics.clone(),
             http: self.http.clone(),
+            onion: self.onion().to_vec(),
             operator: self.operator.url(),
             connections: proxy.downstream.connections,
             workers: proxy.downstream.workers,
@@ -262,7 +285,9 @@ impl http::Health for View {
         let closed = self.minting.closed_by_restore();
         let closed = closed.map(|why| format!("the mint: {why} (axepool restore status)"));
         let mint = mint.into_iter().chain(closed);
-        mint.chain(self.paying.trouble()).collect()
+        mint.chain(self.paying.trouble())
+            .chain(self.certificate_trouble())
+            .collect()
     }
 
     fn not_ready(&self) -> Vec<String> {

@@ -49,6 +49,16 @@ impl KeptAnswers {
             .time_to_live(AGE);
         KeptAnswers(kept.build())
     }
+
+    /// What is kept for `address`, or made now. HEAD has the answer of GET made: the
+    /// connection sends its head alone.
+    async fn answer(&self, address: String, mut request: Request, next: Next) -> Response {
+        let asked = request.headers().clone();
+        *request.method_mut() = Method::GET;
+        let making = async { Kept::of(next.run(request).await).await };
+        let kept = self.0.get_with(address, making).await;
+        kept.answer(&asked)
+    }
 }
 
 /// A layer for routes whose answer is that of its address alone, whoever asks, and fits
@@ -59,13 +69,26 @@ pub(crate) async fn kept(
     request: Request,
     next: Next,
 ) -> Response {
-    let Some(address) = address(&request) else {
+    match address(&request) {
+        Some(address) => answers.answer(address, request, next).await,
+        None => next.run(request).await,
+    }
+}
+
+/// The same for what the mint knows without looking, which is the same by whatever name
+/// and with whatever query it is asked for. All else passes.
+pub(crate) async fn kept_of_mint(
+    State(answers): State<KeptAnswers>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_look = matches!(*request.method(), Method::GET | Method::HEAD);
+    let path = request.uri().path();
+    if !is_look || !matches!(path, "/v1/info" | "/v1/keys" | "/v1/keysets") {
         return next.run(request).await;
-    };
-    let asked = request.headers().clone();
-    let making = async { Kept::of(next.run(request).await).await };
-    let kept = answers.0.get_with(address, making).await;
-    kept.answer(&asked)
+    }
+    let address = path.to_owned();
+    answers.answer(address, request, next).await
 }
 
 /// Path and query, and under which name the pool was asked, which pages repeat.
@@ -74,7 +97,8 @@ fn address(request: &Request) -> Option<String> {
     let host = request.headers().get(header::HOST);
     let host = host.map_or(&b""[..], HeaderValue::as_bytes);
     let length = host.len() + uri.path().len() + uri.query().map_or(0, str::len);
-    if request.method() != Method::GET || length > MAX_ADDRESS_BYTES {
+    let is_look = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !is_look || length > MAX_ADDRESS_BYTES {
         return None;
     }
     let host = String::from_utf8_lossy(host);
@@ -164,6 +188,19 @@ mod tests {
             .route("/page", get(handler))
             .layer(from_fn_with_state(KeptAnswers::new(), kept));
         (router, made)
+    }
+
+    #[tokio::test]
+    async fn head_is_answered_from_what_is_kept() {
+        let (router, made) = counting();
+        for method in [Method::HEAD, Method::GET, Method::HEAD] {
+            let request = Request::builder().method(method).uri("/page");
+            let request = request.body(Body::empty()).expect("a request");
+            let answer = TowerToHyperService::new(router.clone()).call(request).await;
+            let answer = answer.expect("never fails");
+            assert!(answer.headers().contains_key(header::ETAG));
+        }
+        assert_eq!(made.load(Ordering::Relaxed), 1);
     }
 
     async fn ask(router: &Router, address: &str, tag: Option<&str>) -> Response {

@@ -1,7 +1,8 @@
-//! How often one address may ask. Pure: the time is handed in.
+//! How often one household may ask. Pure: the time is handed in.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+
+use crate::listener::Household;
 
 /// Addresses remembered at most. Beyond, those that owe nothing are forgotten; when all
 /// owe something, strangers are let in uncounted: the limits on connections and on the
@@ -15,7 +16,7 @@ pub(super) struct Rates {
     interval_us: u64,
     burst_us: u64,
     /// When the address's bucket is empty again.
-    empty_us: HashMap<IpAddr, u64>,
+    empty_us: HashMap<Household, u64>,
 }
 
 impl Rates {
@@ -31,8 +32,7 @@ impl Rates {
 
     /// Counts a request at `now_us`; otherwise after how many microseconds the next one
     /// is welcome.
-    pub(super) fn admit(&mut self, address: IpAddr, now_us: u64) -> Result<(), u64> {
-        let key = household(address);
+    pub(super) fn admit(&mut self, key: Household, now_us: u64) -> Result<(), u64> {
         if self.empty_us.len() >= MAX_ADDRESSES && !self.empty_us.contains_key(&key) {
             self.empty_us.retain(|_, empty_us| *empty_us > now_us);
             if self.empty_us.len() >= MAX_ADDRESSES {
@@ -50,20 +50,12 @@ impl Rates {
     }
 }
 
-/// One household has a whole /64 of IPv6.
-pub(super) fn household(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.into(),
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ip(text: &str) -> IpAddr {
-        text.parse().expect("an address")
+    fn ip(text: &str) -> Household {
+        Household::of(text.parse().expect("an address"))
     }
 
     #[test]
@@ -96,7 +88,7 @@ mod tests {
         let mut rates = Rates::new(60, 1);
         for number in 0..u32::try_from(MAX_ADDRESSES).expect("small") + 10 {
             assert_eq!(
-                rates.admit(std::net::Ipv4Addr::from_bits(number).into(), 0),
+                rates.admit(Household::V4(std::net::Ipv4Addr::from_bits(number)), 0),
                 Ok(())
             );
         }

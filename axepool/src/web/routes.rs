@@ -4,11 +4,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use super::kept::{self, KeptAnswers};
 use super::pages::Pages;
 
 /// What is answered here below `/api/`, for the test of the OpenAPI file.
@@ -36,12 +38,18 @@ pub(crate) trait Facts: Send + Sync + 'static {
 pub(crate) struct Routes {
     own: Router,
     pages: Arc<Pages>,
+    kept: KeptAnswers,
     current: Arc<RwLock<Router>>,
 }
 
 impl Routes {
     /// The pool's own routes, those of its books and its pages, without a mint.
-    pub(crate) fn new(facts: Arc<impl Facts>, books: Router, pages: &Arc<Pages>) -> Self {
+    pub(crate) fn new(
+        facts: Arc<impl Facts>,
+        books: Router,
+        pages: &Arc<Pages>,
+        kept: KeptAnswers,
+    ) -> Self {
         let own = Router::new()
             .route(SOLVENCY, get(solvency))
             .route("/healthz", get(healthz))
@@ -64,6 +72,7 @@ impl Routes {
         Routes {
             own,
             pages: Arc::clone(pages),
+            kept,
             current: Arc::new(RwLock::new(closed)),
         }
     }
@@ -71,7 +80,8 @@ impl Routes {
     /// From now on the mint answers, too.
     pub(crate) fn open_mint(&self, mint: Router) {
         let pages = Arc::clone(&self.pages);
-        let open = self.own.clone().merge(mint);
+        let kept = from_fn_with_state(self.kept.clone(), kept::kept_of_mint);
+        let open = self.own.clone().merge(mint.layer(kept));
         let open = open.fallback(async move |uri: Uri| missing(&pages, &uri).await);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = open;
     }

@@ -43,6 +43,8 @@ pub struct PoolSetup {
     pub listen: SocketAddr,
     /// Where wallets and browsers connect; port 0 takes a free one at each start.
     pub http: SocketAddr,
+    /// Further lines of `[http]`, after the listener.
+    pub http_lines: String,
     /// A shell's line before the process takes the shell's place: `trap '' XFSZ`.
     pub shell: Option<String>,
     /// Sockets that the test holds and hands in, as a service manager does.
@@ -67,6 +69,7 @@ impl PoolSetup {
         PoolSetup {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             http: SocketAddr::from(([127, 0, 0, 1], 0)),
+            http_lines: "request_burst_per_address = 1000000\n".to_owned(),
             shell: None,
             sockets: None,
             upstreams: vec![upstream],
@@ -89,11 +92,12 @@ impl PoolSetup {
             "[pool]\nnetwork = \"regtest\"\n\
              [metrics]\nlisten = \"127.0.0.1:0\"\n\
              [operator]\nlisten = \"{}\"\n\
-             [http]\nlisten = \"{}\"\nrequest_burst_per_address = 1000000\n\
+             [http]\nlisten = \"{}\"\n{}\n\
              [upstream]\nurls = [{}]\naddress = \"{ADDRESS}\"\n{}\n\
              [stratum]\nlisten = \"{}\"\n{}\n",
             self.operator,
             self.http,
+            self.http_lines,
             urls.join(", "),
             self.upstream,
             self.listen,

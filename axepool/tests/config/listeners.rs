@@ -1,5 +1,9 @@
 //! Certificates, and the URL that tokens name.
 
+use std::path::Path;
+
+use axepool::config::{self, Problem};
+
 use crate::{TESTNET, case, good, minimal, problems};
 
 #[test]
@@ -77,6 +81,33 @@ fn a_certificate_needs_its_key() {
         "http.listen",
         "stratum.listen has this address already",
     );
+}
+
+/// Mining starts all the same, so it is no problem of the config.
+#[test]
+fn a_certificate_that_cannot_be_used_is_a_warning() {
+    for (certificate, key) in [("/dev/null", "/dev/null"), ("/nowhere/c", "/nowhere/k")] {
+        let lines = format!("[http]\ncertificate = \"{certificate}\"\nkey = \"{key}\"");
+        let loaded = config::parse(&minimal(&lines), Path::new("")).expect("no problem");
+        let about = |warning: &&Problem| warning.key == "http.certificate";
+        let warning = loaded.warnings.iter().find(about);
+        let warning = warning.unwrap_or_else(|| panic!("{:#?}", loaded.warnings));
+        assert!(warning.why.contains("No page is served"), "{warning:?}");
+    }
+}
+
+#[test]
+fn tor_has_a_listener_of_its_own() {
+    let with = |lines: &str| minimal(&format!("[http]\n{lines}"));
+    let http = good(&with("onion_listen = \"127.0.0.1:8082\"")).http;
+    assert_eq!(http.onion_listen.len(), 1);
+    assert!(good(&with("")).http.onion_listen.is_empty());
+    let same = with("listen = \"127.0.0.1:8082\"\nonion_listen = \"127.0.0.1:8082\"");
+    case(&same, "http.onion_listen", "http.listen has this address");
+    let open = with("onion_listen = \"0.0.0.0:8082\"");
+    let loaded = config::parse(&open, Path::new("")).expect("no problem");
+    let mut keys = loaded.warnings.iter().map(|warning| warning.key.as_str());
+    assert!(keys.any(|key| key == "http.onion_listen"));
 }
 
 #[test]

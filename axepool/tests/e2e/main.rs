@@ -30,6 +30,7 @@ mod log;
 mod orders;
 mod prefixes;
 mod restart;
+mod strangers;
 mod tls;
 mod upstream_loss;
 mod upstream_says;

@@ -7,8 +7,10 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use simnet::pool::SimPoolHandle;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::client::{Client, Verdict, handshake};
 use crate::common::{PoolProcess, axepool, stderr, stdout};
@@ -17,6 +19,25 @@ use crate::world::{
 };
 
 async fn connect(address: SocketAddr, root: &CertificateDer<'static>) -> Client {
+    Client::over(tls(address, root).await)
+}
+
+/// The whole answer to a GET over TLS.
+pub(crate) async fn https(
+    address: SocketAddr,
+    root: &CertificateDer<'static>,
+    path: &str,
+) -> String {
+    let mut stream = tls(address, root).await;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("written");
+    let mut answer = String::new();
+    // The other side need not say that it ends.
+    let _ = stream.read_to_string(&mut answer).await;
+    answer
+}
+
+async fn tls(address: SocketAddr, root: &CertificateDer<'static>) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(root.clone()).expect("a certificate");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -27,11 +48,8 @@ async fn connect(address: SocketAddr, root: &CertificateDer<'static>) -> Client 
         .with_no_client_auth();
     let stream = TcpStream::connect(address).await.expect("connect");
     let name = ServerName::try_from("axepool.test").expect("a name");
-    let stream = TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await
-        .expect("TLS");
-    Client::over(stream)
+    let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
+    connecting.await.expect("TLS")
 }
 
 /// A certificate for `axepool.test` and this machine, with its key, as files.

@@ -15,6 +15,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use ledger::MinerId;
+use ledger::settle::MinerAccount;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use earnings::{Earning, EarningState, StatementLine};
@@ -23,11 +24,13 @@ pub(crate) use hashrate::Hashrate;
 pub(crate) use hashrate::Point;
 pub(crate) use miner::{MinerFigures, WorkerFigures};
 pub(crate) use pool::{BlockFigures, PoolFigures};
-pub(super) use stream::{Streams, events};
+use stream::Streams;
+pub(super) use stream::events;
 
 use super::api::{Api, Refusal};
 use super::kept::{self, KeptAnswers};
 use crate::clock;
+use crate::listener::{Place, Visitor};
 use crate::pool::View;
 
 /// What is answered here below `/api/`, for the test of the OpenAPI file.
@@ -80,11 +83,6 @@ impl Figures {
         &self.view
     }
 
-    /// The places of those who get news.
-    pub(super) fn streams(&self) -> &Streams {
-        &self.streams
-    }
-
     /// Ends the streams.
     pub(super) fn closing(&self) -> CancellationToken {
         self.closing.clone()
@@ -95,6 +93,29 @@ impl Figures {
         let view = Arc::clone(&self.view);
         let look = move |api: &Api| PoolFigures::look(&view, api, clock::now_ms());
         self.api.look(look).await
+    }
+
+    /// A place for somebody who wants news of a miner.
+    ///
+    /// # Errors
+    /// The key has no work here, or all places are taken, or too many by this visitor.
+    pub(super) async fn stream_of(
+        &self,
+        miner: MinerId,
+        visitor: &Visitor,
+    ) -> Result<Place, Refusal> {
+        let place = self.streams.enter(visitor)?;
+        let look = move |api: &Api| {
+            let reader = api.reader();
+            let account = reader.miner_account(&miner)?;
+            Ok(account != MinerAccount::default() || !reader.workers(&miner)?.is_empty())
+        };
+        match self.api.look(look).await? {
+            true => Ok(place),
+            false => Err(Refusal::Missing(
+                "no share of this key was counted yet: its news begin with the first".to_owned(),
+            )),
+        }
     }
 
     /// A miner now; all zero for a key that never mined here.

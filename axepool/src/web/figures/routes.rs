@@ -8,8 +8,8 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::{Figures, events as stream_of};
+use crate::listener::Visitor;
 use crate::web::api::{Refusal, json, miner_in, parsed};
-use crate::web::client::Client;
 
 pub(super) async fn pool(State(figures): State<Arc<Figures>>) -> Result<Response, Refusal> {
     Ok(json(&figures.pool().await?))
@@ -41,11 +41,11 @@ pub(super) async fn miner(
 /// nothing changes.
 pub(super) async fn events(
     State(figures): State<Arc<Figures>>,
-    Extension(client): Extension<Client>,
+    Extension(visitor): Extension<Visitor>,
     Path(key): Path<String>,
 ) -> Result<Response, Refusal> {
     let miner = miner_in(&key)?;
-    let place = figures.streams().enter(client)?;
+    let place = figures.stream_of(miner, &visitor).await?;
     let closing = figures.closing();
     let look = move || {
         let figures = Arc::clone(&figures);

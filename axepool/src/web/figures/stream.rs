@@ -1,9 +1,6 @@
 //! Server-sent events: what changed, every few seconds, to a bounded number of readers.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::http::{HeaderValue, header};
@@ -14,14 +11,14 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::super::api::Refusal;
-use super::super::client::Client;
 use super::super::routes::for_anybody;
+use crate::listener::{Place, Places, Refused, Visitor};
 
 /// Streams at once; each looks at the books once an interval.
 const MOST: usize = 256;
 
-/// Of one address: a few tabs on a few devices.
-const MOST_PER_ADDRESS: usize = 8;
+/// Of one household: a few tabs on a few devices.
+const MOST_PER_HOUSEHOLD: usize = 8;
 
 /// How often is looked. A look that finds all places taken is left out.
 const INTERVAL: Duration = Duration::from_secs(3);
@@ -29,54 +26,28 @@ const INTERVAL: Duration = Duration::from_secs(3);
 /// How often something is sent, at least: proxies close what is silent.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// The places.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Streams(Arc<Mutex<HashMap<IpAddr, usize>>>);
+/// The places; clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct Streams(Places);
+
+impl Default for Streams {
+    fn default() -> Self {
+        Streams(Places::new(MOST, MOST_PER_HOUSEHOLD))
+    }
+}
 
 impl Streams {
     /// A place for a reader.
     ///
     /// # Errors
-    /// All are taken, or too many by this address.
-    pub(in crate::web) fn enter(&self, client: Client) -> Result<Place, Refusal> {
-        let address = client.household();
-        let mut taken = self.lock();
-        let all: usize = taken.values().sum();
-        let own = taken.entry(address).or_default();
-        if all >= MOST || *own >= MOST_PER_ADDRESS {
-            if *own == 0 {
-                taken.remove(&address);
-            }
-            return Err(Refusal::Busy);
-        }
-        *own += 1;
-        Ok(Place {
-            streams: self.clone(),
-            address,
-        })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A reader's place; dropping it gives it back.
-#[derive(Debug)]
-pub(in crate::web) struct Place {
-    streams: Streams,
-    address: IpAddr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.streams.lock();
-        if let Some(own) = taken.get_mut(&self.address) {
-            *own = own.saturating_sub(1);
-            if *own == 0 {
-                taken.remove(&self.address);
-            }
-        }
+    /// All are taken, or too many by this household.
+    pub(super) fn enter(&self, visitor: &Visitor) -> Result<Place, Refusal> {
+        let place = self.0.enter(visitor.household(), visitor.ending());
+        let (place, _) = place.map_err(|_| {
+            visitor.refuse(Refused::Streams);
+            Refusal::Busy
+        })?;
+        Ok(place)
     }
 }
 
@@ -122,28 +93,31 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::listener::Household;
 
-    fn client(text: &str) -> Client {
-        Client(text.parse().expect("an address"))
+    fn visitor(text: &str) -> Visitor {
+        Visitor::test(Household::of(text.parse().expect("an address")))
     }
 
     #[test]
-    fn places_are_bounded_in_all_and_by_address_and_given_back() {
+    fn places_are_bounded_in_all_and_by_household_and_given_back() {
         let streams = Streams::default();
-        let one = client("192.0.2.1");
-        let mut own: Vec<Place> = (0..MOST_PER_ADDRESS)
-            .map(|_| streams.enter(one).expect("a place"))
+        let one = visitor("192.0.2.1");
+        let mut own: Vec<Place> = (0..MOST_PER_HOUSEHOLD)
+            .map(|_| streams.enter(&one).expect("a place"))
             .collect();
-        assert!(streams.enter(one).is_err());
+        assert!(streams.enter(&one).is_err());
         own.pop();
-        own.push(streams.enter(one).expect("given back"));
-        let others = (MOST_PER_ADDRESS..MOST).map(|n| {
+        own.push(streams.enter(&one).expect("given back"));
+        let others = (MOST_PER_HOUSEHOLD..MOST).map(|n| {
             let address = format!("10.0.{}.{}", n / 250, n % 250);
-            streams.enter(client(&address)).expect("a place")
+            streams.enter(&visitor(&address)).expect("a place")
         });
         let others: Vec<Place> = others.collect();
-        assert!(streams.enter(client("192.0.2.2")).is_err());
-        drop((own, others));
-        assert!(streams.lock().is_empty());
+        let newcomer = streams.enter(&visitor("192.0.2.2"));
+        assert!(newcomer.is_ok(), "who has most makes room");
+        assert!(one.ending().is_cancelled());
+        drop((own, others, newcomer));
+        assert_eq!(streams.0.count(), 0);
     }
 }

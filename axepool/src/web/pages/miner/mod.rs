@@ -18,8 +18,8 @@ use serde_json::json;
 
 use super::key_check::{self, NoKey};
 use super::{Frame, Message, Pages, Tells, format, page};
+use crate::listener::Visitor;
 use crate::web::api::Refusal;
-use crate::web::client::Client;
 use crate::web::figures;
 pub(super) use find::{find, find_typed};
 use shown::Shown;
@@ -123,16 +123,16 @@ async fn whole(pages: &Pages, miner: MinerId) -> Result<MinerPage, Refusal> {
 /// Server-sent events `parts`: the HTML of the parts by the id of their place.
 pub(super) async fn live(
     State(pages): State<Arc<Pages>>,
-    Extension(client): Extension<Client>,
+    Extension(visitor): Extension<Visitor>,
     Path(key): Path<String>,
 ) -> Response {
     let miner = match key_check::read(&key) {
         Ok(miner) => miner,
         Err(no_key) => return no_such(&pages, no_key),
     };
-    let place = match pages.figures.streams().enter(client) {
+    let place = match pages.figures.stream_of(miner, &visitor).await {
         Ok(place) => place,
-        Err(busy) => return busy.into_response(),
+        Err(refusal) => return refusal.into_response(),
     };
     let closing = pages.figures.closing();
     let look = move || {
