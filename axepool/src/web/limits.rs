@@ -10,7 +10,7 @@ use crate::listener::FORM_BYTES;
 pub(super) const CLAIMS_PER_MINUTE: u32 = 2;
 
 /// Claims of a household at once: somebody with many devices.
-pub(super) const CLAIMS_AT_ONCE: u32 = 30;
+pub(super) const CLAIMS_AT_ONCE: u32 = 100;
 
 /// WebSockets at once, of all.
 pub(super) const WEBSOCKETS: usize = 256;
