@@ -294,6 +294,34 @@ impl ShareSender {
         Ok(SharePermit(permit))
     }
 
+    /// Waits until the writer has done all that was sent before, on disk or refused. It
+    /// writes nothing by itself. A writer that hangs in its disk never comes to it.
+    ///
+    /// # Errors
+    /// The ledger is closed.
+    pub async fn turn(&self) -> Result<(), LedgerClosed> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.0.send(Message::Turn(reply)).await;
+        sent.map_err(|_| LedgerClosed)?;
+        answer.await.map_err(|_| LedgerClosed)
+    }
+
+    /// Writes an entry that changes nothing, and waits until that is decided: true when it
+    /// is on disk.
+    ///
+    /// # Errors
+    /// The ledger is closed.
+    pub async fn tries_the_disk(&self) -> Result<bool, LedgerClosed> {
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Append {
+            entry: Entry::OutboxDone(Vec::new()),
+            reply: Reply::Done(reply),
+        };
+        self.0.send(message).await.map_err(|_| LedgerClosed)?;
+        let written = answer.await.map_err(|_| LedgerClosed)?;
+        Ok(written.is_ok())
+    }
+
     /// Tells what the upstream said to a share; waits while the ledger has no room.
     pub async fn upstream_result(&self, result: UpstreamResult) -> Result<(), LedgerClosed> {
         let message = Message::Append {

@@ -208,6 +208,7 @@ impl Proxy {
             downstream: DownstreamStatus {
                 connections: self.shared.registry.len(),
                 workers,
+                store_hung_for: self.shared.store.hung_for(),
                 sessions: sessions
                     .iter()
                     .filter_map(|session| session.describe(now_ms))

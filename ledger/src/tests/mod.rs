@@ -7,6 +7,7 @@ mod crash;
 mod disk;
 mod driver;
 mod failing;
+mod hanging;
 mod history;
 mod model;
 mod slow;

@@ -36,6 +36,8 @@ pub(crate) enum Message {
         booking: Box<Booking>,
         reply: oneshot::Sender<Result<(), LedgerError>>,
     },
+    /// Somebody wants to know when all that was sent before is done.
+    Turn(oneshot::Sender<()>),
     /// Nothing more comes.
     Stop,
 }

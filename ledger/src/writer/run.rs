@@ -28,6 +28,7 @@ struct Inbox {
     entries: Vec<Entry>,
     replies: Vec<Reply>,
     bookings: Vec<(Box<Booking>, Told)>,
+    turns: Vec<oneshot::Sender<()>>,
     stopped: bool,
 }
 
@@ -40,6 +41,7 @@ impl Inbox {
                     self.replies.push(reply);
                 }
                 Message::Book { booking, reply } => self.bookings.push((booking, reply)),
+                Message::Turn(reply) => self.turns.push(reply),
                 Message::Stop => self.stopped = true,
             }
         }
@@ -110,10 +112,14 @@ impl Writer {
         true
     }
 
-    /// After the shares: they have waited for less.
+    /// After the shares: they have waited for less. Last come those who only wait for it.
     fn book_all(&mut self, inbox: &mut Inbox) {
         for (booking, reply) in inbox.bookings.drain(..) {
             self.book(&booking, reply);
+        }
+        for reply in inbox.turns.drain(..) {
+            // Who does not wait any more need not know.
+            let _ = reply.send(());
         }
     }
 

@@ -55,6 +55,8 @@ pub(crate) struct Metrics {
     pub(crate) not_stored: IntCounter,
     /// Good shares that wait for the disk now.
     pub(crate) pending: IntGauge,
+    /// 1 while the ledger does not answer.
+    pub(crate) store_hung: IntGauge,
     /// Shares that met the upstream's target but found its connection gone.
     pub(crate) not_forwarded: IntCounter,
     /// Shares that met the network's target.
@@ -124,6 +126,10 @@ impl Metrics {
                 "Good shares answered with an error because the ledger could not store them",
             )?,
             pending: make.gauge("shares_pending", "Good shares waiting for the disk")?,
+            store_hung: make.gauge(
+                "store_hung",
+                "1 while the disk hangs without an error, so that devices are sent to their fallback",
+            )?,
             not_forwarded: make.counter(
                 "shares_not_forwarded_total",
                 "Shares for the upstream that found its connection gone",

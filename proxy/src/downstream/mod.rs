@@ -19,6 +19,7 @@ mod shared;
 mod state;
 mod status;
 mod store_gate;
+mod store_watchdog;
 mod storms;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! What the miners' side tells of itself, for commands and pages.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ledger::Identity;
 
@@ -12,6 +13,9 @@ pub struct DownstreamStatus {
     /// Sessions with at least one accepted share. A device that only probes whether we
     /// are back never gets that far, and is no worker.
     pub workers: usize,
+    /// For how long the ledger has not answered, while that is so long that nobody is
+    /// given work.
+    pub store_hung_for: Option<Duration>,
     /// The authorized sessions, the oldest first, up to the limit asked for.
     pub sessions: Vec<SessionStatus>,
 }

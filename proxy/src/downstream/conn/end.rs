@@ -37,7 +37,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
             let who = authorized.who.clone();
             self.shared.storms.note(address, who, monotonic_ms());
         }
-        // Checked shares are credited although nobody waits for the answer.
+        // Checked shares are credited although nobody waits for the answer. A disk that
+        // hangs must not keep the peer: what it has no room for is handed on after the end.
+        let handed_on = timeout(LAST_SHARES, self.hand_on_rest()).await;
+        // So are they counted: the ledger decides them within milliseconds.
+        // A server that stops has waited for them already.
+        if reason != CloseReason::Stopping {
+            let _ = timeout(LAST_SHARES, self.last_shares()).await;
+        }
+        if !matches!(reason, CloseReason::Peer | CloseReason::Io) {
+            // A peer that is gone by now needs no words.
+            let _ = timeout(LAST_WORDS, self.last_words()).await;
+        }
+        if handed_on.is_err() {
+            self.hand_on_rest().await;
+        }
+    }
+
+    async fn hand_on_rest(&mut self) {
         while !self.outgoing.is_empty() {
             let done = deliver(
                 &mut self.outgoing,
@@ -53,15 +70,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
                 );
                 break;
             }
-        }
-        // So are they counted: the ledger decides them within milliseconds.
-        // A server that stops has waited for them already.
-        if reason != CloseReason::Stopping {
-            let _ = timeout(LAST_SHARES, self.last_shares()).await;
-        }
-        if !matches!(reason, CloseReason::Peer | CloseReason::Io) {
-            // A peer that is gone by now needs no words.
-            let _ = timeout(LAST_WORDS, self.last_words()).await;
         }
     }
 

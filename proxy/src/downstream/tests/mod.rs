@@ -2,6 +2,7 @@
 
 mod device;
 mod door;
+mod hung;
 mod pool;
 mod serving;
 
