@@ -7,6 +7,7 @@ pub mod admin;
 mod audit;
 pub mod backup;
 mod books;
+mod chain_source;
 mod cli;
 mod clock;
 pub mod config;

@@ -153,6 +153,8 @@ impl OnChain {
         let watch = OceanWatch {
             api: Some(OceanApi::new(&format!("http://{}/v1", self.api)).unwrap()),
             chain: ChainClient::new(&source).unwrap(),
+            compared: ChainClient::new(&source).unwrap(),
+            upstream: None,
             address: self.address.clone(),
             tag: OCEAN_TAG.to_vec(),
             ask_every: Duration::from_millis(20),

@@ -80,14 +80,15 @@ impl Lightning {
     /// [`Self::close_channel`].
     ///
     /// # Errors
-    /// If the node is not up, the peer is not reached, the coins are missing, or it is to
-    /// be public and the node is not.
+    /// If the node is not up, the peer is not reached, the coins are missing, the chain is
+    /// in doubt, or it is to be public and the node is not.
     pub async fn open_channel(
         &self,
         peer: Peer,
         size: Sat,
         is_public: bool,
     ) -> Result<u128, NodeError> {
+        self.trusts_the_chain()?;
         let opened = self.with(move |node| {
             let Peer { node_id, address } = peer;
             if is_public {
@@ -146,8 +147,8 @@ impl Lightning {
     /// books, before.
     ///
     /// # Errors
-    /// If the node is not up, the address is of another network, or the coins are missing:
-    /// nothing was sent. [`NodeError::Unseen`] and [`NodeError::BrokeOff`]: that is not
+    /// If the node is not up, the address is of another network, the coins are missing, or
+    /// the chain is in doubt: nothing was sent. [`NodeError::Unseen`] and [`NodeError::BrokeOff`]: that is not
     /// known.
     pub async fn send_on_chain(
         &self,
@@ -155,6 +156,7 @@ impl Lightning {
         amount: Amount,
         sat_per_vbyte: u32,
     ) -> Result<Txid, NodeError> {
+        self.trusts_the_chain()?;
         let rate = FeeRate::from_sat_per_vb(u64::from(sat_per_vbyte));
         let _alone = self.sends.lock().await;
         let sent = self.with(move |node| {

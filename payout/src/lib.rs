@@ -7,6 +7,7 @@
 //! - [`ocean`]: OCEAN's API, and which blocks are OCEAN's;
 //! - [`chain`]: our own eyes on the chain;
 //! - [`outgoing`]: what leaves the node for burnt ecash, each payment once;
+//! - [`witness`]: whether upstream, OCEAN's list and our chain source agree on the chain;
 //! - [`sign`]: the proof that OCEAN wants of the payout address;
 //! - [`forgotten`]: the money of channels that a restored node does not know;
 //! - [`own_coins`]: the wallet's coins that a restored wallet does not see;
@@ -34,6 +35,7 @@ pub mod readiness;
 mod seed;
 pub mod settings;
 pub mod sign;
+pub mod witness;
 
 pub use booking::{BookError, Booked, Booking};
 pub use chain::ChainClient;

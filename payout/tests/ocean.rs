@@ -4,6 +4,9 @@
 // A test's helpers may stop it, as its own body may.
 #![allow(clippy::unwrap_used)]
 
+#[path = "ocean/witnesses.rs"]
+mod witnesses;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -17,6 +20,7 @@ use bitcoin::{Address, Amount, Block, BlockHash, Network, ScriptBuf, TxOut, WPub
 use ledger::settle::{Block as OceanBlock, Event, Via};
 use payout::chain::ChainClient;
 use payout::ocean::{OceanApi, OceanWatch, SourceHealth};
+use payout::witness::UpstreamTip;
 use payout::{BookError, Booked, Booking, ChainSource};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -34,6 +38,10 @@ struct World {
     api: Mutex<Option<(Value, Value)>>,
     told: Mutex<Vec<String>>,
     books_are_down: Mutex<bool>,
+    /// What the upstream mines on.
+    upstream: Mutex<Option<UpstreamTip>>,
+    /// What the chain source calls itself.
+    software: Mutex<&'static str>,
 }
 
 type Shared = Arc<World>;
@@ -102,6 +110,10 @@ impl World {
         hash
     }
 
+    fn hash_at(&self, height: usize) -> BlockHash {
+        self.chain.lock().unwrap()[height].block_hash()
+    }
+
     fn grow(&self, count: u32) {
         for _ in 0..count {
             self.mine(false, None, 0);
@@ -144,6 +156,7 @@ async fn rpc(State(world): State<Shared>, Json(asked): Json<Value>) -> (StatusCo
             "bestblockhash": chain.last().unwrap().block_hash(),
             "initialblockdownload": false,
         }),
+        "getnetworkinfo" => json!({"subversion": *world.software.lock().unwrap()}),
         "getblockhash" => {
             let height = usize::try_from(param.as_u64().unwrap()).unwrap();
             let Some(block) = chain.get(height) else {
@@ -215,6 +228,11 @@ impl Run {
         let watch = OceanWatch {
             api: Some(OceanApi::new(&format!("http://{at}/v1")).unwrap()),
             chain: ChainClient::new(&source).unwrap(),
+            compared: ChainClient::new(&source).unwrap(),
+            upstream: Some({
+                let world = Arc::clone(world);
+                Arc::new(move || *world.upstream.lock().unwrap())
+            }),
             address: address(),
             tag: TAG.to_vec(),
             ask_every: Duration::from_millis(20),
@@ -251,10 +269,8 @@ fn world() -> Shared {
 #[tokio::test]
 async fn a_listed_block_its_earnings_and_a_payout_reach_the_books_once() {
     let (world, dir) = (world(), tempfile::tempdir().unwrap());
-    world.api_says(
-        json!([{"height": 50, "block_hash": BlockHash::all_zeros()}]),
-        json!({}),
-    );
+    let old = world.hash_at(50);
+    world.api_says(json!([{"height": 50, "block_hash": old}]), json!({}));
     let mut run = Run::start(&world, dir.path()).await;
     run.sees_first_round().await;
     world.grow(1);

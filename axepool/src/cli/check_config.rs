@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use bitcoin::Network;
 
-use crate::{backup, config, mint_url, output};
+use crate::{backup, chain_source, config, mint_url, output};
 
 /// Check a config file and print every key with the value in force
 ///
@@ -15,6 +15,9 @@ use crate::{backup, config, mint_url, output};
 /// AXEPOOL__STRATUM__LISTEN stands for a key of the file and goes before it. All problems are told at once, each with what
 /// to do about it; the exit code is 1 if there is any, and also if http.certificate cannot
 /// be used: the pool would mine, and serve no page.
+///
+/// The chain source is asked what it is, with a warning where that does not fit; nothing
+/// else is connected to.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The config file
@@ -26,6 +29,9 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     let loaded = config::load(&args.config)?;
     output::line(config::render(&loaded.effective).trim_end())?;
     for warning in &loaded.warnings {
+        output::remark(format!("warning: {warning}"));
+    }
+    for warning in chain_source::warnings(&loaded.config) {
         output::remark(format!("warning: {warning}"));
     }
     match backup::read_last(&loaded.config.data_dir) {

@@ -161,7 +161,7 @@ async fn outcome(
             (kind, WithdrawalOutcome::Sent { txid })
         }
         // The node refuses before it hands anything to the network, or not at all.
-        Err(error @ (NodeError::Down(_) | NodeError::Failed(_))) => {
+        Err(error @ (NodeError::Down(_) | NodeError::Failed(_) | NodeError::ChainInDoubt(_))) => {
             tracing::warn!(id, %error, "a withdrawal is not sent");
             let kind = OperatorKind::Returned {
                 withdrawal: id.clone(),

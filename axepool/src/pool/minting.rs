@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use ledger::{Ledger, LedgerError, OutboxId, Sat};
 use mint::{LedgerOutbox, Liabilities, Mint, MintConfig, MintMetrics, OldClaims, Parked};
 use prometheus::{IntCounter, IntGauge, Registry};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{MintState, MintStatus};
@@ -16,6 +17,7 @@ use crate::config::{Config, PublicUrl};
 use crate::mint_url::{self, Record};
 use crate::pool::outbox_head::OutboxHead;
 use crate::pool::paying::Melter;
+use crate::pool::supervisor::{Supervisor, Task};
 use crate::web::Routes;
 use crate::{clock, data_dir};
 
@@ -59,6 +61,7 @@ pub(crate) struct Minting {
     ledger: Ledger,
     known: Mutex<Known>,
     metrics: Metrics,
+    tasks: Arc<Supervisor>,
 }
 
 struct Metrics {
@@ -118,7 +121,7 @@ impl Minting {
         public_url: PublicUrl,
         ledger: Ledger,
         (melter, notice): (Option<Melter>, Option<String>),
-        registry: &Registry,
+        (tasks, registry): (&Arc<Supervisor>, &Registry),
     ) -> Result<Arc<Self>> {
         let settings = &config.mint;
         let no_tokens = config.http.no_tokens(config.network);
@@ -147,6 +150,7 @@ impl Minting {
                 ..Known::default()
             }),
             metrics,
+            tasks: Arc::clone(tasks),
         }))
     }
 
@@ -211,47 +215,58 @@ impl Minting {
 
     async fn serve(&self, mint: Mint, cancel: CancellationToken) {
         let outbox = Arc::new(LedgerOutbox::new(self.ledger.clone()));
-        let worker = mint.spawn_worker(outbox, cancel.clone());
-        let settler = self.melter.as_ref().map(|(_, decided)| {
+        // A row comes again after a panic, and does no harm twice.
+        let work = || joined(mint.spawn_worker(outbox.clone(), cancel.clone()));
+        let worker = self
+            .tasks
+            .clone()
+            .again(Task::MintWorker, work, cancel.clone());
+        let settler = async {
+            let Some((_, decided)) = &self.melter else {
+                return;
+            };
             // Payments that the last process left open find their end with it too.
-            mint.spawn_melt_settler(decided.clone(), cancel.clone())
-        });
-        let watching = async {
-            let mut interval = tokio::time::interval(LOOK_INTERVAL);
-            loop {
-                interval.tick().await;
-                let looked = look(&mint).await;
-                let looked = looked.and_then(|looked| self.remember_url(&looked).map(|()| looked));
-                let mut known = self.known();
-                match looked {
-                    Ok(looked) => {
-                        self.metrics.parked.set(shown(looked.parked));
-                        known.looked = Some(looked);
-                        known.failing = None;
-                    }
-                    Err(error) => {
-                        tracing::warn!(
-                            error = format!("{error:#}"),
-                            "the mint's books cannot be read"
-                        );
-                        known.failing = Some(format!("{error:#}"));
-                    }
-                }
-            }
+            let settle = || joined(mint.spawn_melt_settler(decided.clone(), cancel.clone()));
+            let tasks = self.tasks.clone();
+            tasks.again(Task::MeltSettler, settle, cancel.clone()).await;
         };
-        cancel.run_until_cancelled(watching).await;
-        if let Err(error) = worker.await {
-            tracing::error!(%error, "the mint's worker ended badly");
-        }
-        if let Some(settler) = settler
-            && let Err(error) = settler.await
-        {
-            tracing::error!(%error, "what settles melts ended badly");
-        }
+        let look = || async {
+            cancel.run_until_cancelled(self.keep_looking(&mint)).await;
+        };
+        let looker = self
+            .tasks
+            .clone()
+            .again(Task::MintLook, look, cancel.clone());
+        tokio::join!(worker, settler, looker);
         if let Err(error) = mint.close().await {
             tracing::warn!(%error, "the mint did not close well; what it answered is durable");
         }
         self.metrics.open.set(0);
+    }
+
+    /// Looks at what the mint owes from time to time.
+    async fn keep_looking(&self, mint: &Mint) {
+        let mut interval = tokio::time::interval(LOOK_INTERVAL);
+        loop {
+            interval.tick().await;
+            let looked = look(mint).await;
+            let looked = looked.and_then(|looked| self.remember_url(&looked).map(|()| looked));
+            let mut known = self.known();
+            match looked {
+                Ok(looked) => {
+                    self.metrics.parked.set(shown(looked.parked));
+                    known.looked = Some(looked);
+                    known.failing = None;
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "the mint's books cannot be read"
+                    );
+                    known.failing = Some(format!("{error:#}"));
+                }
+            }
+        }
     }
 
     /// The outbox's length, whether or not the mint is open.
@@ -426,6 +441,15 @@ fn failing(known: &Known) -> Option<String> {
     trouble.or_else(|| known.failing.clone())
 }
 
+/// Waits for a task, with its panic as one's own.
+async fn joined(task: JoinHandle<()>) {
+    if let Err(error) = task.await
+        && let Ok(panic) = error.try_into_panic()
+    {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 async fn look(mint: &Mint) -> Result<Looked> {
     Ok(Looked {
         liabilities: mint.liabilities().await?,
@@ -439,5 +463,27 @@ impl std::fmt::Debug for Minting {
         f.debug_struct("Minting")
             .field("public_url", &self.public_url)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_workers_panic_is_its_supervisors() {
+        let registry = Registry::new();
+        let tasks = Supervisor::register(&registry).unwrap();
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        let work = || joined(tokio::spawn(async { panic!("a rule of the store") }));
+        let watched = tasks.clone().again(Task::MintWorker, work, cancel.clone());
+        watched.await;
+        assert!(tasks.broken()[0].contains("a rule of the store"));
+        // A worker that ends by itself was told to.
+        let tasks = Supervisor::register(&Registry::new()).unwrap();
+        let work = || joined(tokio::spawn(async {}));
+        tasks.clone().again(Task::MintWorker, work, cancel).await;
+        assert_eq!(tasks.broken(), Vec::<String>::new());
     }
 }

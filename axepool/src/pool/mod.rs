@@ -15,6 +15,7 @@ mod pulse;
 mod sight;
 pub(crate) mod signals;
 mod solvency;
+mod supervisor;
 mod view;
 mod winding;
 
@@ -38,11 +39,15 @@ use gauges::Gauges;
 use minting::Minting;
 use paying::Paying;
 use pulse::Pulse;
+use supervisor::Supervisor;
 pub(crate) use view::View;
 
 /// A stop takes no longer: what is left then is dropped. No answered share is among
-/// it.
-const STOP_DEADLINE: Duration = Duration::from_secs(10);
+/// it. Half a second less than service managers are promised.
+const STOP_DEADLINE: Duration = Duration::from_millis(9_500);
+
+/// The process ends no later after it was told to stop, whatever still runs or waits.
+const PROCESS_ENDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// What of it is kept for committing and closing the store.
 const KEPT_FOR_THE_LEDGER: Duration = Duration::from_secs(3);
@@ -103,13 +108,14 @@ impl Pool {
         let bound = side.block_on(bound)?;
         let metrics_addresses = parts::addresses(&bound.metrics)?;
         let http_addresses = parts::addresses(&bound.http)?;
+        let tasks = Supervisor::register(&registry).context("the tasks' metrics")?;
         let (paying, paying_tasks) = Paying::prepare(&config, ledger.clone(), &registry)?;
         let minting = Minting::new(
             &config,
             config.http.public_url_at(&http_addresses),
             ledger.clone(),
             (paying.melter(), winding.map(|word| word.notice())),
-            &registry,
+            (&tasks, &registry),
         )?;
 
         let proxy = mining
@@ -145,11 +151,13 @@ impl Pool {
             (backups, winding),
             ledger.clone(),
             (&proxy, Pulse::start(mining.handle())),
+            tasks,
         ));
         let paying_cancel = CancellationToken::new();
         view.paying.start(
             paying_tasks,
-            &view.minting,
+            (&view.minting, &view.tasks),
+            proxy.upstream_status(),
             side.handle(),
             (&paying_cancel, &side_tasks),
         );
@@ -265,6 +273,22 @@ impl Pool {
         anyhow::ensure!(late.is_empty(), "{}", late.join("; "));
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// Ends the process if it has not ended by itself in time: a deadline that only tasks keep
+/// does not hold for what blocks a thread. What is not done by then is as after a kill:
+/// what was answered is durable, and rows that wait stay in the outbox.
+pub(crate) fn end_in_time() {
+    let begun = Instant::now();
+    let ending = std::thread::Builder::new().name("end in time".to_owned());
+    let ending = ending.spawn(move || {
+        std::thread::sleep(PROCESS_ENDS_WITHIN.saturating_sub(begun.elapsed()));
+        tracing::error!("the stop took too long; what is not done is done after the next start");
+        std::process::exit(1);
+    });
+    if let Err(error) = ending {
+        tracing::warn!(%error, "nothing bounds the stop");
     }
 }
 

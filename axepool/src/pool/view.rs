@@ -17,6 +17,7 @@ use super::history::History;
 use super::minting::Minting;
 use super::paying::Paying;
 use super::pulse::Pulse;
+use super::supervisor::Supervisor;
 use crate::admin::{
     Answers, LedgerStatus, NodeReply, NodeRequest, Reply, Request, Status, UpstreamLeft,
     UpstreamStatus,
@@ -53,6 +54,7 @@ pub(crate) struct View {
     /// The pool alone owns it, so that it can be stopped whoever looks.
     pub(super) proxy: Weak<Proxy>,
     pulse: Arc<Pulse>,
+    pub(super) tasks: Arc<Supervisor>,
     stratum: Vec<SocketAddr>,
     stratum_tls: Vec<SocketAddr>,
     draining: AtomicBool,
@@ -67,6 +69,7 @@ impl View {
         (backups, winding): (Arc<backup::Desk>, Option<WindDown>),
         ledger: Ledger,
         (proxy, pulse): (&Arc<Proxy>, Arc<Pulse>),
+        tasks: Arc<Supervisor>,
     ) -> Self {
         View {
             name: config.name.clone(),
@@ -86,6 +89,7 @@ impl View {
             ledger,
             proxy: Arc::downgrade(proxy),
             pulse,
+            tasks,
             stratum: proxy.addresses(),
             stratum_tls: proxy.tls_addresses(),
             draining: AtomicBool::new(false),
@@ -259,10 +263,12 @@ impl View {
     }
 
     fn failing(&self) -> Option<String> {
-        match &*self.ledger_health.borrow() {
-            LedgerHealth::Ok => None,
-            LedgerHealth::Failing { reason } => Some(reason.clone()),
+        if let LedgerHealth::Failing { reason } = &*self.ledger_health.borrow() {
+            return Some(reason.clone());
         }
+        let hung = self.proxy(0)?.downstream.store_hung_for?;
+        let secs = hung.as_secs();
+        Some(format!("the disk has not answered for {secs} s"))
     }
 }
 
@@ -297,6 +303,7 @@ impl http::Health for View {
             self.failing()
                 .map(|reason| format!("shares cannot be stored: {reason}")),
         );
+        reasons.extend(self.tasks.broken());
         if let Some(word) = self.winding_down() {
             reasons.push(word.notice());
         }

@@ -53,6 +53,14 @@ struct Info {
     bestblockhash: BlockHash,
     #[serde(default)]
     initialblockdownload: bool,
+    /// Told by Core 23 and later.
+    time: Option<u64>,
+}
+
+/// The answer to `getnetworkinfo`.
+#[derive(Deserialize)]
+struct NetworkInfo {
+    subversion: String,
 }
 
 /// The answer to `scantxoutset`.
@@ -106,8 +114,14 @@ impl Bitcoind {
             network: Network::from_core_arg(&info.chain).ok(),
             height: info.blocks,
             tip: info.bestblockhash,
+            tip_secs: info.time,
             is_syncing: info.initialblockdownload,
         })
+    }
+
+    pub(super) async fn software(&self) -> Result<String, ChainError> {
+        let info: NetworkInfo = self.must("getnetworkinfo", json!([])).await?;
+        Ok(http::shown(&info.subversion))
     }
 
     pub(super) async fn hash_at(&self, height: u32) -> Result<Option<BlockHash>, ChainError> {

@@ -28,6 +28,9 @@ pub struct ChainInfo {
     pub height: u32,
     /// The last block.
     pub tip: BlockHash,
+    /// The time in the last block's header, seconds since 1970, where it says so (Esplora
+    /// does not).
+    pub tip_secs: Option<u64>,
     /// It is still loading the chain.
     pub is_syncing: bool,
 }
@@ -73,6 +76,18 @@ impl ChainClient {
         match &self.0 {
             Kind::Bitcoind(client) => client.info().await,
             Kind::Esplora(client) => client.info().await,
+        }
+    }
+
+    /// What software the source is, in its own words, such as `/Satoshi:29.0.0/`; `None`
+    /// where it does not say so (Esplora).
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn software(&self) -> Result<Option<String>, ChainError> {
+        match &self.0 {
+            Kind::Bitcoind(client) => client.software().await.map(Some),
+            Kind::Esplora(_) => Ok(None),
         }
     }
 

@@ -51,6 +51,7 @@ impl Esplora {
             height,
             tip: tip
                 .ok_or_else(|| ChainError::Nonsense(format!("no block at its tip {height}")))?,
+            tip_secs: None,
             is_syncing: false,
         })
     }

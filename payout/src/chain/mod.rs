@@ -4,6 +4,8 @@ mod bitcoind;
 mod client;
 mod esplora;
 pub(crate) mod http;
+mod software;
 
 pub use client::{ChainClient, ChainInfo, Unspent};
 pub use http::ChainError;
+pub use software::follows_another_chain;

@@ -20,7 +20,7 @@ mod view;
 mod wallet;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bitcoin::Txid;
 use ldk_node::Node;
@@ -51,6 +51,8 @@ pub struct Lightning {
     /// One on-chain send at a time: until the wallet has seen one, the next would spend
     /// the same coins, and be taken for it.
     pub(crate) sends: Arc<Mutex<()>>,
+    /// Why nobody knows which chain is the network's, while that is so.
+    chain_doubt: Arc<RwLock<Option<String>>>,
 }
 
 /// The node while it runs.
@@ -89,6 +91,12 @@ pub enum NodeError {
     /// It refused or failed; its own words.
     #[error("the lightning node: {0}")]
     Failed(String),
+    /// The witnesses of the chain do not agree: no channel is opened, and nothing is sent
+    /// on-chain.
+    #[error(
+        "refused while the chain is in doubt: {0}. See axepool status, and \"Alert: axepool chain in doubt\" in docs/operator.md"
+    )]
+    ChainInDoubt(String),
     /// It ended in the middle: whether it was done is not known.
     #[error("a call of the lightning node broke off: {0}")]
     BrokeOff(String),
@@ -154,6 +162,25 @@ impl Lightning {
         let kept = live.with(move |node| fetched::add(&storage_dir(node), cost));
         let kept = kept.await?;
         kept.map_err(|error| NodeError::Failed(format!("the cost cannot be kept: {error}")))
+    }
+
+    /// Whether a channel may be opened and money sent on-chain now. Whoever books a payment
+    /// before it is made asks here before that.
+    ///
+    /// # Errors
+    /// [`NodeError::ChainInDoubt`] while the witnesses of the chain do not agree.
+    pub fn trusts_the_chain(&self) -> Result<(), NodeError> {
+        let doubt = self.chain_doubt.read();
+        match &*doubt.unwrap_or_else(PoisonError::into_inner) {
+            Some(why) => Err(NodeError::ChainInDoubt(why.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// The witnesses of the chain do not agree, and why; `None`: they do.
+    pub fn doubt_chain(&self, why: Option<String>) {
+        let doubt = self.chain_doubt.write();
+        *doubt.unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     /// What the node looks like now.

@@ -94,6 +94,7 @@ impl Parts {
                 live: live_seen,
                 outgoing: outgoing_seen.clone(),
                 sends: Arc::default(),
+                chain_doubt: Arc::default(),
             },
             task: NodeTask {
                 desk,

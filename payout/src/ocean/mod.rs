@@ -1,6 +1,7 @@
 //! What OCEAN tells: its API, and its blocks as the chain and the API show them.
 
 mod api;
+mod compare;
 pub mod deposits;
 mod follow;
 mod lenient;
@@ -8,5 +9,6 @@ mod task;
 pub mod watch;
 
 pub use api::{ListedBlock, OceanApi, OceanEarnings, OceanError, OnChainPayout};
+pub use compare::AskUpstream;
 pub use deposits::Gone;
 pub use task::{ASK_EVERY, OCEAN_TAG, OceanWatch, SourceHealth};

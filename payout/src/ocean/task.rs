@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::api::OceanApi;
+use super::compare::{AskUpstream, Comparison};
 use super::deposits::{Deposits, Gone};
 use super::follow::{Sought, follow};
 use super::watch::{Verdict, Watch};
@@ -20,6 +21,7 @@ use crate::backoff::Backoff;
 use crate::booking::{BookError, Booked, Booking};
 use crate::chain::ChainClient;
 use crate::files;
+use crate::witness::Doubt;
 
 /// How often the sources are asked by default. OCEAN wants no more than one question in
 /// 30 to 60 s.
@@ -44,6 +46,11 @@ pub struct OceanWatch {
     pub api: Option<OceanApi>,
     /// The chain, if it is looked at.
     pub chain: Option<ChainClient>,
+    /// The chain source that is compared with the other witnesses, whether or not it is
+    /// looked at for blocks.
+    pub compared: Option<ChainClient>,
+    /// The upstream as a witness of the chain; `None` where it mines on a chain of its own.
+    pub upstream: Option<AskUpstream>,
     /// The payout address, as OCEAN knows it, of the chain's network.
     pub address: Address,
     /// What an OCEAN block's coinbase carries: [`OCEAN_TAG`], but for tests of a network
@@ -74,7 +81,7 @@ pub struct SourceHealth {
     pub api_heard_secs: Option<u64>,
     /// Why it does not now.
     pub api_error: Option<String>,
-    /// When the chain source answered last, seconds since 1970.
+    /// When the chain source answered last with what is not in doubt, seconds since 1970.
     pub chain_heard_secs: Option<u64>,
     /// Why it does not now.
     pub chain_error: Option<String>,
@@ -84,6 +91,16 @@ pub struct SourceHealth {
     pub gone: Vec<Gone>,
     /// The chain's tip as it was read.
     pub tip_height: Option<u32>,
+    /// Why the witnesses of the chain do not agree, while they do not.
+    pub doubt: Option<Doubt>,
+    /// Why the chain source's software is not to be used.
+    pub wrong_software: Option<String>,
+    /// The block that the upstream mines on, where it is a witness and tells it.
+    pub upstream_height: Option<u32>,
+    /// The tip of our own chain source; `None` while it does not answer.
+    pub own_height: Option<u32>,
+    /// OCEAN's newest listed block.
+    pub listed_height: Option<u32>,
     /// How often the API did not answer since the start.
     pub api_failures: u64,
     /// How often the chain source did not.
@@ -111,12 +128,13 @@ struct Kept {
 }
 
 /// A round's working memory.
-struct Rounds {
-    parts: OceanWatch,
+pub(super) struct Rounds {
+    pub(super) parts: OceanWatch,
     kept: Kept,
     saved: Kept,
     sought: Sought,
-    health: watch::Sender<SourceHealth>,
+    pub(super) health: watch::Sender<SourceHealth>,
+    pub(super) comparison: Comparison,
     chain_heard: Instant,
     api_backoff: Backoff,
     api_next: Instant,
@@ -150,6 +168,7 @@ impl OceanWatch {
                 payouts_to: self.address.script_pubkey(),
             },
             health,
+            comparison: Comparison::new(),
             chain_heard: now,
             api_backoff: Backoff::new(self.ask_every, API_AGAIN_AT_MOST),
             api_next: now,
@@ -182,6 +201,9 @@ impl Rounds {
         let has_more = self.read_chain().await;
         if !has_more {
             self.ask_api().await;
+        }
+        self.compare().await;
+        if !has_more && !self.comparison.holds_everything() {
             self.tell().await;
             self.tell_deposits().await;
         }
@@ -217,13 +239,19 @@ impl Rounds {
         let read = follow(watch, &mut self.kept.deposits, &chain, &self.sought).await;
         let tip_height = watch.tip().map(|tip| tip.height);
         let gone = self.kept.deposits.gone(watch);
+        let is_doubted = self.comparison.doubts_own();
         self.health.send_modify(|health| {
             health.tip_height = tip_height;
-            health.gone = gone;
+            // What a source on another chain does not have is not gone.
+            if !is_doubted {
+                health.gone = gone;
+            }
             match &read {
                 Ok(_) => {
                     health.chain_error = None;
-                    health.chain_heard_secs = Some(unix_secs());
+                    if !is_doubted {
+                        health.chain_heard_secs = Some(unix_secs());
+                    }
                 }
                 Err(error) => health.chain_failed(error.to_string()),
             }
@@ -281,6 +309,11 @@ impl Rounds {
     }
 
     fn listed(&mut self, blocks: &[Block]) {
+        self.comparison.list(blocks);
+        if let Some(newest) = blocks.iter().map(|block| block.height).max() {
+            self.health
+                .send_modify(|health| health.listed_height = Some(newest));
+        }
         // Without a chain source the watch begins at the newest block of the first list.
         if self.kept.watch.is_none() && self.parts.chain.is_none() {
             let newest = blocks.iter().map(|block| block.height).max();
@@ -310,12 +343,8 @@ impl Rounds {
 
     async fn tell(&mut self) {
         let silent = self.parts.chain.is_none() || self.chain_heard.elapsed() > CHAIN_SILENT_AFTER;
-        while let Some(verdict) = self
-            .kept
-            .watch
-            .as_ref()
-            .and_then(|watch| watch.next(silent))
-        {
+        let chain = self.comparison.chain_word(silent);
+        while let Some(verdict) = self.kept.watch.as_ref().and_then(|watch| watch.next(chain)) {
             let (booked, hash) = match verdict {
                 Verdict::Found(block) => (self.parts.booking.close_epoch(block).await, block.hash),
                 Verdict::Orphaned(block) => {
@@ -342,6 +371,10 @@ impl Rounds {
     }
 
     async fn tell_deposits(&mut self) {
+        // What a source on another chain shows was not paid.
+        if self.comparison.doubts_own() {
+            return;
+        }
         let now_ms = unix_secs().saturating_mul(1000);
         let next = |kept: &Kept| {
             let watch = kept.watch.as_ref()?;
@@ -395,7 +428,7 @@ impl Rounds {
     }
 }
 
-fn unix_secs() -> u64 {
+pub(super) fn unix_secs() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()

@@ -28,6 +28,7 @@ mod status;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod tip;
 
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ pub use lease::{LaneClosed, Lease, Unavailable};
 pub use metrics::UpstreamMetrics;
 pub use status::{LeftUrl, UpstreamStatus};
 pub use supervisor::Upstream;
+pub use tip::UpstreamTip;
 
 use crate::job::UpstreamJob;
 

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::tip::UpstreamTip;
 use crate::Difficulty;
 use crate::config::UpstreamUrl;
 
@@ -18,6 +19,8 @@ pub struct UpstreamStatus {
     pub since: Instant,
     /// When the first lane's last job came; `None` before the first.
     pub last_job: Option<Instant>,
+    /// The block that the first lane's last job builds on; `None` before the first.
+    pub tip: Option<UpstreamTip>,
     /// What the upstream asks of a share of its last job; `None` before the first.
     pub difficulty: Option<Difficulty>,
     /// The version bits that the upstream granted, 0 when none.
@@ -58,6 +61,7 @@ impl UpstreamStatus {
             url,
             since: Instant::now(),
             last_job: None,
+            tip: None,
             difficulty: None,
             version_mask: 0,
             lanes: 1,

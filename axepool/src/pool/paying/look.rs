@@ -10,7 +10,6 @@ use payout::node::{ClosedView, NodeView};
 use payout::readiness;
 use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
-use tokio_util::sync::CancellationToken;
 
 use super::super::minting::Minting;
 use super::super::solvency::{Assets, Melts, Owed, melts};
@@ -45,14 +44,11 @@ fn tell(melts: &Melts) {
 }
 
 impl Paying {
-    pub(super) async fn keep_looking(
-        self: Arc<Self>,
-        minting: Arc<Minting>,
-        cancel: CancellationToken,
-    ) {
+    pub(super) async fn keep_looking(self: Arc<Self>, minting: Arc<Minting>) {
         let mut interval = tokio::time::interval(LOOK_INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while cancel.run_until_cancelled(interval.tick()).await.is_some() {
+        loop {
+            interval.tick().await;
             match self.totals().await {
                 Ok(totals) => self.look(&totals, &minting).await,
                 Err(error) => tracing::warn!(%error, "the ledger's totals cannot be read"),
@@ -199,9 +195,13 @@ impl Paying {
         if let Some(view) = view {
             metrics.node_tip.set(i64::from(view.tip_height));
             let heard = view.chain_heard_secs.unwrap_or(0);
-            metrics
-                .node_heard
-                .set(i64::try_from(heard).unwrap_or(i64::MAX));
+            // The node reads our own source: while that is on another chain or stands
+            // still, its word is not fresh.
+            if !self.doubts_own_source() {
+                metrics
+                    .node_heard
+                    .set(i64::try_from(heard).unwrap_or(i64::MAX));
+            }
         }
     }
 
@@ -210,6 +210,7 @@ impl Paying {
             return;
         };
         let health = health.borrow();
+        self.measure_witnesses(&health);
         let heard = [
             ("api", health.api_heard_secs),
             ("chain", health.chain_heard_secs),

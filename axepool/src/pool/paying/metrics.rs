@@ -1,5 +1,6 @@
 //! What Prometheus learns of node, watch and solvency.
 
+use super::witnesses;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// What can go wrong with the watch over OCEAN's blocks, beside its sources: the books
@@ -25,6 +26,9 @@ pub(super) struct Metrics {
     pub(super) payouts_gone: IntGauge,
     pub(super) heard: IntGaugeVec,
     pub(super) watch_errors: IntCounterVec,
+    pub(super) chain_doubt: IntGaugeVec,
+    pub(super) witness_height: IntGaugeVec,
+    pub(super) chain_software_wrong: IntGauge,
     pub(super) liabilities: IntGaugeVec,
     pub(super) assets: IntGaugeVec,
     pub(super) melts_paused: IntGauge,
@@ -58,7 +62,25 @@ impl Metrics {
         for source in WATCH_ERRORS {
             watch_errors.with_label_values(&[source]);
         }
+        let chain_doubt = family(
+            "axepool_chain_doubt",
+            "1 while the witnesses of the chain do not agree, by the one that differs",
+            "witness",
+        )?;
+        for witness in witnesses::labels() {
+            chain_doubt.with_label_values(&[witness]);
+        }
         Ok(Metrics {
+            chain_doubt,
+            witness_height: family(
+                "axepool_chain_witness_height",
+                "The newest block that a witness of the chain told; 0: none now",
+                "witness",
+            )?,
+            chain_software_wrong: gauge(
+                "axepool_chain_software_wrong",
+                "1 while the chain source is a Knots that follows another chain",
+            )?,
             channels_closed,
             watch_errors,
             channel_closed_at: gauge(

@@ -9,13 +9,14 @@ mod guard;
 mod look;
 mod metrics;
 mod node;
+mod witnesses;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use bitcoin::{Address, Txid};
+use bitcoin::{Address, Network, Txid};
 use ledger::Ledger;
 use payout::chain::ChainClient;
 use payout::node::{ChannelNews, ClosedView, NodeTask, Spawned};
@@ -23,6 +24,7 @@ use payout::ocean::{Gone, OCEAN_TAG, OceanApi, OceanWatch, SourceHealth};
 use payout::offer::{OfferBook, OfferDesk};
 use payout::{Booking, Intake, Lightning, Parts, Payer, Settings};
 use prometheus::Registry;
+use proxy::upstream::UpstreamStatus;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
@@ -31,6 +33,7 @@ use tokio_util::task::TaskTracker;
 
 use super::minting::Minting;
 use super::solvency::Melts;
+use super::supervisor::{Supervisor, Task};
 use crate::config::{Config, Income};
 use crate::{clock, data_dir};
 use books::LedgerBooks;
@@ -48,6 +51,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// The money's way in, whether or not all of it is there.
 pub(crate) struct Paying {
     ledger: Ledger,
+    network: Network,
     address: Address,
     node: Option<Node>,
     /// The pool has a mint, so that what is owed through it is known only from it.
@@ -155,6 +159,7 @@ impl Paying {
         let melts = Melts::Off;
         let paying = Paying {
             ledger,
+            network: config.network,
             address: config.income.address.clone(),
             node,
             has_mint: config.mint.enabled,
@@ -184,25 +189,42 @@ impl Paying {
     pub(super) fn start(
         self: &Arc<Self>,
         tasks: Tasks,
-        minting: &Arc<Minting>,
+        (minting, watched): (&Arc<Minting>, &Arc<Supervisor>),
+        upstream: watch::Receiver<UpstreamStatus>,
         handle: &Handle,
         (cancel, tracker): (&CancellationToken, &TaskTracker),
     ) {
         if let Some((node, channels)) = tasks.node {
-            tracker.spawn_on(node.run(cancel.clone()), handle);
+            let running = Arc::clone(watched).once(Task::Node, node.run(cancel.clone()));
+            tracker.spawn_on(running, handle);
             tracker.spawn_on(Arc::clone(self).count_closed(channels), handle);
         }
-        if let Some((watch, health)) = tasks.watch {
+        if let Some((mut watch, health)) = tasks.watch {
             let cancel = cancel.clone();
+            watch.upstream = witnesses::ask_upstream(upstream, self.network);
+            if let Some(lightning) = self.lightning() {
+                let warning = witnesses::warn_node(lightning, health.subscribe());
+                tracker.spawn_on(warning, handle);
+            }
             let watching = async move {
                 // What it kept cannot be read: a person must look, it would skip blocks.
                 if let Err(error) = watch.run(health, cancel).await {
                     tracing::error!(%error, "the watch over OCEAN's blocks ended");
                 }
             };
+            let watching = Arc::clone(watched).once(Task::OceanWatch, watching);
             tracker.spawn_on(watching, handle);
         }
-        let looking = Arc::clone(self).keep_looking(Arc::clone(minting), cancel.clone());
+        let (paying, minting, stop) = (Arc::clone(self), Arc::clone(minting), cancel.clone());
+        let look = move || {
+            let looking = Arc::clone(&paying).keep_looking(Arc::clone(&minting));
+            let stop = stop.clone();
+            // Cut off where it waits: a look of the next process begins anew.
+            async move {
+                stop.run_until_cancelled(looking).await;
+            }
+        };
+        let looking = Arc::clone(watched).again(Task::Solvency, look, cancel.clone());
         tracker.spawn_on(looking, handle);
     }
 
@@ -298,6 +320,7 @@ impl Paying {
                 let health = health.borrow();
                 let errors = [&health.api_error, &health.chain_error, &health.books_error];
                 let errors = errors.into_iter().flatten();
+                trouble.extend(witnesses::trouble(&health, clock::now_ms() / 1000));
                 trouble.extend(errors.map(|error| format!("OCEAN's blocks: {error}")));
             }
         }
@@ -388,12 +411,20 @@ fn prepare_watch(config: &Config, booking: Arc<dyn Booking>) -> Result<Option<Oc
         Some(source) => ChainClient::new(source).map_err(|error| anyhow!(error))?,
         None => None,
     };
+    let source = config.income.chain.as_ref();
+    let source = source.or(config.income.node.as_ref().map(|node| &node.chain));
+    let compared = match source {
+        Some(source) => ChainClient::new(source).map_err(|error| anyhow!(error))?,
+        None => None,
+    };
     if api.is_none() && chain.is_none() {
         return Ok(None);
     }
     Ok(Some(OceanWatch {
         api,
         chain,
+        compared,
+        upstream: None,
         address: address.clone(),
         tag: OCEAN_TAG.to_vec(),
         ask_every: *ask_every,

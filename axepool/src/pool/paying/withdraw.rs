@@ -24,10 +24,13 @@ impl Paying {
 #[async_trait]
 impl Coffer for Paying {
     fn may_go_to(&self, to: &Address<NetworkUnchecked>) -> Result<()> {
-        let state = self.wallet()?.lightning.state().borrow().clone();
+        let lightning = &self.wallet()?.lightning;
+        let state = lightning.state().borrow().clone();
         if !state.is_running() {
             bail!("the lightning node is not up: {state}");
         }
+        // Before anything is booked.
+        lightning.trusts_the_chain()?;
         self.is_no_payout_address(to)
     }
 

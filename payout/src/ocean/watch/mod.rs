@@ -4,8 +4,9 @@
 //! - A block is OCEAN's when the API lists it and it is in our chain. Its coinbase's tag
 //!   is a hint that anybody can forge (at the price of a block): it counts alone when the
 //!   API is not asked, or has been silent for some time.
-//! - While our chain source is silent the API is believed alone; a block that it invented
-//!   dissolves later, as an orphan does.
+//! - While our chain source is silent, or known to follow another chain or to stand still,
+//!   the API is believed alone; a block that it invented dissolves later, as an orphan does.
+//! - An empty list is no word of the API: it does not keep a tagged block from counting.
 //! - Verdicts come lowest block first, and each once. A block that is still undecided
 //!   holds back those above it, for [`GIVE_UP_DEPTH`] blocks at most.
 //! - Blocks from before the watch began are nobody's business.
@@ -18,7 +19,7 @@ use bitcoin::BlockHash;
 use ledger::settle::Block;
 use serde::{Deserialize, Serialize};
 
-pub use verdict::Verdict;
+pub use verdict::{ChainWord, Verdict};
 
 /// Blocks on top of one that the API, silent since, has not spoken about: about an hour.
 pub const SILENT_DEPTH: u32 = 6;
@@ -45,6 +46,9 @@ pub struct Watch {
     candidates: BTreeMap<u32, Vec<Candidate>>,
     /// Our chain's height when the API answered last.
     api_heard_at: Option<u32>,
+    /// The same for an answer that listed any block.
+    #[serde(default)]
+    list_heard_at: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +84,7 @@ impl Watch {
             chain: BTreeMap::new(),
             candidates: BTreeMap::new(),
             api_heard_at: None,
+            list_heard_at: None,
         }
     }
 
@@ -155,6 +160,7 @@ impl Watch {
     /// The API's list. It is whole for its span: a block that it had and has not any more
     /// is not listed any more.
     pub fn api_lists(&mut self, blocks: &[Block]) {
+        self.begin_above(blocks);
         if let Some(lowest) = blocks.iter().map(|block| block.height).min() {
             for candidate in self.candidates.range_mut(lowest..).flat_map(|(_, all)| all) {
                 candidate.is_listed = false;
@@ -165,7 +171,25 @@ impl Watch {
                 candidate.is_listed = true;
             }
         }
-        self.api_heard_at = self.tip().map(|tip| tip.height).or(self.api_heard_at);
+        let tip = self.tip().map(|tip| tip.height);
+        self.api_heard_at = tip.or(self.api_heard_at);
+        if !blocks.is_empty() {
+            self.list_heard_at = tip.or(self.list_heard_at).or(Some(self.began_at));
+        }
+    }
+
+    /// A watch that began at the tip of a source that stood still would take what OCEAN
+    /// found before for new.
+    fn begin_above(&mut self, blocks: &[Block]) {
+        let Some(newest) = blocks.iter().map(|block| block.height).max() else {
+            return;
+        };
+        let tip = self.tip().map_or(self.began_at, |tip| tip.height);
+        if self.list_heard_at.is_none() && newest > tip.saturating_add(GIVE_UP_DEPTH) {
+            self.began_at = newest;
+            self.chain.clear();
+            self.candidates.clear();
+        }
     }
 
     /// The candidate of that block, made if need be; `None` for one from before the watch.

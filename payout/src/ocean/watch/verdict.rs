@@ -14,6 +14,18 @@ pub enum Verdict {
     Orphaned(Block),
 }
 
+/// What our own chain source's word is worth now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainWord {
+    /// It answers.
+    Heard,
+    /// It has not answered for so long that it is not waited for.
+    Silent,
+    /// It follows another chain than the other witnesses, or stands still: nothing of it
+    /// counts.
+    Doubted,
+}
+
 /// How a candidate stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
@@ -27,9 +39,8 @@ enum Standing {
 
 impl Watch {
     /// What is to be told next, `None` when nothing is. Told, it is acknowledged with
-    /// [`Watch::was_told`], and the next one may be asked for. `chain_is_silent`: our
-    /// chain source has not answered for so long that it is not waited for.
-    pub fn next(&self, chain_is_silent: bool) -> Option<Verdict> {
+    /// [`Watch::was_told`], and the next one may be asked for.
+    pub fn next(&self, chain: ChainWord) -> Option<Verdict> {
         let all = || {
             self.candidates.iter().flat_map(|(&height, candidates)| {
                 candidates.iter().map(move |candidate| (height, *candidate))
@@ -41,13 +52,15 @@ impl Watch {
         };
         // What is gone dissolves before anything new is closed.
         let orphan = all().find(|(height, candidate)| {
-            candidate.told == Told::Found && self.is_replaced(*height, candidate.hash)
+            candidate.told == Told::Found
+                && chain != ChainWord::Doubted
+                && self.is_replaced(*height, candidate.hash)
         });
         if let Some((height, candidate)) = orphan {
             return Some(Verdict::Orphaned(block(height, candidate)));
         }
         for (height, candidate) in all().filter(|(_, candidate)| candidate.told != Told::Found) {
-            match self.standing(height, &candidate, chain_is_silent) {
+            match self.standing(height, &candidate, chain) {
                 Standing::Ours => return Some(Verdict::Found(block(height, candidate))),
                 Standing::No => {}
                 Standing::Open => return None,
@@ -67,7 +80,13 @@ impl Watch {
         }
     }
 
-    fn standing(&self, height: u32, candidate: &Candidate, chain_is_silent: bool) -> Standing {
+    fn standing(&self, height: u32, candidate: &Candidate, chain: ChainWord) -> Standing {
+        if chain == ChainWord::Doubted {
+            // What was told as orphaned before is not told again on the API's word alone.
+            let counts = candidate.is_listed && candidate.told != Told::Orphaned;
+            return if counts { Standing::Ours } else { Standing::No };
+        }
+        let chain_is_silent = chain == ChainWord::Silent;
         let depth = self.tip().and_then(|tip| tip.height.checked_sub(height));
         match (self.at(height), depth) {
             (Some(hash), Some(depth)) if hash == candidate.hash => {
@@ -95,7 +114,7 @@ impl Watch {
         }
         // Only the tag speaks for it. What did the API see of it?
         let heard_depth = self
-            .api_heard_at
+            .list_heard_at
             .and_then(|heard_at| heard_at.checked_sub(height));
         match heard_depth {
             Some(heard) if heard >= SILENT_DEPTH => Standing::No,

@@ -15,6 +15,7 @@ use crate::upstream::failure::Failure;
 use crate::upstream::link::{Link, Sent};
 use crate::upstream::refusals::is_ordinary;
 use crate::upstream::shared::Forward;
+use crate::upstream::tip::UpstreamTip;
 
 impl Lane {
     /// Takes all that happened on the connection. The sessions see the result once, as a
@@ -204,6 +205,7 @@ impl Lane {
             if let Some(job) = view.current() {
                 status.difficulty = Some(job.upstream.difficulty);
                 status.last_job = Some(Instant::now());
+                status.tip = Some(UpstreamTip::after(job, status.tip));
             }
         });
     }
