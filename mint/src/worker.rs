@@ -28,6 +28,9 @@ const POLL: Duration = Duration::from_millis(100);
 /// How often one is looked at that does.
 const POLL_TOLD: Duration = Duration::from_secs(10);
 
+/// How long the ledger may take to hear what was done last, when the worker is stopped.
+const LAST_TELLING: Duration = Duration::from_secs(1);
+
 /// One step failed, and is to be tried again.
 #[derive(Debug, Error)]
 pub(crate) enum StepError {
@@ -99,7 +102,12 @@ impl Worker {
                 news.mark_unchanged();
             }
             let mut is_woken = false;
-            let wait = match self.step().await {
+            // Cut off in the middle is as good as killed: a transaction is all or nothing, and
+            // what is not told to be done is done again, without harm, at the next start.
+            let Some(step) = cancel.run_until_cancelled(self.step()).await else {
+                break;
+            };
+            let wait = match step {
                 Ok(progress) => {
                     backoff.reset();
                     self.mint.set_worker_trouble(None);
@@ -119,13 +127,18 @@ impl Worker {
                 .worker_failing
                 .set(i64::from(backoff.failures()));
             tokio::select! {
+                biased;
                 () = cancel.cancelled() => break,
                 () = told(&mut news), if is_woken => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        if let Err(error) = self.tell().await {
-            tracing::info!(%error, "what was done last is done once more at the next start");
+        let told = tokio::time::timeout(LAST_TELLING, self.tell()).await;
+        if !matches!(told, Ok(Ok(()))) {
+            tracing::info!(
+                ?told,
+                "what was done last is done once more at the next start"
+            );
         }
     }
 

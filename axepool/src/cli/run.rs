@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::config;
 use crate::http::Health as _;
 use crate::logs::{self, Logs};
-use crate::pool::{Pool, View, signals};
+use crate::pool::{self, Pool, View, signals};
 use crate::service::{Inherited, Manager};
 
 /// Run the pool
@@ -51,6 +51,7 @@ pub(super) fn run(args: Args, logs: &mut Logs, has_levels: bool) -> Result<ExitC
         }
     });
     manager.stopping();
+    pool::end_in_time();
     let stopped = pool.stop();
     ended?;
     stopped?;

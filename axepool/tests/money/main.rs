@@ -21,5 +21,6 @@ mod openapi;
 mod operator;
 mod pages;
 mod prepare;
+mod stops;
 mod wind_down;
 mod withdraw;
