@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use bitcoin::hashes::{Hash as _, sha256};
 use ledger::Msat;
-use ledger::settle::{Note, Preimage, Via};
+use ledger::settle::{Note, PaidTo, Preimage, Via};
 use nodes::{PATIENCE, Pool, Recorder, World, free_address, give_up, now_secs};
 use payout::offer::{OfferError, Route, Standing};
 use payout::{NodeState, Settings};
@@ -45,7 +45,7 @@ async fn an_offer_lives(public: bool) {
     assert_eq!(payment.amount, Msat::new(995));
     let Via::Lightning {
         preimage: Some(Preimage(preimage)),
-        ocean_offer: true,
+        paid_to: PaidTo::OceanOffer,
         note: Some(note),
         tip_height: Some(tip),
         ..
@@ -122,10 +122,10 @@ async fn a_payment_waits_for_the_books_through_a_restart() {
     let id = world.pool_id().await;
     let sent = world.ocean.keysend(id, 12_000).await.unwrap();
     let keysend = world.booked(sent.hash).await;
-    let Via::Lightning { ocean_offer, .. } = keysend.via else {
+    let Via::Lightning { paid_to, .. } = keysend.via else {
         panic!("{keysend:?}");
     };
-    assert!(!ocean_offer, "a keysend is the operator's");
+    assert_eq!(paid_to, PaidTo::NoOffer, "a keysend is the operator's");
     assert_eq!(world.books.count(), 2);
     world.end().await;
 }

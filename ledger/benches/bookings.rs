@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash, sha256};
-use ledger::settle::{Effect, Event, Payment, Via};
+use ledger::settle::{Effect, Event, PaidTo, Payment, Via};
 use ledger::{
     CloseCause, EpochTerms, Identity, Ledger, LedgerOptions, MinerId, Msat, SessionId, ShareAck,
     ShareId, ShareRecord, Work, WorkerName,
@@ -90,7 +90,7 @@ fn payment(number: u8, block: BlockHash, amount: Msat) -> Event {
         via: Via::Lightning {
             payment_hash: sha256::Hash::hash(&[number]),
             preimage: None,
-            ocean_offer: true,
+            paid_to: PaidTo::OceanOffer,
             note: Some(note),
             tip_height: Some(130),
         },

@@ -13,6 +13,9 @@ use crate::settle::{
 use crate::store::{BookTables, Snapshot, StoreError};
 use crate::{EpochId, MinerId};
 
+/// The most rows of payments that are looked at for a short list.
+const SCANNED: usize = 10_000;
+
 impl Reader {
     /// The tables of the books, of this moment.
     pub(crate) fn books(&self) -> Result<BookTables, LedgerError> {
@@ -25,10 +28,11 @@ impl Reader {
         Ok(self.books()?.totals()?)
     }
 
-    /// The newest payments that arrived, at most `newest`, the newest first.
+    /// The newest payments that arrived, at most `newest`, the newest first. Those too
+    /// small to be split are left out, of which anybody can make any number; so fewer
+    /// are given when there are none but those among the last 10,000 rows.
     pub fn payouts(&self, newest: usize) -> Result<Vec<Payout>, LedgerError> {
-        let payouts = self.books()?.payouts(newest)?;
-        Ok(payouts.into_iter().map(|(_, payout)| payout).collect())
+        Ok(self.books()?.shown(newest, newest.max(SCANNED))?)
     }
 
     /// One payment; `None` when it never arrived.
@@ -51,8 +55,8 @@ impl Reader {
         }
     }
 
-    /// What each of the newest payouts, at most `newest`, did to a miner, the newest
-    /// first; payouts that gave them nothing are left out.
+    /// What each of the payouts that were settled last, at most `newest`, did to a miner,
+    /// the last one first; payouts that gave them nothing are left out.
     pub fn allocations_of(
         &self,
         miner: &MinerId,
@@ -60,7 +64,7 @@ impl Reader {
     ) -> Result<Vec<(Payout, AllocationRow)>, LedgerError> {
         let books = self.books()?;
         let mut found = Vec::new();
-        for (number, payout) in books.payouts(newest)? {
+        for (number, payout) in books.settled(newest)? {
             let mut own = None;
             books.allocations(number, Some(*miner), |row| {
                 own = (row.miner == *miner).then_some(row);

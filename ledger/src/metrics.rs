@@ -5,7 +5,7 @@ use prometheus::{
 };
 
 use crate::Epoch;
-use crate::settle::{Effect, Totals};
+use crate::settle::{Alarm, Effect, Totals};
 
 /// Seconds from a good disk's commit to an SD card's bad day.
 const SECONDS: [f64; 12] = [
@@ -33,7 +33,7 @@ pub(crate) struct Metrics {
     pub(crate) healthy: IntGauge,
     pub(crate) booking_seconds: Histogram,
     pub(crate) booking_write_seconds: Histogram,
-    pub(crate) alarms: IntCounter,
+    alarms: IntCounterVec,
     money: IntGaugeVec,
     open_epoch: IntGauge,
     open_epoch_opened: IntGauge,
@@ -74,6 +74,18 @@ impl Metrics {
             &["account"],
         )?;
         registry.register(Box::new(money.clone()))?;
+        let alarms = IntCounterVec::new(
+            Opts::new(
+                "axepool_ledger_alarms_total",
+                "What the books were told that a person should look at.",
+            ),
+            &["kind"],
+        )?;
+        registry.register(Box::new(alarms.clone()))?;
+        // Each is there from the start, so that a first one is seen as an increase.
+        for kind in Alarm::KINDS {
+            alarms.with_label_values(&[kind]);
+        }
         Ok(Metrics {
             commit_seconds: histogram(
                 "axepool_ledger_commit_seconds",
@@ -136,10 +148,7 @@ impl Metrics {
                 "How long the rows of the books took to be on disk: shares wait meanwhile.",
                 &SECONDS,
             )?,
-            alarms: counter(
-                "axepool_ledger_alarms_total",
-                "What the books were told that a person should look at.",
-            )?,
+            alarms,
             money,
             open_epoch: gauge("axepool_ledger_open_epoch", "The number of the open epoch.")?,
             open_epoch_opened: gauge(
@@ -150,8 +159,11 @@ impl Metrics {
     }
 
     pub(crate) fn count_alarms(&self, effects: &[Effect]) {
-        let alarms = effects.iter().filter(|e| matches!(e, Effect::Alarm(_)));
-        self.alarms.inc_by(alarms.count() as u64);
+        for effect in effects {
+            if let Effect::Alarm(alarm) = effect {
+                self.alarms.with_label_values(&[alarm.kind()]).inc();
+            }
+        }
     }
 
     pub(crate) fn show_totals(&self, totals: &Totals) {
@@ -161,6 +173,7 @@ impl Metrics {
             ("paid", totals.paid),
             ("carry", totals.carry),
             ("suspense", totals.suspense),
+            ("gathered", totals.gathered),
             ("node_costs", totals.node_costs),
             ("withdrawn", totals.withdrawn),
         ] {

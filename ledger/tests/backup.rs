@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash, sha256};
-use ledger::settle::{Event, Held, Payment, PayoutState, Suspense, Via};
+use ledger::settle::{Event, Held, PaidTo, Payment, PayoutState, Suspense, Via};
 use ledger::{
     CloseCause, EpochId, EpochTerms, Identity, Ledger, LedgerOptions, MinerId, Msat, Reader,
     SessionId, ShareAck, ShareId, ShareRecord, Work, WorkerName, restore,
@@ -69,7 +69,7 @@ fn payment(block: u8, received_ms: u64) -> Payment {
         via: Via::Lightning {
             payment_hash: sha256::Hash::hash(&[block]),
             preimage: None,
-            ocean_offer: true,
+            paid_to: PaidTo::OceanOffer,
             note: Some(format!(
                 "OCEAN lightning payout running at block `{}` at height `{}`",
                 BlockHash::from_byte_array([block; 32]),

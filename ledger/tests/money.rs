@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash, sha256};
-use ledger::settle::{Effect, Event, Payment, PayoutKey, Policy, Totals, Via};
+use ledger::settle::{Auditor, Effect, Event, PaidTo, Payment, PayoutKey, Policy, Totals, Via};
 use ledger::{
     CloseCause, EpochId, EpochTerms, Identity, Ledger, LedgerError, LedgerOptions, MinerId, Msat,
     OutboxId, OutboxKind, Reader, Sat, SessionId, ShareAck, ShareId, ShareRecord, UpstreamResult,
@@ -80,7 +80,7 @@ fn payment() -> Payment {
         via: Via::Lightning {
             payment_hash: sha256::Hash::hash(b"paid"),
             preimage: None,
-            ocean_offer: true,
+            paid_to: PaidTo::OceanOffer,
             note: Some(format!(
                 "OCEAN lightning payout running at block `{block}` at height `130`"
             )),
@@ -209,5 +209,90 @@ async fn a_store_of_schema_1_gets_its_books() {
     let effects = ledger.settle(Event::Paid(payment())).await.expect("books");
     assert_eq!(effects.len(), 3);
     check(&ledger, payment().key());
+    ledger.close().await;
+}
+
+type Json = serde_json::Value;
+
+/// Takes a field out of every object that has it.
+fn without(row: &mut Json, field: &str) {
+    match row {
+        Json::Object(fields) => {
+            fields.remove(field);
+            fields.values_mut().for_each(|row| without(row, field));
+        }
+        Json::Array(rows) => rows.iter_mut().for_each(|row| without(row, field)),
+        _ => {}
+    }
+}
+
+fn as_before(row: &[u8]) -> Vec<u8> {
+    let mut row: Json = serde_json::from_slice(row).expect("JSON");
+    for field in ["rules", "pays", "gathered", "gathered_since_ms", "miners"] {
+        without(&mut row, field);
+    }
+    serde_json::to_vec(&row).expect("writes")
+}
+
+/// Rows of a store that a program of schema 5 wrote: its settlements are by the first
+/// rules, and nothing gathers.
+#[tokio::test]
+async fn what_was_settled_by_the_first_rules_stays_and_new_payments_are_not() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let ledger = open(directory.path());
+    mine(&ledger).await;
+    close(&ledger).await;
+    ledger.settle(Event::Paid(payment())).await.expect("books");
+    ledger.close().await;
+    {
+        use redb::ReadableTable as _;
+        type Table<'a, K> = redb::TableDefinition<'a, K, &'static [u8]>;
+        let path = directory.path().join("ledger.redb");
+        let database = redb::Database::create(path).expect("opens");
+        let write = database.begin_write().expect("begins");
+        for name in ["epoch accounts", "payouts"] {
+            let mut table = write.open_table(Table::<u64>::new(name)).expect("opens");
+            let rows = table.iter().expect("reads").map(|row| {
+                let (key, row) = row.expect("reads");
+                (key.value(), as_before(row.value()))
+            });
+            let rows: Vec<_> = rows.collect();
+            for (key, row) in rows {
+                table.insert(key, row.as_slice()).expect("inserts");
+            }
+        }
+        {
+            let mut meta = write.open_table(Table::<&str>::new("meta")).expect("opens");
+            let totals = {
+                let row = meta.get("totals").expect("reads").expect("is there");
+                as_before(row.value())
+            };
+            meta.insert("totals", totals.as_slice()).expect("inserts");
+            meta.insert("schema", 5_u64.to_be_bytes().as_slice())
+                .expect("inserts");
+        }
+        const HASHES: redb::TableDefinition<'_, u64, &[u8; 32]> =
+            redb::TableDefinition::new("audit hashes");
+        let mut hashes = write.open_table(HASHES).expect("opens");
+        hashes.remove(1).expect("removes");
+        drop(hashes);
+        write.commit().expect("commits");
+    }
+    let ledger = open(directory.path());
+    check(&ledger, payment().key());
+    let mut second = payment();
+    if let Via::Lightning { payment_hash, .. } = &mut second.via {
+        *payment_hash = sha256::Hash::hash(b"paid again");
+    }
+    ledger.settle(Event::Paid(second)).await.expect("books");
+    let mut auditor = Auditor::default();
+    let mut versions = Vec::new();
+    for number in 1..=2 {
+        let file = ledger.audit_file(number).expect("reads").expect("is there");
+        let hash = auditor.check(&file).expect("recomputes");
+        assert_eq!(ledger.audit_hash(number).expect("reads"), Some(hash));
+        versions.push(file.version);
+    }
+    assert_eq!(versions, [1, 2]);
     ledger.close().await;
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash, sha256};
-use ledger::settle::{Auditor, Event, Payment, Via};
+use ledger::settle::{Auditor, Event, PaidTo, Payment, Via};
 use ledger::{
     CloseCause, EpochTerms, Identity, Ledger, LedgerOptions, MinerId, Msat, SessionId, ShareAck,
     ShareId, ShareRecord, Work, WorkerName,
@@ -125,7 +125,7 @@ fn payment(height: u32, amount_msat: u64) -> Payment {
         via: Via::Lightning {
             payment_hash: sha256::Hash::hash(&height.to_be_bytes()),
             preimage: None,
-            ocean_offer: true,
+            paid_to: PaidTo::OceanOffer,
             note: Some(format!(
                 "OCEAN lightning payout running at block `{hash}` at height `{noted}`"
             )),

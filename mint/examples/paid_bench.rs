@@ -16,7 +16,7 @@ use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash as _, sha256};
 use cdk::nuts::SecretKey;
 use futures::{SinkExt as _, StreamExt as _};
-use ledger::settle::{Event, Payment, Via};
+use ledger::settle::{Event, PaidTo, Payment, Via};
 use ledger::{
     CloseCause, EpochTerms, Identity, Ledger, LedgerOptions, MinerId, Msat, SessionId, ShareAck,
     ShareId, ShareRecord, Work, WorkerName,
@@ -169,7 +169,7 @@ fn payment(number: u32, miners: usize, block: BlockHash) -> Payment {
         via: Via::Lightning {
             payment_hash: sha256::Hash::hash(&number.to_le_bytes()),
             preimage: None,
-            ocean_offer: true,
+            paid_to: PaidTo::OceanOffer,
             note: Some(format!(
                 "OCEAN lightning payout running at block `{block}` at height `130`"
             )),

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bitcoin::hashes::sha256;
 use ledger::Msat;
-use ledger::settle::{Event, Payment, Via};
+use ledger::settle::{Event, PaidTo, Payment, Via};
 use lightning::offers::offer::OfferId;
 use tokio_util::sync::CancellationToken;
 
@@ -68,8 +68,8 @@ struct Tip {
 }
 
 impl Intake {
-    /// A door to `booking`. Payments to an offer of `offers` are OCEAN's; all others are
-    /// the operator's.
+    /// A door to `booking`. Payments to an offer of `offers` are OCEAN's; those to another
+    /// offer of this node's key may be, and what pays no offer is the operator's.
     pub fn new(booking: Arc<dyn Booking>, offers: OfferBook) -> Self {
         Intake {
             booking,
@@ -234,9 +234,12 @@ fn as_payment(
     let fresh = |at_secs: u64| now_secs.saturating_sub(at_secs) <= TIP_KNOWN_FOR.as_secs();
     let heard = tip.heard_secs.is_some_and(fresh);
     let tip_height = (heard && fresh(received.at_secs)).then_some(tip.height);
-    let (ocean_offer, note) = match received.paid {
-        Paid::Offer { id, note } => (is_ocean(&id), note),
-        Paid::Other => (false, None),
+    let (paid_to, note) = match received.paid {
+        Paid::Offer { id, note } if is_ocean(&id) => (PaidTo::OceanOffer, note),
+        // LDK takes payments to offers of its own key alone. One that is not in the book
+        // was made after the backup that was restored, or before the book was lost.
+        Paid::Offer { note, .. } => (PaidTo::UnknownOffer, note),
+        Paid::Other => (PaidTo::NoOffer, None),
     };
     Payment {
         amount: received.amount,
@@ -244,7 +247,7 @@ fn as_payment(
         via: Via::Lightning {
             payment_hash: received.hash,
             preimage: received.preimage,
-            ocean_offer,
+            paid_to,
             note,
             tip_height,
         },
@@ -261,7 +264,7 @@ fn unexplained(hash: sha256::Hash, amount: Msat) -> Payment {
         via: Via::Lightning {
             payment_hash: hash,
             preimage: None,
-            ocean_offer: true,
+            paid_to: PaidTo::OceanOffer,
             note: None,
             tip_height: None,
         },
@@ -294,21 +297,21 @@ mod tests {
     }
 
     #[track_caller]
-    fn case(paid: Paid, at_secs: u64, heard_secs: Option<u64>, ocean: bool, tip: Option<u32>) {
+    fn case(paid: Paid, at_secs: u64, heard_secs: Option<u64>, expected: PaidTo, tip: Option<u32>) {
         let chain = Tip {
             height: 900_000,
             heard_secs,
         };
         let payment = as_payment(received(paid, at_secs), chain, NOW, |id| *id == OURS);
         let Via::Lightning {
-            ocean_offer,
+            paid_to,
             tip_height,
             ..
         } = payment.via
         else {
             panic!("it came over lightning");
         };
-        assert_eq!((ocean_offer, tip_height), (ocean, tip));
+        assert_eq!((paid_to, tip_height), (expected, tip));
         assert_eq!(payment.amount, Msat::new(996));
         assert_eq!(payment.received_ms, at_secs * 1000);
     }
@@ -321,18 +324,20 @@ mod tests {
     }
 
     #[test]
-    fn only_our_offer_is_the_miners() {
-        case(offer(7), NOW, Some(NOW), true, Some(900_000));
-        case(offer(8), NOW, Some(NOW), false, Some(900_000));
-        case(Paid::Other, NOW, Some(NOW), false, Some(900_000));
+    fn what_was_paid_says_whose_it_is() {
+        let known = Some(900_000);
+        case(offer(7), NOW, Some(NOW), PaidTo::OceanOffer, known);
+        case(offer(8), NOW, Some(NOW), PaidTo::UnknownOffer, known);
+        case(Paid::Other, NOW, Some(NOW), PaidTo::NoOffer, known);
     }
 
     #[test]
     fn a_height_is_told_only_while_it_is_known() {
         let hour = 3600;
-        case(offer(7), NOW - hour, Some(NOW), true, None);
-        case(offer(7), NOW, Some(NOW - hour), true, None);
-        case(offer(7), NOW, None, true, None);
-        case(offer(7), NOW - 60, Some(NOW - 60), true, Some(900_000));
+        let ours = PaidTo::OceanOffer;
+        case(offer(7), NOW - hour, Some(NOW), ours, None);
+        case(offer(7), NOW, Some(NOW - hour), ours, None);
+        case(offer(7), NOW, None, ours, None);
+        case(offer(7), NOW - 60, Some(NOW - 60), ours, Some(900_000));
     }
 }

@@ -137,6 +137,8 @@ pub enum PayoutFate {
         /// Why.
         why: Suspense,
     },
+    /// It is too small to be split by itself, and is split with the next one that is.
+    Gathered,
     /// It was not for the OCEAN offer: the operator's.
     Operators,
     /// The operator took it out of suspense.

@@ -10,7 +10,7 @@ use bitcoin::BlockHash;
 use ledger::settle::{AuditFile, Difference, Earnings, FileHash, recompute};
 use ledger::{EpochId, MinerId, Msat, Sat, Work};
 
-use crate::receipt::Receipt;
+use crate::receipt::{Claim, Receipt};
 
 /// What came of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(crate) enum Finding {
 pub(crate) struct Sums {
     /// What came.
     pub(crate) amount: Msat,
+    /// What had gathered of payments too small to be split, and was split with it.
+    pub(crate) gathered: Msat,
     /// What of it is the operator's.
     pub(crate) fee: Msat,
     /// What of it is the miners'.
@@ -62,16 +64,18 @@ pub(crate) fn split_again(bytes: &[u8], file: &AuditFile) -> Result<Sums, String
     let paid = paid.into_iter().try_fold(Sat::ZERO, Sat::checked_add);
     let sums = Sums {
         amount: file.payment.amount,
+        gathered: file.settlement.gathered,
         fee: file.settlement.fee,
         allocated: allocated.ok_or_else(add_up)?,
         paid: paid.ok_or_else(add_up)?,
         miners: file.miners.len(),
     };
     match sums.fee.checked_add(sums.allocated) {
-        Some(sum) if sum == sums.amount => Ok(sums),
+        Some(sum) if Some(sum) == sums.amount.checked_add(sums.gathered) => Ok(sums),
         _ => Err(format!(
-            "fee {} msat and allocations {} msat are not the payment's {} msat",
-            sums.fee, sums.allocated, sums.amount
+            "fee {} msat and allocations {} msat are not the payment's {} msat and the {} msat \
+             that had gathered",
+            sums.fee, sums.allocated, sums.amount, sums.gathered
         )),
     }
 }
@@ -174,10 +178,39 @@ pub(crate) fn against_receipt(file: &AuditFile, receipt: &Receipt) -> Finding {
             claim.upstream_accepted_work,
         );
     }
+    if let Some(difference) = other_terms(file, claim) {
+        return Finding::Differs(difference);
+    }
     Finding::Agrees(format!(
         "signed by {}: work {} of {}, and {work} is in epoch {} of the file",
         claim.pool, claim.work, claim.miner, epoch.epoch
     ))
+}
+
+/// Where the file pays the receipt's epoch by other terms than those that the receipt
+/// has. (Work of an epoch that was merged counts under the terms of the one that has it.)
+fn other_terms(file: &AuditFile, claim: &Claim) -> Option<String> {
+    let signed = claim.terms?;
+    for part in &file.settlement.parts {
+        if part.pays_over == claim.epoch && part.terms != signed {
+            return Some(format!(
+                "epoch {} is paid by the terms {:?}, and the pool signed for {signed:?}",
+                claim.epoch, part.terms
+            ));
+        }
+        let slices = part
+            .slices
+            .iter()
+            .filter(|slice| slice.epoch == claim.epoch);
+        let mut fees = slices.filter_map(|slice| Some(slice.pays?.fee_bps));
+        if let Some(fee) = fees.find(|fee| *fee != signed.fee_bps) {
+            return Some(format!(
+                "the fee on epoch {} is {fee} basis points, and the pool signed for {}",
+                claim.epoch, signed.fee_bps
+            ));
+        }
+    }
+    None
 }
 
 /// Whether the earnings that a payment was split by are those that OCEAN tells today, by
@@ -202,7 +235,11 @@ pub(crate) fn against_ocean(file: &AuditFile, told: &[(BlockHash, Earnings)]) ->
         let what = format!("epoch {}, block {}", part.epoch, block.height);
         findings.push(match told.get(&block.hash) {
             None => Finding::Silent(format!("{what}: OCEAN does not list it (any more)")),
-            Some(today) if *today == used => {
+            // A window that was not believed is not in the file.
+            Some(today)
+                if today.net == used.net
+                    && used.shares_in_window.is_none_or(|_| *today == used) =>
+            {
                 Finding::Agrees(format!("{what}: {} as OCEAN says", shown(&used)))
             }
             Some(today) => Finding::Differs(format!(

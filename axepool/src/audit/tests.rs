@@ -1,7 +1,7 @@
 use bitcoin::hashes::Hash as _;
 use ledger::settle::{
-    AllocationRow, AuditEpoch, AuditWork, Block, Candidate, Found, Part, Payment, Settlement,
-    Slice, Via,
+    AllocationRow, AuditEpoch, AuditWork, Block, Candidate, Found, PaidTo, Part, Payment,
+    Settlement, Slice, SlicePay, Via,
 };
 use ledger::{EpochTerms, Incarnation};
 
@@ -52,9 +52,10 @@ fn file(epoch: u64, before: u64, previous: Option<FileHash>) -> AuditFile {
         epoch,
         work,
         taken: work,
+        pays: None,
     }];
     AuditFile {
-        version: AuditFile::VERSION,
+        version: Settlement::FIRST_RULES,
         previous,
         payment: Payment {
             amount,
@@ -62,12 +63,14 @@ fn file(epoch: u64, before: u64, previous: Option<FileHash>) -> AuditFile {
             via: Via::Lightning {
                 payment_hash: bitcoin::hashes::sha256::Hash::hash(&[1]),
                 preimage: None,
-                ocean_offer: true,
+                paid_to: PaidTo::OceanOffer,
                 note: None,
                 tip_height: None,
             },
         },
         settlement: Settlement {
+            rules: Settlement::FIRST_RULES,
+            gathered: Msat::ZERO,
             found: Found::Deep,
             candidates: vec![Candidate {
                 epoch,
@@ -106,6 +109,7 @@ fn a_file_is_split_again() {
     let sums = split_again(&bytes(&file), &file).expect("equal");
     let expected = Sums {
         amount: Msat::new(4_000),
+        gathered: Msat::ZERO,
         fee: Msat::ZERO,
         allocated: Msat::new(4_000),
         paid: Sat::new(4),
@@ -179,6 +183,7 @@ fn receipt(epoch: u64, miner: &str, work: u128) -> Receipt {
         shares: 1,
         upstream_accepted_work: Work::from_hashes(work),
         time_ms: 1,
+        terms: Some(EpochTerms::default()),
     })
 }
 
@@ -203,6 +208,26 @@ fn the_work_of_a_receipt_is_in_the_file() {
     let mut forged = receipt(1, ONE, 3);
     forged.claim.work = Work::from_hashes(1);
     differs(&against_receipt(&file, &forged), "not signed by");
+    // Paid by another fee than the one that was signed.
+    let mut dearer = file.clone();
+    dearer.settlement.parts[0].terms.fee_bps = 1;
+    differs(
+        &against_receipt(&dearer, &receipt(1, ONE, 3)),
+        "the pool signed for",
+    );
+    let mut in_a_window = file.clone();
+    let mut part = in_a_window.settlement.parts[0].clone();
+    part.pays_over = EpochId::new(2);
+    part.slices[0].pays = Some(SlicePay {
+        amount: part.amount,
+        fee_bps: 7,
+        fee: Msat::new(2),
+    });
+    in_a_window.settlement.parts = vec![part];
+    differs(
+        &against_receipt(&in_a_window, &receipt(1, ONE, 3)),
+        "is 7 basis points, and the pool signed for 0",
+    );
     let mut accepted = file.clone();
     accepted.epochs[0].works[0].upstream_accepted_work = Work::from_hashes(2);
     let finding = against_receipt(&accepted, &receipt(1, ONE, 3));
@@ -232,6 +257,12 @@ fn oceans_word_of_today_is_compared() {
         &ask(&[(hash, earnings(4, None))], &file),
         "4 sat says OCEAN today",
     );
+    let mut windowless = file.clone();
+    if let Some(used) = &mut windowless.settlement.parts[0].earnings {
+        used.shares_in_window = None;
+    }
+    let not_used = ask(&[(hash, earnings(4, Some(9)))], &windowless);
+    assert!(matches!(not_used, Finding::Agrees(_)), "{not_used:?}");
     let unlisted = ask(&[(block(2).hash, earnings(4, Some(9)))], &file);
     assert!(matches!(unlisted, Finding::Silent(_)), "{unlisted:?}");
     let mut without = file.clone();

@@ -198,6 +198,7 @@ fn fate(fate: &PayoutFate) -> String {
     match fate {
         PayoutFate::Settled { .. } => "settled".to_owned(),
         PayoutFate::Suspended { why } => format!("SUSPENDED: {}", money::suspense(*why)),
+        PayoutFate::Gathered => "too small to be split by itself: with the next one".to_owned(),
         PayoutFate::Operators => "the operator's: not for the OCEAN offer".to_owned(),
         PayoutFate::ToFee => "the operator's: taken out of suspense".to_owned(),
     }

@@ -246,7 +246,7 @@ pub(super) async fn resolve(
 #[cfg(test)]
 mod tests {
     use bitcoin::hashes::{Hash as _, sha256};
-    use ledger::settle::{Payment, Via};
+    use ledger::settle::{PaidTo, Payment, Via};
     use ledger::{EpochTerms, LedgerOptions};
     use payout::NodeState;
     use prometheus::Registry;
@@ -268,7 +268,7 @@ mod tests {
             via: Via::Lightning {
                 payment_hash: sha256::Hash::hash(b"a payment to the operator"),
                 preimage: None,
-                ocean_offer: false,
+                paid_to: PaidTo::NoOffer,
                 note: None,
                 tip_height: None,
             },

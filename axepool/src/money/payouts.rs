@@ -71,6 +71,7 @@ fn row(
             audit: index.number(reader, &key)?,
         },
         PayoutState::Suspended(why) => PayoutFate::Suspended { why },
+        PayoutState::Gathered => PayoutFate::Gathered,
         PayoutState::Operators => PayoutFate::Operators,
         PayoutState::ToFee => PayoutFate::ToFee,
     };

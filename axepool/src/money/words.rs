@@ -18,5 +18,8 @@ pub(crate) fn suspense(why: Suspense) -> String {
         Suspense::BeforeRestore => {
             "from before the restore: the miners may have got it already".to_owned()
         }
+        Suspense::UnknownOffer => {
+            "to an offer of this node that offers.json does not know: OCEAN may have it".to_owned()
+        }
     }
 }

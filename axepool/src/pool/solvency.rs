@@ -94,7 +94,8 @@ impl Owed {
                 }
             }),
             carry: totals.carry,
-            suspense: totals.suspense,
+            // What gathers is nobody's yet as well.
+            suspense: totals.suspense.saturating_add(totals.gathered),
             fee: totals.withdrawable(),
         }
     }

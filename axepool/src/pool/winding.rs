@@ -79,7 +79,7 @@ impl View {
                 .map_or(0, |status| status.downstream.connections),
             unpaid_epochs,
             carry_msat: totals.carry,
-            suspense_msat: totals.suspense,
+            suspense_msat: totals.suspense.saturating_add(totals.gathered),
             unclaimed_sat: owed.map(|owed| owed.paid_unissued_sat),
             outstanding_sat: owed.map(|owed| owed.outstanding_sat),
         })

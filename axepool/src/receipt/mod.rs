@@ -7,7 +7,7 @@ mod key;
 
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use bitcoin::secp256k1::{Message, Secp256k1, XOnlyPublicKey, schnorr};
-use ledger::{EpochId, Incarnation, MinerId, Work};
+use ledger::{EpochId, EpochTerms, Incarnation, MinerId, QuotePer, Split, Work};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use key::ReceiptKey;
@@ -18,7 +18,7 @@ const TAG: &[u8] = b"Axepool/receipt";
 /// A miner's work in an epoch at one moment. In JSON, work is a decimal string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Claim {
-    /// [`Self::VERSION`].
+    /// [`Self::VERSION`], or [`Self::WITHOUT_TERMS`] of one that was signed before.
     pub(crate) version: u32,
     /// The pool's key for receipts.
     pub(crate) pool: XOnlyPublicKey,
@@ -36,6 +36,9 @@ pub(crate) struct Claim {
     pub(crate) upstream_accepted_work: Work,
     /// As of when, milliseconds since 1970. What came later is not in it.
     pub(crate) time_ms: u64,
+    /// What the epoch is paid by; none in version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) terms: Option<EpochTerms>,
 }
 
 /// A claim, signed by the pool.
@@ -50,7 +53,19 @@ pub(crate) struct Receipt {
 
 impl Claim {
     /// The version of the form.
-    pub(crate) const VERSION: u32 = 1;
+    pub(crate) const VERSION: u32 = 2;
+
+    /// The version that did not say by which terms the work is paid.
+    pub(crate) const WITHOUT_TERMS: u32 = 1;
+
+    /// True for what a version is: terms are in the second and not in the first.
+    fn is_of_its_version(&self) -> bool {
+        match self.version {
+            Self::WITHOUT_TERMS => self.terms.is_none(),
+            Self::VERSION => self.terms.is_some(),
+            _ => false,
+        }
+    }
 
     /// What is signed: every field in a place of fixed length, big endian.
     fn digest(&self) -> Message {
@@ -64,8 +79,26 @@ impl Claim {
         engine.input(&self.shares.to_be_bytes());
         engine.input(&self.upstream_accepted_work.hashes().to_be_bytes());
         engine.input(&self.time_ms.to_be_bytes());
+        if let Some(terms) = &self.terms {
+            input_terms(&mut engine, terms);
+        }
         Message::from_digest(sha256::Hash::from_engine(engine).to_byte_array())
     }
+}
+
+fn input_terms(engine: &mut sha256::HashEngine, terms: &EpochTerms) {
+    let split: u8 = match terms.split {
+        Split::Epoch => 0,
+        Split::Tides => 1,
+    };
+    let quote_per: u8 = match terms.quote_per {
+        QuotePer::Epoch => 0,
+        QuotePer::Share => 1,
+    };
+    engine.input(&terms.fee_bps.to_be_bytes());
+    engine.input(&[split, quote_per]);
+    engine.input(&terms.quote_min_work.hashes().to_be_bytes());
+    engine.input(&terms.max_share_quotes.to_be_bytes());
 }
 
 /// A hash that is none of anything else than `tag` (BIP340, "tagged hashes").
@@ -82,9 +115,10 @@ impl Receipt {
     pub(crate) fn is_signed(&self) -> bool {
         let digest = self.claim.digest();
         let pool = &self.claim.pool;
-        Secp256k1::verification_only()
+        let signed = Secp256k1::verification_only()
             .verify_schnorr(&self.signature, &digest, pool)
-            .is_ok()
+            .is_ok();
+        signed && self.claim.is_of_its_version()
     }
 }
 

@@ -23,7 +23,18 @@ fn claim() -> Claim {
         shares: 12_345,
         upstream_accepted_work: Work::from_hashes(1 << 69),
         time_ms: 1_795_247_612_000,
+        terms: Some(EpochTerms {
+            fee_bps: 250,
+            split: Split::Tides,
+            quote_per: QuotePer::Share,
+            quote_min_work: Work::from_hashes(1 << 40),
+            max_share_quotes: 77,
+        }),
     }
+}
+
+fn terms(claim: &mut Claim) -> &mut EpochTerms {
+    claim.terms.as_mut().expect("version 2")
 }
 
 #[test]
@@ -31,8 +42,15 @@ fn a_receipt_is_of_its_claim_alone() {
     let receipt = key().sign(claim());
     assert!(receipt.is_signed());
     let other = Work::from_hashes(1);
-    let changes: [fn(&mut Claim); 8] = [
-        |claim| claim.version = 2,
+    let changes: [fn(&mut Claim); 15] = [
+        |claim| claim.version = 1,
+        |claim| claim.version = 3,
+        |claim| claim.terms = None,
+        |claim| terms(claim).fee_bps = 0,
+        |claim| terms(claim).split = Split::Epoch,
+        |claim| terms(claim).quote_per = QuotePer::Epoch,
+        |claim| terms(claim).quote_min_work = Work::ZERO,
+        |claim| terms(claim).max_share_quotes = 78,
         |claim| claim.ledger = Incarnation::from_bytes([0; 16]),
         |claim| claim.epoch = EpochId::new(8),
         |claim| claim.work = Work::from_hashes((1 << 70) - 1),
@@ -61,15 +79,43 @@ fn a_receipt_is_of_its_claim_alone() {
 // The form is published: a change here is a new version.
 #[test]
 fn the_form_is_stable() {
-    let receipt = key().sign(claim());
-    let text = serde_json::to_string(&receipt).expect("JSON");
-    assert_eq!(
-        text,
-        include_str!("../../../docs/decisions/0006-receipt.json").trim_end()
-    );
-    let read: Receipt = serde_json::from_str(&text).expect("a receipt");
-    assert_eq!(read, receipt);
-    assert!(read.is_signed());
+    let before = Claim {
+        version: Claim::WITHOUT_TERMS,
+        terms: None,
+        ..claim()
+    };
+    for (claim, file) in [
+        // Receipts that were signed before there were terms in them hold for ever.
+        (
+            before,
+            include_str!("../../../docs/decisions/0006-receipt.json"),
+        ),
+        (
+            claim(),
+            include_str!("../../../docs/decisions/0006-receipt-2.json"),
+        ),
+    ] {
+        let receipt = key().sign(claim);
+        let text = serde_json::to_string(&receipt).expect("JSON");
+        assert_eq!(text, file.trim_end());
+        let read: Receipt = serde_json::from_str(&text).expect("a receipt");
+        assert_eq!(read, receipt);
+        assert!(read.is_signed());
+    }
+}
+
+#[test]
+fn terms_are_in_the_second_version_alone() {
+    let bare = Claim {
+        terms: None,
+        ..claim()
+    };
+    assert!(!key().sign(bare).is_signed());
+    let first = Claim {
+        version: Claim::WITHOUT_TERMS,
+        ..claim()
+    };
+    assert!(!key().sign(first).is_signed());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash as _, sha256};
-use ledger::settle::{Event, Payment, Via};
+use ledger::settle::{Event, PaidTo, Payment, Via};
 use ledger::{
     CloseCause, EpochTerms, Identity, Ledger, LedgerOptions, MinerId, Msat, SessionId, ShareAck,
     ShareId, ShareRecord, Work, WorkerName,
@@ -55,7 +55,7 @@ async fn pay(data_dir: &Path, keys: &[SimKey], crumbs: &[SimKey], epochs: u8) ->
             via: Via::Lightning {
                 payment_hash: sha256::Hash::hash(&[number]),
                 preimage: None,
-                ocean_offer: true,
+                paid_to: PaidTo::OceanOffer,
                 note: Some(format!(
                     "OCEAN lightning payout running at block `{hash}` at height `{}`",
                     height + 30

@@ -96,7 +96,7 @@ async fn what_is_published_is_audited_with_the_binary() {
     tampered(
         "\"fee_bps\":500",
         "\"fee_bps\":499",
-        "the fee on the part of epoch 1",
+        "the slices of the part of epoch 1 are not",
     );
     tampered("\"previous\":null", "\"previous\": null", "from byte");
     tampered("{", "[", "is not an audit file");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash as _, sha256};
-use ledger::settle::{Earnings, Event, Payment, PayoutKey, Preimage, Via};
+use ledger::settle::{Earnings, Event, PaidTo, Payment, PayoutKey, Preimage, Via};
 use ledger::{
     CloseCause, Identity, Ledger, LedgerOptions, MinerId, Msat, Reader, Sat, SessionId, ShareAck,
     ShareId, ShareRecord, UpstreamResult, Work, WorkerName,
@@ -53,7 +53,7 @@ fn payment(number: u8, amount_msat: u64, (hash, height): (BlockHash, u32)) -> Ev
         via: Via::Lightning {
             payment_hash: sha256::Hash::hash(&[number; 32]),
             preimage: Some(Preimage([number; 32])),
-            ocean_offer: true,
+            paid_to: PaidTo::OceanOffer,
             note: Some(format!(
                 "OCEAN lightning payout running at block `{hash}` at height `{height}`"
             )),
@@ -104,6 +104,7 @@ async fn close(ledger: &Ledger, epoch: u8) {
     let known = Event::EarningsKnown {
         block: hash,
         earnings,
+        reward: None,
     };
     ledger.settle(known).await.expect("books");
 }
@@ -147,11 +148,11 @@ pub async fn stopped_pool(sections: &str) -> (PoolProcess, SimPoolHandle) {
 pub fn foreign(number: u8, amount_msat: u64) -> Event {
     let mut event = payment(number, amount_msat, block(1));
     if let Event::Paid(Payment {
-        via: Via::Lightning { ocean_offer, .. },
+        via: Via::Lightning { paid_to, .. },
         ..
     }) = &mut event
     {
-        *ocean_offer = false;
+        *paid_to = PaidTo::NoOffer;
     }
     event
 }

@@ -36,7 +36,7 @@ pub enum Stage {
         /// The OCEAN block.
         block: Option<Block>,
     },
-    /// Its block was orphaned before any money came: its work counts in `into`.
+    /// Its block was orphaned before half of its money came: its work counts in `into`.
     Merged {
         /// The epoch that has its work now.
         into: EpochId,
@@ -59,18 +59,25 @@ pub struct EpochAccount {
     /// All its miners' work, that of the absorbed epochs included. While it is open: of
     /// these alone.
     pub work: Work,
-    /// What the API says that its block earned.
+    /// Its miners, those of absorbed epochs added (who is in both is counted twice).
+    /// Zero where that was not kept yet.
+    #[serde(default)]
+    pub miners: u64,
+    /// What the API says that its block earned; whether that is believed is judged when
+    /// it is used.
     pub earnings: Option<Earnings>,
     /// What the API said last and is not used, so that it alarms once.
     pub earnings_refused: Option<Earnings>,
     /// The money that came for it, gifts included.
     pub received: Msat,
     /// At least half of what was expected has come. Once true it stays, unless the API
-    /// tells the earnings for the first time later.
+    /// tells the earnings for the first time later. While nothing is known of any
+    /// earnings it is a mark only: each payment measures all epochs by itself.
     pub covered: bool,
     /// Money was split over its work: its own, or another epoch's through a window.
     pub paid_over: bool,
-    /// Its block was orphaned after money had come: it stays, and someone should look.
+    /// Its block was orphaned after at least half of its money had come: it stays,
+    /// expects nothing more, and someone should look.
     pub orphaned: bool,
 }
 
@@ -83,6 +90,7 @@ impl EpochAccount {
             stage: Stage::Open,
             absorbed: Vec::new(),
             work: Work::ZERO,
+            miners: 0,
             earnings: None,
             earnings_refused: None,
             received: Msat::ZERO,
@@ -100,13 +108,22 @@ impl EpochAccount {
         }
     }
 
+    /// The block that closed it, whether or not that still counts.
+    pub fn closed_by(&self) -> Option<Block> {
+        match self.stage {
+            Stage::Closed { block } => block,
+            Stage::Merged { block, .. } => Some(block),
+            Stage::Open => None,
+        }
+    }
+
     /// Closed and not dissolved.
     pub fn is_closed(&self) -> bool {
         matches!(self.stage, Stage::Closed { .. })
     }
 
-    /// No money came for it nor was split over its work: what may dissolve, or take in
-    /// what dissolves.
+    /// No money came for it nor was split over its work: what may take in what
+    /// dissolves, since files that were published list the work of all others.
     pub fn is_unpaid(&self) -> bool {
         self.received.is_zero() && !self.paid_over
     }

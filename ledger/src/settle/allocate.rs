@@ -40,13 +40,12 @@ pub fn allocate(
         .checked_sub(fee)
         .ok_or(AllocationError::Fee(fee_bps))?;
     let weights = works.iter().map(|(&miner, work)| (miner, work.hashes()));
-    let parts = apportion(rest.get(), weights).ok_or(AllocationError::NoWork)?;
-    let miners = parts
-        .into_iter()
-        .filter(|&(_, part)| part > 0)
-        .map(|(miner, part)| (miner, Msat::new(part)))
-        .collect();
-    Ok(Allocation { fee, miners })
+    let parts = apportion_msat(rest, weights).ok_or(AllocationError::NoWork)?;
+    let miners = parts.into_iter().filter(|(_, part)| !part.is_zero());
+    Ok(Allocation {
+        fee,
+        miners: miners.collect(),
+    })
 }
 
 /// `fee_bps` basis points of `amount`, rounded down: a broken msat is the miners'.
@@ -67,9 +66,9 @@ pub fn fee_floor(amount: Msat, fee_bps: u16) -> Result<Msat, AllocationError> {
 /// to each of the largest remainders, ties to the earlier key. The parts come in the
 /// same order and add up to `amount`, exactly. `None` when all weights are zero.
 pub(super) fn apportion<K: Copy>(
-    amount: u64,
+    amount: u128,
     weights: impl Iterator<Item = (K, u128)> + Clone,
-) -> Option<Vec<(K, u64)>> {
+) -> Option<Vec<(K, u128)>> {
     let total = weights.clone().fold(U256::ZERO, |sum, (_, weight)| {
         sum.saturating_add(U256::from(weight))
     });
@@ -80,11 +79,11 @@ pub(super) fn apportion<K: Copy>(
     let mut remainders = Vec::with_capacity(weights.size_hint().0);
     let mut left = amount;
     for (key, weight) in weights {
-        // 64 + 128 bits: it cannot saturate.
+        // 128 + 128 bits: it cannot saturate.
         let (part, remainder) = U256::from(amount)
             .saturating_mul(U256::from(weight))
             .div_rem(total);
-        let part: u64 = part.saturating_to();
+        let part: u128 = part.saturating_to();
         left = left.saturating_sub(part);
         remainders.push((remainder, parts.len()));
         parts.push((key, part));
@@ -101,6 +100,17 @@ pub(super) fn apportion<K: Copy>(
         }
     }
     Some(parts)
+}
+
+/// [`apportion`] of an amount of money.
+pub(super) fn apportion_msat<K: Copy>(
+    amount: Msat,
+    weights: impl Iterator<Item = (K, u128)> + Clone,
+) -> Option<Vec<(K, Msat)>> {
+    let parts = apportion(u128::from(amount.get()), weights)?.into_iter();
+    // None is more than the amount.
+    let msat = |part: u128| Msat::new(u64::try_from(part).unwrap_or(amount.get()));
+    Some(parts.map(|(key, part)| (key, msat(part))).collect())
 }
 
 /// A miner's whole sats of one payout over the shares behind them (`quote_per =

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::account::Block;
 use super::difference::Difference;
 use super::file_hash::FileHash;
+use super::first_rules;
 use super::payment::{AllocationRow, Payment, Settlement, Via};
 use super::select::share_out;
-use super::split::{Part, Slice, Works, split, window_of_work};
+use super::split::{Part, Slice, Works, pay_slices, split, window_of_work};
 use crate::{EpochId, MinerId, Msat, Split, Work};
 
 /// One settled payout, as published. Its JSON (docs/decisions/0003-settlement.md) is
@@ -20,7 +21,8 @@ use crate::{EpochId, MinerId, Msat, Split, Work};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuditFile {
-    /// [`Self::VERSION`].
+    /// That of the rules of its settlement: [`Settlement::FIRST_RULES`] or
+    /// [`Settlement::RULES`].
     pub version: u32,
     /// The hash of the file before, none in the first one.
     pub previous: Option<FileHash>,
@@ -61,9 +63,6 @@ pub struct AuditWork {
 }
 
 impl AuditFile {
-    /// The version of the form.
-    pub const VERSION: u32 = 1;
-
     /// The bytes to publish.
     pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
         serde_json::to_vec(self)
@@ -81,7 +80,8 @@ impl AuditFile {
 /// Splits a file's payment again, from nothing but the file, and tells the first place
 /// where it differs.
 pub fn recompute(file: &AuditFile) -> Result<(), Difference> {
-    if file.version != AuditFile::VERSION {
+    let known = [Settlement::FIRST_RULES, Settlement::RULES];
+    if !known.contains(&file.version) || file.version != file.settlement.rules {
         return Err(Difference::Version(file.version));
     }
     if let Via::Lightning {
@@ -99,7 +99,7 @@ pub fn recompute(file: &AuditFile) -> Result<(), Difference> {
     file.settlement
         .parts
         .iter()
-        .try_for_each(|part| slices(part, &works))?;
+        .try_for_each(|part| slices(part, &works).and_then(|()| shares(file.version, part)))?;
     miners(file, &works)
 }
 
@@ -147,7 +147,12 @@ fn parts(file: &AuditFile) -> Result<(), Difference> {
     {
         return Err(Difference::Named(named));
     }
-    let computed = share_out(file.payment.amount, *found, candidates);
+    let amount = file.settlement.amount(&file.payment);
+    let amount = amount.ok_or(Difference::Gathered(file.settlement.gathered))?;
+    let computed = match file.version {
+        Settlement::FIRST_RULES => first_rules::share_out(amount, *found, candidates),
+        _ => share_out(amount, *found, candidates),
+    };
     let told: Vec<_> = parts.iter().map(|part| (part.epoch, part.amount)).collect();
     if told == computed {
         Ok(())
@@ -181,7 +186,10 @@ fn slices(part: &Part, works: &Works) -> Result<(), Difference> {
         (Split::Tides, None) => part.slices.iter().all(whole),
         (Split::Tides, Some(shares)) => {
             let listed = part.slices.iter().map(|slice| (slice.epoch, slice.work));
-            window_of_work(listed, shares) == part.slices
+            let taken = window_of_work(listed, shares).into_iter();
+            let taken = taken.map(|slice| (slice.epoch, slice.taken));
+            let told = part.slices.iter().map(|slice| (slice.epoch, slice.taken));
+            taken.eq(told)
         }
     };
     if !(newest_first && begins && by_terms && part.pays_over <= part.epoch) {
@@ -204,9 +212,36 @@ fn slices(part: &Part, works: &Works) -> Result<(), Difference> {
     Ok(())
 }
 
+/// What falls on each slice, and the fee of it.
+fn shares(version: u32, part: &Part) -> Result<(), Difference> {
+    let told: Vec<_> = part.slices.iter().map(|slice| slice.pays).collect();
+    if version == Settlement::FIRST_RULES {
+        let none = told.iter().all(Option::is_none);
+        return none.then_some(()).ok_or(Difference::Shares(part.epoch));
+    }
+    let fee_of = |epoch| {
+        let slice = part.slices.iter().find(|slice| slice.epoch == epoch);
+        let pays = slice.and_then(|slice| slice.pays);
+        pays.map_or(0, |pays| pays.fee_bps)
+    };
+    let mut computed = part.slices.clone();
+    pay_slices(part.amount, &mut computed, fee_of)?;
+    // The first one is of the epoch whose terms the part has.
+    let terms = told.first().copied().flatten();
+    let by_terms = terms.is_some_and(|pays| pays.fee_bps == part.terms.fee_bps);
+    if by_terms && computed == part.slices {
+        Ok(())
+    } else {
+        Err(Difference::Shares(part.epoch))
+    }
+}
+
 fn miners(file: &AuditFile, works: &Works) -> Result<(), Difference> {
     let Settlement { parts, fee, .. } = &file.settlement;
-    let computed = split(parts, works)?;
+    let computed = match file.version {
+        Settlement::FIRST_RULES => first_rules::split(parts, works)?,
+        _ => split(parts, works)?,
+    };
     for (part, &computed) in parts.iter().zip(&computed.fees) {
         if part.fee != computed {
             return Err(Difference::Fee {

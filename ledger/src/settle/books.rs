@@ -93,6 +93,11 @@ impl Books {
         works.fold(Work::ZERO, |sum, work| sum.saturating_add(*work))
     }
 
+    /// How many miners have work in an epoch's own shares.
+    pub fn own_miners(&self, epoch: EpochId) -> u64 {
+        self.works.get(&epoch).map_or(0, |works| works.len() as u64)
+    }
+
     /// Books an event, wholly or (on an error) not at all.
     pub fn apply(&mut self, event: Event) -> Result<Vec<Effect>, SettleError<Infallible>> {
         let changes = decide(self, &self.policy, event)?;
@@ -164,6 +169,8 @@ impl Books {
             let to = &mut flows.entry(posting.to).or_default().0;
             *to = to.saturating_add(amount);
         }
+        // A time, which no posting has.
+        totals.gathered_since_ms = self.totals.gathered_since_ms;
         if totals != self.totals || !totals.balance() {
             return Err(Imbalance::Totals(format!(
                 "{totals:?}, not {:?}",
@@ -233,11 +240,12 @@ impl Books {
             let right = match &payout.state {
                 PayoutState::Settled(done) => {
                     let parts = done.parts.iter().map(|part| part.amount);
+                    let split = amount.saturating_add(u128::from(done.gathered.get()));
                     fee == u128::from(done.fee.get())
-                        && fee.saturating_add(allocated) == amount
-                        && Msat::checked_sum(parts) == Some(payout.payment.amount)
+                        && fee.saturating_add(allocated) == split
+                        && Msat::checked_sum(parts) == done.amount(&payout.payment)
                 }
-                PayoutState::Suspended(_) => fee == 0 && allocated == 0,
+                PayoutState::Suspended(_) | PayoutState::Gathered => fee == 0 && allocated == 0,
                 PayoutState::Operators | PayoutState::ToFee => fee == amount && allocated == 0,
             };
             if !right || came != amount || rows != allocated {
@@ -273,8 +281,7 @@ impl Books {
                 }),
                 Stage::Open | Stage::Closed { .. } => true,
             };
-            let unpaid_when_merged = epoch.is_closed() || epoch.is_unpaid();
-            if epoch.work != work || !heir || !unpaid_when_merged {
+            if epoch.work != work || !heir {
                 return Err(Imbalance::Epoch(id));
             }
         }

@@ -3,7 +3,6 @@
 use thiserror::Error;
 
 use super::allocate::AllocationError;
-use super::audit::AuditFile;
 use super::file_hash::FileHash;
 use crate::{EpochId, MinerId, Msat, Work};
 
@@ -11,7 +10,7 @@ use crate::{EpochId, MinerId, Msat, Work};
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Difference {
     /// Of another time.
-    #[error("version {0} is not {version}", version = AuditFile::VERSION)]
+    #[error("version {0} is not known here, or not that of its rules")]
     Version(u32),
     /// The chain of files is broken.
     #[error("it follows {}, but the file before is {}", hash(*.file), hash(*.before))]
@@ -38,9 +37,15 @@ pub enum Difference {
         /// What follows from the candidates.
         computed: Vec<(EpochId, Msat)>,
     },
+    /// What gathered before cannot be added.
+    #[error("the payment and the {0} msat that had gathered pass 2^64 msat")]
+    Gathered(Msat),
     /// A part is not over the work that its terms say.
     #[error("the part of epoch {0} is not over the work that its terms tell")]
     Slices(EpochId),
+    /// What falls on the slices of a part, or the fees of them.
+    #[error("the slices of the part of epoch {0} are not what their work and their fees come to")]
+    Shares(EpochId),
     /// The miners' work does not add up, or is not there.
     #[error("the work of epoch {epoch} is {computed}, not {file}")]
     Work {

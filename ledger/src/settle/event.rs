@@ -32,6 +32,8 @@ pub enum Event {
         block: Option<Block>,
         /// All the work of its shares.
         work: Work,
+        /// How many miners have work in it.
+        miners: u64,
         /// The next epoch's id.
         next: EpochId,
         /// The next epoch's terms.
@@ -45,6 +47,9 @@ pub enum Event {
         block: BlockHash,
         /// What it says.
         earnings: Earnings,
+        /// All that the block paid, subsidy and fees, where that is known.
+        #[serde(default)]
+        reward: Option<Sat>,
     },
     /// A block is no longer in the chain.
     BlockOrphaned {
@@ -123,14 +128,26 @@ pub enum Alarm {
         /// What is told now.
         told: Msat,
     },
-    /// A block is orphaned after money came for its epoch, which therefore stays.
+    /// A block is orphaned after at least half of what its epoch was to get had come.
+    /// The epoch stays, and gets nothing more by itself.
     OrphanedAfterMoney {
         /// The epoch.
         epoch: EpochId,
         /// The block.
         block: Block,
     },
-    /// The API told earnings that cannot be; they are not used.
+    /// A block is orphaned after some money came for its epoch, less than half of what it
+    /// was to get. Its work counts in another epoch; the money stays where it went.
+    DissolvedAfterMoney {
+        /// The epoch.
+        epoch: EpochId,
+        /// The epoch that has its work now.
+        into: EpochId,
+        /// What had come for it.
+        received: Msat,
+    },
+    /// The API told what cannot be, or what most of the rest that it told contradicts.
+    /// It is not used: an estimate is.
     EarningsImplausible {
         /// The epoch.
         epoch: EpochId,
@@ -146,6 +163,30 @@ pub enum Alarm {
         /// What it tells now.
         told: Earnings,
     },
+}
+
+impl Alarm {
+    /// All that [`Self::kind`] gives.
+    pub(crate) const KINDS: [&'static str; 6] = [
+        "suspended",
+        "amount_changed",
+        "orphaned_after_money",
+        "dissolved_after_money",
+        "earnings_implausible",
+        "earnings_changed",
+    ];
+
+    /// Which it is, for a label.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Alarm::Suspended { .. } => "suspended",
+            Alarm::AmountChanged { .. } => "amount_changed",
+            Alarm::OrphanedAfterMoney { .. } => "orphaned_after_money",
+            Alarm::DissolvedAfterMoney { .. } => "dissolved_after_money",
+            Alarm::EarningsImplausible { .. } => "earnings_implausible",
+            Alarm::EarningsChanged { .. } => "earnings_changed",
+        }
+    }
 }
 
 /// The rows to write, all in one transaction, and the effects. Each row is whole: it

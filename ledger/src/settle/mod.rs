@@ -6,9 +6,9 @@
 //! "The way of a payout"; what it leaves open is settled in
 //! docs/decisions/0003-settlement.md. What always holds:
 //!
-//! - per payout: its msat = fee + the miners' allocations;
+//! - per payout: its msat, with what gathered before it = fee + the miners' allocations;
 //! - per miner: allocations so far = 1000 x sats paid to quotes + carry, carry < 1 sat;
-//! - over all: received = fee + paid + carry + suspense;
+//! - over all: received = fee + paid + carry + suspense + gathered;
 //! - the same event again gives no changes. A payment, an operator's entry or command
 //!   may come again at any later time; news (a block, an orphan, the API's earnings) are
 //!   compared with what was told last.
@@ -24,6 +24,8 @@ mod difference;
 mod event;
 mod expect;
 mod file_hash;
+mod first_rules;
+mod level;
 mod note;
 mod operator;
 mod pay;
@@ -58,8 +60,8 @@ pub use event::{Alarm, Changes, Effect, Event};
 pub use file_hash::FileHash;
 pub use note::Note;
 pub use payment::{
-    AllocationRow, Payment, Payout, PayoutKey, PayoutKeyError, PayoutState, Preimage, Settlement,
-    Suspense, Via,
+    AllocationRow, PaidTo, Payment, Payout, PayoutKey, PayoutKeyError, PayoutState, Preimage,
+    Settlement, Suspense, Via,
 };
 pub use policy::{Held, Policy};
 pub use posting::{Account, Cause, OperatorEntry, OperatorKind, Posting, PostingError, Totals};
@@ -67,4 +69,4 @@ pub use publish::{Tallied, audit_file};
 pub use rows::{Rows, SettleError};
 pub use select::{Candidate, Found, NamedBy};
 pub use shares::{QuotePart, spread_over_quotes_floor};
-pub use split::{Part, Slice};
+pub use split::{Part, Slice, SlicePay};

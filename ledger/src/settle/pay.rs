@@ -3,18 +3,20 @@
 use super::event::Alarm;
 use super::expect::Expectations;
 use super::note::Note;
-use super::payment::{Payment, Payout, PayoutKey, PayoutState, Suspense, Via};
+use super::payment::{PaidTo, Payment, Payout, PayoutKey, PayoutState, Suspense, Via};
 use super::policy::{Held, Policy};
 use super::post::settle;
 use super::posting::{Account, Cause};
 use super::rows::{Booked, Draft, Rows, SettleError};
-use super::select::{Candidate, Found, candidates_deep, candidates_named, candidates_only, named};
-use crate::EpochId;
+use super::select::{Candidate, Found, Meant, candidates, candidates_only, named};
+use crate::{EpochId, Msat};
 
 /// Where a payment goes.
 enum Way {
     Operator,
     Suspense(Suspense),
+    /// Too small to be split now.
+    Gather,
     Miners(Found, Vec<Candidate>),
 }
 
@@ -28,44 +30,7 @@ pub(super) fn paid<R: Rows>(
     let payment = payment.bounded();
     let key = payment.key();
     let Some(booked) = draft.payout(&key)? else {
-        return match way(draft, policy, &payment) {
-            Way::Operator => {
-                draft.post(
-                    Cause::Payout(key),
-                    Account::Outside,
-                    Account::Operator,
-                    payment.amount,
-                )?;
-                draft
-                    .changes
-                    .payouts
-                    .insert(key, Payout::new(payment, PayoutState::Operators));
-                Ok(())
-            }
-            Way::Suspense(why) => {
-                draft.post(
-                    Cause::Payout(key),
-                    Account::Outside,
-                    Account::Suspense,
-                    payment.amount,
-                )?;
-                draft.alarm(Alarm::Suspended {
-                    payout: key,
-                    amount: payment.amount,
-                    why,
-                });
-                let payout = Payout::new(payment, PayoutState::Suspended(why));
-                draft.changes.payouts.insert(key, payout);
-                Ok(())
-            }
-            Way::Miners(found, candidates) => settle(
-                draft,
-                policy,
-                payment,
-                (found, &candidates),
-                Account::Outside,
-            ),
-        };
+        return place(draft, policy, payment, None);
     };
     if booked.payment.amount != payment.amount {
         let told = payment.amount;
@@ -84,9 +49,86 @@ pub(super) fn paid<R: Rows>(
         return Ok(());
     }
     match (booked.state, evidence(booked.payment, payment)) {
-        (PayoutState::Suspended(_), Some(payment)) => again(draft, policy, payment),
+        (PayoutState::Suspended(why), Some(payment)) => place(draft, policy, payment, Some(why)),
         _ => Ok(()),
     }
+}
+
+/// The one door through which a payment goes where it belongs by itself: a new one, and
+/// (`suspended`) one in suspense of which more is known now.
+fn place<R: Rows>(
+    draft: &mut Draft<'_, R>,
+    policy: &Policy,
+    payment: Payment,
+    suspended: Option<Suspense>,
+) -> Booked<(), R> {
+    let key = payment.key();
+    let (amount, cause) = (payment.amount, Cause::Payout(key));
+    let from = match suspended {
+        None => Account::Outside,
+        Some(_) => Account::Suspense,
+    };
+    let gathered = gathered(draft, policy)?;
+    match way(draft, policy, &payment, gathered.to_split) {
+        Way::Operator => {
+            draft.post(cause, from, Account::Operator, amount)?;
+            draft.put_payout(Payout::new(payment, PayoutState::Operators));
+        }
+        Way::Suspense(why) => {
+            if suspended == Some(why) {
+                draft.put_payout(Payout::new(payment, PayoutState::Suspended(why)));
+                return Ok(());
+            }
+            if suspended.is_none() {
+                draft.post(cause, from, Account::Suspense, amount)?;
+            }
+            draft.alarm(Alarm::Suspended {
+                payout: key,
+                amount,
+                why,
+            });
+            draft.put_payout(Payout::new(payment, PayoutState::Suspended(why)));
+        }
+        Way::Gather => {
+            draft.post(cause, from, Account::Gathering, amount)?;
+            draft.gathers_since(payment.received_ms)?;
+            draft.put_payout(Payout::new(payment.without_note(), PayoutState::Gathered));
+        }
+        Way::Miners(found, candidates) => {
+            if !gathered.held.is_zero() {
+                // Who was to get it may have got it already, from what a restore lost.
+                let cause = Cause::Operator(format!("gathered/{key}"));
+                draft.post(cause, Account::Gathering, Account::Operator, gathered.held)?;
+            }
+            let split = (found, candidates.as_slice());
+            settle(draft, policy, payment, gathered.to_split, split, from)?;
+        }
+    }
+    Ok(())
+}
+
+/// What gathers.
+struct Gathered {
+    /// It joins the next payment that is split.
+    to_split: Msat,
+    /// It came before the operator accepted a restored ledger: some of it may have been
+    /// split already.
+    held: Msat,
+}
+
+fn gathered<R: Rows>(draft: &Draft<'_, R>, policy: &Policy) -> Booked<Gathered, R> {
+    let totals = draft.totals()?;
+    let amount = u64::try_from(totals.gathered)
+        .map(Msat::new)
+        .map_err(|_| SettleError::Corrupt(format!("{} msat gather", totals.gathered)))?;
+    let held = policy
+        .held
+        .is_some_and(|held| totals.gathered_since_ms <= held.until_ms);
+    let (to_split, held) = match held {
+        true => (Msat::ZERO, amount),
+        false => (amount, Msat::ZERO),
+    };
+    Ok(Gathered { to_split, held })
 }
 
 /// On-chain money is booked when it is buried.
@@ -114,17 +156,30 @@ fn buried<E>(policy: &Policy, payment: &Payment) -> Result<(), SettleError<E>> {
     })
 }
 
-/// The booked payment with what a later telling adds: a note, or that OCEAN made it.
-/// `None` when it adds nothing. Time and heights stay those of the first telling.
+/// The booked payment with what a later telling adds: a note, that OCEAN made it, or that
+/// its offer is known after all. `None` when it adds nothing. Time and heights stay those
+/// of the first telling.
 fn evidence(mut booked: Payment, told: Payment) -> Option<Payment> {
     match (&mut booked.via, told.via) {
         (
-            Via::Lightning { note, .. },
+            Via::Lightning { note, paid_to, .. },
             Via::Lightning {
-                note: Some(more), ..
+                note: told_note,
+                paid_to: told_paid_to,
+                ..
             },
-        ) if note.is_none() => {
-            *note = Some(more);
+        ) => {
+            let is_known = (*paid_to, told_paid_to) == (PaidTo::UnknownOffer, PaidTo::OceanOffer);
+            let has_note = note.is_none() && told_note.is_some();
+            if !is_known && !has_note {
+                return None;
+            }
+            if is_known {
+                *paid_to = told_paid_to;
+            }
+            if has_note {
+                *note = told_note;
+            }
         }
         (
             Via::OnChain { from_ocean, .. },
@@ -139,69 +194,103 @@ fn evidence(mut booked: Payment, told: Payment) -> Option<Payment> {
     Some(booked)
 }
 
-/// A suspended payment about which more is known now.
-fn again<R: Rows>(draft: &mut Draft<'_, R>, policy: &Policy, payment: Payment) -> Booked<(), R> {
-    match way(draft, policy, &payment) {
-        Way::Miners(found, candidates) => settle(
-            draft,
-            policy,
-            payment,
-            (found, &candidates),
-            Account::Suspense,
-        ),
-        Way::Suspense(why) => {
-            let payout = Payout::new(payment, PayoutState::Suspended(why));
-            draft.changes.payouts.insert(payout.payment.key(), payout);
-            Ok(())
-        }
-        // Suspended money came to our offer or address: that does not change.
-        Way::Operator => Ok(()),
-    }
-}
-
-fn way<R: Rows>(draft: &Draft<'_, R>, policy: &Policy, payment: &Payment) -> Way {
-    if let Via::Lightning {
-        ocean_offer: false, ..
-    } = payment.via
-    {
-        return Way::Operator;
-    }
+/// Where a payment goes, with what gathered before it.
+fn way<R: Rows>(draft: &Draft<'_, R>, policy: &Policy, payment: &Payment, gathered: Msat) -> Way {
     let limit = policy
         .max_payout
         .min(Policy::SUPPLY.to_msat().unwrap_or(policy.max_payout));
+    let is_held = policy.held.is_some_and(|held| is_held(&held, payment));
+    let paid_to = match payment.via {
+        Via::Lightning { paid_to, .. } => Some(paid_to),
+        Via::OnChain { .. } => None,
+    };
+    // Not even what is surely the operator's goes by itself: it may have been booked,
+    // and withdrawn, in what a restore lost.
+    if paid_to == Some(PaidTo::NoOffer) && !is_held {
+        return Way::Operator;
+    }
     if payment.amount.is_zero() || payment.amount > limit {
         return Way::Suspense(Suspense::Implausible);
     }
-    if policy.held.is_some_and(|held| is_held(&held, payment)) {
+    let is_small = paid_to.is_some() && payment.amount < policy.floor;
+    // Nobody can fill the list of suspended payments a millisatoshi at a time.
+    if is_small && (is_held || paid_to == Some(PaidTo::UnknownOffer)) {
+        return Way::Gather;
+    }
+    if is_held {
         return Way::Suspense(Suspense::BeforeRestore);
     }
-    let (note, height) = match &payment.via {
+    if paid_to == Some(PaidTo::UnknownOffer) {
+        return Way::Suspense(Suspense::UnknownOffer);
+    }
+    match among_epochs(draft, policy, payment, gathered) {
+        Way::Suspense(_) if is_small => Way::Gather,
+        Way::Miners(_, candidates)
+            if paid_to.is_some()
+                && is_below_floor(draft, policy, payment, gathered, &candidates) =>
+        {
+            Way::Gather
+        }
+        way => way,
+    }
+}
+
+/// A split costs a row for each miner: who wants one made pays for it. Small ones add up
+/// until they are enough. (What comes on-chain has paid a miner's fee.)
+fn is_below_floor<R: Rows>(
+    draft: &Draft<'_, R>,
+    policy: &Policy,
+    payment: &Payment,
+    gathered: Msat,
+    candidates: &[Candidate],
+) -> bool {
+    let miners = candidates
+        .iter()
+        .filter_map(|candidate| draft.epochs.get(&candidate.epoch))
+        .fold(0_u64, |sum, epoch| sum.saturating_add(epoch.miners));
+    let all = payment.amount.get().saturating_add(gathered.get());
+    Msat::new(all) < policy.floor_for(miners)
+}
+
+/// The epochs of a payment that is the miners'.
+fn among_epochs<R: Rows>(
+    draft: &Draft<'_, R>,
+    policy: &Policy,
+    payment: &Payment,
+    gathered: Msat,
+) -> Way {
+    let (note, height, sure) = match &payment.via {
         Via::OnChain {
             from_ocean: false, ..
         } => return Way::Suspense(Suspense::Stranger),
         Via::OnChain {
             appeared_height, ..
-        } => (None, appeared_height.checked_sub(policy.on_chain_depth)),
+        } => {
+            let height = appeared_height.checked_sub(policy.on_chain_depth);
+            (None, height, true)
+        }
         Via::Lightning {
             note, tip_height, ..
         } => {
             let deep = tip_height.and_then(|tip| tip.checked_sub(policy.lightning_depth));
-            (note.as_deref().and_then(Note::parse), deep)
+            (note.as_deref().and_then(Note::parse), deep, false)
         }
     };
     let epochs = &draft.epochs;
     let expectations = Expectations::of(epochs, policy);
+    let amount = Msat::new(payment.amount.get().saturating_add(gathered.get()));
+    let of = |meant| candidates(epochs, &expectations, meant, amount);
     if let Some(found) = note.and_then(|note| named(epochs, policy, note)) {
         let candidates = found
             .epoch()
-            .map(|epoch| candidates_named(epochs, &expectations, epoch))
+            .map(|epoch| of(Meant::Named(epoch)))
             .unwrap_or_default();
         return match candidates.is_empty() {
             true => Way::Suspense(Suspense::NoWork),
             false => Way::Miners(found, candidates),
         };
     }
-    let deep = height.map(|height| candidates_deep(epochs, &expectations, height));
+    let deep = height.map(|height| of(Meant::Deep { height, sure }));
     match deep.filter(|candidates| !candidates.is_empty()) {
         Some(candidates) => Way::Miners(Found::Deep, candidates),
         None => Way::Suspense(Suspense::NoEpoch {
@@ -221,36 +310,16 @@ fn is_held(held: &Held, payment: &Payment) -> bool {
     }
 }
 
-/// A block became known: the suspended payments that name it find their epoch.
+/// A block became known: the suspended payments that name it find their epoch, by the
+/// door that they came to first. So those that are held wait for the operator.
 pub(super) fn resolve_named<R: Rows>(draft: &mut Draft<'_, R>, policy: &Policy) -> Booked<(), R> {
     for payout in draft.suspended()? {
         let PayoutState::Suspended(why) = payout.state else {
             continue;
         };
-        let Some(note) = note_of(&payout.payment).filter(|_| waits_for_block(why)) else {
-            continue;
-        };
-        let Some(found) = named(&draft.epochs, policy, note) else {
-            continue;
-        };
-        let Some(epoch) = found.epoch() else { continue };
-        let expectations = Expectations::of(&draft.epochs, policy);
-        let candidates = candidates_named(&draft.epochs, &expectations, epoch);
-        if candidates.is_empty() {
-            let state = PayoutState::Suspended(Suspense::NoWork);
-            let key = payout.payment.key();
-            draft
-                .changes
-                .payouts
-                .insert(key, Payout { state, ..payout });
-        } else {
-            settle(
-                draft,
-                policy,
-                payout.payment,
-                (found, &candidates),
-                Account::Suspense,
-            )?;
+        let note = note_of(&payout.payment).filter(|_| waits_for_block(why));
+        if note.is_some_and(|note| named(&draft.epochs, policy, note).is_some()) {
+            place(draft, policy, payout.payment, Some(why))?;
         }
     }
     Ok(())
@@ -285,10 +354,12 @@ pub(super) fn assign<R: Rows>(
     if candidates.is_empty() {
         return Err(SettleError::NoWork(epoch));
     }
+    // It is the operator's word about this payment, and not about what gathers.
     settle(
         draft,
         policy,
         payout.payment,
+        Msat::ZERO,
         (found, &candidates),
         Account::Suspense,
     )

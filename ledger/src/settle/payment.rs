@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use bitcoin::hashes::sha256;
 use bitcoin::{BlockHash, OutPoint};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
@@ -83,9 +84,10 @@ pub enum Via {
         payment_hash: sha256::Hash,
         /// Its proof, when the node has it.
         preimage: Option<Preimage>,
-        /// It paid the offer made for OCEAN. Everything else (a keysend, another
-        /// offer, an invoice) is the operator's.
-        ocean_offer: bool,
+        /// What it paid. In JSON `true` for OCEAN's offer, `false` for no offer at all,
+        /// as it was when these were the only two.
+        #[serde(rename = "ocean_offer")]
+        paid_to: PaidTo,
         /// The payer's note, as it came.
         note: Option<String>,
         /// The chain's height when it was received; none while no chain source answers.
@@ -105,6 +107,47 @@ pub enum Via {
         /// Blocks that confirm it.
         confirmations: u32,
     },
+}
+
+/// What a lightning payment paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaidTo {
+    /// An offer that was made for OCEAN, as far as is known.
+    OceanOffer,
+    /// An offer of this node's key that is not among those that are known: made after
+    /// the backup that was restored, or forgotten in another way. OCEAN may have it.
+    UnknownOffer,
+    /// No offer: a keysend, or an invoice that the operator made.
+    NoOffer,
+}
+
+const UNKNOWN_OFFER: &str = "unknown";
+
+impl Serialize for PaidTo {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            PaidTo::OceanOffer => to.serialize_bool(true),
+            PaidTo::NoOffer => to.serialize_bool(false),
+            PaidTo::UnknownOffer => to.serialize_str(UNKNOWN_OFFER),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for PaidTo {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Known(bool),
+            Other(String),
+        }
+        match Form::deserialize(from)? {
+            Form::Known(true) => Ok(PaidTo::OceanOffer),
+            Form::Known(false) => Ok(PaidTo::NoOffer),
+            Form::Other(other) if other == UNKNOWN_OFFER => Ok(PaidTo::UnknownOffer),
+            Form::Other(_) => Err(D::Error::custom("no kind of offer")),
+        }
+    }
 }
 
 /// A payment's preimage.
@@ -167,6 +210,15 @@ impl Payment {
         }
         self
     }
+
+    /// The same without its note, as it is kept when it only gathers.
+    #[must_use]
+    pub(super) fn without_note(mut self) -> Self {
+        if let Via::Lightning { note, .. } = &mut self.via {
+            *note = None;
+        }
+        self
+    }
 }
 
 /// A payment as the ledger keeps it: written once per key, whole at any time.
@@ -199,6 +251,9 @@ pub enum PayoutState {
     Settled(Settlement),
     /// Nobody's yet.
     Suspended(Suspense),
+    /// Too small to be split by itself: with all others of its kind it is part of the
+    /// next payment that is ([`Settlement::gathered`]).
+    Gathered,
     /// The operator's: it was not for the OCEAN offer.
     Operators,
     /// The operator took it out of suspense.
@@ -227,19 +282,54 @@ pub enum Suspense {
     /// From before the ledger was restored from a backup: the miners may have got it
     /// already, from what the backup does not have.
     BeforeRestore,
+    /// To an offer of this node's key that is not known: an offer made after the backup
+    /// that was restored, or of a file that was lost.
+    UnknownOffer,
 }
 
 /// How a payout was split: together with the works all that it takes to do it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settlement {
+    /// By which rules: [`Self::FIRST_RULES`] or [`Self::RULES`]. It is the version of
+    /// its audit file.
+    #[serde(default = "first_rules", skip_serializing_if = "is_first_rules")]
+    pub rules: u32,
     /// How its epochs were found.
     pub found: Found,
+    /// What had gathered of smaller payments, and is split with it.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub gathered: Msat,
     /// The epochs that could have got something, as they were before it.
     pub candidates: Vec<Candidate>,
     /// What they got.
     pub parts: Vec<Part>,
     /// The operator's fee, of all parts.
     pub fee: Msat,
+}
+
+impl Settlement {
+    /// The rules of the first settlements: one fee for a whole window, nothing gathered,
+    /// and by work what nothing was known of.
+    pub const FIRST_RULES: u32 = 1;
+    /// The rules of today.
+    pub const RULES: u32 = 2;
+
+    /// All that was split: `payment` and what had gathered.
+    pub fn amount(&self, payment: &Payment) -> Option<Msat> {
+        payment.amount.checked_add(self.gathered)
+    }
+}
+
+fn first_rules() -> u32 {
+    Settlement::FIRST_RULES
+}
+
+fn is_first_rules(rules: &u32) -> bool {
+    *rules == Settlement::FIRST_RULES
+}
+
+fn is_nothing(amount: &Msat) -> bool {
+    amount.is_zero()
 }
 
 /// What one payout did to one miner.

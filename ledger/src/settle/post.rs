@@ -11,21 +11,36 @@ use super::policy::Policy;
 use super::posting::{Account, Cause};
 use super::rows::{Booked, Draft, Rows, SettleError};
 use super::select::{Candidate, Found, share_out};
-use super::split::{SplitOut, Works, plan, split};
+use super::split::{Part, SplitOut, Works, plan, split};
 use crate::{EpochId, MinerId, Msat, Work};
 
-/// Splits a payment over the miners of its epochs and posts every msat of it.
+/// Splits a payment, with what `gathered` before it, over the miners of its epochs and
+/// posts every msat of it.
 pub(super) fn settle<R: Rows>(
     draft: &mut Draft<'_, R>,
     policy: &Policy,
     payment: Payment,
+    gathered: Msat,
     (found, candidates): (Found, &[Candidate]),
     from: Account,
 ) -> Booked<(), R> {
+    let key = payment.key();
+    let amount = payment.amount.checked_add(gathered);
+    let amount = amount.ok_or_else(|| SettleError::Corrupt(format!("{gathered} msat gather")))?;
     let mut parts = Vec::new();
-    for (epoch, amount) in share_out(payment.amount, found, candidates) {
-        parts.push(plan(&draft.epochs, policy, epoch, amount).ok_or(SettleError::NoWork(epoch))?);
+    for (epoch, amount) in share_out(amount, found, candidates) {
+        let part = plan(&draft.epochs, policy, epoch, amount)?;
+        parts.push(part.ok_or(SettleError::NoWork(epoch))?);
     }
+    let from = match gathered.is_zero() {
+        true => from,
+        // Both are one sum from here on.
+        false => {
+            let cause = Cause::Payout(key);
+            draft.post(cause, from, Account::Gathering, payment.amount)?;
+            Account::Gathering
+        }
+    };
     let mut works = Works::new();
     for epoch in parts
         .iter()
@@ -36,11 +51,7 @@ pub(super) fn settle<R: Rows>(
         }
     }
     let SplitOut { fees, miners } = split(&parts, &works)?;
-    for (part, fee) in parts.iter_mut().zip(fees) {
-        part.fee = fee;
-    }
-    let fee = Msat::checked_sum(parts.iter().map(|part| part.fee)).unwrap_or_default();
-    let key = payment.key();
+    let fee = Msat::checked_sum(fees).unwrap_or_default();
     draft.post(Cause::Payout(key), from, Account::Operator, fee)?;
     let mut rows = Vec::with_capacity(miners.len());
     for (miner, (allocated, quote_epoch)) in miners {
@@ -49,7 +60,7 @@ pub(super) fn settle<R: Rows>(
     for part in &parts {
         receive(draft, part.epoch, part.amount)?;
     }
-    measure(draft, candidates)?;
+    measure(draft, candidates, &parts)?;
     for &epoch in works.keys() {
         let mut account = draft.epoch(epoch)?.clone();
         if !account.paid_over {
@@ -58,13 +69,14 @@ pub(super) fn settle<R: Rows>(
         }
     }
     let settlement = Settlement {
+        rules: Settlement::RULES,
         found,
+        gathered,
         candidates: candidates.to_vec(),
         parts,
         fee,
     };
-    let payout = Payout::new(payment, PayoutState::Settled(settlement));
-    draft.changes.payouts.insert(key, payout);
+    draft.put_payout(Payout::new(payment, PayoutState::Settled(settlement)));
     draft.changes.allocations.insert(key, rows);
     Ok(())
 }
@@ -156,15 +168,20 @@ fn receive<R: Rows>(draft: &mut Draft<'_, R>, epoch: EpochId, amount: Msat) -> B
     Ok(())
 }
 
-/// Which of the candidates are covered now. Where it is not known of all what to
-/// expect, there is nothing to measure by, and the payout covers all of them.
-fn measure<R: Rows>(draft: &mut Draft<'_, R>, candidates: &[Candidate]) -> Booked<(), R> {
-    let known = candidates
-        .iter()
-        .all(|candidate| candidate.expected.is_some());
+/// Which of the candidates are covered now. Where nothing is known of what to expect,
+/// those that got something of this payment: they have as much for their work as any
+/// other that it could have gone to.
+fn measure<R: Rows>(
+    draft: &mut Draft<'_, R>,
+    candidates: &[Candidate],
+    parts: &[Part],
+) -> Booked<(), R> {
     for candidate in candidates {
         let account = draft.epoch(candidate.epoch)?;
-        let covered = !known || covers(account.received, candidate.expected);
+        let covered = match candidate.expected {
+            Some(expected) => covers(account.received, expected),
+            None => parts.iter().any(|part| part.epoch == candidate.epoch),
+        };
         if covered && !account.covered {
             let account = EpochAccount {
                 covered,

@@ -22,6 +22,8 @@ pub enum Account {
     Quote(MinerId, EpochId),
     /// Arrived, and nobody's yet.
     Suspense,
+    /// Arrived in payments too small to be split: the miners', with the next that is.
+    Gathering,
     /// Paid to run the node: routing, channels, on-chain fees.
     NodeCosts,
     /// Taken out by the operator.
@@ -101,7 +103,7 @@ impl OperatorEntry {
 }
 
 /// The sums of all postings, in msat; 128 bits, so that no payment can make them
-/// overflow. `received = fee + paid + carry + suspense` after every event.
+/// overflow. `received = fee + paid + carry + suspense + gathered` after every event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// All that came.
@@ -114,6 +116,12 @@ pub struct Totals {
     pub carry: u128,
     /// What is nobody's yet.
     pub suspense: u128,
+    /// What gathers of payments too small to be split.
+    #[serde(default)]
+    pub gathered: u128,
+    /// When the oldest of it was received, milliseconds since 1970; no sum of postings.
+    #[serde(default)]
+    pub gathered_since_ms: u64,
     /// The operator's node costs.
     pub node_costs: u128,
     /// The operator's withdrawals.
@@ -145,7 +153,7 @@ impl Totals {
     }
 
     fn posted(mut self, posting: &Posting) -> Option<Totals> {
-        use Account::{Carry, NodeCosts, Operator, Outside, Quote, Suspense, Withdrawn};
+        use Account::{Carry, Gathering, NodeCosts, Operator, Outside, Quote, Suspense, Withdrawn};
         let amount = u128::from(posting.amount.get());
         let more = |sum: &mut u128| sum.checked_add(amount).map(|after| *sum = after);
         let less = |sum: &mut u128| sum.checked_sub(amount).map(|after| *sum = after);
@@ -157,6 +165,7 @@ impl Totals {
         match posting.from {
             Outside => more(&mut self.received)?,
             Suspense => less(&mut self.suspense)?,
+            Gathering => less(&mut self.gathered)?,
             Carry(_) => less(&mut self.carry)?,
             // `fee` counts what came in; what goes out has sums of its own.
             Operator => {}
@@ -164,6 +173,7 @@ impl Totals {
         }
         match posting.to {
             Suspense => more(&mut self.suspense)?,
+            Gathering => more(&mut self.gathered)?,
             Carry(_) => more(&mut self.carry)?,
             Operator => more(&mut self.fee)?,
             Quote(..) => more(&mut self.paid)?,
@@ -183,9 +193,13 @@ impl Totals {
 
     /// True when every msat that came is somewhere.
     pub fn balance(&self) -> bool {
-        [self.fee, self.paid, self.carry, self.suspense]
-            .into_iter()
-            .try_fold(0_u128, u128::checked_add)
-            == Some(self.received)
+        let places = [
+            self.fee,
+            self.paid,
+            self.carry,
+            self.suspense,
+            self.gathered,
+        ];
+        places.into_iter().try_fold(0_u128, u128::checked_add) == Some(self.received)
     }
 }

@@ -66,6 +66,7 @@ impl History {
             epoch,
             block,
             work: books.own_work(epoch),
+            miners: books.own_miners(epoch),
             next,
             next_terms,
         })
@@ -83,14 +84,23 @@ impl History {
             2 => note(hash(7), height),
             _ => note(hash(self.next_height()), self.next_height()),
         };
-        let mut paid = match a % 11 {
+        let received_ms = u64::from(n);
+        let paid = match a % 11 {
             0 => on_chain(n, amount, c & 1 == 0, tip),
             1 | 2 => payment(n, amount, None),
             3 => payment(n, amount, Some("block height".into())),
             _ => payment(n, amount, named),
         };
-        if let Via::Lightning { ocean_offer, .. } = &mut paid.via {
-            *ocean_offer = a % 13 != 0;
+        let mut paid = Payment {
+            received_ms,
+            ..paid
+        };
+        if let Via::Lightning { paid_to, .. } = &mut paid.via {
+            *paid_to = match a % 13 {
+                0 => PaidTo::NoOffer,
+                1 => PaidTo::UnknownOffer,
+                _ => PaidTo::OceanOffer,
+            };
         }
         Event::Paid(if b & 1 == 0 { at_tip(paid, tip) } else { paid })
     }
@@ -172,7 +182,11 @@ impl History {
                     1 => crate::Sat::new(u64::from(c)),
                     _ => crate::Sat::new(u64::from(c % 5_000)),
                 };
-                let shares_in_window = (b & 1 == 0).then(|| u64::from(c >> 20));
+                let shares_in_window = match b & 3 {
+                    0 => Some(u64::from(c >> 20)),
+                    2 => Some(own_shares(books, c)),
+                    _ => None,
+                };
                 let earnings = Earnings {
                     net,
                     shares_in_window,
@@ -180,6 +194,7 @@ impl History {
                 Some(Event::EarningsKnown {
                     block: hash(self.any_height(a)?),
                     earnings,
+                    reward: None,
                 })
             }
             5 if b % 3 == 0 => {
@@ -199,6 +214,15 @@ impl History {
     }
 }
 
+/// About our own window, in the API's unit.
+fn own_shares(books: &Books, c: u32) -> u64 {
+    let closed = books.epoch_accounts().values().rev();
+    let works = closed.filter(|epoch| epoch.is_closed()).take(8);
+    let all = works.fold(Work::ZERO, |sum, epoch| sum.saturating_add(epoch.work));
+    let shares = u64::try_from(all.hashes() >> 32).unwrap_or(u64::MAX);
+    shares / 2 + u64::from(c) % (shares / 2 + 1)
+}
+
 /// What can be told from an event's changes alone.
 fn checked(changes: &Changes) {
     for account in changes.miners.values() {
@@ -215,7 +239,7 @@ fn checked(changes: &Changes) {
         };
         let rows = changes.allocations.get(key).into_iter().flatten();
         let all = Msat::checked_sum(rows.map(|row| row.allocated).chain([done.fee]));
-        assert_eq!(all, Some(payout.payment.amount));
+        assert_eq!(all, done.amount(&payout.payment));
     }
 }
 
@@ -241,12 +265,28 @@ fn play(steps: &[Step], again: bool) -> (Books, Vec<AuditFile>) {
             books.credit(miner(usize::from(a % 6)), Work::from_hashes(work));
             continue;
         }
+        if kind >= 156 {
+            // A backup is restored, and accepted; or it is another pool's history.
+            books.policy.held = match c % 4 {
+                0 => Some(Held::EVERYTHING),
+                1 => Some(Held {
+                    until_ms: history.payments.into(),
+                    until_height: history.next_height(),
+                }),
+                _ => None,
+            };
+            continue;
+        }
         let Some(event) = history.event(&books, (kind, a, b, c)) else {
             continue;
         };
         let Some(effects) = step(&mut books, event.clone()) else {
             continue;
         };
+        if books.policy.held == Some(Held::EVERYTHING) && !matches!(event, Event::Assign { .. }) {
+            let pays = |effect: &Effect| matches!(effect, Effect::PayQuote { .. });
+            assert!(!effects.iter().any(pays), "paid while held: {event:?}");
+        }
         if again {
             assert_eq!(books.apply(event.clone()), Ok(Vec::new()), "{event:?}");
             let old = history
@@ -300,12 +340,14 @@ fn seen(books: &Books, seen: &mut BTreeSet<String>) {
     for payout in books.payouts().values() {
         match &payout.state {
             PayoutState::Operators => note("operators"),
+            PayoutState::Gathered => note("gathered"),
             PayoutState::ToFee => note("to fee"),
             PayoutState::Suspended(Suspense::NoEpoch { .. }) => note("no epoch"),
             PayoutState::Suspended(Suspense::NoWork) => note("no work"),
             PayoutState::Suspended(Suspense::Implausible) => note("implausible"),
             PayoutState::Suspended(Suspense::Stranger) => note("stranger"),
             PayoutState::Suspended(Suspense::BeforeRestore) => note("held"),
+            PayoutState::Suspended(Suspense::UnknownOffer) => note("unknown offer"),
             PayoutState::Settled(done) => {
                 if done.parts.len() > 2 {
                     note("three parts");
@@ -319,6 +361,12 @@ fn seen(books: &Books, seen: &mut BTreeSet<String>) {
                 }
                 if done.parts.len() == 1 && done.candidates.len() > 1 {
                     note("gift");
+                }
+                if !done.gathered.is_zero() {
+                    note("with what gathered");
+                }
+                if done.candidates.iter().all(|c| c.expected.is_none()) {
+                    note("by level");
                 }
                 match done.found {
                     Found::Named {
@@ -345,6 +393,9 @@ fn seen(books: &Books, seen: &mut BTreeSet<String>) {
         if epoch.orphaned {
             note("orphaned after money");
         }
+        if matches!(epoch.stage, Stage::Merged { .. }) && !epoch.received.is_zero() {
+            note("dissolved after money");
+        }
         if epoch.earnings_refused.is_some() {
             note("earnings refused");
         }
@@ -354,7 +405,13 @@ fn seen(books: &Books, seen: &mut BTreeSet<String>) {
     }
 }
 
-const ALL_WAYS: [&str; 20] = [
+const ALL_WAYS: [&str; 26] = [
+    "by level",
+    "dissolved after money",
+    "gathered",
+    "held",
+    "unknown offer",
+    "with what gathered",
     "operators",
     "to fee",
     "no epoch",

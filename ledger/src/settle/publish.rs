@@ -49,7 +49,8 @@ pub fn audit_file<E>(
                 work,
                 upstream_accepted_work,
             });
-        let block = account.and_then(EpochAccount::block);
+        // Also of an epoch that dissolved after this: a file never changes.
+        let block = account.and_then(EpochAccount::closed_by);
         listed.push(AuditEpoch {
             epoch: id,
             block,
@@ -58,7 +59,7 @@ pub fn audit_file<E>(
         });
     }
     Ok(Some(AuditFile {
-        version: AuditFile::VERSION,
+        version: settlement.rules,
         previous,
         payment: payout.payment.clone(),
         settlement: settlement.clone(),

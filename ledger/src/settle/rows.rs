@@ -210,6 +210,23 @@ impl<'a, R: Rows> Draft<'a, R> {
         }
     }
 
+    /// Writes a payout's row.
+    pub(super) fn put_payout(&mut self, payout: Payout) {
+        self.changes.payouts.insert(payout.payment.key(), payout);
+    }
+
+    /// Some of what gathers was received then.
+    pub(super) fn gathers_since(&mut self, received_ms: u64) -> Booked<(), R> {
+        let mut totals = self.totals()?;
+        let since = &mut totals.gathered_since_ms;
+        *since = match *since {
+            0 => received_ms,
+            before => before.min(received_ms),
+        };
+        self.changes.totals = Some(totals);
+        Ok(())
+    }
+
     /// Appends a line, unless there is nothing to move.
     pub(super) fn post(
         &mut self,
@@ -229,6 +246,9 @@ impl<'a, R: Rows> Draft<'a, R> {
         };
         let mut totals = self.totals()?;
         totals.post(&posting)?;
+        if totals.gathered == 0 {
+            totals.gathered_since_ms = 0;
+        }
         self.changes.totals = Some(totals);
         self.changes.effects.push(Effect::Posting(posting));
         Ok(())

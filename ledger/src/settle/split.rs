@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ruint::aliases::U256;
 use serde::{Deserialize, Serialize};
 
 use super::account::Earnings;
-use super::allocate::{AllocationError, allocate};
-use super::expect::Epochs;
+use super::allocate::{AllocationError, allocate, apportion_msat};
+use super::expect::{Epochs, Expectations};
 use super::policy::Policy;
 use crate::{EpochId, EpochTerms, MinerId, Msat, Split, Work};
 
@@ -23,9 +22,9 @@ pub struct Part {
     pub amount: Msat,
     /// The epoch whose miners get it: itself, or the nearest earlier one with work.
     pub pays_over: EpochId,
-    /// The terms it is split by: those of `pays_over`, whose miners saw them.
+    /// The terms of `pays_over`: they say over which work the part is split.
     pub terms: EpochTerms,
-    /// What the API said of `epoch`'s block.
+    /// What the API said of `epoch`'s block, as far as it was believed.
     pub earnings: Option<Earnings>,
     /// The work that it is split over, newest first.
     pub slices: Vec<Slice>,
@@ -40,9 +39,27 @@ pub struct Slice {
     pub epoch: EpochId,
     /// All its work.
     pub work: Work,
-    /// What counts of it; below `work` each miner counts with
-    /// `floor(miner's work x taken / work)`.
+    /// What counts of it.
     pub taken: Work,
+    /// What falls on it. None in a settlement by [`Settlement::FIRST_RULES`]: there each
+    /// miner counted with `floor(miner's work x taken / work)` in one sum, and the fee
+    /// was that of the part's terms.
+    ///
+    /// [`Settlement::FIRST_RULES`]: super::Settlement::FIRST_RULES
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pays: Option<SlicePay>,
+}
+
+/// What falls on a slice, and what of it is the operator's: by the terms of the slice's
+/// own epoch, which is when the work was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlicePay {
+    /// Its part of the part, in proportion to `taken`.
+    pub amount: Msat,
+    /// The fee of its epoch's terms, in basis points.
+    pub fee_bps: u16,
+    /// The fee, rounded down.
+    pub fee: Msat,
 }
 
 /// What miners get of all parts of a payout.
@@ -56,16 +73,19 @@ pub(super) struct SplitOut {
 
 /// `amount` for `epoch`, with the work that it is to be split over. `None` when neither
 /// it nor any earlier epoch has work.
-pub(super) fn plan(epochs: &Epochs, policy: &Policy, epoch: EpochId, amount: Msat) -> Option<Part> {
-    let earnings = epochs.get(&epoch)?.earnings;
+pub(super) fn plan(
+    epochs: &Epochs,
+    policy: &Policy,
+    epoch: EpochId,
+    amount: Msat,
+) -> Result<Option<Part>, AllocationError> {
     let mut closed = epochs.range(..=epoch).rev().filter(|(_, e)| e.is_closed());
-    let (&pays_over, payer) = closed.clone().find(|(_, e)| !e.work.is_zero())?;
-    let slices = match payer.terms.split {
-        Split::Epoch => vec![Slice {
-            epoch: pays_over,
-            work: payer.work,
-            taken: payer.work,
-        }],
+    let Some((&pays_over, payer)) = closed.clone().find(|(_, e)| !e.work.is_zero()) else {
+        return Ok(None);
+    };
+    let earnings = Expectations::of(epochs, policy).used(epoch, payer.terms.split);
+    let mut slices = match payer.terms.split {
+        Split::Epoch => vec![whole((pays_over, payer.work))],
         Split::Tides => {
             let all = closed.by_ref().map(|(&id, e)| (id, e.work));
             let window = earnings.and_then(|known| known.shares_in_window);
@@ -75,15 +95,52 @@ pub(super) fn plan(epochs: &Epochs, policy: &Policy, epoch: EpochId, amount: Msa
             }
         }
     };
-    Some(Part {
+    let fee_of = |epoch: EpochId| epochs.get(&epoch).map_or(0, |epoch| epoch.terms.fee_bps);
+    let fee = pay_slices(amount, &mut slices, fee_of)?;
+    Ok(Some(Part {
         epoch,
         amount,
         pays_over,
         terms: payer.terms,
         earnings,
         slices,
-        fee: Msat::ZERO,
-    })
+        fee,
+    }))
+}
+
+/// Divides a part over its slices and takes the fee of each. Gives all fees.
+pub(super) fn pay_slices(
+    amount: Msat,
+    slices: &mut [Slice],
+    fee_of: impl Fn(EpochId) -> u16,
+) -> Result<Msat, AllocationError> {
+    let weights = slices
+        .iter()
+        .enumerate()
+        .map(|(at, slice)| (at, slice.taken.hashes()));
+    let parts = apportion_msat(amount, weights).ok_or(AllocationError::NoWork)?;
+    let mut fees = Msat::ZERO;
+    for (slice, (_, amount)) in slices.iter_mut().zip(parts) {
+        let fee_bps = fee_of(slice.epoch);
+        let fee = super::fee_floor(amount, fee_bps)?;
+        slice.pays = Some(SlicePay {
+            amount,
+            fee_bps,
+            fee,
+        });
+        // All of them are of one amount, which fits.
+        fees = Msat::new(fees.get().saturating_add(fee.get()));
+    }
+    Ok(fees)
+}
+
+fn whole((epoch, work): (EpochId, Work)) -> Slice {
+    Slice {
+        epoch,
+        work,
+        taken: work,
+        pays: None,
+    }
 }
 
 /// The newest epochs that make up `shares` x 2^32 hashes, the oldest one cut.
@@ -97,9 +154,8 @@ pub(super) fn window_of_work(
     for (epoch, work) in newest_first.filter(|(_, work)| !work.is_zero()) {
         let taken = work.hashes().min(left);
         slices.push(Slice {
-            epoch,
-            work,
             taken: Work::from_hashes(taken),
+            ..whole((epoch, work))
         });
         left = left.saturating_sub(taken);
         if left == 0 {
@@ -116,11 +172,6 @@ fn window_of_epochs(
     count: usize,
     pays_over: EpochId,
 ) -> Vec<Slice> {
-    let whole = |(epoch, work)| Slice {
-        epoch,
-        work,
-        taken: work,
-    };
     newest_first
         .enumerate()
         .filter(|&(at, (epoch, work))| !work.is_zero() && (at < count || epoch == pays_over))
@@ -130,36 +181,52 @@ fn window_of_epochs(
 
 /// Splits every part over its work. `works` has every epoch of the slices.
 pub(super) fn split(parts: &[Part], works: &Works) -> Result<SplitOut, AllocationError> {
-    let covered: BTreeSet<EpochId> = parts.iter().map(|part| part.pays_over).collect();
-    let homes = homes(parts, works, &covered);
+    let homes = homes(parts, works);
     let mut out = SplitOut::default();
     for part in parts {
-        let allocation = allocate(part.amount, part.terms.fee_bps, &weights(part, works))?;
-        out.fees.push(allocation.fee);
-        for (miner, msat) in allocation.miners {
+        let mut fees = Msat::ZERO;
+        for slice in &part.slices {
+            let SlicePay {
+                amount, fee_bps, ..
+            } = slice.pays.ok_or(AllocationError::NoWork)?;
+            let works = works.get(&slice.epoch).ok_or(AllocationError::NoWork)?;
+            let allocation = allocate(amount, fee_bps, works)?;
+            fees = Msat::new(fees.get().saturating_add(allocation.fee.get()));
+            out.add(part, allocation.miners, &homes);
+        }
+        out.fees.push(fees);
+    }
+    Ok(out)
+}
+
+impl SplitOut {
+    /// What miners get of a part.
+    pub(super) fn add(
+        &mut self,
+        part: &Part,
+        miners: BTreeMap<MinerId, Msat>,
+        homes: &BTreeMap<MinerId, (bool, EpochId)>,
+    ) {
+        for (miner, msat) in miners {
             let (_, home) = homes.get(&miner).copied().unwrap_or((true, part.pays_over));
-            let entry = out.miners.entry(miner).or_insert((Msat::ZERO, home));
+            let entry = self.miners.entry(miner).or_insert((Msat::ZERO, home));
             // All parts together are one payment, which fits.
             entry.0 = Msat::new(entry.0.get().saturating_add(msat.get()));
         }
     }
-    Ok(out)
 }
 
 /// For each miner the newest covered epoch in which they have work; for who has none in
 /// those, the newest of the window: a leaver's tail would otherwise stay in carry for
 /// ever. (`true` marks a covered one.)
-fn homes(
-    parts: &[Part],
-    works: &Works,
-    covered: &BTreeSet<EpochId>,
-) -> BTreeMap<MinerId, (bool, EpochId)> {
+pub(super) fn homes(parts: &[Part], works: &Works) -> BTreeMap<MinerId, (bool, EpochId)> {
+    let covered: BTreeSet<EpochId> = parts.iter().map(|part| part.pays_over).collect();
     let used: BTreeSet<EpochId> = parts
         .iter()
         .flat_map(|part| part.slices.iter().map(|slice| slice.epoch))
         .collect();
     let mut homes = BTreeMap::new();
-    for epoch in used.union(covered) {
+    for epoch in used.union(&covered) {
         let of = (covered.contains(epoch), *epoch);
         let miners = works
             .get(epoch)
@@ -172,32 +239,4 @@ fn homes(
         }
     }
     homes
-}
-
-/// The work that a part is split over. A window so small that every miner rounds to
-/// nothing counts as the whole of the newest epoch.
-fn weights(part: &Part, works: &Works) -> BTreeMap<MinerId, Work> {
-    let mut sums: BTreeMap<MinerId, Work> = BTreeMap::new();
-    for slice in &part.slices {
-        for (&miner, &work) in works.get(&slice.epoch).into_iter().flatten() {
-            let counted = scaled_floor(work, slice);
-            if !counted.is_zero() {
-                let sum = sums.entry(miner).or_default();
-                *sum = sum.saturating_add(counted);
-            }
-        }
-    }
-    if sums.is_empty() {
-        return works.get(&part.pays_over).cloned().unwrap_or_default();
-    }
-    sums
-}
-
-fn scaled_floor(work: Work, slice: &Slice) -> Work {
-    if slice.taken >= slice.work {
-        return work;
-    }
-    let product = U256::from(work.hashes()).saturating_mul(U256::from(slice.taken.hashes()));
-    let scaled = product.checked_div(U256::from(slice.work.hashes()));
-    Work::from_hashes(scaled.unwrap_or_default().saturating_to())
 }

@@ -61,7 +61,7 @@ pub(crate) fn payment(n: u32, amount: u64, note: Option<String>) -> Payment {
     let via = Via::Lightning {
         payment_hash,
         preimage,
-        ocean_offer: true,
+        paid_to: PaidTo::OceanOffer,
         note,
         tip_height: None,
     };
@@ -136,6 +136,7 @@ impl World {
             epoch,
             block,
             work,
+            miners: self.books.own_miners(epoch),
             next: epoch.next(),
             next_terms: self.terms,
         }
@@ -165,6 +166,7 @@ impl World {
         self.apply(Event::EarningsKnown {
             block: hash(height),
             earnings,
+            reward: None,
         })
     }
 
@@ -235,9 +237,12 @@ fn told(effect: &Effect) -> String {
         Effect::Alarm(alarm) => match alarm {
             Alarm::Suspended { why, .. } => match why {
                 Suspense::NoEpoch { .. } => "! suspended: no epoch".into(),
+                Suspense::UnknownOffer => "! suspended: unknown offer".into(),
+                Suspense::BeforeRestore => "! suspended: before the restore".into(),
                 why => format!("! suspended: {why:?}").to_lowercase(),
             },
             Alarm::OrphanedAfterMoney { epoch, .. } => format!("! orphaned after money: {epoch}"),
+            Alarm::DissolvedAfterMoney { epoch, .. } => format!("! dissolved after money: {epoch}"),
             Alarm::AmountChanged { told, .. } => format!("! amount changed: {told}"),
             Alarm::EarningsImplausible { epoch, .. } => format!("! earnings implausible: {epoch}"),
             Alarm::EarningsChanged { epoch, .. } => format!("! earnings changed: {epoch}"),

@@ -76,6 +76,7 @@ fn missed(reader: &Reader) -> Result<Option<Event>, LedgerError> {
         epoch: known.id,
         block,
         work: known.totals.work,
+        miners: known.totals.miners,
         next: next.id,
         next_terms: next.terms,
     }))

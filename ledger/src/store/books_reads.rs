@@ -7,7 +7,7 @@ use redb::{ReadOnlyTable, ReadableTable, ReadableTableMetadata};
 
 use crate::settle::{
     AllocationRow, Cause, EpochAccount, FileHash, MinerAccount, OperatorEntry, Payout, PayoutKey,
-    Posting, Totals,
+    PayoutState, Posting, Totals,
 };
 use crate::store::books_rows::{StoredCause, read_allocations, read_miner_account, read_postings};
 use crate::store::packed::{self, NO_EPOCH, Place, merged};
@@ -154,6 +154,32 @@ impl BookTables {
     pub(crate) fn payout(&self, key: &PayoutKey) -> Result<Option<Payout>, StoreError> {
         let number = self.payout_number(key)?;
         number.map(|number| self.numbered(number)).transpose()
+    }
+
+    /// The newest payouts that do not only gather, the newest first. Looks at no more
+    /// than `scanned` rows: a stranger makes one of those that gather for a millisatoshi.
+    pub(crate) fn shown(&self, newest: usize, scanned: usize) -> Result<Vec<Payout>, StoreError> {
+        let mut shown = Vec::new();
+        for row in self.payouts.iter()?.rev().take(scanned) {
+            let payout: Payout = json("payouts", row?.1.value())?;
+            if shown.len() >= newest {
+                break;
+            }
+            if payout.state != PayoutState::Gathered {
+                shown.push(payout);
+            }
+        }
+        Ok(shown)
+    }
+
+    /// The payouts that were settled last, with their numbers, the last one first.
+    pub(crate) fn settled(&self, newest: usize) -> Result<Vec<(u64, Payout)>, StoreError> {
+        let rows = self.audit.iter()?.rev().take(newest);
+        rows.map(|row| {
+            let number = row?.1.value();
+            Ok((number, self.numbered(number)?))
+        })
+        .collect()
     }
 
     /// The newest payouts with their numbers, the newest first.

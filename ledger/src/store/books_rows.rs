@@ -142,6 +142,7 @@ fn put_account(row: &mut Vec<u8>, account: &Account) {
         Account::Suspense => 4,
         Account::NodeCosts => 5,
         Account::Withdrawn => 6,
+        Account::Gathering => 7,
     });
     if let Account::Carry(miner) | Account::Quote(miner, _) = account {
         row.extend_from_slice(&miner.x_only_bytes());
@@ -163,6 +164,7 @@ fn read_account(fields: &mut Fields<'_>) -> Result<Account, BadRow> {
         4 => Account::Suspense,
         5 => Account::NodeCosts,
         6 => Account::Withdrawn,
+        7 => Account::Gathering,
         _ => return Err(fields.bad()),
     })
 }
@@ -267,6 +269,7 @@ mod tests {
             owner().prop_map(Account::Carry),
             (owner(), any::<u64>()).prop_map(|(miner, n)| Account::Quote(miner, EpochId::new(n))),
             Just(Account::Suspense),
+            Just(Account::Gathering),
             Just(Account::NodeCosts),
             Just(Account::Withdrawn),
         ]

@@ -190,6 +190,7 @@ impl World {
             epoch,
             block,
             work,
+            miners,
             next,
             mut next_terms,
         } = event
@@ -216,6 +217,7 @@ impl World {
                 epoch,
                 block,
                 work,
+                miners,
                 next,
                 next_terms,
             })
@@ -377,12 +379,15 @@ fn check_reads(books: &Books, reader: &Reader) {
         let own = reader
             .allocations_of(&miner(number), usize::MAX)
             .expect("reads");
-        let expected = payouts.iter().flat_map(|payout| {
+        let mut expected = Vec::new();
+        for file in (1..=reader.audit_files().expect("reads")).rev() {
+            let payout = reader.audited_payout(file).expect("reads");
+            let payout = payout.expect("is there");
             let rows = books.allocations(&payout.payment.key()).iter();
-            rows.filter(|row| row.miner == miner(number))
-                .map(|row| (payout.clone(), *row))
-        });
-        assert_eq!(own, expected.collect::<Vec<_>>());
+            let rows = rows.filter(|row| row.miner == miner(number));
+            expected.extend(rows.map(|row| (payout.clone(), *row)));
+        }
+        assert_eq!(own, expected);
     }
     for payout in &payouts {
         let key = payout.payment.key();

@@ -73,7 +73,7 @@ fn acts() -> Vec<Act> {
         Act::Hash,
         Act::Restart,
         mine(2, 2, 500),
-        Act::Book(Event::Paid(payment(3, 995, None))),
+        Act::Book(Event::Paid(payment(3, 1_995, None))),
         Act::Book(Event::ToFee {
             payout: lightning(3),
         }),
@@ -85,9 +85,12 @@ fn acts() -> Vec<Act> {
         Act::Book(Event::EarningsKnown {
             block: hash(110),
             earnings,
+            reward: None,
         }),
         Act::Checkpoint,
         Act::Pack,
+        // Too small to be split: with the next one.
+        pays(5, 995, 110),
         pays(4, 100_001, 110),
         Act::Book(Event::Operator(withdrawal)),
         orphaned(),
@@ -183,9 +186,10 @@ fn the_history_does_what_it_is_for() {
     let (left, calls) = sound();
     assert!(calls > 150, "only {calls} calls");
     let totals = left.books.sums();
-    assert_eq!(totals.received, 123_456 + 55_555 + 995 + 100_001);
-    assert!(totals.fee > 995 && totals.carry > 0 && totals.withdrawn == 700);
-    assert_eq!(left.books.payouts().len(), 4);
+    assert_eq!(totals.received, 123_456 + 55_555 + 1_995 + 995 + 100_001);
+    assert_eq!(totals.gathered, 0);
+    assert!(totals.fee > 1_995 && totals.carry > 0 && totals.withdrawn == 700);
+    assert_eq!(left.books.payouts().len(), 5);
     let paid = |kind: &OutboxKind| matches!(kind, OutboxKind::PayQuote { .. });
     let count =
         |what: fn(&OutboxKind) -> bool| left.outbox.iter().filter(|(_, kind)| what(kind)).count();

@@ -202,10 +202,10 @@ fn accounts_below_a_satoshi_are_packed() {
     }
     assert_eq!(pays(&mut driver, 100, 2_000), [0, 1], "half a satoshi each");
     assert_eq!(driver.append(&[at(1, 2, NOW_MS)]), Answer::Stored);
-    // With the half of before it is one.
-    assert_eq!(pays(&mut driver, 200, 500), [1, 1]);
+    // With the half of before it is more than one.
+    assert_eq!(pays(&mut driver, 200, 1_000), [1, 1]);
     let account = driver.reader().miner_account(&miner(1)).expect("reads");
-    assert_eq!((account.paid.get(), account.carry.get()), (1, 0));
+    assert_eq!((account.paid.get(), account.carry.get()), (1, 500));
     // And its copy in the block is gone.
     let of_block = driver.writer.shared().with_database(|database| {
         let table: TableDefinition<'_, &[u8; 40], &[u8]> = TableDefinition::new("packed accounts");

@@ -10,7 +10,7 @@ use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash, sha256};
 use cdk::amount::SplitTarget;
 use cdk_common::nuts::nut00::ProofsMethods;
-use ledger::settle::{Event, Payment, Via};
+use ledger::settle::{Event, PaidTo, Payment, Via};
 use ledger::{
     CloseCause, EpochId, EpochTerms, Identity, Ledger, LedgerOptions, Msat, QuotePer, SessionId,
     ShareAck, ShareId, ShareRecord, Work, WorkerName,
@@ -87,7 +87,7 @@ async fn pay(ledger: &Ledger) {
         via: Via::Lightning {
             payment_hash: sha256::Hash::hash(b"paid"),
             preimage: None,
-            ocean_offer: true,
+            paid_to: PaidTo::OceanOffer,
             note: Some(format!(
                 "OCEAN lightning payout running at block `{}` at height `130`",
                 block()

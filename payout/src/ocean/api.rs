@@ -1,6 +1,6 @@
 //! OCEAN's API, version 1 (beta, without a key): <https://api.ocean.xyz/v1>.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use bitcoin::{BlockHash, Txid};
 use ledger::Sat;
@@ -45,6 +45,15 @@ pub enum OceanError {
 /// A block that OCEAN says it found.
 pub type ListedBlock = Block;
 
+/// OCEAN's newest blocks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlocksListed {
+    /// Lowest first.
+    pub blocks: Vec<ListedBlock>,
+    /// Subsidy and fees of those of which it tells them: what our part cannot be above.
+    pub rewards: HashMap<BlockHash, Sat>,
+}
+
 /// What OCEAN says about our earnings and payouts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OceanEarnings {
@@ -82,6 +91,8 @@ struct BlockEntry {
     #[serde(deserialize_with = "lenient::whole")]
     height: u64,
     block_hash: BlockHash,
+    #[serde(default, deserialize_with = "lenient::whole_or_none")]
+    total_reward_sats: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -124,7 +135,7 @@ impl OceanApi {
     ///
     /// # Errors
     /// If it does not answer sensibly.
-    pub async fn blocks(&self) -> Result<Vec<ListedBlock>, OceanError> {
+    pub async fn blocks(&self) -> Result<BlocksListed, OceanError> {
         let body = self.get(&format!("/blocks/0/{BLOCKS_ASKED}/0")).await?;
         blocks(&body)
     }
@@ -169,17 +180,27 @@ fn answer<T: DeserializeOwned>(body: &[u8]) -> Result<T, OceanError> {
 
 /// Reads a list of blocks. Entries that are not understood are left out: one bad row may
 /// not hide the good ones.
-fn blocks(body: &[u8]) -> Result<Vec<ListedBlock>, OceanError> {
+fn blocks(body: &[u8]) -> Result<BlocksListed, OceanError> {
     let rows = match answer(body)? {
         BlockList::Named { blocks } | BlockList::Bare(blocks) => blocks,
     };
-    let all: BTreeSet<(u32, BlockHash)> = entries::<BlockEntry>(rows, "block")
-        .filter_map(|entry| Some((u32::try_from(entry.height).ok()?, entry.block_hash)))
-        .collect();
-    Ok(all
-        .into_iter()
-        .map(|(height, hash)| Block { hash, height })
-        .collect())
+    let mut rewards = HashMap::new();
+    let mut all: BTreeSet<(u32, BlockHash)> = BTreeSet::new();
+    for entry in entries::<BlockEntry>(rows, "block") {
+        let Ok(height) = u32::try_from(entry.height) else {
+            continue;
+        };
+        all.insert((height, entry.block_hash));
+        let reward = entry.total_reward_sats.map(Sat::new);
+        rewards.extend(reward.map(|reward| (entry.block_hash, reward)));
+    }
+    let blocks = all.into_iter();
+    Ok(BlocksListed {
+        blocks: blocks
+            .map(|(height, hash)| Block { hash, height })
+            .collect(),
+        rewards,
+    })
 }
 
 fn earnings(body: &[u8]) -> Result<OceanEarnings, OceanError> {
@@ -228,7 +249,7 @@ mod tests {
 
     #[track_caller]
     fn heights(body: &str, expected: &[u32]) {
-        let listed = blocks(body.as_bytes()).unwrap();
+        let listed = blocks(body.as_bytes()).unwrap().blocks;
         let heights: Vec<u32> = listed.iter().map(|block| block.height).collect();
         assert_eq!(heights, expected, "{body}");
     }
@@ -256,6 +277,18 @@ mod tests {
             &[945_606],
         );
         heights(&format!("{{\"result\":[{}]}}", row(B, "99999999999")), &[]);
+    }
+
+    #[test]
+    fn a_reward_is_told_or_it_is_not() {
+        let body = format!(
+            "{{\"result\":[{{\"height\":1,\"block_hash\":\"{A}\",\"total_reward_sats\":\"313000000\"}},\
+             {{\"height\":2,\"block_hash\":\"{B}\",\"total_reward_sats\":null}}]}}"
+        );
+        let listed = blocks(body.as_bytes()).unwrap();
+        assert_eq!(listed.blocks.len(), 2);
+        let rewards: Vec<_> = listed.rewards.into_iter().collect();
+        assert_eq!(rewards, [(A.parse().unwrap(), Sat::new(313_000_000))]);
     }
 
     #[track_caller]

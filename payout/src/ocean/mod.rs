@@ -8,7 +8,7 @@ mod lenient;
 mod task;
 pub mod watch;
 
-pub use api::{ListedBlock, OceanApi, OceanEarnings, OceanError, OnChainPayout};
+pub use api::{BlocksListed, ListedBlock, OceanApi, OceanEarnings, OceanError, OnChainPayout};
 pub use compare::AskUpstream;
 pub use deposits::Gone;
 pub use task::{ASK_EVERY, OCEAN_TAG, OceanWatch, SourceHealth};

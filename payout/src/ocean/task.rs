@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bitcoin::{Address, BlockHash};
+use ledger::Sat;
 use ledger::settle::{Block, Earnings, Event};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -282,18 +283,19 @@ impl Rounds {
             Ok::<_, super::OceanError>((blocks, earned))
         };
         match answers.await {
-            Ok((blocks, earned)) => {
+            Ok((listed, earned)) => {
                 self.api_backoff.succeeded();
                 self.api_next = Instant::now();
                 self.health.send_modify(|health| {
                     health.api_heard_secs = Some(unix_secs());
                     health.api_error = None;
                 });
-                self.listed(&blocks);
+                self.listed(&listed.blocks);
                 let payouts = earned.payouts.iter().map(|payout| payout.txid);
                 self.kept.deposits.api_lists(payouts);
                 for (block, earnings) in earned.earnings {
-                    self.tell_earnings(block, earnings).await;
+                    let reward = listed.rewards.get(&block).copied();
+                    self.tell_earnings(block, earnings, reward).await;
                 }
             }
             Err(error) => {
@@ -324,7 +326,7 @@ impl Rounds {
         }
     }
 
-    async fn tell_earnings(&mut self, block: BlockHash, earnings: Earnings) {
+    async fn tell_earnings(&mut self, block: BlockHash, earnings: Earnings, reward: Option<Sat>) {
         // The books leave out what is none of theirs, but each telling costs a write.
         let of_ours = self
             .kept
@@ -334,7 +336,11 @@ impl Rounds {
         if !of_ours || self.earnings_told.get(&block) == Some(&earnings) {
             return;
         }
-        let event = Event::EarningsKnown { block, earnings };
+        let event = Event::EarningsKnown {
+            block,
+            earnings,
+            reward,
+        };
         let booked = self.parts.booking.book(event).await;
         if self.is_booked(booked, "earnings", &block) {
             self.earnings_told.insert(block, earnings);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use ledger::{EpochId, LedgerError, MinerId};
+use ledger::{Epoch, EpochId, LedgerError, MinerId};
 use serde::Deserialize;
 
 use super::Api;
@@ -47,7 +47,9 @@ fn sign(
     // Before the look: what it finds is at least what there was at that time.
     let time_ms = clock::now_ms();
     let epoch = epoch.unwrap_or_else(|| api.reader.open_epoch().id);
-    let Some(tally) = api.reader.tally(epoch, &miner)? else {
+    let (Some(tally), Some(Epoch { terms, .. })) =
+        (api.reader.tally(epoch, &miner)?, api.reader.epoch(epoch)?)
+    else {
         return Ok(None);
     };
     Ok(Some(signer.sign(Claim {
@@ -60,5 +62,6 @@ fn sign(
         shares: tally.shares,
         upstream_accepted_work: tally.upstream_accepted_work,
         time_ms,
+        terms: Some(terms),
     })))
 }

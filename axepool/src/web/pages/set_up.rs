@@ -127,6 +127,7 @@ fn of_payout(payout: &PayoutRow, now_ms: u64) -> PayoutShown {
     let (state, miners) = match &payout.state {
         PayoutFate::Settled { miners, .. } => ("split", Some(format::count(*miners))),
         PayoutFate::Suspended { .. } => ("waits for its block", None),
+        PayoutFate::Gathered => ("with the next one", None),
         PayoutFate::Operators | PayoutFate::ToFee => ("the operator's", None),
     };
     PayoutShown {

@@ -95,7 +95,32 @@ fn falsified(how: impl FnOnce(&mut AuditFile), expected: impl FnOnce(&Difference
 #[test]
 fn every_falsehood_is_told() {
     use Difference as D;
-    falsified(|f| f.version = 2, |d| *d == D::Version(2));
+    falsified(|f| f.version = 3, |d| *d == D::Version(3));
+    // Another version's rules are not those that it was settled by.
+    falsified(|f| f.version = 1, |d| *d == D::Version(1));
+    falsified(|f| f.settlement.rules = 1, |d| *d == D::Version(2));
+    falsified(
+        |f| f.settlement.gathered = Msat::new(1),
+        |d| matches!(d, D::Parts { .. }),
+    );
+    falsified(
+        |f| f.settlement.parts[0].slices[0].pays = None,
+        |d| matches!(d, D::Shares(_)),
+    );
+    falsified(
+        |f| {
+            let pays = &mut f.settlement.parts[0].slices[0].pays;
+            pays.as_mut().unwrap().fee_bps = 0;
+        },
+        |d| matches!(d, D::Shares(_)),
+    );
+    falsified(
+        |f| {
+            let pays = &mut f.settlement.parts[0].slices[0].pays;
+            pays.as_mut().unwrap().amount = Msat::new(1);
+        },
+        |d| matches!(d, D::Shares(_)),
+    );
     falsified(
         |f| f.payment.amount = Msat::new(200_000),
         |d| matches!(d, D::Parts { .. }),
@@ -118,11 +143,11 @@ fn every_falsehood_is_told() {
     );
     falsified(
         |f| f.settlement.parts[0].terms.fee_bps = 0,
-        |d| matches!(d, D::Fee { .. }),
+        |d| matches!(d, D::Shares(_)),
     );
     falsified(
         |f| f.settlement.parts[0].slices.truncate(1),
-        |d| matches!(d, D::Slices(_) | D::Fee { .. } | D::Miner { .. }),
+        |d| matches!(d, D::Shares(_) | D::Fee { .. } | D::Miner { .. }),
     );
     falsified(
         |f| f.settlement.parts[0].slices.reverse(),
@@ -182,34 +207,48 @@ fn what_is_not_settled_has_no_file() {
     assert_eq!(file_of(&world.books, lightning(1), None), None);
 }
 
-// The form is published: a change here is a new version.
+// The forms are published: a change here is a new version.
 #[test]
-fn the_form_is_stable() {
+fn the_forms_are_stable() {
     let mut world = World::new(100, Split::Epoch);
     world.epoch(&[3], 100);
-    world.apply(Event::Paid(payment(1, 1_500, note(hash(100), 130))));
-    let bytes = file_of(&world.books, lightning(1), None)
-        .unwrap()
-        .to_bytes()
-        .unwrap();
+    world.apply(Event::Paid(payment(2, 500, note(hash(100), 130))));
+    world.apply(Event::Paid(payment(1, 1_000, note(hash(100), 130))));
+    let file = file_of(&world.books, lightning(1), None).unwrap();
+    let told = String::from_utf8(file.to_bytes().unwrap()).unwrap();
+    let pays = r#","pays":{"amount":1500,"fee_bps":100,"fee":15}"#;
+    let second = form(2, 1_000, [r#""rules":2,"#, r#""gathered":500,"#, pays]);
+    assert_eq!(told, second);
+    assert_eq!(recompute(&file), Ok(()));
+    // One by the first rules is read, recomputed and written as it was.
+    let first = form(1, 1_500, [""; 3]);
+    let file: AuditFile = serde_json::from_str(&first).unwrap();
+    assert_eq!(file.to_bytes().unwrap(), first.as_bytes());
+    assert_eq!(recompute(&file), Ok(()));
+    assert!(Auditor::default().check(&file).is_ok());
+}
+
+/// 1,500 msat for the one miner of the first epoch, as it is published.
+fn form(version: u32, amount: u64, [rules, gathered, pays]: [&str; 3]) -> String {
     let (miner, block) = (miner(0), hash(100));
     let terms = r#"{"fee_bps":100,"split":"epoch","quote_per":"epoch","quote_min_work":"0"}"#;
     let payment = format!(
         concat!(
-            r#"{{"amount":1500,"received_ms":0,"via":{{"lightning":{{"payment_hash":"{}","preimage":"{}","#,
+            r#"{{"amount":{},"received_ms":0,"via":{{"lightning":{{"payment_hash":"{}","preimage":"{}","#,
             r#""ocean_offer":true,"note":"OCEAN lightning payout running at block `{}` at height `130`","tip_height":null}}}}}}"#
         ),
+        amount,
         lightning(1),
         preimage(1),
         block
     );
     let settlement = format!(
         concat!(
-            r#"{{"found":{{"named":{{"epoch":1,"by":"hash"}}}},"candidates":[{{"epoch":1,"work":"3","expected":null,"received":0}}],"#,
+            r#"{{{}"found":{{"named":{{"epoch":1,"by":"hash"}}}},{}"candidates":[{{"epoch":1,"work":"3","expected":null,"received":0}}],"#,
             r#""parts":[{{"epoch":1,"amount":1500,"pays_over":1,"terms":{},"earnings":null,"#,
-            r#""slices":[{{"epoch":1,"work":"3","taken":"3"}}],"fee":15}}],"fee":15}}"#
+            r#""slices":[{{"epoch":1,"work":"3","taken":"3"{}}}],"fee":15}}],"fee":15}}"#
         ),
-        terms
+        rules, gathered, terms, pays
     );
     let epochs = format!(
         concat!(
@@ -224,8 +263,7 @@ fn the_form_is_stable() {
         ),
         miner
     );
-    let expected = format!(
-        r#"{{"version":1,"previous":null,"payment":{payment},"settlement":{settlement},"epochs":{epochs},"miners":{miners}}}"#
-    );
-    assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+    format!(
+        r#"{{"version":{version},"previous":null,"payment":{payment},"settlement":{settlement},"epochs":{epochs},"miners":{miners}}}"#
+    )
 }

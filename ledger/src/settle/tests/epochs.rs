@@ -18,17 +18,19 @@ fn orphan(height: u32) -> Event {
 fn an_epoch_without_work_passes_its_money_back() {
     let mut world = world();
     world.epoch(&[1], 100).epoch(&[], 101).epoch(&[], 102);
-    world.earns(102, 2, None);
+    // The window of all three has its work.
+    for height in 100..=102 {
+        assert_eq!(world.earns(height, 2, None), [""; 0]);
+    }
     world.pays(
-        payment(1, 2_000, note(hash(102), 132)),
+        payment(1, 6_000, note(hash(102), 132)),
         &[
-            "outside > carry a 2000",
-            "carry a > quote a/1 2000",
+            "outside > carry a 6000",
+            "carry a > quote a/1 6000",
             "order a/1",
-            "pay a/1 2",
+            "pay a/1 6",
         ],
     );
-    // Nothing was known of the first epoch: all are covered by what came.
     assert!((1..=3).all(|epoch| world.account(epoch).covered));
     world.pays(
         payment(2, 1_000, note(hash(102), 132)),
@@ -38,11 +40,11 @@ fn an_epoch_without_work_passes_its_money_back() {
             "pay a/1 1",
         ],
     );
-    assert_eq!(world.account(3).received, Msat::new(1_000));
+    assert_eq!(world.account(3).received, Msat::new(3_000));
 }
 
 #[test]
-fn an_epoch_that_was_paid_for_another_does_not_dissolve() {
+fn an_epoch_that_was_paid_for_another_dissolves_and_its_files_stay() {
     let mut world = world();
     world.epoch(&[1], 100).epoch(&[], 101);
     world.earns(100, 10, None);
@@ -59,7 +61,13 @@ fn an_epoch_that_was_paid_for_another_does_not_dissolve() {
     );
     assert_eq!(world.account(1).received, Msat::ZERO);
     assert_eq!(world.account(2).received, Msat::new(2_000));
-    assert_eq!(world.apply(orphan(100)), ["! orphaned after money: 1"]);
+    let file = super::file_of(&world.books, lightning(1), None);
+    assert_eq!(world.apply(orphan(100)), [""; 0]);
+    // Not into the second, whose money was split over the first.
+    let into = EpochId::new(3);
+    let block = block(100);
+    assert_eq!(world.account(1).stage, Stage::Merged { into, block });
+    assert_eq!(super::file_of(&world.books, lightning(1), None), file);
 }
 
 #[test]
@@ -120,8 +128,8 @@ fn an_orphan_before_money_dissolves_into_the_next() {
     assert_eq!(world.account(2).work.hashes(), 2);
     // The block that is no more names nothing.
     world.pays(
-        payment(1, 500, note(hash(100), 100)),
-        &["outside > suspense 500", "! suspended: no epoch"],
+        payment(1, 1_500, note(hash(100), 100)),
+        &["outside > suspense 1500", "! suspended: no epoch"],
     );
     world.pays(
         payment(2, 4_000, note(hash(110), 140)),
@@ -195,6 +203,7 @@ fn an_orphan_passes_over_epochs_that_were_paid() {
 fn an_orphan_after_money_alarms_and_stays() {
     let mut world = world();
     world.epoch(&[1], 100);
+    world.earns(100, 2, None);
     world.apply(Event::Paid(payment(1, 1_000, note(hash(100), 100))));
     assert_eq!(world.apply(orphan(100)), ["! orphaned after money: 1"]);
     assert!(world.account(1).is_closed());
@@ -238,34 +247,42 @@ fn epochs_closed_by_command_share_the_next_blocks_money() {
 }
 
 #[test]
-fn without_the_api_recent_payouts_tell_what_to_expect() {
+fn without_the_api_work_is_paid_alike() {
     let mut world = world();
     world.epoch(&[10], 100);
     world.apply(Event::Paid(payment(1, 10_000, note(hash(100), 130))));
     world.epoch(&[0, 10], 110).epoch(&[0, 0, 10], 120);
-    // 1 sat per hash: 4,999 msat is under half of the ten sats of the third epoch.
+    // Whoever pays, and whatever it names: the second epoch has got nothing yet.
     world.pays(
         payment(2, 4_999, note(hash(120), 150)),
         &[
-            "outside > carry c 4999",
-            "carry c > quote c/3 4000",
+            "outside > carry b 2500",
+            "carry b > quote b/2 2000",
+            "order b/2",
+            "pay b/2 2",
+            "outside > carry c 2499",
+            "carry c > quote c/3 2000",
             "order c/3",
-            "pay c/3 4",
+            "pay c/3 2",
         ],
     );
-    // 10,000 still for b, 5,001 for c.
     world.pays(
         payment(3, 15_001, note(hash(120), 150)),
         &[
-            "outside > carry b 10000",
-            "carry b > quote b/2 10000",
-            "order b/2",
-            "pay b/2 10",
-            "outside > carry c 5001",
-            "carry c > quote c/3 6000",
-            "pay c/3 6",
+            "outside > carry b 7500",
+            "carry b > quote b/2 8000",
+            "pay b/2 8",
+            "outside > carry c 7501",
+            "carry c > quote c/3 8000",
+            "pay c/3 8",
         ],
     );
+    // The named epoch has as much as it is worth: who has less than half of it gets its
+    // part, and who comes later is not meant.
+    world.epoch(&[0, 0, 0, 10], 130);
+    world.apply(Event::Paid(payment(4, 100_000, note(hash(120), 150))));
+    let received = (1..=4).map(|epoch| world.account(epoch).received.get());
+    assert_eq!(received.collect::<Vec<_>>(), [43_334, 43_333, 43_333, 0]);
 }
 
 #[test]
@@ -334,6 +351,7 @@ fn what_cannot_be_opened_or_closed() {
         epoch,
         block: Some(block(height)),
         work: crate::Work::ZERO,
+        miners: 0,
         next,
         next_terms: terms,
     };

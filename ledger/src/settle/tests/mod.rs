@@ -1,5 +1,6 @@
 //! The ways of money through the books, each with its exact postings.
 
+mod attacks;
 mod audits;
 mod epochs;
 mod operator;

@@ -36,8 +36,8 @@ fn a_keysend_and_a_foreign_offer_are_the_operators() {
     // Even with the best of notes.
     for n in [1, 2] {
         let mut foreign = payment(n, 7_000, note(hash(100), 100));
-        if let Via::Lightning { ocean_offer, .. } = &mut foreign.via {
-            *ocean_offer = false;
+        if let Via::Lightning { paid_to, .. } = &mut foreign.via {
+            *paid_to = PaidTo::NoOffer;
         }
         world.pays(foreign, &["outside > operator 7000"]);
         // Nothing makes it the miners' afterwards.

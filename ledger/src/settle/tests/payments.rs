@@ -300,16 +300,18 @@ fn two_payments_that_wait_for_one_block_share_a_carry() {
     let mut world = world();
     world.mine(&[1]);
     for n in [1, 2] {
-        world.apply(Event::Paid(payment(n, 600, note(hash(100), 100))));
+        world.apply(Event::Paid(payment(n, 1_600, note(hash(100), 100))));
     }
     assert_eq!(
         world.block(100),
         [
-            "suspense > carry a 600",
-            "suspense > carry a 600",
+            "suspense > carry a 1600",
             "carry a > quote a/1 1000",
             "order a/1",
             "pay a/1 1",
+            "suspense > carry a 1600",
+            "carry a > quote a/1 2000",
+            "pay a/1 2",
         ]
     );
 }
@@ -318,10 +320,10 @@ fn two_payments_that_wait_for_one_block_share_a_carry() {
 fn amounts_at_the_edges() {
     let mut world = world();
     world.epoch(&[1, 1], 100);
-    // The smallest that OCEAN was seen to pay: all of it is carry.
+    // The smallest that OCEAN was seen to pay waits for the next.
     world.pays(
         payment(1, 995, note(hash(100), 100)),
-        &["outside > carry a 498", "outside > carry b 497"],
+        &["outside > gathering 995"],
     );
     let implausible = |amount: u64| {
         [

@@ -29,8 +29,8 @@ fn the_window_ends_at_the_named_epoch_and_cuts_the_oldest() {
         .epoch(&[2 * SHARE, 6 * SHARE], 110)
         .epoch(&[0, 4 * SHARE], 120)
         .epoch(&[SHARE], 130);
-    world.apply(Event::Paid(payment(9, 1, note(hash(100), 100))));
-    world.apply(Event::Paid(payment(8, 1, note(hash(110), 100))));
+    world.apply(Event::Paid(payment(9, 1_000, note(hash(100), 100))));
+    world.apply(Event::Paid(payment(8, 1_000, note(hash(110), 100))));
     world.earns(120, 8, Some(8));
     // 4 of the third epoch and half of the second's 8: a counts 1, b 3 + 4.
     world.pays(
