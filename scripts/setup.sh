@@ -94,6 +94,7 @@ need_test() {
 
 need_package() {
     have dpkg-deb || die "missing: dpkg-deb. Debian packages are made and tried on Debian"
+    have objcopy || apt_install "it puts the package's debug symbols apart" binutils
     cargo_install cargo-deb "$DEB_VERSION" "it makes the Debian package"
 }
 

@@ -105,15 +105,49 @@ fn check_config_tells_every_problem_and_fails() {
 #[test]
 fn a_missing_config_is_explained() {
     let dir = tempfile::tempdir().unwrap();
-    for command in ["run", "check-config", "epochs"] {
+    // A service manager does not start `run` again after 78 (EX_CONFIG).
+    for (command, status) in [("run", 78), ("check-config", 1), ("epochs", 1)] {
         let output = axepool(&[command], dir.path());
-        assert_eq!(output.status.code(), Some(1), "{command}");
+        assert_eq!(output.status.code(), Some(status), "{command}");
+        let said = stderr(&output);
         assert!(
-            stderr(&output).contains("axepool.toml: 1 problem\n  cannot be read"),
-            "{}",
-            stderr(&output)
+            said.contains("axepool.toml: 1 problem\n  cannot be read")
+                && said.contains("write one"),
+            "{said}"
         );
     }
+}
+
+#[test]
+fn a_config_that_cannot_work_ends_with_the_status_that_the_unit_names() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join("axepool.toml"),
+        "[upstream]\nadress = \"x\"\n",
+    )
+    .unwrap();
+    let output = axepool(&["run"], dir.path());
+    let unit = include_str!("../../deploy/systemd/axepool.service");
+    let status = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("RestartPreventExitStatus="))
+        .expect("the unit names a status");
+    assert_eq!(output.status.code(), status.parse().ok());
+    assert!(stderr(&output).contains("did you mean address?"));
+}
+
+/// The usual result of `sudo nano` on the packaged config: the file is there, and closed to
+/// the user that runs the pool.
+#[test]
+fn a_config_that_may_not_be_read_is_told_from_one_that_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    // Root may read everything, so a directory stands in where the test runs as root.
+    let output = axepool(&["check-config", "--config", "."], dir.path());
+    let said = stderr(&output);
+    assert!(
+        said.contains("name the file itself") && !said.contains("write one"),
+        "{said}"
+    );
 }
 
 #[test]

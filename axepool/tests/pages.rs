@@ -53,23 +53,10 @@ fn clean(report: &Value) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs Chromium and npm ci --prefix axepool/tests/browser; scripts/test.sh runs it"]
-async fn every_page_is_whole_in_every_look() {
-    let (keys, _, paid, url) = owners().await;
-    let mut urls = vec![operators(&paid.pool)];
-    let (known, unknown) = (&keys[0].hex, key(77).hex);
-    for page in [
-        "",
-        "miners",
-        &format!("miners/{known}"),
-        &format!("miners/{unknown}"),
-        "epochs",
-        "epochs/1",
-        "epochs/2",
-    ] {
-        urls.push(format!("{url}/{page}"));
-    }
+/// Has the browser look at each page in five ways (narrow and wide, light and dark, without
+/// a script), and asserts that nothing is wrong with any. A few pages at a time, so that no
+/// test takes long on a slow machine.
+async fn are_whole_in_every_look(urls: Vec<String>) {
     let report = script("looks.mjs", &json!({ "urls": urls })).await;
     let looks = report.as_array().expect("a list");
     assert_eq!(looks.len(), urls.len() * 5, "{report:#}");
@@ -81,6 +68,34 @@ async fn every_page_is_whole_in_every_look() {
             assert_eq!(look[complaints], json!([]), "{look:#}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Chromium and npm ci --prefix axepool/tests/browser; scripts/test.sh runs it"]
+async fn the_set_up_page_and_the_operators_are_whole_in_every_look() {
+    let (_, _, paid, url) = owners().await;
+    are_whole_in_every_look(vec![operators(&paid.pool), format!("{url}/")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Chromium and npm ci --prefix axepool/tests/browser; scripts/test.sh runs it"]
+async fn the_miners_pages_are_whole_in_every_look() {
+    let (keys, _, _paid, url) = owners().await;
+    let (known, unknown) = (&keys[0].hex, key(77).hex);
+    let pages = [
+        "miners",
+        &format!("miners/{known}"),
+        &format!("miners/{unknown}"),
+    ];
+    are_whole_in_every_look(pages.map(|page| format!("{url}/{page}")).into()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Chromium and npm ci --prefix axepool/tests/browser; scripts/test.sh runs it"]
+async fn the_epochs_pages_are_whole_in_every_look() {
+    let (_, _, _paid, url) = owners().await;
+    let pages = ["epochs", "epochs/1", "epochs/2"];
+    are_whole_in_every_look(pages.map(|page| format!("{url}/{page}")).into()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,8 +9,13 @@ use anyhow::{Context, Result};
 use crate::config;
 use crate::http::Health as _;
 use crate::logs::{self, Logs};
+use crate::output;
 use crate::pool::{self, Pool, View, signals};
 use crate::service::{Inherited, Manager};
+
+/// The exit status for a config that cannot be used: `EX_CONFIG` of sysexits.h. The unit's
+/// `RestartPreventExitStatus=` names it, since starting again does not mend a config.
+const UNUSABLE_CONFIG: u8 = 78;
 
 /// Run the pool
 ///
@@ -21,6 +26,9 @@ use crate::service::{Inherited, Manager};
 /// A service manager may hand in listening sockets named stratum, stratum-tls, http and
 /// metrics: then a restart refuses no connection. It is told when the pool is ready, when
 /// it stops, and while it can go on.
+///
+/// Exit status: 0 after a stop that was asked for; 78 when the config file cannot be used,
+/// so that a service manager does not try it again; 1 for everything else.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The config file; [upstream] address is all that it must have
@@ -29,7 +37,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args, logs: &mut Logs, has_levels: bool) -> Result<ExitCode> {
-    let loaded = config::load(&args.config)?;
+    let loaded = match config::load(&args.config) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            output::remark(format!("error: {problems:#}"));
+            return Ok(ExitCode::from(UNUSABLE_CONFIG));
+        }
+    };
     logs.write_files(&loaded.config.log)?;
     if !has_levels {
         logs::set_levels(&loaded.config.log.levels)?;

@@ -22,6 +22,7 @@ mod stratum;
 mod upstream;
 
 use std::fmt::Write as _;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -125,14 +126,11 @@ fn in_file(path: &Path, list: Vec<Problem>) -> Problems {
 /// The file's text, and where its relative paths start.
 fn read(path: &Path) -> Result<(String, &Path), Problems> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        let why = format!("cannot be read: {error}");
-        let fix =
-            "write one; a line [upstream] and a line address = \"bc1...\" are enough".to_owned();
         let problem = Problem {
             key: String::new(),
             value: None,
-            why,
-            fix,
+            why: format!("cannot be read: {error}"),
+            fix: unreadable_fix(path, &error),
         };
         in_file(path, vec![problem])
     })?;
@@ -311,5 +309,24 @@ fn not_toml(text: &str, error: &toml::de::Error) -> Problem {
         ),
         fix: "texts are in \"quotes\", a section is a line [name], each key is there once"
             .to_owned(),
+    }
+}
+
+/// What to do about a config file that cannot be read. A file that is there but closed to
+/// this user is the usual result of editing it as root, so that case names the commands.
+fn unreadable_fix(path: &Path, error: &io::Error) -> String {
+    let path = path.display();
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => format!(
+            "let the user that runs axepool read it: `chown axepool: {path}` and `chmod 600 {path}` \
+             for the packaged service, or run the command as the user who owns the file"
+        ),
+        io::ErrorKind::IsADirectory => {
+            "name the file itself, for example its axepool.toml, and not the directory".to_owned()
+        }
+        io::ErrorKind::InvalidData => {
+            "save it as UTF-8 text; it has bytes that are no UTF-8".to_owned()
+        }
+        _ => "write one; a line [upstream] and a line address = \"bc1...\" are enough".to_owned(),
     }
 }
