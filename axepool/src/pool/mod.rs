@@ -41,6 +41,7 @@ use paying::Paying;
 use pulse::Pulse;
 use supervisor::Supervisor;
 pub(crate) use view::View;
+use view::ViewParts;
 
 /// A stop takes no longer: what is left then is dropped. No answered share is among
 /// it. Half a second less than service managers are promised.
@@ -143,16 +144,20 @@ impl Pool {
             ledger.reader().clone(),
             backup::Metrics::register(&registry).context("the backups' metrics")?,
         );
-        let view = Arc::new(View::new(
-            &config,
+        let parts = ViewParts {
             started_ms,
-            (metrics_addresses, http_addresses),
-            (minting, paying),
-            (backups, winding),
-            ledger.clone(),
-            (&proxy, Pulse::start(mining.handle())),
+            metrics: metrics_addresses,
+            http: http_addresses,
+            minting,
+            paying,
+            backups,
+            winding,
+            ledger: ledger.clone(),
+            proxy: &proxy,
+            pulse: Pulse::start(mining.handle()),
             tasks,
-        ));
+        };
+        let view = Arc::new(View::new(&config, parts));
         let paying_cancel = CancellationToken::new();
         view.paying.start(
             paying_tasks,

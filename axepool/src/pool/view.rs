@@ -60,38 +60,44 @@ pub(crate) struct View {
     draining: AtomicBool,
 }
 
+/// The started parts of a pool that a [`View`] shows.
+pub(super) struct ViewParts<'a> {
+    pub(super) started_ms: u64,
+    pub(super) metrics: Vec<SocketAddr>,
+    pub(super) http: Vec<SocketAddr>,
+    pub(super) minting: Arc<Minting>,
+    pub(super) paying: Arc<Paying>,
+    pub(super) backups: Arc<backup::Desk>,
+    pub(super) winding: Option<WindDown>,
+    pub(super) ledger: Ledger,
+    pub(super) proxy: &'a Arc<Proxy>,
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) tasks: Arc<Supervisor>,
+}
+
 impl View {
-    pub(super) fn new(
-        config: &Config,
-        started_ms: u64,
-        (metrics, http): (Vec<SocketAddr>, Vec<SocketAddr>),
-        (minting, paying): (Arc<Minting>, Arc<Paying>),
-        (backups, winding): (Arc<backup::Desk>, Option<WindDown>),
-        ledger: Ledger,
-        (proxy, pulse): (&Arc<Proxy>, Arc<Pulse>),
-        tasks: Arc<Supervisor>,
-    ) -> Self {
+    pub(super) fn new(config: &Config, parts: ViewParts<'_>) -> Self {
         View {
             name: config.name.clone(),
             network: config.network.to_string(),
-            started_ms,
-            metrics,
-            http,
+            started_ms: parts.started_ms,
+            metrics: parts.metrics,
+            http: parts.http,
             public: OnceLock::new(),
-            minting,
-            paying,
+            minting: parts.minting,
+            paying: parts.paying,
             history: History::open(data_dir::history(&config.data_dir)),
-            money: money::Desk::new(ledger.clone(), config.network),
+            money: money::Desk::new(parts.ledger.clone(), config.network),
             operator: Operator::new(config),
-            backups,
-            winding: Mutex::new(winding),
-            ledger_health: ledger.health(),
-            ledger,
-            proxy: Arc::downgrade(proxy),
-            pulse,
-            tasks,
-            stratum: proxy.addresses(),
-            stratum_tls: proxy.tls_addresses(),
+            backups: parts.backups,
+            winding: Mutex::new(parts.winding),
+            ledger_health: parts.ledger.health(),
+            ledger: parts.ledger,
+            proxy: Arc::downgrade(parts.proxy),
+            pulse: parts.pulse,
+            tasks: parts.tasks,
+            stratum: parts.proxy.addresses(),
+            stratum_tls: parts.proxy.tls_addresses(),
             draining: AtomicBool::new(false),
         }
     }

@@ -297,6 +297,8 @@ impl KVStore for Store {
 }
 
 /// Reads ldk-node's `local_chain`: heights and the blocks there.
+// The macro's expansion drops its reader.
+#[allow(clippy::drop_non_drop)]
 fn blocks(mut part: &[u8]) -> Result<BTreeMap<u32, Option<BlockHash>>, DecodeError> {
     let reader = &mut part;
     let version: u8 = Readable::read(reader)?;

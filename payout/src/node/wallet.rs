@@ -28,7 +28,7 @@ pub(super) enum WalletError {
     Address(#[from] ldk_node::NodeError),
     /// Our derivation of its keys is not its own any more.
     #[error("its address {0} is not the one that its words give, {1}")]
-    Foreign(Address, Address),
+    Foreign(Box<Address>, Box<Address>),
 }
 
 /// The wallet before its node is built.
@@ -110,7 +110,7 @@ impl WalletStart {
             let given = node.onchain_payment().new_address()?;
             let expected = store.keys().key(Keychain::External, next)?.address;
             if given != expected {
-                return Err(WalletError::Foreign(given, expected));
+                return Err(WalletError::Foreign(given.into(), expected.into()));
             }
             next = next.saturating_add(1);
         }
