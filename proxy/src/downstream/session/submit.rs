@@ -40,11 +40,9 @@ impl Session {
                 self.credit(id, submit, credited, turn);
                 Ok(())
             }
-            Err(Reject::Duplicate) if turn.now.ms() < self.doubles_until_ms => {
-                // The device did what it always does: nothing that its owner should look
-                // into, nor a reason to send it away.
-                turn.metrics.rejected(Reject::Duplicate.label());
-                reply::error(turn.out, id, Reject::Duplicate.code(), Reject::Duplicate);
+            Err(reject) if self.is_excused(reject, turn.now.ms()) => {
+                turn.metrics.rejected(reject.label());
+                reply::error(turn.out, id, reject.code(), reject);
                 Ok(())
             }
             Err(reject) => {
@@ -52,6 +50,18 @@ impl Session {
                 reply::error(self.late_replies(turn.out), id, reject.code(), reject);
                 self.count_reject(reject.label(), turn)
             }
+        }
+    }
+
+    /// True for a reject that is no fault of the device: nothing that its owner should
+    /// look into, nor a reason to send it away.
+    fn is_excused(&self, reject: Reject, now_ms: u64) -> bool {
+        match reject {
+            // It did what its firmware always does.
+            Reject::Duplicate => now_ms < self.doubles_until_ms,
+            // The upstream is lost, and with it the jobs that the device still has.
+            Reject::Stale => self.down_since_ms.is_some(),
+            _ => false,
         }
     }
 

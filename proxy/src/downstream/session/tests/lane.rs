@@ -241,6 +241,28 @@ fn a_short_absence_of_the_upstream_is_waited_out() {
 }
 
 #[test]
+fn stale_shares_of_a_lost_upstream_are_no_storm() {
+    let mut world = World::mining(EVERY_HASH);
+    world.rules.limits.max_rejects_in_a_row = 3;
+    world.lane.view.jobs[0].kill();
+    world.change(|view| view.up = false).unwrap();
+    for nonce in 0..10 {
+        world.say(&submit(10, "1", nonce)).unwrap();
+    }
+    let error = json!([21, "Stale", null]);
+    assert!(world.heard().iter().all(|line| line["error"] == error));
+    assert_eq!(world.session.rejects_in_a_row, 0);
+    // Its jobs being dead while the upstream is there is the device's affair.
+    world.lane.view.up = true;
+    next_generation(&mut world).unwrap();
+    for nonce in 0..2 {
+        world.say(&submit(10, "1", nonce)).unwrap();
+    }
+    let storm = world.say(&submit(10, "1", 2));
+    assert_eq!(storm, Err(CloseReason::RejectStorm));
+}
+
+#[test]
 fn a_long_absence_sends_everybody_to_their_fallback() {
     let mut world = World::mining(EVERY_HASH);
     world.change(|view| view.up = false).unwrap();
