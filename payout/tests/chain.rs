@@ -13,7 +13,7 @@ use bitcoin::consensus::encode::serialize_hex;
 use bitcoin::transaction::Version;
 use bitcoin::{Amount, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
 use payout::ChainSource;
-use payout::chain::{ChainClient, ChainError, Unspent};
+use payout::chain::{ChainClient, ChainError, Tip, Unspent};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -152,4 +152,59 @@ async fn a_transaction_is_taken_or_refused_with_the_reason() {
         let refused: ChainError = client.broadcast(&other).await.unwrap_err();
         assert!(refused.to_string().contains("min relay fee"), "{refused}");
     }
+}
+
+/// What Core answers to `getblockchaininfo` while it loads the chain.
+async fn core_of_tip(Json(asked): Json<Value>) -> Json<Value> {
+    assert_eq!(asked["method"], "getblockchaininfo");
+    let info = json!({
+        "chain": "main", "blocks": 840_000, "headers": 840_321, "bestblockhash": TXID,
+        "difficulty": 86_388_558_925_171.02, "time": 1_713_571_767, "mediantime": 1_713_570_208,
+        "verificationprogress": 0.999, "initialblockdownload": true, "pruned": false,
+    });
+    Json(json!({"result": info, "error": null, "id": "axepool"}))
+}
+
+#[tokio::test]
+async fn the_newest_block_is_told_with_how_sure_the_source_is() {
+    let router = Router::new()
+        .route("/", post(core_of_tip))
+        .route("/api/blocks/tip/height", get(async || "840000"))
+        .route("/api/block-height/840000", get(async || TXID))
+        .route(
+            "/api/block/{hash}",
+            get(async || {
+                Json(json!({
+                    "id": TXID, "height": 840_000, "version": 2, "timestamp": 1_713_571_767,
+                    "mediantime": 1_713_570_208, "tx_count": 3050,
+                }))
+            }),
+        );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let client = |url: String| {
+        let source: ChainSource = url.parse().unwrap();
+        ChainClient::new(&source).unwrap().unwrap()
+    };
+    let core = client(format!("http://pool:pool@{at}"));
+    let expected = Tip {
+        network: Some(bitcoin::Network::Bitcoin),
+        height: 840_000,
+        headers: 840_321,
+        is_syncing: true,
+        time_secs: 1_713_571_767,
+        median_secs: Some(1_713_570_208),
+    };
+    assert_eq!(core.tip().await.unwrap(), expected);
+    let esplora = client(format!("http://{at}/api"));
+    let expected = Tip {
+        network: None,
+        headers: 840_000,
+        is_syncing: false,
+        ..expected
+    };
+    assert_eq!(esplora.tip().await.unwrap(), expected);
+    let nobody = client("http://pool:pool@127.0.0.1:1".to_owned());
+    nobody.tip().await.unwrap_err();
 }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::client::{ChainInfo, Unspent};
 use super::http::{self, ChainError, MAX_ANSWER_BYTES, MAX_BLOCK_BYTES};
+use super::tip::Told;
 
 /// "Block height out of range" (Core's `RPC_INVALID_PARAMETER`).
 const INVALID_PARAMETER: i64 = -8;
@@ -53,8 +54,11 @@ struct Info {
     bestblockhash: BlockHash,
     #[serde(default)]
     initialblockdownload: bool,
-    /// Told by Core 23 and later.
+    /// Told by Core 23 and later: of the newest block, seconds since 1970.
     time: Option<u64>,
+    mediantime: Option<u64>,
+    /// The longest chain of headers.
+    headers: Option<u32>,
 }
 
 /// The answer to `getnetworkinfo`.
@@ -122,6 +126,19 @@ impl Bitcoind {
     pub(super) async fn software(&self) -> Result<String, ChainError> {
         let info: NetworkInfo = self.must("getnetworkinfo", json!([])).await?;
         Ok(http::shown(&info.subversion))
+    }
+
+    pub(super) async fn tip(&self) -> Result<Told, ChainError> {
+        let info: Info = self.must("getblockchaininfo", json!([])).await?;
+        Ok(Told {
+            network: Network::from_core_arg(&info.chain).ok(),
+            height: info.blocks,
+            hash: info.bestblockhash,
+            headers: info.headers,
+            is_syncing: info.initialblockdownload,
+            time_secs: info.time,
+            median_secs: info.mediantime,
+        })
     }
 
     pub(super) async fn hash_at(&self, height: u32) -> Result<Option<BlockHash>, ChainError> {

@@ -7,6 +7,7 @@ use bitcoin::{Amount, Block, BlockHash, Network, OutPoint, ScriptBuf, Transactio
 use super::bitcoind::Bitcoind;
 use super::esplora::Esplora;
 use super::http::ChainError;
+use super::tip::Told;
 use crate::settings::ChainSource;
 
 /// Reads the chain from bitcoind or Esplora.
@@ -88,6 +89,14 @@ impl ChainClient {
         match &self.0 {
             Kind::Bitcoind(client) => client.software().await.map(Some),
             Kind::Esplora(_) => Ok(None),
+        }
+    }
+
+    /// What it says of its newest block.
+    pub(super) async fn told_of_tip(&self) -> Result<Told, ChainError> {
+        match &self.0 {
+            Kind::Bitcoind(client) => client.tip().await,
+            Kind::Esplora(client) => client.tip().await,
         }
     }
 

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::client::{ChainInfo, Unspent};
 use super::http::{self, ChainError, MAX_ANSWER_BYTES, MAX_BLOCK_BYTES};
+use super::tip::Told;
 
 #[derive(Clone, Debug)]
 pub(super) struct Esplora {
@@ -25,6 +26,14 @@ struct Found {
     /// Satoshis.
     value: u64,
     status: Status,
+}
+
+/// The answer to `/block/{hash}`.
+#[derive(Deserialize)]
+struct Placed {
+    /// Seconds since 1970.
+    timestamp: u64,
+    mediantime: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -53,6 +62,22 @@ impl Esplora {
                 .ok_or_else(|| ChainError::Nonsense(format!("no block at its tip {height}")))?,
             tip_secs: None,
             is_syncing: false,
+        })
+    }
+
+    pub(super) async fn tip(&self) -> Result<Told, ChainError> {
+        let info = self.info().await?;
+        let request = self.http.get(format!("{}/block/{}", self.url, info.tip));
+        let body = http::fetch(request, MAX_ANSWER_BYTES).await?;
+        let block: Placed = serde_json::from_slice(&body).map_err(ChainError::nonsense)?;
+        Ok(Told {
+            network: None,
+            height: info.height,
+            hash: info.tip,
+            headers: None,
+            is_syncing: false,
+            time_secs: Some(block.timestamp),
+            median_secs: block.mediantime,
         })
     }
 

@@ -71,6 +71,7 @@ pub struct Chain {
     /// How often blocks were taken off: goes into the coinbases, so that what comes in
     /// their place has other hashes.
     reorganisations: u32,
+    is_syncing: bool,
 }
 
 #[derive(Debug)]
@@ -119,7 +120,13 @@ impl Chain {
             transactions: HashMap::new(),
             mempool: Mempool::default(),
             reorganisations: 0,
+            is_syncing: false,
         }
+    }
+
+    /// Whether it says from now on that it is still loading the chain.
+    pub fn pretend_to_sync(&mut self, is_syncing: bool) {
+        self.is_syncing = is_syncing;
     }
 
     /// A chain whose faucet can pay: its first coinbase is mature.

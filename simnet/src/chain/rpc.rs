@@ -76,12 +76,18 @@ pub fn call(
 }
 
 fn chain_info(chain: &Chain) -> Value {
+    let times = chain.blocks.iter().rev().take(11);
+    let mut times: Vec<u32> = times.map(|placed| placed.block.header.time).collect();
+    let newest = times.first().copied();
+    times.sort_unstable();
     json!({
+        "time": newest,
+        "mediantime": times.get(times.len() / 2),
         "chain": "regtest",
         "blocks": chain.height(),
         "headers": chain.height(),
         "bestblockhash": chain.tip(),
-        "initialblockdownload": false,
+        "initialblockdownload": chain.is_syncing,
     })
 }
 
