@@ -23,6 +23,11 @@ impl Reader {
             .with_database(|database| Snapshot::begin(database)?.books())
     }
 
+    /// How many events were booked: it only rises.
+    pub fn bookings(&self) -> Result<u64, LedgerError> {
+        Ok(self.books()?.bookings()?)
+    }
+
     /// Where all the money is.
     pub fn totals(&self) -> Result<Totals, LedgerError> {
         Ok(self.books()?.totals()?)

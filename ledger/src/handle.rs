@@ -17,7 +17,9 @@ use crate::settle::{Effect, Event, Held, Policy};
 use crate::settler::{Ask, Request, Settler};
 use crate::store::{FileOpener, OpenError, Opener};
 use crate::writer::{Message, Reply, Writer};
-use crate::{CloseCause, Epoch, EpochTerms, OutboxId, ShareAck, ShareRecord, UpstreamResult};
+use crate::{
+    CloseCause, Epoch, EpochTerms, Examiner, OutboxId, ShareAck, ShareRecord, UpstreamResult,
+};
 
 /// So many events may wait to be booked; then who sends one waits.
 const EVENTS_WAITING: usize = 64;
@@ -51,6 +53,8 @@ pub struct LedgerOptions {
     pub pack_interval: Duration,
     /// What is known of OCEAN's ways, for the settlement.
     pub policy: Policy,
+    /// Who compares it with other stores before anything is booked, if anybody does.
+    pub examiner: Option<Examiner>,
     /// Memory for pages of the store.
     pub cache_bytes: usize,
 }
@@ -71,6 +75,7 @@ impl LedgerOptions {
             pack_rows: 16_384,
             pack_interval: Duration::from_secs(1),
             policy: Policy::default(),
+            examiner: None,
             cache_bytes: 32 << 20,
         }
     }
@@ -245,6 +250,19 @@ impl Ledger {
         let (reply, answer) = oneshot::channel();
         self.command(Entry::OutboxDone(ids), Reply::Done(reply))
             .await?;
+        answer.await.map_err(|_| LedgerError::Closed)?
+    }
+
+    /// Keeps `note` for who [examines](Examiner) this ledger at its next opening, instead
+    /// of the last one. On disk when this returns.
+    ///
+    /// # Errors
+    /// It is not kept: the disk fails, or the ledger is closed.
+    pub async fn note(&self, note: Vec<u8>) -> Result<(), LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Note { note, reply };
+        let sent = self.sender.send(message).await;
+        sent.map_err(|_| LedgerError::Closed)?;
         answer.await.map_err(|_| LedgerError::Closed)?
     }
 

@@ -12,6 +12,7 @@ mod books_reader;
 mod codec;
 mod entry;
 mod epoch;
+mod examine;
 mod handle;
 mod ids;
 mod lineage;
@@ -38,6 +39,7 @@ mod writer;
 
 pub use codec::BadRow;
 pub use epoch::{CloseCause, Epoch, EpochState, EpochTerms, EpochTotals, QuotePer, Split};
+pub use examine::{AsLeft, ExamineError, Examiner, GoOn};
 pub use handle::{Health, Ledger, LedgerClosed, LedgerOptions, SharePermit, ShareSender};
 pub use ids::{EpochId, Incarnation, IncarnationError, OutboxId};
 pub use lineage::Lineage;

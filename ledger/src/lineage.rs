@@ -55,6 +55,12 @@ impl Lineage {
         self.later.last().map_or(EpochId::FIRST, |line| line.from)
     }
 
+    /// All of them, the first one first.
+    pub fn incarnations(&self) -> impl Iterator<Item = Incarnation> {
+        let later = self.later.iter().map(|line| line.incarnation);
+        std::iter::once(self.first).chain(later)
+    }
+
     /// True when it was ever restored.
     pub fn was_restored(&self) -> bool {
         !self.later.is_empty()

@@ -27,6 +27,7 @@ pub(crate) use open::{FileOpener, Opener, identity, open_store};
 pub(crate) use packing::{PackFrom, write_packing};
 pub(crate) use prepare::QuoteParts;
 pub use restore::{Restored, restore};
+pub(crate) use restore::{examine, write_note};
 pub(crate) use snapshot::Snapshot;
 
 use thiserror::Error;

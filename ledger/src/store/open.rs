@@ -21,7 +21,10 @@ use crate::store::tables::{
     QUOTED_SHARES, SCHEMA, SESSIONS, TALLIES, WORKERS, meta,
 };
 use crate::store::{Snapshot, StoreError, caught};
-use crate::{CloseCause, Epoch, EpochId, EpochState, EpochTerms, Incarnation, Lineage, OutboxId};
+use crate::{
+    CloseCause, Epoch, EpochId, EpochState, EpochTerms, ExamineError, Incarnation, Lineage,
+    OutboxId,
+};
 
 /// Why there is no ledger.
 #[derive(Debug, Error)]
@@ -71,6 +74,9 @@ pub enum OpenError {
     /// Its metrics are in the registry already.
     #[error("cannot register the ledger's metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// Whoever compares it with other stores cannot say how it goes on.
+    #[error("whether the stores fit each other cannot be told: {0}")]
+    Examined(ExamineError),
     /// The writer's thread cannot be started.
     #[error("cannot start the ledger's thread: {0}")]
     Thread(io::Error),
@@ -191,6 +197,8 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 
 /// A ledger as it was left.
 pub(crate) struct Opened {
+    /// It was made just now.
+    pub(crate) is_new: bool,
     pub(crate) incarnation: Incarnation,
     /// Which names the quotes of which epochs.
     pub(crate) lineage: Lineage,
@@ -205,7 +213,8 @@ pub(crate) fn open_store(
     database: &Database,
     first: Option<(EpochTerms, u64)>,
 ) -> Result<Opened, OpenError> {
-    if let Some(found) = schema(database)? {
+    let found = schema(database)?;
+    if let Some(found) = found {
         if found > SCHEMA {
             return Err(OpenError::NewerSchema {
                 found,
@@ -218,7 +227,10 @@ pub(crate) fn open_store(
     } else if let Some((terms, now_ms)) = first {
         caught(|| initialise(database, terms, now_ms))?;
     }
-    Ok(caught(|| read(database))?)
+    Ok(Opened {
+        is_new: found.is_none(),
+        ..caught(|| read(database))?
+    })
 }
 
 /// Which ledger this is: asked after a reopen, lest we go on in another file.
@@ -338,6 +350,7 @@ fn read(database: &Database) -> Result<Opened, StoreError> {
     }
     let boot = u32::try_from(snapshot.number(meta::BOOT)?).unwrap_or(u32::MAX);
     Ok(Opened {
+        is_new: false,
         incarnation: identity(database)?,
         lineage: lineage(database)?,
         boot,

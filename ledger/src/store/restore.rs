@@ -6,10 +6,10 @@ use redb::{Database, ReadableDatabase, ReadableTable};
 use serde::Serialize;
 
 use crate::store::checkpoint::{begin, json};
-use crate::store::open::{FileOpener, OpenError, Opener, lineage, open_store};
+use crate::store::open::{FileOpener, OpenError, Opened, Opener, lineage, open_store};
 use crate::store::tables::{META, QUOTES_PAID, meta};
-use crate::store::{StoreError, caught};
-use crate::{EpochId, Incarnation};
+use crate::store::{Snapshot, StoreError, caught};
+use crate::{AsLeft, EpochId, Examiner, GoOn, Incarnation, OutboxId};
 
 /// What a restore made of a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -37,27 +37,84 @@ pub fn restore(path: &Path) -> Result<Restored, OpenError> {
     let database = opener.open(false)?;
     // Brings it to this schema, and shows that all of it reads.
     let before = open_store(&database, None)?.incarnation;
-    Ok(caught(|| {
-        let restored = Restored {
-            before,
-            after: Incarnation::from_bytes(rand::random()),
-            from: first_unpaid(&database)?,
-        };
-        let names = lineage(&database)?.restored(restored.from, restored.after);
-        let write = begin(&database)?;
-        let mut table = write.open_table(META)?;
-        let after = restored.after.to_bytes();
-        table.insert(meta::INCARNATION, after.as_slice())?;
-        table.insert(meta::LINEAGE, json("lineage", &names)?.as_slice())?;
-        drop(table);
-        write.commit()?;
-        Ok(restored)
-    })?)
+    let after = Incarnation::from_bytes(rand::random());
+    let from = begin_anew(&database, after)?;
+    Ok(Restored {
+        before,
+        after,
+        from,
+    })
 }
 
-/// The epoch after the newest one with a quote that was paid.
-fn first_unpaid(database: &Database) -> Result<EpochId, StoreError> {
+/// Has quotes of the first unpaid epoch and later ones named by `after`, and gives that
+/// epoch.
+fn begin_anew(database: &Database, after: Incarnation) -> Result<EpochId, StoreError> {
+    caught(|| {
+        let from = first_unpaid(newest_paid(database)?);
+        let names = lineage(database)?.restored(from, after);
+        let write = begin(database)?;
+        let mut table = write.open_table(META)?;
+        table.insert(meta::INCARNATION, after.to_bytes().as_slice())?;
+        table.insert(meta::LINEAGE, json("lineage", &names)?.as_slice())?;
+        table.remove(meta::NOTE)?;
+        drop(table);
+        write.commit()?;
+        Ok(from)
+    })
+}
+
+/// The newest epoch with a quote that was paid.
+fn newest_paid(database: &Database) -> Result<Option<EpochId>, StoreError> {
     let paid = database.begin_read()?.open_table(QUOTES_PAID)?;
-    let newest = paid.last()?.map(|(key, _)| EpochId::new(key.value().0));
-    Ok(newest.map_or(EpochId::FIRST, EpochId::next))
+    Ok(paid.last()?.map(|(key, _)| EpochId::new(key.value().0)))
+}
+
+fn first_unpaid(newest_paid: Option<EpochId>) -> EpochId {
+    newest_paid.map_or(EpochId::FIRST, EpochId::next)
+}
+
+/// Asks `examiner` how `opened`, whose journal is in its rows by now, goes on, and lets it.
+pub(crate) fn examine(
+    database: &Database,
+    opened: &mut Opened,
+    examiner: &Examiner,
+) -> Result<(), OpenError> {
+    let left = caught(|| as_left(database, opened))?;
+    match examiner.ask(&left).map_err(OpenError::Examined)? {
+        GoOn::AsLeft => {}
+        GoOn::Anew(after) => {
+            begin_anew(database, after)?;
+            opened.incarnation = after;
+            opened.lineage = lineage(database)?;
+        }
+    }
+    Ok(())
+}
+
+fn as_left(database: &Database, opened: &Opened) -> Result<AsLeft, StoreError> {
+    let snapshot = Snapshot::begin(database)?;
+    let waiting = snapshot.outbox(OutboxId::START, 1)?;
+    let before = |id: OutboxId| OutboxId::new(id.get().saturating_sub(1));
+    let outbox_end = before(opened.state.next_outbox());
+    let newest_paid = newest_paid(database)?;
+    Ok(AsLeft {
+        is_new: opened.is_new,
+        lineage: opened.lineage.clone(),
+        boot: opened.boot.saturating_add(1),
+        bookings: snapshot.number(meta::BOOKINGS)?,
+        outbox_end,
+        outbox_done: waiting.first().map_or(outbox_end, |row| before(row.id)),
+        has_paid: newest_paid.is_some(),
+        first_unpaid: first_unpaid(newest_paid),
+        note: snapshot.meta(meta::NOTE)?,
+    })
+}
+
+/// Keeps `note` instead of the last one.
+pub(crate) fn write_note(database: &Database, note: &[u8]) -> Result<(), StoreError> {
+    caught(|| {
+        let write = begin(database)?;
+        write.open_table(META)?.insert(meta::NOTE, note)?;
+        Ok(write.commit()?)
+    })
 }

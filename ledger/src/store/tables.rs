@@ -131,6 +131,8 @@ pub(super) mod meta {
     pub(in crate::store) const INCARNATION: &str = "incarnation";
     /// [`crate::Lineage`], JSON; none while the store was never restored.
     pub(in crate::store) const LINEAGE: &str = "lineage";
+    /// What somebody beside the ledger keeps in it, see [`crate::AsLeft`].
+    pub(in crate::store) const NOTE: &str = "note";
     pub(in crate::store) const BOOT: &str = "boot";
     pub(in crate::store) const BATCH: &str = "batch";
     pub(in crate::store) const NEXT_OUTBOX: &str = "next outbox";

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::entry::{self, Entry};
 use crate::reader::LedgerError;
-use crate::store::{Booking, Snapshot, StoreError, write_booking};
+use crate::store::{Booking, Snapshot, StoreError, write_booking, write_note};
 use crate::writer::{Reply, Writer};
 
 impl Writer {
@@ -52,6 +52,19 @@ impl Writer {
         let (reply, mut answer) = oneshot::channel();
         self.book(booking, reply);
         answer.try_recv().map_err(|_| LedgerError::Closed)?
+    }
+
+    /// Keeps a note. After an error it may be kept all the same.
+    pub(crate) fn note(&mut self, note: &[u8]) -> Result<(), LedgerError> {
+        if self.failing.is_some() {
+            return Err(self.refusal());
+        }
+        let shared = self.shared.clone();
+        let written = shared.with_database(|database| write_note(database, note));
+        written.map_err(|error| {
+            self.note_failed(&error);
+            self.refusal()
+        })
     }
 
     fn write_booking(

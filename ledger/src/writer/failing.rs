@@ -72,6 +72,14 @@ impl Writer {
         self.reopen();
     }
 
+    /// A note gave an error. Whoever waits for it is told.
+    pub(super) fn note_failed(&mut self, error: &LedgerError) {
+        let reason = error.to_string();
+        tracing::error!(reason, "a note cannot be kept in the ledger");
+        self.fail(&reason);
+        self.reopen();
+    }
+
     /// Refuses entries of which nothing is on disk.
     pub(super) fn refuse(&mut self, entries: &mut Vec<Entry>, replies: &mut Vec<Reply>) {
         if self.lost {
@@ -129,7 +137,7 @@ impl Writer {
         }
     }
 
-    fn refusal(&self) -> LedgerError {
+    pub(super) fn refusal(&self) -> LedgerError {
         let reason = self.failing.as_ref().map(|failing| failing.reason.clone());
         LedgerError::Failing {
             reason: reason.unwrap_or_default(),

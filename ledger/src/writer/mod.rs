@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::reader::{LedgerError, Reader, Shared};
 use crate::settle::Policy;
 use crate::settler;
-use crate::store::{Booking, OpenError, Opener, open_store, write_checkpoint};
+use crate::store::{Booking, OpenError, Opener, examine, open_store, write_checkpoint};
 use crate::{Epoch, EpochTerms, ShareAck, UpstreamResult};
 use failing::Failing;
 use pace::Pace;
@@ -38,6 +38,11 @@ pub(crate) enum Message {
     },
     /// Somebody wants to know when all that was sent before is done.
     Turn(oneshot::Sender<()>),
+    /// What somebody keeps in the store, and who waits for it to be on disk.
+    Note {
+        note: Vec<u8>,
+        reply: oneshot::Sender<Result<(), LedgerError>>,
+    },
     /// Nothing more comes.
     Stop,
 }
@@ -106,6 +111,9 @@ impl Writer {
         let room = options.checkpoint_rows;
         let pruned = write_checkpoint(&database, &checkpoint, Some(boot), room)?;
         opened.state.checkpointed(&checkpoint, pruned);
+        if let Some(examiner) = &options.examiner {
+            examine(&database, &mut opened, examiner)?;
+        }
         metrics.healthy.set(1);
         metrics.show_epoch(opened.state.open_epoch());
         let prunes_on = opened.state.prunes_on();

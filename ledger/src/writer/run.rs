@@ -29,6 +29,7 @@ struct Inbox {
     replies: Vec<Reply>,
     bookings: Vec<(Box<Booking>, Told)>,
     turns: Vec<oneshot::Sender<()>>,
+    notes: Vec<(Vec<u8>, Told)>,
     stopped: bool,
 }
 
@@ -42,6 +43,7 @@ impl Inbox {
                 }
                 Message::Book { booking, reply } => self.bookings.push((booking, reply)),
                 Message::Turn(reply) => self.turns.push(reply),
+                Message::Note { note, reply } => self.notes.push((note, reply)),
                 Message::Stop => self.stopped = true,
             }
         }
@@ -116,6 +118,10 @@ impl Writer {
     fn book_all(&mut self, inbox: &mut Inbox) {
         for (booking, reply) in inbox.bookings.drain(..) {
             self.book(&booking, reply);
+        }
+        for (note, reply) in inbox.notes.drain(..) {
+            // Who does not wait any more need not know.
+            drop(reply.send(self.note(&note)));
         }
         for reply in inbox.turns.drain(..) {
             // Who does not wait any more need not know.
