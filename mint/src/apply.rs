@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decide::{Decision, Refusal, decide};
 use crate::index;
+use crate::marks;
 use crate::mint::Mint;
 use crate::outbox::{Order, Row};
 use crate::quote::unpaid;
@@ -103,6 +104,10 @@ impl Mint {
                 .await?;
         }
         quotes.update(tx.as_mut()).await?;
+        // The rows of a repair have no number.
+        if let Some(last) = rows.iter().map(|row| row.id).max() {
+            marks::applied(tx.as_mut(), last).await?;
+        }
         tx.commit().await?;
         self.remember_marks(&outcome.marks);
         quotes.publish(self);

@@ -10,9 +10,9 @@ use crate::decide::payment_id;
 use crate::index;
 use crate::metrics::gauge_value;
 use crate::mint::Mint;
-use crate::outbox::{Expected, Order};
+use crate::outbox::{Expected, Order, Row};
 use crate::quote::is_of;
-use crate::restored::extra;
+use crate::restored::{Forgotten, forgotten};
 use crate::store::read_totals;
 
 /// The mint's liabilities, in satoshis.
@@ -38,26 +38,31 @@ impl Liabilities {
     }
 }
 
-/// What is owed for ecash and quotes. After a restore `extra` is what the operator added:
-/// ecash that was issued after the backup. It is redeemed with the rest, and so redeemed
-/// may pass what the store knows of as issued, by what the old quotes were not issued.
+/// What is owed for ecash and quotes. After a restore there is more to reckon with than the
+/// store knows of: ecash that was issued since, by the operator's word, and ecash that was
+/// melted since, by the node's. So redeemed may pass what the store knows of as issued, by
+/// what the old quotes were not issued.
 pub(crate) async fn owed(
     store: &DynMintDatabase,
-    extra: Option<Sat>,
+    forgotten: Option<Forgotten>,
 ) -> Result<Liabilities, Error> {
     let totals = read_totals(store).await?;
     // Redeemed first: what is redeemed was issued before.
     let redeemed = sum(store.get_total_redeemed().await?.values())?;
     let issued = sum(store.get_total_issued().await?.values())?;
     let mut unissued = difference("issued quotes", totals.paid_sat, totals.issued_sat)?;
-    let outstanding = match extra {
+    let outstanding = match forgotten {
         None => difference("redeemed ecash", issued, redeemed)?,
-        Some(extra) => {
-            let issued = issued
-                .checked_add(extra.get())
-                .ok_or(Error::AmountOverflow)?;
+        Some(Forgotten {
+            issued: more,
+            melted,
+        }) => {
+            let overflow = Error::AmountOverflow;
+            let issued = issued.checked_add(more.get()).ok_or(overflow)?;
+            let redeemed = redeemed.saturating_add(melted.get());
             let beyond = redeemed.saturating_sub(issued);
-            unissued = difference("redeemed ecash", unissued.get(), beyond)?;
+            // A store that was lost knows of no payments until they are ordered again.
+            unissued = Sat::new(unissued.get().saturating_sub(beyond));
             Sat::new(issued.saturating_sub(redeemed))
         }
     };
@@ -73,7 +78,7 @@ impl Mint {
     /// What the mint owes now. Its parts are read one after the other, each as of some
     /// commit. Also sets the gauges.
     pub async fn liabilities(&self) -> Result<Liabilities, Error> {
-        let owed = owed(self.store(), extra(self.store()).await?).await?;
+        let owed = owed(self.store(), forgotten(self.store()).await?).await?;
         let parked = self.parked().await?;
         let parked = parked.iter().filter_map(|parked| match &parked.row.order {
             Order::PayQuote { amount, .. } => Some(*amount),
@@ -127,6 +132,18 @@ impl Mint {
             }
         }
         Ok(done)
+    }
+
+    /// True when each of `rows` is set aside already.
+    pub(crate) async fn are_parked(&self, rows: &[Row]) -> Result<bool, Error> {
+        for row in rows {
+            let key = parked_key(&row.order)?;
+            let parked = self.store().kv_read(index::AXEPOOL, index::PARKED, &key);
+            if parked.await?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn is_done(&self, order: &Order) -> Result<bool, Error> {

@@ -1,8 +1,11 @@
 //! What the mint is told at start.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use ledger::Lineage;
+use ledger::{Lineage, OutboxId, Sat};
+
+use crate::marks::{LedgerMark, Witness};
 
 /// The mint's settings, given once at start.
 #[derive(Clone, Debug)]
@@ -13,6 +16,19 @@ pub struct MintConfig {
     pub mnemonic_file: PathBuf,
     /// The ledger whose quotes these are, with what a restore made of it.
     pub lineage: Lineage,
+    /// How far that ledger is; `None` where nobody compares it.
+    pub ledger: Option<LedgerMark>,
+    /// Its last row of the outbox.
+    pub outbox_end: OutboxId,
+    /// Who remembers how far the store is.
+    pub witness: Option<Arc<dyn Witness>>,
+    /// There was a store, whether or not its file is there: no mnemonic is made.
+    pub had_store: bool,
+    /// Why the ledger was restored, in words that owners and wallets are told.
+    pub restored_because: String,
+    /// What was ever melted by the node's own journal: the id of its melt quote, and what
+    /// it cost. Read when the ledger was restored, for what the store forgot.
+    pub paid_melts: Vec<(String, Sat)>,
     /// The URL that wallets reach this mint under. It is written into every token.
     pub public_url: String,
     /// Why no tokens are issued to claims, in words for who asks for one, if so: a token
@@ -41,6 +57,12 @@ impl MintConfig {
             mnemonic_file: dir.join("mint.mnemonic"),
             dir,
             lineage: lineage.into(),
+            ledger: None,
+            outbox_end: OutboxId::START,
+            witness: None,
+            had_store: false,
+            restored_because: "the pool was restored from a backup".to_owned(),
+            paid_melts: Vec::new(),
             public_url,
             no_tokens: None,
             name: "Axepool".to_owned(),

@@ -15,6 +15,8 @@
 //! | `axepool`, `format` | `records` | the version of these records, decimal |
 //! | `axepool`, `restored` | `record` | what was restored and whether it is open, JSON |
 //! | `axepool`, `restored` | `bound_sat`, `claimed_sat` | decimal |
+//! | `axepool`, `restored` | `repaired` | the last restore whose repair is through |
+//! | `axepool`, `marks` | `store`, `counter`, `applied`, `ledger`, `behind` | see `marks` |
 //! | `axepool`, `seed` | `fingerprint` | hex, tells another mnemonic |
 //!
 //! A miner is written as the 64 hex digits of the x coordinate, numbers in hex have 16

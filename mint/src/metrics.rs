@@ -17,6 +17,7 @@ pub(crate) struct Metrics {
     pub(crate) worker_failures: IntCounter,
     pub(crate) worker_failing: IntGauge,
     pub(crate) ahead_sat: IntGauge,
+    pub(crate) store_behind: IntGauge,
     pub(crate) outstanding_sat: IntGauge,
     pub(crate) paid_unissued_sat: IntGauge,
     pub(crate) parked_sat: IntGauge,
@@ -63,6 +64,10 @@ impl Metrics {
             ahead_sat: gauge(
                 "ahead_of_ledger_sat",
                 "Satoshis on quotes that the ledger knows nothing of: must be 0",
+            )?,
+            store_behind: gauge(
+                "store_behind",
+                "1 when the store lacks payments that it had acknowledged: it is lost or an older copy",
             )?,
             outstanding_sat: gauge("outstanding_sat", "Ecash issued and not redeemed")?,
             paid_unissued_sat: gauge("paid_unissued_sat", "Paid to quotes and not issued")?,

@@ -22,6 +22,7 @@ use crate::copy::CopyError;
 use crate::index;
 use crate::info;
 use crate::lightning::Lightning;
+use crate::marks::{self, Marking};
 use crate::melts;
 use crate::metrics::{CountWrites, Metrics};
 use crate::outbox::{Outbox, Row};
@@ -166,21 +167,31 @@ impl Mint {
             error,
         })?;
         let path = config.dir.join("mint.sqlite");
-        let seed = seed::open(&config.mnemonic_file, path.exists(), rand::random)?;
+        let seed = seed::open(
+            &config.mnemonic_file,
+            config.had_store || path.exists(),
+            rand::random,
+        )?;
         version::check_tables(&path)?;
         let sqlite = Arc::new(MintSqliteDatabase::new(path.clone()).await?);
         let door = Arc::<Door>::default();
+        let marking = Arc::new(Marking::new(config.witness.clone()));
         let inner = Arc::clone(&sqlite) as _;
-        let store: DynMintDatabase = Arc::new(Store::new(inner, guard, Arc::clone(&door)));
+        let store = Store::new(inner, guard, Arc::clone(&door), Arc::clone(&marking));
+        let store: DynMintDatabase = Arc::new(store);
         check_fingerprint(&store, &seed, &config).await?;
         version::check_records(&store, &path).await?;
+        let ids = QuoteIds::new(seed.secret("quote ids"), config.lineage.clone());
         let opening = Opening {
             store: &store,
             keys: &sqlite,
             path: &path,
             seed: &seed,
+            config: &config,
+            ids: &ids,
         };
-        opening.prepare(&config.lineage, &door).await?;
+        opening.prepare(&door).await?;
+        marks::begin(&store, &marking, config.ledger).await?;
 
         let lightning_given = lightning.is_some();
         let builder = MintBuilder::new(Arc::clone(&store));
@@ -200,12 +211,14 @@ impl Mint {
         };
         cdk.set_mint_info(told.of(&info)).await?;
         metrics.melts_paused.set(i64::from(paused.is_some()));
+        let is_behind = marks::is_behind(&store).await?;
+        metrics.store_behind.set(i64::from(is_behind));
         cdk.start().await?;
 
         let epochs = read_marks(&store).await?;
         Ok(Mint(Arc::new(Inner {
             cdk: Arc::new(cdk),
-            ids: QuoteIds::new(seed.secret("quote ids"), config.lineage.clone()),
+            ids,
             store,
             door,
             key,

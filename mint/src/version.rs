@@ -14,8 +14,8 @@ use crate::mint::OpenError;
 /// says nothing of what it does not.
 pub(crate) const NEWEST_MIGRATION: &str = "20260811000000_add_last_checked_to_mint_quote.sql";
 
-/// Our records, see `index`.
-const RECORDS: u64 = 1;
+/// Our records, see `index`. 2 has the marks, which an older program would not keep up.
+const RECORDS: u64 = 2;
 
 /// Under [`index::AXEPOOL`].
 const FORMAT: &str = "format";
@@ -56,15 +56,12 @@ pub(crate) fn check_tables(path: &Path) -> Result<(), OpenError> {
 pub(crate) async fn check_records(store: &DynMintDatabase, path: &Path) -> Result<(), OpenError> {
     let stored = store.kv_read(index::AXEPOOL, FORMAT, KEY).await?;
     let Some(stored) = stored else {
-        let mut tx = store.begin_transaction().await?;
-        let format = RECORDS.to_string();
-        tx.kv_write(index::AXEPOOL, FORMAT, KEY, format.as_bytes())
-            .await?;
-        return Ok(tx.commit().await?);
+        return write(store).await;
     };
     let text = String::from_utf8_lossy(&stored).into_owned();
     match text.parse::<u64>() {
-        Ok(found) if found <= RECORDS => Ok(()),
+        Ok(RECORDS) => Ok(()),
+        Ok(found) if found < RECORDS => write(store).await,
         Ok(_) => Err(OpenError::Newer {
             path: path.to_owned(),
             found: format!("records {text}"),
@@ -72,4 +69,12 @@ pub(crate) async fn check_records(store: &DynMintDatabase, path: &Path) -> Resul
         }),
         Err(_) => Err(Error::Internal(format!("the stored format {text:?} is none")).into()),
     }
+}
+
+async fn write(store: &DynMintDatabase) -> Result<(), OpenError> {
+    let mut tx = store.begin_transaction().await?;
+    let format = RECORDS.to_string();
+    tx.kv_write(index::AXEPOOL, FORMAT, KEY, format.as_bytes())
+        .await?;
+    Ok(tx.commit().await?)
 }

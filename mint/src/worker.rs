@@ -2,7 +2,10 @@
 //!
 //! The mint is never ahead of the ledger, since it does only what rows say; it may be
 //! behind. A row is marked done after the mint's commit: a crash in between delivers
-//! it again, and every row is harmless twice.
+//! it again, and every row is harmless twice. So what is missing although it was marked
+//! done is missing for another reason: the store is lost or an older copy. It is not paid
+//! again by itself, but after a restore, when nothing old is honoured beyond the bound that
+//! the operator accepts (docs/decisions/0017-stores-that-are-not-the-last-ones.md).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +78,11 @@ pub(crate) struct Worker {
 
 /// The pass over everything that the ledger says the mint should know.
 enum Repair {
+    /// The page after this quote is to be read.
     From(Option<QuoteKey>),
+    /// A page that was read. What its rows in the outbox say is done once the outbox was
+    /// found empty after that.
+    Page(Vec<Expected>),
     Finished,
 }
 
@@ -142,11 +149,10 @@ impl Worker {
         }
     }
 
-    /// One batch of rows and one page of the repair; false when both had nothing.
+    /// One batch of rows, or one page of the repair when there are none; false when there
+    /// was neither.
     pub(crate) async fn step(&mut self) -> Result<bool, StepError> {
-        let drained = self.drain().await?;
-        let repaired = self.repair().await?;
-        Ok(drained || repaired)
+        Ok(self.drain().await? || self.repair().await?)
     }
 
     /// One batch. The ledger is told of the batch before and asked for the next one while
@@ -217,27 +223,62 @@ impl Worker {
     }
 
     async fn repair(&mut self) -> Result<bool, StepError> {
-        let Repair::From(after) = self.repair else {
-            return Ok(false);
-        };
-        let page = self.outbox.expected(after, BATCH).await?;
+        match std::mem::replace(&mut self.repair, Repair::Finished) {
+            Repair::Finished => return Ok(false),
+            Repair::From(after) => {
+                let page = self.outbox.expected(after, BATCH).await;
+                self.repair = match page {
+                    Ok(page) => Repair::Page(page),
+                    Err(error) => {
+                        self.repair = Repair::From(after);
+                        return Err(error.into());
+                    }
+                };
+            }
+            Repair::Page(page) => match self.repair_page(&page).await {
+                Ok(next) => self.repair = next,
+                Err(error) => {
+                    self.repair = Repair::Page(page);
+                    return Err(error);
+                }
+            },
+        }
+        Ok(true)
+    }
+
+    /// Looks what of a page the mint does not know, now that no row waits. That it was
+    /// acknowledged is certain then.
+    async fn repair_page(&self, page: &[Expected]) -> Result<Repair, StepError> {
+        let repairs_all = self.mint.repairs_all().await?;
         let Some(last) = page.last().map(|expected| expected.quote) else {
-            self.repair = Repair::Finished;
+            if repairs_all {
+                self.mint.repaired_all().await?;
+            }
             tracing::info!("the mint knows all that the ledger says it should");
-            return Ok(false);
+            return Ok(Repair::Finished);
         };
-        let missing = self.mint.missing(&page).await?;
-        if !missing.is_empty() {
+        let missing = self.mint.missing(page).await?;
+        let rows = as_rows(&missing);
+        if !rows.is_empty() {
             tracing::warn!(
                 quotes = missing.len(),
                 "the mint's store is behind the ledger: repairing"
             );
-            for rows in as_rows(&missing).chunks(BATCH) {
-                self.apply(rows).await?;
-            }
         }
-        self.repair = Repair::From(Some(last));
-        Ok(true)
+        let (harmless, paid): (Vec<Row>, Vec<Row>) = match repairs_all {
+            true => (rows, Vec::new()),
+            false => rows
+                .into_iter()
+                .partition(|row| !matches!(row.order, Order::PayQuote { .. })),
+        };
+        for rows in harmless.chunks(BATCH) {
+            self.apply(rows).await?;
+        }
+        if !self.mint.are_parked(&paid).await? {
+            let closed = self.mint.close_as_behind().await;
+            closed.map_err(|error| StoreError::Internal(error.to_string()))?;
+        }
+        Ok(Repair::From(Some(last)))
     }
 }
 

@@ -19,8 +19,9 @@ use cdk_common::database::mint::{Database, Transaction};
 use cdk_common::database::{DynMintDatabase, Error};
 use tokio::sync::Semaphore;
 
+use crate::marks::Marking;
 pub(crate) use old::{BOUND, CLAIMED, Door, Old, RESTORED, raise};
-pub(crate) use totals::{Totals, read_totals, stored_number, write_number};
+pub(crate) use totals::{Totals, read_number, read_totals, stored_number, write_number};
 use writes::Write;
 
 /// Told of each write before it is made, and may refuse it. The mint's own counts
@@ -38,16 +39,23 @@ pub(crate) struct Store {
     writer: Arc<Semaphore>,
     guard: Arc<dyn WriteGuard>,
     door: Arc<Door>,
+    marking: Arc<Marking>,
 }
 
 impl Store {
     /// The store over `inner`, which must not be written to in any other way.
-    pub(crate) fn new(inner: DynMintDatabase, guard: Arc<dyn WriteGuard>, door: Arc<Door>) -> Self {
+    pub(crate) fn new(
+        inner: DynMintDatabase,
+        guard: Arc<dyn WriteGuard>,
+        door: Arc<Door>,
+        marking: Arc<Marking>,
+    ) -> Self {
         Store {
             inner,
             writer: Arc::new(Semaphore::new(1)),
             guard,
             door,
+            marking,
         }
     }
 }
@@ -60,8 +68,11 @@ impl Database<Error> for Store {
             .await
             .map_err(|_| Error::Internal("the store is closed".into()))?;
         self.guard.before("begin")?;
+        self.marking.is_told(&self.inner).await?;
         let inner = self.inner.begin_transaction().await?;
         let guard = Arc::clone(&self.guard);
-        Ok(Box::new(Write::new(inner, turn, guard, self.door.old())))
+        let marking = Arc::clone(&self.marking);
+        let old = self.door.old();
+        Ok(Box::new(Write::new(inner, turn, (guard, marking), old)))
     }
 }

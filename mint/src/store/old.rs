@@ -13,9 +13,10 @@ use cdk_common::database::Error;
 use cdk_common::database::mint::Transaction;
 use cdk_common::mint::MintQuote;
 use cdk_common::{Id, Proof};
-use ledger::EpochId;
+use ledger::{EpochId, MinerId};
 
 use super::totals::{add, read_number, write_number};
+use crate::quote::{QuoteIds, key_of};
 use crate::refused;
 
 /// In the namespace of the pool's own records: what is counted.
@@ -26,18 +27,20 @@ pub(crate) const BOUND: &str = "bound_sat";
 pub(crate) const CLAIMED: &str = "claimed_sat";
 
 /// What is old, and whether it is open.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Old {
     /// Keysets from before the restore.
     pub(crate) keysets: HashSet<Id>,
     /// The first epoch that has only new quotes.
     pub(crate) from: EpochId,
+    /// The names that quotes have now.
+    pub(crate) ids: QuoteIds,
     /// Why nothing is issued, swapped or melted; `None` once it is open.
     pub(crate) closed: Option<String>,
 }
 
 /// The door of a mint; one that was never restored has none.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Door(RwLock<Option<Arc<Old>>>);
 
 impl Door {
@@ -51,6 +54,24 @@ impl Door {
 
     pub(crate) fn set(&self, old: Old) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(old));
+    }
+
+    /// Closes it, whatever it was.
+    pub(crate) fn close(&self, ids: &QuoteIds, why: String) {
+        let old = self.old();
+        let closed = Some(why);
+        self.set(match old.as_deref() {
+            Some(old) => Old {
+                closed,
+                ..old.clone()
+            },
+            None => Old {
+                keysets: HashSet::new(),
+                from: EpochId::new(0),
+                ids: ids.clone(),
+                closed,
+            },
+        });
     }
 
     /// Why it is closed, if it is.
@@ -78,12 +99,16 @@ impl Old {
         old.map(|proof| u64::from(proof.amount)).try_fold(0, add)
     }
 
-    /// True for a quote from before.
+    /// True for a quote from before: of an epoch that was paid before, or of a later one
+    /// under another name than it has now. A ledger that is older than its mint comes to
+    /// the same epochs again.
     pub(super) fn has(&self, quote: &MintQuote) -> bool {
-        let extra = quote.extra_json.as_ref();
-        let epoch = extra.and_then(|extra| extra.get("epoch")?.as_u64());
         // One that says nothing is not ours, and so not new.
-        epoch.is_none_or(|epoch| EpochId::new(epoch) < self.from)
+        let key = quote.pubkey.and_then(|key| {
+            let miner = MinerId::from_public_key(&key);
+            key_of(&miner, quote)
+        });
+        key.is_none_or(|key| key.epoch < self.from || self.ids.id(&key) != quote.id)
     }
 }
 
@@ -97,8 +122,9 @@ pub(super) async fn claim(
     let after = add(claimed, sat)?;
     if after > bound {
         return Err(refuse(format!(
-            "the pool was restored from a backup, and for ecash and quotes from before {bound} sat \
-             are there in all: {claimed} sat were claimed already, so {sat} sat more cannot be"
+            "the pool does not know all that happened before its restore, and for ecash and quotes \
+             from then {bound} sat are there in all: {claimed} sat were claimed already, so \
+             {sat} sat more cannot be"
         )));
     }
     write_number(tx, RESTORED, CLAIMED, after).await

@@ -22,11 +22,14 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::old::{self, Old};
 use super::{Totals, WriteGuard};
+use crate::marks::Marking;
 
 pub(super) struct Write {
     inner: Option<DynMintTransaction>,
     turn: Option<OwnedSemaphorePermit>,
     guard: Arc<dyn WriteGuard>,
+    /// Counts the commit and tells of it.
+    marking: Arc<Marking>,
     totals: Totals,
     /// What a restored mint is held to.
     old: Option<Arc<Old>>,
@@ -36,13 +39,14 @@ impl Write {
     pub(super) fn new(
         inner: DynMintTransaction,
         turn: OwnedSemaphorePermit,
-        guard: Arc<dyn WriteGuard>,
+        (guard, marking): (Arc<dyn WriteGuard>, Arc<Marking>),
         old: Option<Arc<Old>>,
     ) -> Self {
         Write {
             inner: Some(inner),
             turn: Some(turn),
             guard,
+            marking,
             totals: Totals::default(),
             old,
         }
@@ -104,13 +108,17 @@ impl DbTransactionFinalizer for Write {
         self.guard.before("commit")?;
         let totals = self.totals;
         totals.store(self.inner()?.as_mut()).await?;
+        let marking = Arc::clone(&self.marking);
+        let mark = marking.count(self.inner()?.as_mut()).await?;
         let turn = self.turn.take();
         let guard = Arc::clone(&self.guard);
         let Some(inner) = self.inner.take() else {
             return Err(Error::Internal("the transaction is over".into()));
         };
         inner.commit().await?;
+        // The next writer need not wait for the telling; who waits for this commit does.
         drop(turn);
+        marking.tell(mark).await?;
         guard.before("committed")
     }
 

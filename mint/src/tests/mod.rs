@@ -4,6 +4,7 @@
 mod claims;
 mod crash;
 mod interop;
+mod lost;
 mod melt_crash;
 mod melts;
 mod refusals;

@@ -18,13 +18,13 @@ use crate::quote::method;
 use crate::{Mint, QuoteKey, copy_store};
 
 /// One address, whichever mint is behind it.
-struct Door {
-    url: String,
+pub(super) struct Door {
+    pub(super) url: String,
     to: Arc<Mutex<SocketAddr>>,
 }
 
 impl Door {
-    async fn open(to: SocketAddr) -> Door {
+    pub(super) async fn open(to: SocketAddr) -> Door {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let to = Arc::new(Mutex::new(to));
@@ -42,7 +42,7 @@ impl Door {
         Door { url, to }
     }
 
-    async fn leads_to(&self, mint: &Mint) {
+    pub(super) async fn leads_to(&self, mint: &Mint) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         *self.to.lock().expect("no panics") = listener.local_addr().expect("bound");
         let router = mint.router().await.expect("routes");
@@ -50,7 +50,7 @@ impl Door {
     }
 
     /// A new wallet: none remembers an earlier keyset.
-    async fn wallet(&self) -> Wallet {
+    pub(super) async fn wallet(&self) -> Wallet {
         let store = cdk_sqlite::wallet::memory::empty().await.expect("a store");
         let seed = rand::random::<[[u8; 32]; 2]>().concat();
         WalletBuilder::new()
@@ -63,7 +63,7 @@ impl Door {
             .expect("a wallet")
     }
 
-    async fn receive(&self, token: &str) -> Result<u64, cdk::Error> {
+    pub(super) async fn receive(&self, token: &str) -> Result<u64, cdk::Error> {
         let wallet = self.wallet().await;
         let received = wallet.receive(token, ReceiveOptions::default()).await;
         received.map(u64::from)
@@ -71,7 +71,7 @@ impl Door {
 }
 
 /// Mints what the quote has.
-async fn mint(wallet: &Wallet, owner: &Owner, id: &str) -> Result<(), cdk::Error> {
+pub(super) async fn mint(wallet: &Wallet, owner: &Owner, id: &str) -> Result<(), cdk::Error> {
     let mut quote = wallet.fetch_mint_quote(id, Some(method())).await?;
     quote.secret_key = Some(owner.secret.clone());
     wallet.localstore.add_mint_quote(quote).await?;
@@ -79,7 +79,7 @@ async fn mint(wallet: &Wallet, owner: &Owner, id: &str) -> Result<(), cdk::Error
     Ok(())
 }
 
-async fn send(wallet: &Wallet, sat: u64) -> String {
+pub(super) async fn send(wallet: &Wallet, sat: u64) -> String {
     let sending = wallet
         .prepare_send(Amount::from(sat), SendOptions::default())
         .await
@@ -88,7 +88,7 @@ async fn send(wallet: &Wallet, sat: u64) -> String {
 }
 
 /// The lineage after a restore: epochs from 3 on have new names.
-fn lineage(byte: u8) -> Lineage {
+pub(super) fn lineage(byte: u8) -> Lineage {
     let line = |from: u64, byte: u8| {
         let incarnation = Incarnation::from_bytes([byte; 16]);
         json!({ "from": from, "incarnation": incarnation })

@@ -17,6 +17,7 @@ use ledger::{
 };
 use prometheus::Registry;
 
+use super::restored::lineage;
 use super::support::{Owner, Pool, row_sums, work};
 use crate::quote::method;
 use crate::{LedgerOutbox, Outbox, QuoteKey};
@@ -147,7 +148,7 @@ async fn a_wallet_mints_the_quotes_of_shares_in_a_batch() {
 /// A mint's store that was lost gets all of them again, page by page.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn quotes_of_shares_are_repaired_from_the_ledger() {
-    let pool = Pool::start().await;
+    let pool = Pool::set(|config| config.lineage = lineage(9)).await;
     let owner = Owner::new();
     let ledger = open(pool.dir.path());
     let outbox: Arc<dyn Outbox> = Arc::new(LedgerOutbox::new(ledger.clone()));
@@ -169,7 +170,7 @@ async fn quotes_of_shares_are_repaired_from_the_ledger() {
     let told: Vec<(Option<u64>, u64)> = told.iter().map(sats).collect();
     assert_eq!(told, [(Some(1), 1), (Some(2), 0), (Some(3), 2), (None, 7)]);
 
-    // The outbox as if all of it were done: only the repair is left.
+    // The outbox as if all of it were done: only the repair after a restore is left.
     let rows = outbox.pending(ledger::OutboxId::START, 99).await;
     let ids = rows.expect("reads").iter().map(|row| row.id).collect();
     outbox.done(ids).await.expect("done");

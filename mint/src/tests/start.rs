@@ -137,8 +137,8 @@ async fn a_newer_store_is_refused() {
     refused(open().await, "20990101000000_of_the_future.sql");
     change("DELETE FROM migrations WHERE name LIKE '2099%'");
     change(
-        "UPDATE kv_store SET value = CAST('2' AS BLOB) \
+        "UPDATE kv_store SET value = CAST('3' AS BLOB) \
          WHERE primary_namespace = 'axepool' AND secondary_namespace = 'format'",
     );
-    refused(open().await, "records 2");
+    refused(open().await, "records 3");
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use bitcoin::hashes::Hash;
 use ledger::{
-    EpochId, EpochTerms, Identity, Ledger, LedgerOptions, OutboxId, Sat, SessionId, ShareId,
-    ShareRecord, Work, WorkerName,
+    EpochId, EpochTerms, Identity, Ledger, LedgerOptions, Lineage, OutboxId, Sat, SessionId,
+    ShareId, ShareRecord, Work, WorkerName,
 };
 use prometheus::Registry;
 
+use super::restored::lineage;
 use super::support::{FakeLedger, Owner, Pool, config, row_sums, work};
 use crate::worker::Worker;
 use crate::{EpochMark, LedgerOutbox, Mint, Order, QuoteKey, Row};
@@ -137,7 +138,7 @@ async fn a_parked_row_is_done_when_it_can_be() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_store_is_made_again_from_the_ledger() {
+async fn a_lost_store_is_made_again_after_a_restore() {
     let ledger = Arc::new(FakeLedger::default());
     let owner = Owner::new();
     for epoch in 1..=30 {
@@ -145,13 +146,13 @@ async fn a_lost_store_is_made_again_from_the_ledger() {
         ledger.pay(owner.quote(epoch), "one", epoch);
     }
     let dir = tempfile::tempdir().expect("a directory");
-    let open = || async {
-        let config = config(dir.path(), "http://127.0.0.1:1".into());
-        Mint::open(config, None, &Registry::new())
-            .await
-            .expect("opens")
+    let open = async |lineage: Option<Lineage>| {
+        let mut config = config(dir.path(), "http://127.0.0.1:1".into());
+        config.lineage = lineage.unwrap_or(config.lineage);
+        let opened = Mint::open(config, None, &Registry::new()).await;
+        opened.expect("opens")
     };
-    let mint = open().await;
+    let mint = open(None).await;
     work(&mint, Arc::clone(&ledger) as _).await;
     let before = row_sums(&mint).await;
     mint.close().await.expect("closes");
@@ -159,12 +160,13 @@ async fn a_lost_store_is_made_again_from_the_ledger() {
     for name in ["mint.sqlite", "mint.sqlite-wal", "mint.sqlite-shm"] {
         let _ = std::fs::remove_file(dir.path().join(name));
     }
-    let mint = open().await;
+    let mint = open(Some(lineage(9))).await;
     assert_eq!(row_sums(&mint).await, (0, 0));
     assert_eq!(ledger.waiting(), 0);
     work(&mint, Arc::clone(&ledger) as _).await;
     assert_eq!(row_sums(&mint).await, before);
     assert_eq!(mint.quotes(&owner.miner).await.expect("reads").len(), 30);
+    assert!(mint.closed_by_restore().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -118,6 +118,11 @@ impl Journal {
         self.records.get(self.by_key.get(key)?)
     }
 
+    /// All of it, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Record> {
+        self.records.values()
+    }
+
     /// What is neither paid nor certain not to be, by id.
     pub(super) fn undecided(&self) -> impl Iterator<Item = &Record> {
         self.undecided.iter().filter_map(|id| self.records.get(id))

@@ -17,6 +17,7 @@ mod fees;
 mod hands;
 mod journal;
 mod ldk;
+mod left;
 mod payer;
 mod record;
 mod request;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use error::PayError;
 pub use fees::Fees;
 pub use journal::JournalError;
+pub use left::left;
 pub use payer::{Payer, Undecided};
 pub use request::{Request, RequestError};
 
