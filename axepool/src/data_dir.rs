@@ -61,6 +61,11 @@ pub(crate) fn restored(data_dir: &Path) -> PathBuf {
     data_dir.join("restored.json")
 }
 
+/// How far the mint's store and the ledger are, apart from both.
+pub(crate) fn store_marks(data_dir: &Path) -> PathBuf {
+    data_dir.join("stores.marks")
+}
+
 /// That the pool winds down.
 pub(crate) fn wind_down(data_dir: &Path) -> PathBuf {
     data_dir.join("wind-down.json")

@@ -29,6 +29,7 @@ pub mod pool;
 mod receipt;
 mod secret_file;
 pub mod service;
+mod stores;
 mod web;
 pub mod wind_down;
 

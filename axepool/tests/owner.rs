@@ -6,6 +6,8 @@ mod common;
 #[path = "common/earned.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod earned;
+#[path = "owner/lost.rs"]
+mod lost;
 #[path = "owner/restore.rs"]
 mod restore;
 #[path = "common/world.rs"]

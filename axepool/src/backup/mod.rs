@@ -15,8 +15,8 @@ mod tests;
 pub(crate) use desk::{Desk, Metrics};
 pub(crate) use make::{Order, Sources, make};
 pub(crate) use manifest::Manifest;
-pub use record::{Accepted, RestoreRecord};
-pub(crate) use record::{held, read_last, read_restore, write_accepted};
+pub use record::{Accepted, Cause, RestoreRecord};
+pub(crate) use record::{held, read_last, read_restore, write_accepted, write_restore};
 pub(crate) use restore::{Outcome, restore};
 
 /// How far a backup or a restore is.

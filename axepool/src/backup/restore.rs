@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::files;
 use super::manifest::{Entry, Manifest, name};
-use super::record::{RestoreRecord, write_restore};
+use super::record::{Cause, RestoreRecord, write_restore};
 use super::{Told, step};
 use crate::clock;
 
@@ -59,6 +59,8 @@ pub(crate) fn restore(from: &Path, to: &Path, told: Told<'_>) -> Result<Outcome>
         before: restored.before,
         after: restored.after,
         from: restored.from,
+        cause: Cause::Backup,
+        earlier: None,
         accepted: None,
     };
     let sealed = || {

@@ -11,7 +11,7 @@ use mint::OldClaims;
 
 use super::place::Place;
 use crate::admin::{Reply, Request, RestoreRequest, RestoreStatus};
-use crate::backup::{self, Outcome, RestoreRecord};
+use crate::backup::{self, Cause, Outcome, RestoreRecord};
 use crate::{humane, output};
 
 /// Make a data directory from a backup, and decide what it may do
@@ -173,14 +173,29 @@ fn render(status: &RestoreStatus) -> String {
         claims,
         has_mint,
     } = status;
-    let mut text = format!(
-        "restored on {} from a backup of {}\n",
-        humane::utc(record.restored_ms),
-        humane::utc(record.made_ms)
-    );
+    let restored = humane::utc(record.restored_ms);
+    let mut text = match record.cause {
+        Cause::Backup => format!(
+            "restored on {restored} from a backup of {}\n",
+            humane::utc(record.made_ms)
+        ),
+        cause => format!("found at the start on {restored}: {}\n", cause.in_words()),
+    };
     match record.accepted {
         Some(accepted) => {
             let _ = writeln!(text, "accepted on {}", humane::utc(accepted.at_ms));
+            let _ = match accepted.height {
+                _ if !record.cause.holds_payments() => Ok(()),
+                Some(height) => writeln!(
+                    text,
+                    "payments on-chain up to block {height} wait in suspense when they are found"
+                ),
+                None => writeln!(
+                    text,
+                    "there was no chain source: every payment on-chain waits in suspense. Once \
+                     the config names one, accept again with the same bound"
+                ),
+            };
         }
         None => not_accepted(&mut text, record),
     }
@@ -196,17 +211,45 @@ fn render(status: &RestoreStatus) -> String {
 }
 
 fn not_accepted(text: &mut String, record: &RestoreRecord) {
-    let _ = writeln!(
-        text,
-        "NOT ACCEPTED: the mint issues, swaps and melts nothing, and every payment waits in \
-         suspense.\nWhat happened after {} is not known here:\n\
-         - ecash that was spent since would be taken again, and quotes that were issued since \
-         would be issued again\n\
-         - payouts since are not in the books; those that are found again wait in suspense \
-         (axepool suspense), since the miners may have them already\n\
-         - shares since are lost; receipts that miners hold show them",
-        humane::utc(record.made_ms)
-    );
+    const SPENT: &str = "- ecash that was spent since would be taken again, and quotes that were \
+                         issued since would be issued again\n";
+    const BOOKS: &str = "- payouts since are not in the books; those that are found again wait in \
+                         suspense (axepool suspense), since the miners may have them already\n\
+                         - shares since are lost; receipts that miners hold show them\n";
+    const CLOSED: &str = "NOT ACCEPTED: the mint issues, swaps and melts nothing";
+    const HELD: &str = ", and every payment waits in suspense";
+    const OLDER: &str = "The files are not the last ones. If you have those, stop the pool and put \
+                         them in their place first: what is there now is honoured up to the bound \
+                         below.\n";
+    let since = match record.cause {
+        Cause::Backup => format!("What happened after {} is", humane::utc(record.made_ms)),
+        _ => "What happened since these files were the last ones is".to_owned(),
+    };
+    let _ = match record.cause {
+        Cause::Backup => write!(
+            text,
+            "{CLOSED}{HELD}.\n{since} not known here:\n{SPENT}{BOOKS}"
+        ),
+        Cause::MintLost | Cause::MintOlder => {
+            write!(
+                text,
+                "{CLOSED}. Payments are booked as ever.\n{OLDER}{since} not known to the mint:\n{SPENT}"
+            )
+        }
+        Cause::LedgerLost | Cause::LedgerOlder => {
+            write!(
+                text,
+                "{CLOSED}{HELD}.\n{OLDER}{since} not known to the ledger:\n{BOOKS}"
+            )
+        }
+        Cause::Copied => {
+            write!(
+                text,
+                "{CLOSED}{HELD}.\nIf you moved the directory and nothing ran since, accept: \
+                 nothing is missing then.\n{OLDER}{since} not known here:\n{SPENT}{BOOKS}"
+            )
+        }
+    };
 }
 
 fn bound(text: &mut String, claims: &OldClaims, accepted: bool) {
@@ -215,7 +258,16 @@ fn bound(text: &mut String, claims: &OldClaims, accepted: bool) {
         "ecash and quotes from before: at most {} sat are honoured in all, {} sat were",
         claims.bound_sat, claims.claimed_sat
     );
-    if !accepted {
+    if !claims.melted_sat.is_zero() {
+        let _ = writeln!(
+            text,
+            "of these {} sat were melted since, by the node's journal of payments",
+            claims.melted_sat
+        );
+    }
+    if !accepted && !claims.is_complete {
+        text.push_str("the mint still reads what was paid to it: look again in a moment\n");
+    } else if !accepted {
         let _ = writeln!(
             text,
             "That is what was out and not issued then. If OCEAN paid since, its miners may hold \

@@ -61,7 +61,8 @@ impl View {
     pub(super) async fn restored(&self, request: RestoreRequest) -> Result<RestoreStatus> {
         let data_dir = self.backups.data_dir();
         let record = backup::read_restore(data_dir)?;
-        let record = record.context("this pool was not restored from a backup")?;
+        let record =
+            record.context("this pool was not restored, and its stores are the last ones")?;
         let claims = self.minting.old_claims().await?;
         let has_mint = self.minting.has_mint();
         let RestoreRequest::Accept { bound, paid_since } = request else {
@@ -71,23 +72,34 @@ impl View {
                 has_mint,
             });
         };
-        if record.accepted.is_some() {
+        let before = record.accepted;
+        let holds = record.cause.holds_payments();
+        if before.is_some_and(|before| before.height.is_some() || !holds) {
             bail!("it was accepted before: see axepool restore status");
         }
-        let height = self.paying.watched_height()?;
+        let height = match holds {
+            true => self.paying.height_now().await?,
+            false => None,
+        };
+        if before.is_some() && height.is_none() {
+            bail!(
+                "it was accepted before, and there is still no chain source: see axepool restore status"
+            );
+        }
         let claims = match has_mint {
             true => self.open_mint(bound, paid_since).await?,
             false => None,
         };
         let accepted = Accepted {
-            at_ms: clock::now_ms(),
+            at_ms: before.map_or_else(clock::now_ms, |before| before.at_ms),
             height,
             bound_sat: claims.map(|claims| claims.bound_sat),
-            paid_since_sat: paid_since,
+            paid_since_sat: before.map_or(paid_since, |before| before.paid_since_sat),
         };
         let record = backup::write_accepted(data_dir, &record, accepted)?;
         let held = backup::held(self.ledger.reader().lineage(), Some(&record));
         self.ledger.hold_payments(held);
+        self.minting.accepted();
         tracing::warn!(bound_sat = %bound, "the operator accepted what may be missing since the backup");
         Ok(RestoreStatus {
             record,
@@ -101,6 +113,12 @@ impl View {
     async fn open_mint(&self, bound: Sat, paid_since: Sat) -> Result<Option<mint::OldClaims>> {
         let claims = self.minting.old_claims().await?;
         let claims = claims.context("the mint is not open: see axepool status")?;
+        if !claims.is_complete {
+            bail!(
+                "the mint still reads what was paid to it, and the bound may grow by that: try \
+                 again in a moment"
+            );
+        }
         let stated = match claims.opened_ms {
             Some(_) => Some(claims.bound_sat),
             None => claims.bound_sat.checked_add(paid_since),

@@ -1,7 +1,7 @@
 //! The mint beside mining: opened, and opened again until it works; its worker; what it
 //! owes, looked at from time to time. Nothing of it is ever waited for by mining.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{MintState, MintStatus};
+use crate::backup::Cause;
 use crate::config::{Config, PublicUrl};
 use crate::mint_url::{self, Record};
 use crate::pool::outbox_head::OutboxHead;
-use crate::pool::paying::Melter;
+use crate::pool::paying::{Melter, is_operators};
 use crate::pool::supervisor::{Supervisor, Task};
+use crate::stores::Stores;
 use crate::web::Routes;
 use crate::{clock, data_dir};
 
@@ -59,6 +61,8 @@ pub(crate) struct Minting {
     data_dir: PathBuf,
     public_url: PublicUrl,
     ledger: Ledger,
+    /// How far the stores are.
+    stores: Arc<Stores>,
     known: Mutex<Known>,
     metrics: Metrics,
     tasks: Arc<Supervisor>,
@@ -121,7 +125,7 @@ impl Minting {
         public_url: PublicUrl,
         ledger: Ledger,
         (melter, notice): (Option<Melter>, Option<String>),
-        (tasks, registry): (&Arc<Supervisor>, &Registry),
+        (tasks, stores, registry): (&Arc<Supervisor>, &Arc<Stores>, &Registry),
     ) -> Result<Arc<Self>> {
         let settings = &config.mint;
         let no_tokens = config.http.no_tokens(config.network);
@@ -135,6 +139,7 @@ impl Minting {
             mint.motd.clone_from(&settings.motd);
             mint.max_requests = settings.max_requests;
             mint.no_tokens = no_tokens.map(str::to_owned);
+            follow_stores(&mut mint, config, &ledger, stores);
             mint
         });
         let metrics = Metrics::register(registry).context("the mint's metrics")?;
@@ -145,6 +150,7 @@ impl Minting {
             data_dir: config.data_dir.clone(),
             public_url,
             ledger,
+            stores: Arc::clone(stores),
             known: Mutex::new(Known {
                 notice,
                 ..Known::default()
@@ -169,6 +175,8 @@ impl Minting {
             }
         };
         tokio::join!(looking, minting);
+        // Nothing is written to the mint's store any more.
+        self.exchange_marks(true).await;
     }
 
     async fn open(&self, config: &MintConfig, routes: &Routes) -> Mint {
@@ -269,7 +277,8 @@ impl Minting {
         }
     }
 
-    /// The outbox's length, whether or not the mint is open.
+    /// The outbox's length, whether or not the mint is open; and lets the stores know of
+    /// each other.
     async fn count_waiting(self: Arc<Self>, cancel: CancellationToken) {
         let mut interval = tokio::time::interval(LOOK_INTERVAL);
         let mut head = OutboxHead::default();
@@ -284,6 +293,14 @@ impl Minting {
                 }
                 Err(error) => tracing::warn!(%error, "the outbox cannot be read"),
             }
+            self.exchange_marks(false).await;
+        }
+    }
+
+    async fn exchange_marks(&self, last: bool) {
+        if let Err(error) = self.stores.exchange(&self.ledger, last).await {
+            let error = format!("{error:#}");
+            tracing::warn!(error, "how far the stores are cannot be kept; tried again");
         }
     }
 
@@ -408,6 +425,16 @@ impl Minting {
         self.known().mint.as_ref()?.closed_by_restore()
     }
 
+    /// Why the operator's word is waited for, if it is.
+    pub(super) fn waits_for(&self) -> Option<Cause> {
+        self.stores.waits_for()
+    }
+
+    /// The operator's word is there.
+    pub(super) fn accepted(&self) {
+        self.stores.accepted();
+    }
+
     /// True unless the mint is switched off.
     pub(super) fn has_mint(&self) -> bool {
         self.config.is_some()
@@ -428,6 +455,39 @@ impl Minting {
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the mint is told of the other stores.
+fn follow_stores(mint: &mut MintConfig, config: &Config, ledger: &Ledger, stores: &Arc<Stores>) {
+    let next = ledger.reader().outbox_end();
+    let next = next.borrow().get();
+    mint.outbox_end = OutboxId::new(next.saturating_sub(1));
+    mint.ledger = stores.ledger_mark();
+    mint.witness = Some(Arc::clone(stores) as _);
+    mint.had_store = stores.had_mint_store();
+    if let Some(cause) = stores.waits_for() {
+        cause.in_words().clone_into(&mut mint.restored_because);
+    }
+    if mint.lineage.was_restored()
+        && let Some(node) = &config.income.node
+    {
+        mint.paid_melts = paid_melts(&node.settings.storage_dir);
+    }
+}
+
+/// What was melted by the node's journal. One that does not read is told of: without it the
+/// bound is too high by what was melted since.
+fn paid_melts(node: &Path) -> Vec<(String, Sat)> {
+    match payout::outgoing::left(node) {
+        Ok(left) => {
+            let melts = left.into_iter();
+            melts.filter(|(id, _)| !is_operators(id)).collect()
+        }
+        Err(error) => {
+            tracing::error!(%error, "what was melted since cannot be told from the node's journal");
+            Vec::new()
+        }
     }
 }
 

@@ -32,6 +32,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::service::Inherited;
+use crate::stores::Stores;
 use crate::{backup, clock, data_dir, open_files, wind_down};
 
 pub(crate) use claimable::{Claimable, Claimed};
@@ -96,7 +97,8 @@ impl Pool {
         let side = parts::runtime("side", 2)?;
         let started_ms = clock::now_ms();
 
-        let ledger = parts::open_ledger(&config, &registry)?;
+        let stores = Stores::new(&config, &registry)?;
+        let ledger = parts::open_ledger(&config, &stores, &registry)?;
         let winding = wind_down::read(&config.data_dir).context("whether it winds down")?;
         let side_cancel = CancellationToken::new();
         let side_tasks = TaskTracker::new();
@@ -116,7 +118,7 @@ impl Pool {
             config.http.public_url_at(&http_addresses),
             ledger.clone(),
             (paying.melter(), winding.map(|word| word.notice())),
-            (&tasks, &registry),
+            (&tasks, &stores, &registry),
         )?;
 
         let proxy = mining

@@ -18,6 +18,7 @@ use super::{View, sight};
 use crate::admin::{self, AdminSocket};
 use crate::config::Config;
 use crate::listener::{self, Bounds, Door, Naming, Tls};
+use crate::stores::Stores;
 use crate::web::{self, Api, Figures, KeptAnswers, Pages, Routes, Server};
 use crate::{backup, clock, data_dir, http, logs, notices, open_files, operator, service};
 
@@ -55,9 +56,14 @@ pub(super) fn runtime(name: &'static str, threads: usize) -> Result<Runtime> {
 }
 
 /// Opens the accounting's store.
-pub(super) fn open_ledger(config: &Config, registry: &Registry) -> Result<Ledger> {
+pub(super) fn open_ledger(
+    config: &Config,
+    stores: &Arc<Stores>,
+    registry: &Registry,
+) -> Result<Ledger> {
     let path = data_dir::ledger(&config.data_dir);
-    let options = LedgerOptions::new(path.clone(), config.terms, clock::now_ms());
+    let mut options = LedgerOptions::new(path.clone(), config.terms, clock::now_ms());
+    options.examiner = Some(stores.examiner());
     let ledger = Ledger::open(options, registry)
         .with_context(|| format!("the ledger {} cannot be opened", path.display()))?;
     // Nobody tells it of payments before this returns.

@@ -296,7 +296,10 @@ impl http::Health for View {
         let mint = mint.map(|why| format!("the mint: {why}"));
         let closed = self.minting.closed_by_restore();
         let closed = closed.map(|why| format!("the mint: {why} (axepool restore status)"));
-        let mint = mint.into_iter().chain(closed);
+        // A mint that is not open says nothing of it yet, and the payments wait all the same.
+        let stores = self.minting.waits_for().filter(|_| closed.is_none());
+        let stores = stores.map(|cause| format!("{} (axepool restore status)", cause.in_words()));
+        let mint = mint.into_iter().chain(closed).chain(stores);
         mint.chain(self.paying.trouble())
             .chain(self.certificate_trouble())
             .collect()

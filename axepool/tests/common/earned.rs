@@ -31,11 +31,7 @@ const CRUMB: u128 = 40;
 /// `epochs - 1` more, in each of which every one of `keys` did some work, every one of
 /// `crumbs` next to none, and a payout for each.
 async fn pay(data_dir: &Path, keys: &[SimKey], crumbs: &[SimKey], epochs: u8) -> u64 {
-    let now_ms = now_ms();
-    let path = data_dir.join("ledger.redb");
-    let mut options = LedgerOptions::new(path, EpochTerms::default(), now_ms);
-    options.window = Duration::from_millis(1);
-    let ledger = Ledger::open(options, &Registry::new()).expect("the pool is down");
+    let ledger = opened(data_dir);
     for number in 1..=epochs {
         if number > 1 {
             let size = |place: u64| 10_000 + 777 * u128::from(place + u64::from(number));
@@ -43,32 +39,61 @@ async fn pay(data_dir: &Path, keys: &[SimKey], crumbs: &[SimKey], epochs: u8) ->
             let few = crumbs.iter().map(|key| (key, CRUMB));
             work(&ledger, many.chain(few), number).await;
         }
-        let (hash, height) = (
-            BlockHash::from_byte_array([number; 32]),
-            40 * u32::from(number),
-        );
-        let cause = CloseCause::OceanBlock { hash, height };
-        ledger.close_epoch(cause, now_ms).await.expect("closes");
-        let payment = Payment {
-            amount: Msat::new(1_000_000 + 37_001 * u64::from(number)),
-            received_ms: now_ms,
-            via: Via::Lightning {
-                payment_hash: sha256::Hash::hash(&[number]),
-                preimage: None,
-                paid_to: PaidTo::OceanOffer,
-                note: Some(format!(
-                    "OCEAN lightning payout running at block `{hash}` at height `{}`",
-                    height + 30
-                )),
-                tip_height: None,
-            },
-        };
-        ledger.settle(Event::Paid(payment)).await.expect("books");
+        close_and_pay(&ledger, number).await;
     }
+    let paid_sat = paid(&ledger);
+    ledger.close().await;
+    paid_sat
+}
+
+/// One more epoch in which every one of `keys` did some work, and its payout: what that
+/// brought in satoshis. No two of one number.
+pub async fn pay_one(data_dir: &Path, keys: &[SimKey], number: u8) -> u64 {
+    let ledger = opened(data_dir);
+    let before = ledger.totals().expect("reads").received;
+    work(&ledger, keys.iter().map(|key| (key, 10_000)), number).await;
+    close_and_pay(&ledger, number).await;
+    let after = ledger.totals().expect("reads").received;
+    ledger.close().await;
+    u64::try_from((after - before).div_ceil(1000)).expect("not so much")
+}
+
+fn opened(data_dir: &Path) -> Ledger {
+    let path = data_dir.join("ledger.redb");
+    let mut options = LedgerOptions::new(path, EpochTerms::default(), now_ms());
+    options.window = Duration::from_millis(1);
+    Ledger::open(options, &Registry::new()).expect("the pool is down")
+}
+
+fn paid(ledger: &Ledger) -> u64 {
     let totals = ledger.totals().expect("reads");
     assert!(totals.paid > 0, "{totals:?}");
-    ledger.close().await;
     u64::try_from(totals.paid / 1000).expect("not so much")
+}
+
+async fn close_and_pay(ledger: &Ledger, number: u8) {
+    let now_ms = now_ms();
+    let (hash, height) = (
+        BlockHash::from_byte_array([number; 32]),
+        40 * u32::from(number),
+    );
+    let cause = CloseCause::OceanBlock { hash, height };
+    ledger.close_epoch(cause, now_ms).await.expect("closes");
+    let payment = Payment {
+        amount: Msat::new(1_000_000 + 37_001 * u64::from(number)),
+        received_ms: now_ms,
+        via: Via::Lightning {
+            payment_hash: sha256::Hash::hash(&[number]),
+            preimage: None,
+            paid_to: PaidTo::OceanOffer,
+            note: Some(format!(
+                "OCEAN lightning payout running at block `{hash}` at height `{}`",
+                height + 30
+            )),
+            tip_height: None,
+        },
+    };
+    ledger.settle(Event::Paid(payment)).await.expect("books");
 }
 
 /// A share of each key.

@@ -6,6 +6,7 @@ mod booked_out;
 mod books;
 mod costs;
 mod guard;
+mod height;
 mod look;
 mod metrics;
 mod node;
@@ -15,7 +16,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use bitcoin::{Address, Network, Txid};
 use ledger::Ledger;
 use payout::chain::ChainClient;
@@ -37,10 +38,11 @@ use super::supervisor::{Supervisor, Task};
 use crate::config::{Config, Income};
 use crate::{clock, data_dir};
 use books::LedgerBooks;
+use height::Source;
 use look::Looked;
 use metrics::Metrics;
-pub(super) use node::still_expected;
 mod withdraw;
+pub(super) use node::{is_operators, still_expected};
 
 /// Pays for burnt ecash, and tells when a payment is decided.
 pub(super) type Melter = (Arc<dyn mint::Lightning>, watch::Receiver<u64>);
@@ -59,6 +61,10 @@ pub(crate) struct Paying {
     /// Why there is no node although the config names one.
     node_broken: Option<String>,
     watch: Watching,
+    /// The watch reads a chain.
+    watches_chain: bool,
+    /// Where the chain can be asked, by the way.
+    source: Source,
     known: Mutex<Known>,
     /// One order that takes money at a time: each is measured against what the one before
     /// left.
@@ -133,6 +139,7 @@ impl Paying {
                 (None, Some(why), None)
             }
         };
+        let source = prepare_source(config);
         let (watch, watch_task) = match prepare_watch(config, booking) {
             Ok(Some(parts)) => {
                 let (sender, receiver) = watch::channel(SourceHealth::default());
@@ -157,6 +164,9 @@ impl Paying {
             metrics.show_sources(watch.api.is_some(), watch.chain.is_some());
         }
         let melts = Melts::Off;
+        let watches_chain = watch_task
+            .as_ref()
+            .is_some_and(|(watch, _)| watch.chain.is_some());
         let paying = Paying {
             ledger,
             network: config.network,
@@ -165,6 +175,8 @@ impl Paying {
             has_mint: config.mint.enabled,
             node_broken,
             watch,
+            watches_chain,
+            source,
             known: Mutex::new(Known {
                 looked: None,
                 melts,
@@ -267,24 +279,6 @@ impl Paying {
     /// Talks to the node; `None` when the pool has none.
     pub(crate) fn lightning(&self) -> Option<Lightning> {
         self.node.as_ref().map(|node| node.lightning.clone())
-    }
-
-    /// The newest block that the watch over OCEAN's blocks saw; `None` when nobody
-    /// watches a chain.
-    ///
-    /// # Errors
-    /// It watches one and saw none yet.
-    pub(super) fn watched_height(&self) -> Result<Option<u32>> {
-        match &self.watch {
-            Watching::Nobody | Watching::Broken(_) => Ok(None),
-            Watching::Runs(health) => {
-                let health = health.borrow();
-                if health.tip_height.is_none() && health.chain_error.is_some() {
-                    bail!("the chain was not seen yet: try again when axepool status is well");
-                }
-                Ok(health.tip_height)
-            }
-        }
     }
 
     /// What the node is doing, in words; `None` when the pool has none.
@@ -395,6 +389,19 @@ fn prepare_node(config: &Config, booking: &Arc<dyn Booking>) -> Result<Option<Pr
         chain: ChainClient::new(&node.chain)?,
     };
     Ok(Some((node, (task, channels))))
+}
+
+/// The pool's own source, else its node's.
+fn prepare_source(config: &Config) -> Source {
+    let nodes = config.income.node.as_ref().map(|node| &node.chain);
+    let Some(source) = config.income.chain.as_ref().or(nodes) else {
+        return Source::None;
+    };
+    match ChainClient::new(source) {
+        Ok(Some(client)) => Source::Client(client),
+        Ok(None) => Source::NodeOnly,
+        Err(error) => Source::Broken(error.to_string()),
+    }
 }
 
 fn prepare_watch(config: &Config, booking: Arc<dyn Booking>) -> Result<Option<OceanWatch>> {

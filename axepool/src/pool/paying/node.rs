@@ -20,6 +20,11 @@ use super::{Node, Paying};
 use crate::admin::{NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer};
 use crate::clock;
 
+/// Whether a payment of this id was ordered by the operator.
+pub(in crate::pool) fn is_operators(id: &str) -> bool {
+    id.starts_with(OPERATOR)
+}
+
 impl Paying {
     /// Answers `request`.
     ///

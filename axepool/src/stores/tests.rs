@@ -1,0 +1,242 @@
+use ledger::{EpochId, Incarnation, Lineage};
+
+use super::*;
+
+fn incarnation(byte: u8) -> Incarnation {
+    Incarnation::from_bytes([byte; 16])
+}
+
+fn mark(store: u8, counter: u64) -> Mark {
+    let store = format!("{store:032x}").try_into().expect("an id");
+    Mark { store, counter }
+}
+
+/// A pool at its best, in the middle of its life: the mint is one row further than what the
+/// ledger knows to be done.
+fn well() -> Seen {
+    let of = LedgerMark {
+        incarnation: incarnation(1),
+        boot: 4,
+        bookings: 20,
+    };
+    Seen {
+        ledger: AsLeft {
+            is_new: false,
+            lineage: incarnation(1).into(),
+            boot: 5,
+            bookings: 21,
+            outbox_end: OutboxId::new(9),
+            outbox_done: OutboxId::new(7),
+            has_paid: true,
+            first_unpaid: EpochId::new(3),
+            note: None,
+        },
+        noted: Some(mark(1, 90)),
+        mint: Some(StoredMarks {
+            mark: Some(mark(1, 101)),
+            ledger: Some(of),
+            applied: Some(OutboxId::new(8)),
+            is_behind: false,
+            fingerprint: None,
+        }),
+        minds_mint: true,
+        kept: Some(Kept {
+            mint: Some(mark(1, 100)),
+            ledger: Some(LedgerMark { bookings: 21, ..of }),
+            born: Some(11),
+        }),
+        is_copy: false,
+        is_closed: false,
+    }
+}
+
+#[track_caller]
+fn case(change: impl Fn(&mut Seen), found: Option<Cause>) {
+    let mut seen = well();
+    change(&mut seen);
+    assert_eq!(decide(&seen), found, "{seen:?}");
+    seen.is_closed = true;
+    assert_eq!(decide(&seen), None, "what is closed waits for its operator");
+}
+
+fn of_mint(seen: &mut Seen) -> &mut StoredMarks {
+    seen.mint.as_mut().expect("there")
+}
+
+fn of_kept(seen: &mut Seen) -> &mut Kept {
+    seen.kept.as_mut().expect("there")
+}
+
+#[test]
+fn a_pool_that_was_stopped_or_killed_is_well() {
+    case(|_| (), None);
+    // Killed between a commit and its telling, in either store.
+    case(|seen| of_mint(seen).mark = Some(mark(1, 100)), None);
+    case(|seen| of_mint(seen).applied = Some(OutboxId::new(9)), None);
+    case(|seen| of_mint(seen).applied = Some(OutboxId::new(7)), None);
+    case(|seen| seen.noted = None, None);
+    case(|seen| of_kept(seen).mint = Some(mark(1, 3)), None);
+    // Of an older program, at the first start of this one.
+    let upgraded = |seen: &mut Seen| {
+        (seen.kept, seen.noted) = (None, None);
+        seen.mint = Some(StoredMarks::default());
+    };
+    case(upgraded, None);
+    // A new pool.
+    let new = |seen: &mut Seen| {
+        (seen.kept, seen.noted, seen.mint) = (None, None, None);
+        seen.ledger.is_new = true;
+        (seen.ledger.bookings, seen.ledger.has_paid) = (0, false);
+        (seen.ledger.outbox_end, seen.ledger.outbox_done) = (OutboxId::START, OutboxId::START);
+    };
+    case(new, None);
+    // One whose mint never had money.
+    let early = |seen: &mut Seen| {
+        seen.mint = None;
+        seen.ledger.has_paid = false;
+    };
+    case(early, None);
+}
+
+#[test]
+fn a_lost_or_older_mint_is_noticed() {
+    let older = Some(Cause::MintOlder);
+    case(|seen| seen.mint = None, Some(Cause::MintLost));
+    // Whatever else is gone with it.
+    let all_but_the_ledger = |seen: &mut Seen| {
+        (seen.mint, seen.kept, seen.noted) = (None, None, None);
+    };
+    case(all_but_the_ledger, Some(Cause::MintLost));
+    // Ecash was spent since, and no row was applied.
+    case(|seen| of_mint(seen).mark = Some(mark(1, 99)), older);
+    // Together with the file of marks: the ledger was told some seconds ago.
+    let with_its_witness = |seen: &mut Seen| {
+        of_mint(seen).mark = Some(mark(1, 89));
+        of_kept(seen).mint = Some(mark(1, 80));
+    };
+    case(with_its_witness, older);
+    let both_are_copies = |seen: &mut Seen| {
+        of_mint(seen).mark = Some(mark(1, 95));
+        of_kept(seen).mint = Some(mark(1, 94));
+        seen.is_copy = true;
+    };
+    case(both_are_copies, Some(Cause::Copied));
+    // Rows were acknowledged that it does not know.
+    case(|seen| of_mint(seen).applied = Some(OutboxId::new(6)), older);
+    case(|seen| of_mint(seen).is_behind = true, older);
+    // Another store, or one of before it had a mark.
+    case(|seen| of_mint(seen).mark = Some(mark(2, 999)), older);
+    case(|seen| of_mint(seen).mark = None, older);
+    // From before the last restore, which was accepted.
+    let restored = |seen: &mut Seen| {
+        let line = |from, of| serde_json::json!({"from": from, "incarnation": incarnation(of)});
+        let lines = serde_json::json!([line(0, 1), line(3, 2)]);
+        seen.ledger.lineage = serde_json::from_value::<Lineage>(lines).expect("a lineage");
+    };
+    case(restored, older);
+    // A mint that is switched off or of other words is not minded.
+    let minded = |seen: &mut Seen| {
+        of_mint(seen).mark = None;
+        seen.minds_mint = false;
+    };
+    case(minded, None);
+}
+
+#[test]
+fn a_lost_or_older_ledger_is_noticed() {
+    let older = Some(Cause::LedgerOlder);
+    let new = |seen: &mut Seen| {
+        seen.ledger.is_new = true;
+        seen.ledger.lineage = incarnation(9).into();
+    };
+    case(new, Some(Cause::LedgerLost));
+    let with_the_mint = |seen: &mut Seen| {
+        new(seen);
+        seen.mint = None;
+    };
+    case(with_the_mint, Some(Cause::LedgerLost));
+    // The mint did what it knows nothing of.
+    case(
+        |seen| of_mint(seen).applied = Some(OutboxId::new(10)),
+        older,
+    );
+    // It was started more often, or booked more.
+    case(|seen| seen.ledger.boot = 4, older);
+    case(|seen| seen.ledger.bookings = 20, older);
+    let by_the_mint = |seen: &mut Seen| {
+        seen.kept = None;
+        seen.ledger.bookings = 19;
+    };
+    case(by_the_mint, older);
+    // Another pool's.
+    case(|seen| seen.ledger.lineage = incarnation(9).into(), older);
+}
+
+#[test]
+fn a_directory_that_is_a_copy_is_noticed() {
+    case(|seen| seen.is_copy = true, Some(Cause::Copied));
+    // Nor is anything else certain without the file.
+    case(|seen| seen.kept = None, Some(Cause::Copied));
+    let told_by_the_ledger = |seen: &mut Seen| {
+        (seen.kept, seen.mint) = (None, Some(StoredMarks::default()));
+        seen.noted = None;
+    };
+    case(told_by_the_ledger, None);
+    // What is known for certain goes before it.
+    let older = |seen: &mut Seen| {
+        seen.is_copy = true;
+        of_mint(seen).applied = Some(OutboxId::new(6));
+    };
+    case(older, Some(Cause::MintOlder));
+}
+
+/// A store that is there, told of and compared at each start.
+#[tokio::test]
+async fn what_a_ledger_was_told_is_found_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let open = || {
+        let gauge = IntGauge::new("waiting", "waiting").expect("a gauge");
+        let stores = Stores::of(dir.path().to_owned(), None, gauge);
+        let path = data_dir::ledger(dir.path());
+        let terms = ledger::EpochTerms::default();
+        let mut options = ledger::LedgerOptions::new(path, terms, 1);
+        options.examiner = Some(stores.examiner());
+        let opened = Ledger::open(options, &Registry::new()).expect("opens");
+        (stores, opened)
+    };
+    let (stores, opened) = open();
+    assert_eq!(stores.waits_for(), None);
+    stores.tell(mark(1, 5)).expect("tells");
+    stores.tell(mark(1, 4)).expect("late, and harmless");
+    stores.exchange(&opened, true).await.expect("exchanges");
+    let boot = stores.ledger_mark().expect("known").boot;
+    opened.close().await;
+    let copy = dir.path().join("older");
+    std::fs::copy(data_dir::ledger(dir.path()), &copy).expect("copies");
+
+    let (stores, opened) = open();
+    assert_eq!(stores.waits_for(), None);
+    assert_eq!(stores.inner().noted, Some(mark(1, 5)));
+    assert_eq!(stores.ledger_mark().expect("known").boot, boot + 1);
+    opened.close().await;
+    std::fs::copy(&copy, data_dir::ledger(dir.path())).expect("put back");
+
+    // It has been started less often than it is known to have been. Nothing but the
+    // operator's word ends that.
+    for _ in 0..2 {
+        let (stores, opened) = open();
+        assert_eq!(stores.waits_for(), Some(Cause::LedgerOlder));
+        assert!(opened.reader().lineage().was_restored());
+        let record = backup::read_restore(dir.path())
+            .expect("reads")
+            .expect("there");
+        assert_eq!(record.after, opened.reader().lineage().current());
+        let held = backup::held(opened.reader().lineage(), Some(&record));
+        assert_eq!(held, Some(ledger::settle::Held::EVERYTHING));
+        opened.close().await;
+    }
+    std::fs::remove_file(data_dir::ledger(dir.path())).expect("removes");
+    let (stores, opened) = open();
+    assert_eq!(stores.waits_for(), Some(Cause::LedgerLost));
+    opened.close().await;
+}
