@@ -219,8 +219,8 @@ impl Opening<'_> {
         let known: HashSet<String> = known.map(|quote| quote.id.to_string()).collect();
         let melts = self.config.paid_melts.iter();
         let forgotten = melts.filter(|(id, _)| !known.contains(id));
-        let sum = forgotten.map(|(_, sat)| *sat);
-        let sum = sum.fold(Some(Sat::ZERO), |sum, sat| sum?.checked_add(sat));
+        let mut amounts = forgotten.map(|(_, sat)| *sat);
+        let sum = amounts.try_fold(Sat::ZERO, Sat::checked_add);
         Ok(sum.ok_or(Error::AmountOverflow)?)
     }
 
