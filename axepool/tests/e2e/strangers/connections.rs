@@ -1,9 +1,23 @@
 //! Connections without end, at each listener.
 
+use std::net::SocketAddr;
+
 use super::{ask, beside, connect, crowd, get, open, refused};
 use crate::client::Client;
+use crate::common::PoolProcess;
 use crate::hostile::goes_on;
 use crate::world::{agrees, bitaxe, earns, key, ocean, pool};
+
+/// Where the operator's page is; it may be bound a moment after the rest.
+async fn operator(pool: &PoolProcess) -> SocketAddr {
+    let url = pool.poll("the operator's page", async |pool| {
+        pool.status().await.operator
+    });
+    let url = url.await;
+    let rest = url.trim_start_matches("http://");
+    let address = rest.split('/').next().expect("an address");
+    address.parse().expect("an address")
+}
 
 #[tokio::test]
 async fn silent_connections_of_one_address_take_nobodys_place() {
@@ -58,10 +72,7 @@ async fn no_listener_takes_the_miners_descriptors() {
     })
     .await;
     let status = pool.status().await;
-    let operator = status.operator.expect("its page");
-    let operator = operator.trim_start_matches("http://");
-    let operator = operator.split('/').next().expect("an address");
-    let operator = operator.parse().expect("an address");
+    let operator = operator(&pool).await;
     let target = status.stratum[0];
     let key = key(1);
     let honest = bitaxe(target, &key, |_| {});
@@ -92,10 +103,7 @@ async fn silent_connections_at_the_metrics_and_the_operators_page_end() {
     let ocean = ocean(|_| {}).await;
     let pool = pool(&ocean, |_| {}).await;
     let status = pool.status().await;
-    let operator = status.operator.expect("its page");
-    let operator = operator.trim_start_matches("http://");
-    let operator = operator.split('/').next().expect("an address");
-    let operator = operator.parse().expect("an address");
+    let operator = operator(&pool).await;
     let metrics = status.metrics[0];
     let crowd_at_metrics = crowd(10..12, 100, metrics, "");
     let crowd_at_metrics = beside(metrics, &["/healthz", "/metrics"], crowd_at_metrics).await;
