@@ -148,10 +148,11 @@ async fn a_node_without_a_chain_source_waits_for_it() {
     });
     let waited = tokio::time::timeout(PATIENCE, waiting).await;
     drop(waited.expect("it says that it waits").unwrap());
-    assert!(
-        !settings.storage_dir.exists(),
-        "nothing is made before the chain is seen"
-    );
+    // But for the lock, which says whose directory it is.
+    assert!(!settings.mnemonic_file.exists(), "words wait for the chain");
+    let made = std::fs::read_dir(&settings.storage_dir).expect("the node's directory");
+    let made: Vec<_> = made.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(made, ["node.lock"], "nothing else waits for less");
 
     // Its chain comes: the node does, without anybody's help.
     let chain = SharedChain::new(Chain::with_faucet(now_secs()));

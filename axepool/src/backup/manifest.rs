@@ -241,10 +241,10 @@ mod tests {
 
         refused(
             |manifest| {
-                manifest.format = 2;
+                manifest.format = FORMAT + 1;
                 manifest.program = "7.0.0".to_owned();
             },
-            "written by axepool 7.0.0: its format is 2",
+            &format!("written by axepool 7.0.0: its format is {}", FORMAT + 1),
         );
         refused(|manifest| manifest.files.clear(), "names no ledger");
         for bad in [

@@ -1,6 +1,9 @@
 //! Whose connections and requests count as one visitor's.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use proxy::Masked;
 
 /// The unit that limits count by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +41,22 @@ impl Household {
     }
 }
 
+/// As a log may show it: no more of an address than its /24 or /48.
+impl fmt::Display for Household {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let v6 = |upper: u64| Masked(Ipv6Addr::from_bits(u128::from(upper) << 64).into());
+        match *self {
+            Household::V4(v4) => Masked(v4.into()).fmt(f),
+            Household::V6(upper) => v6(upper).fmt(f),
+            Household::Circuit(_) => f.write_str("a circuit of Tor"),
+            Household::Unreadable(proxy) => {
+                write!(f, "unreadable, behind {}", Masked(proxy.into()))
+            }
+            Household::UnreadableV6(proxy) => write!(f, "unreadable, behind {}", v6(proxy)),
+        }
+    }
+}
+
 fn upper_half(bits: u128) -> u64 {
     u64::try_from(bits >> 64).unwrap_or(u64::MAX)
 }
@@ -50,6 +69,13 @@ mod tests {
     fn same(left: &str, right: &str, expected: bool) {
         let of = |text: &str| Household::of(text.parse().expect("an address"));
         assert_eq!(of(left) == of(right), expected, "{left} {right}");
+    }
+
+    #[test]
+    fn a_log_shows_the_network_alone() {
+        let shown = |text: &str| Household::of(text.parse().expect("an address")).to_string();
+        assert_eq!(shown("192.0.2.77"), "192.0.2.0/24");
+        assert_eq!(shown("2001:db8:5:6:7::8"), "2001:db8:5::/48");
     }
 
     #[test]

@@ -104,6 +104,7 @@ impl Service for Server {
 
     async fn answer(&self, request: Request<Body>, visitor: &Visitor) -> Response {
         let household = visitor.household();
+        tracing::trace!(visitor = %household, route = route(request.uri().path()), "asks");
         let (places, refused) = match limits::kind(request.method(), request.uri().path()) {
             Kind::Websocket => (&self.websockets, Refused::Websockets),
             Kind::Claim | Kind::Mint => (&self.mint_work, Refused::AddressRequests),
