@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::path::Path;
 
+use redb::backends::FileBackend;
 use redb::{
     Database, Key, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition,
     TableHandle, Value,
@@ -25,7 +26,7 @@ pub(crate) fn copy(from: &ReadTransaction, path: &Path, told: Told<'_>) -> Resul
     options.read(true).write(true).create_new(true);
     let file = private(&mut options).open(path);
     let file = file.map_err(|error| StoreError::from(redb::StorageError::Io(error)))?;
-    let to = Database::builder().create_file(file)?;
+    let to = Database::builder().create_with_backend(FileBackend::new(file)?)?;
     let mut copying = Copying {
         from,
         to: &to,

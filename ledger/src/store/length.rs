@@ -6,8 +6,9 @@
 //! shorter than its header says, and redb never opens it again.
 
 use std::io;
+use std::ops::Bound;
 
-use redb::StorageBackend;
+use redb::{BackendError, StorageBackend};
 
 /// Syncs each change of the length at once. A file grows some tens of times in its life.
 #[derive(Debug)]
@@ -37,5 +38,35 @@ impl<B: StorageBackend> StorageBackend for SyncedLength<B> {
 
     fn close(&self) -> io::Result<()> {
         self.0.close()
+    }
+
+    // Without these the file would not be locked: a second process could write to it.
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.0.try_lock_range(start, end)
+    }
+
+    fn try_lock_shared_range(
+        &self,
+        start: Bound<u64>,
+        end: Bound<u64>,
+    ) -> Result<bool, BackendError> {
+        self.0.try_lock_shared_range(start, end)
+    }
+
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.0.lock_range(start, end)
+    }
+
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.0.lock_shared_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.0.unlock_range(start, end)
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.0.query_lock_range(start, end)
     }
 }

@@ -71,6 +71,17 @@ impl Disk {
         })))
     }
 
+    /// A disk with a file on it.
+    pub(super) fn of(bytes: Vec<u8>) -> Self {
+        let disk = Disk::new();
+        {
+            let mut state = disk.state();
+            state.synced.clone_from(&bytes);
+            state.seen = bytes;
+        }
+        disk
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -10,4 +10,5 @@ mod failing;
 mod hanging;
 mod history;
 mod model;
+mod old_file;
 mod slow;
