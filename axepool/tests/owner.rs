@@ -8,6 +8,8 @@ mod common;
 mod earned;
 #[path = "owner/lost.rs"]
 mod lost;
+#[path = "owner/property.rs"]
+mod property;
 #[path = "owner/restore.rs"]
 mod restore;
 #[path = "common/world.rs"]

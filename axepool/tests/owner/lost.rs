@@ -3,11 +3,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axepool::admin::{Reply, Request, RestoreRequest, RestoreStatus};
 use axepool::backup::Cause;
 use common::{PoolProcess, stderr, stdout};
+use simnet::chain::{Chain, SharedChain, serve};
 use simnet::keys::SimKey;
+use tokio_util::sync::CancellationToken;
 
 use super::earned::{Earned, earned};
 use super::{Desk, Door, common};
@@ -199,4 +202,70 @@ async fn an_older_ledger_is_noticed() {
     paid.pool.spawn().await;
     paid.pool.wait_ready().await;
     says(&paid.pool, Cause::LedgerOlder).await;
+}
+
+/// Payments on-chain up to the height of the operator's word are held for ever: it is the
+/// height of the chain at that moment, or there is no word.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_height_of_the_operators_word_is_the_chains_own() {
+    let chain = SharedChain::new(Chain::grown(13, an_hour_ago()));
+    let serving = CancellationToken::new();
+    let at = serve(chain.clone(), serving.clone()).await.expect("serves");
+    let keys: Vec<SimKey> = (1..=2).map(key).collect();
+    let mut earned = earned(&keys, &[], 1, |setup| {
+        setup.stratum.push_str(&format!(
+            "[chain]\nurl = \"http://pool:password@{at}\"\n\
+             [ocean]\nblocks = [\"chain\"]\nask_every_secs = 1\n"
+        ));
+    })
+    .await;
+    let pool = &mut earned.pool;
+    assert!(pool.stop().await.success());
+    let ledger = pool.data_dir().join("ledger.redb");
+    let copy = ledger.with_extension("older");
+    fs::copy(&ledger, &copy).expect("copies");
+    pool.spawn().await;
+    pool.wait_ready().await;
+    pool.kill();
+    fs::copy(&copy, &ledger).expect("puts back");
+    pool.spawn().await;
+    pool.wait_ready().await;
+    let claims = says(pool, Cause::LedgerOlder).await.claims.expect("a mint");
+    let bound = claims.bound_sat.to_string();
+    let accept = ["restore", "accept", "--bound", &bound];
+    let refused = |pool: &PoolProcess, said: &str| {
+        let output = pool.command(&accept);
+        assert!(!output.status.success(), "{}", stdout(&output));
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+    };
+
+    // As it was: height 13, or whatever the watch had read, was taken.
+    chain.lock().pretend_to_sync(true);
+    refused(pool, "still loading the chain");
+    chain.lock().pretend_to_sync(false);
+    chain.lock().mine_to_faucet(100, an_hour_ago());
+    let accepted = pool
+        .poll("the watch at the chain's end", async |pool| {
+            let output = pool.command(&accept);
+            let why = stderr(&output);
+            assert!(
+                output.status.success() || why.contains("try again"),
+                "{why}"
+            );
+            output.status.success().then(|| stdout(&output))
+        })
+        .await;
+    let height = chain.lock().height();
+    let held = format!("up to block {height} wait");
+    assert!(accepted.contains(&held), "{accepted}");
+    let record = restore_status(pool).await.record;
+    assert_eq!(record.accepted.expect("accepted").height, Some(height));
+    refused(pool, "accepted before");
+}
+
+/// Each block is a second younger than the one before: none may be of the future.
+fn an_hour_ago() -> u32 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = u32::try_from(since.expect("after 1970").as_secs());
+    now.expect("not so far") - 3600
 }

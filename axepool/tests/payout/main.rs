@@ -16,6 +16,7 @@ mod closed;
 mod commands;
 mod held;
 mod kills;
+mod lost;
 mod paid;
 mod prepare;
 mod restored;

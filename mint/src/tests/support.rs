@@ -90,6 +90,11 @@ impl FakeLedger {
         });
     }
 
+    /// The last row.
+    pub(crate) fn end(&self) -> OutboxId {
+        OutboxId::new(self.rows.lock().expect("no panics").len() as u64)
+    }
+
     pub(crate) fn waiting(&self) -> usize {
         self.rows.lock().expect("no panics").len() - self.done.lock().expect("no panics").len()
     }
