@@ -4,7 +4,12 @@
 (() => {
   const page = document.querySelector("[data-live]");
   const state = document.getElementById("live-state");
-  if (!page || !window.EventSource) return;
+  if (!page) {
+    // A key without a share has no stream: its page is asked for again while it is seen.
+    setInterval(() => { if (!document.hidden) location.reload(); }, 30000);
+    return;
+  }
+  if (!window.EventSource) return;
 
   const say = (text) => { if (state && state.textContent !== text) state.textContent = text; };
 

@@ -299,7 +299,8 @@ fn a_newer_ledger_is_refused() {
     let path = directory.path().join("ledger.redb");
     let database = redb::Database::create(&path).expect("creates");
     let write = database.begin_write().expect("begins");
-    let version = 7u64.to_be_bytes();
+    const NEWER: u64 = 1_000;
+    let version = NEWER.to_be_bytes();
     write
         .open_table(META)
         .expect("opens")
@@ -309,7 +310,7 @@ fn a_newer_ledger_is_refused() {
     drop(database);
     let error = Reader::open(&path).expect_err("is newer");
     assert!(
-        matches!(error, OpenError::NewerSchema { found: 7, .. }),
+        matches!(error, OpenError::NewerSchema { found: NEWER, .. }),
         "{error}"
     );
     let error = Ledger::open(options(directory.path()), &Registry::new()).expect_err("is newer");

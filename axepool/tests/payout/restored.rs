@@ -83,7 +83,13 @@ async fn the_money_of_lost_channels_comes_back_to_the_wallet() {
     for sat in ["500,000 sat", "1,000,000 sat", "40,000 sat"] {
         assert!(stdout(&found).contains(sat), "{}", stdout(&found));
     }
-    assert!(ocean.chain.lock().mempool().is_empty(), "only looked");
+    // The peer's own transactions may be in the mempool, so the words are held to it.
+    assert!(
+        !stdout(&found).contains("to the node's wallet"),
+        "only looked: {}",
+        stdout(&found)
+    );
+    assert_eq!(on_chain().await, 0, "only looked");
     let sent = pool.command(&["node", "recover"]);
     assert!(sent.status.success(), "{}", stderr(&sent));
     assert!(
