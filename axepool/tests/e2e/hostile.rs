@@ -98,7 +98,7 @@ async fn floods_of_messages_and_of_rejects_end_the_session() {
     });
     // Closed for it once, and not a word to who comes again: its fallback begins.
     metric_reaches(&pool, CLOSED, "after_reject_storm", 2.0).await;
-    assert_eq!(metric(&pool, CLOSED, "reject_storm").await, 1.0);
+    assert_eq!(metric(&pool, CLOSED, "\"reject_storm\"").await, 1.0);
     assert!(junk.stats().rejected_with(21) >= 30);
     junk.stop().await;
 
