@@ -152,6 +152,13 @@ impl Ocean {
     pub async fn open_channel(&self, pool: &PoolProcess) {
         let node = look(pool).await;
         let size = Amount::from_sat(10_000_000);
+        // On a busy machine its wallet may not have seen its coins yet.
+        let since = Instant::now();
+        while self.node.spendable().await.expect("its balance") <= size {
+            give_up(since, "coins of OCEAN's node");
+            self.node.sync().await.expect("a look at the chain");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         let opened = self
             .node
             .open_channel(node.node_id, self.pool_at, size, true);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axepool::admin::{Reply, Request, RestoreRequest, RestoreStatus};
+use axepool::admin::{MintState, Reply, Request, RestoreRequest, RestoreStatus};
 use axepool::backup::Cause;
 use common::{PoolProcess, stderr, stdout};
 use simnet::chain::{Chain, SharedChain, serve};
@@ -164,6 +164,11 @@ async fn an_older_mint_store_is_noticed_though_nothing_was_paid_since() {
     paid.pool.spawn().await;
     paid.pool.wait_ready().await;
     paid.door.leads_to(&paid.pool).await;
+    paid.pool
+        .poll("the mint to open", async |pool| {
+            (pool.status().await.mint.state == MintState::Open).then_some(())
+        })
+        .await;
     // Since the copy ecash was spent, and nothing else happened.
     paid.desk.give("first", 100, "friend");
     paid.pool.kill();

@@ -81,7 +81,8 @@ impl Dice {
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) as usize % end
+        let end = u64::try_from(end).expect("small");
+        usize::try_from((mixed ^ (mixed >> 31)) % end).expect("below end")
     }
 }
 
