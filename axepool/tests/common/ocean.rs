@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axepool::admin::{NodeLook, NodeReply, NodeRequest, NodeStatus, Reply, Request};
@@ -37,8 +38,17 @@ pub fn now_secs() -> u32 {
     u32::try_from(since.as_secs()).expect("before 2106")
 }
 
+/// An address at which nobody listens, for a program that is told of it before it binds it.
+/// It is below the ports that the system gives by itself (from 32,768 on): no connection of a
+/// test beside this one takes it meanwhile.
 pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id() % 20_000 * 61;
+    let ports = std::iter::repeat_with(|| begin + NEXT.fetch_add(1, Ordering::Relaxed));
+    let ports = ports.map(|number| 10_000 + number % 20_000).take(20_000);
+    let ports = ports.map(|port| u16::try_from(port).expect("below 30,000"));
+    let mut free = ports.filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
+    let listener = free.next().expect("a port");
     listener.local_addr().expect("an address")
 }
 
