@@ -69,7 +69,7 @@ impl Metrics {
         let money = IntGaugeVec::new(
             Opts::new(
                 "axepool_ledger_money_msat",
-                "Where the money is that ever came, by account.",
+                "All money ever received, by the account that it is in.",
             ),
             &["account"],
         )?;
@@ -77,7 +77,7 @@ impl Metrics {
         let alarms = IntCounterVec::new(
             Opts::new(
                 "axepool_ledger_alarms_total",
-                "What the books were told that a person should look at.",
+                "Contradictory data that the books received and a person should look at.",
             ),
             &["kind"],
         )?;
@@ -89,22 +89,22 @@ impl Metrics {
         Ok(Metrics {
             commit_seconds: histogram(
                 "axepool_ledger_commit_seconds",
-                "How long a batch of shares took to be on disk.",
+                "Time to commit a batch of shares to disk.",
                 &SECONDS,
             )?,
             checkpoint_seconds: histogram(
                 "axepool_ledger_checkpoint_seconds",
-                "How long it took to write the tallies and empty the journal.",
+                "Time to write the tallies and empty the journal.",
                 &SECONDS,
             )?,
             packing_seconds: histogram(
                 "axepool_ledger_packing_seconds",
-                "How long shares waited while some old rows were packed.",
+                "Time that shares waited for the packing of old rows (compaction).",
                 &SECONDS,
             )?,
             old_rows_wait: gauge(
                 "axepool_ledger_old_rows_wait",
-                "1 while old rows wait to be forgotten or packed, a slice at a time.",
+                "1 while old rows wait to be deleted or packed (compaction), a slice at a time.",
             )?,
             batch_shares: histogram(
                 "axepool_ledger_batch_shares",
@@ -128,7 +128,7 @@ impl Metrics {
             )?,
             queue_depth: gauge(
                 "axepool_ledger_queue_depth",
-                "Entries that waited when the last batch was taken.",
+                "Entries in the queue when the last batch was taken.",
             )?,
             dirty_rows: gauge(
                 "axepool_ledger_dirty_rows",
@@ -140,12 +140,12 @@ impl Metrics {
             )?,
             booking_seconds: histogram(
                 "axepool_ledger_booking_seconds",
-                "How long an event of the books took from being taken up to being on disk.",
+                "Time from the start of a booking until it is on disk.",
                 &SECONDS,
             )?,
             booking_write_seconds: histogram(
                 "axepool_ledger_booking_write_seconds",
-                "How long the rows of the books took to be on disk: shares wait meanwhile.",
+                "Time to write the rows of a booking to disk; shares wait meanwhile.",
                 &SECONDS,
             )?,
             alarms,

@@ -53,7 +53,10 @@ impl Metrics {
             quotes_created: counter("quotes_created_total", "Mint quotes made")?,
             payments: counter("payments_total", "Payments entered on mint quotes")?,
             paid_sat: counter("paid_sat_total", "Satoshis paid to mint quotes")?,
-            parked: counter("parked_total", "Outbox rows that can never be done")?,
+            parked: counter(
+                "parked_total",
+                "Outbox rows that were parked (dead letters)",
+            )?,
             tokens: counter("tokens_total", "Tokens issued to claims")?,
             token_sat: counter("token_sat_total", "Satoshis issued as tokens to claims")?,
             worker_failures: counter(
@@ -63,15 +66,18 @@ impl Metrics {
             worker_failing: gauge("worker_failing", "Failures of the outbox worker in a row")?,
             ahead_sat: gauge(
                 "ahead_of_ledger_sat",
-                "Satoshis on quotes that the ledger knows nothing of: must be 0",
+                "Satoshis paid to quotes without an order of the ledger: must be 0",
             )?,
             store_behind: gauge(
                 "store_behind",
                 "1 when the store lacks payments that it had acknowledged: it is lost or an older copy",
             )?,
             outstanding_sat: gauge("outstanding_sat", "Ecash issued and not redeemed")?,
-            paid_unissued_sat: gauge("paid_unissued_sat", "Paid to quotes and not issued")?,
-            parked_sat: gauge("parked_sat", "Owed by rows that are parked")?,
+            paid_unissued_sat: gauge(
+                "paid_unissued_sat",
+                "Satoshis paid to quotes and not yet issued",
+            )?,
+            parked_sat: gauge("parked_sat", "Satoshis owed by parked rows")?,
             melts_paused: gauge("melts_paused", "1 while melts are paused")?,
             melts_open: gauge(
                 "melts_open",
@@ -79,7 +85,7 @@ impl Metrics {
             )?,
             requests_refused: counter(
                 "requests_refused_total",
-                "Requests told to come back because too many were worked on",
+                "Requests refused with 503 because of the concurrency limit",
             )?,
             outbox_behind: gauge(
                 "outbox_rows_behind",

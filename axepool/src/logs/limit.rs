@@ -39,7 +39,7 @@ const SUMMARY: &str = "axepool::logs::left_out";
 static LEFT_OUT: LazyLock<IntCounter> = LazyLock::new(|| {
     IntCounter::with_opts(Opts::new(
         "axepool_log_lines_left_out_total",
-        "Lines that the log left out and summed up: one place in the code said too many",
+        "Lines that the log's rate limit per call site left out and counted",
     ))
     .expect("the name is a metric's")
 });

@@ -49,7 +49,7 @@ type FileLayer = Option<Box<dyn Layer<Registry> + Send + Sync>>;
 static DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
     IntCounter::with_opts(Opts::new(
         "axepool_log_lines_dropped_total",
-        "Lines of the log that were dropped: nobody read stderr, or the disk did not take them",
+        "Log lines that were dropped because nobody read stderr or the disk was too slow",
     ))
     .expect("the name is a metric's")
 });

@@ -23,21 +23,21 @@ impl Metrics {
     pub(super) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let deliveries = Opts::new(
             "axepool_notice_deliveries_total",
-            "Tries to send notices to an owner's target, by what became of them",
+            "Attempts to send notices (notifications) to an owner's target, by result",
         );
         let wishes = Opts::new(
             "axepool_notice_wishes_total",
-            "Signed wishes for notices, by what became of them",
+            "Signed wishes (subscription requests) for notices, by result",
         );
         let metrics = Metrics {
             wishes: IntCounterVec::new(wishes, &["result"])?,
             watched: IntGauge::new(
                 "axepool_notice_watched_miners",
-                "Miners whose feed is kept up",
+                "Miners whose feed is kept up to date",
             )?,
             subscribed: IntGauge::new(
                 "axepool_notice_subscribed_miners",
-                "Miners whose owner has notices sent",
+                "Miners with a subscription to notices",
             )?,
             deliveries: IntCounterVec::new(deliveries, &["result"])?,
             dropped: IntCounter::new(

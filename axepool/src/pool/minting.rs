@@ -90,7 +90,7 @@ impl Metrics {
             open: IntGauge::new("axepool_mint_open", "1 while the mint is open")?,
             open_failures: IntCounter::new(
                 "axepool_mint_open_failures_total",
-                "Times that the mint could not be opened",
+                "Failed attempts to open the mint",
             )?,
             waiting: IntGauge::new(
                 "axepool_outbox_rows_waiting",
@@ -98,11 +98,11 @@ impl Metrics {
             )?,
             head_age: IntGauge::new(
                 "axepool_outbox_head_age_seconds",
-                "For how long the outbox has not moved: since when its first row has been the first",
+                "Time since the outbox last advanced, while a row waits",
             )?,
             parked: IntGauge::new(
                 "axepool_mint_parked_rows",
-                "Outbox rows that the mint refuses for good: see axepool mint parked",
+                "Outbox rows that the mint refuses permanently (dead letters): see axepool mint parked",
             )?,
         };
         registry.register(Box::new(metrics.configured.clone()))?;

@@ -64,7 +64,7 @@ impl Stores {
     pub(crate) fn new(config: &Config, registry: &Registry) -> Result<Arc<Stores>> {
         let waiting = IntGauge::new(
             "axepool_restore_open",
-            "1 while a restore, or a store that was found to be lost or an older copy, waits for axepool restore accept",
+            "1 while a restore, or a store that is lost or an older copy, waits for axepool restore accept",
         )?;
         registry.register(Box::new(waiting.clone()))?;
         let mint_words = config

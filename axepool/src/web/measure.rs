@@ -51,7 +51,7 @@ impl Measure {
         let requests = IntCounterVec::new(
             Opts::new(
                 "axepool_http_requests_total",
-                "Requests at the public listener, by what was asked and what became of it",
+                "Requests at the public listener, by route and result",
             ),
             &["route", "result"],
         )?;

@@ -85,11 +85,15 @@ impl Metrics {
     pub(crate) fn new(registry: &Registry) -> Result<Self, Error> {
         let make = Make { registry };
         let connections = make.gauges("connections", "Open connections by state", "state")?;
-        let opened = make.counters("connections_total", "Connections taken", "listener")?;
-        let bytes = make.counters("stratum_bytes_total", "Bytes with the miners", "direction")?;
+        let opened = make.counters("connections_total", "Connections accepted", "listener")?;
+        let bytes = make.counters(
+            "stratum_bytes_total",
+            "Bytes exchanged with the miners",
+            "direction",
+        )?;
         let vardiff = make.counters(
             "vardiff_changes_total",
-            "Difficulties changed by vardiff",
+            "Changes of difficulty by vardiff",
             "direction",
         )?;
         let messages = make.counters("stratum_messages_total", "Messages received", "method")?;
@@ -101,7 +105,7 @@ impl Metrics {
             opened_tls: opened.with_label_values(&["tls"]),
             refused: make.counters(
                 "connections_refused_total",
-                "Connections not taken",
+                "Connections refused",
                 "reason",
             )?,
             closed: make.counters("connections_closed_total", "Connections ended", "reason")?,

@@ -65,7 +65,7 @@ impl UpstreamMetrics {
             submits: name.counter("submits_total", "Shares sent upstream")?,
             accepted: name.counters(
                 "accepted_total",
-                "Shares that the upstream took",
+                "Shares that the upstream accepted",
                 &["url", "host"],
             )?,
             rejected: name.counters(
@@ -85,10 +85,10 @@ impl UpstreamMetrics {
                 "results_unrecorded_total",
                 "Found blocks whose upstream result the stalled ledger could not take",
             )?,
-            ignored: name.counter("ignored_messages_total", "Lines that made no sense")?,
+            ignored: name.counter("ignored_messages_total", "Lines from the upstream that could not be parsed")?,
             work_accepted: name.float_counter(
                 "work_accepted_hashes_total",
-                "Credited work at the upstream's difficulty that the upstream took, expected hashes",
+                "Credited work at the upstream's difficulty that the upstream accepted, expected hashes",
             )?,
             work_refused: name.float_counter(
                 "work_refused_hashes_total",
@@ -107,7 +107,7 @@ impl UpstreamMetrics {
                 "last_job_timestamp_seconds",
                 "When the last job came, seconds since 1970",
             )?,
-            difficulty: name.float_gauge("difficulty", "What the upstream asks of a share")?,
+            difficulty: name.float_gauge("difficulty", "The difficulty that the upstream requires of a share")?,
             round_trip: name.histogram(
                 "share_round_trip_seconds",
                 "From sending a share to its answer",

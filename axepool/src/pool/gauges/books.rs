@@ -86,12 +86,7 @@ impl Books {
         )?;
         registry.register(Box::new(epoch_work.clone()))?;
         Ok(Books {
-            epochs: family(
-                registry,
-                "axepool_epochs",
-                "Epochs by where they are in their life",
-                &["state"],
-            )?,
+            epochs: family(registry, "axepool_epochs", "Epochs by state", &["state"])?,
             epoch_work,
             epoch_shares: gauge("axepool_epoch_shares", "Shares in the open epoch")?,
             epoch_miners: gauge(
@@ -100,7 +95,7 @@ impl Books {
             )?,
             expected: gauge(
                 "axepool_expected_payout_msat",
-                "What OCEAN said of the blocks that it has not paid yet",
+                "Earnings that OCEAN announced for the blocks that it has not paid yet",
             )?,
             unpaid_depth: gauge(
                 "axepool_unpaid_block_depth",
@@ -113,7 +108,7 @@ impl Books {
             settled: gauge("axepool_payouts_settled", "Payouts that were split")?,
             suspended: gauge(
                 "axepool_payouts_suspended",
-                "Payments that are nobody's yet",
+                "Payments in suspense: not assigned to miners yet",
             )?,
             last_payment: gauge(
                 "axepool_last_payment_timestamp_seconds",

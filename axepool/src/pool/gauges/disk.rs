@@ -27,7 +27,7 @@ impl Disk {
             free: gauge(
                 registry,
                 "axepool_data_dir_free_bytes",
-                "What can still be written to the data directory's file system",
+                "Free bytes of the data directory's file system",
             )?,
             size: gauge(
                 registry,

@@ -59,7 +59,7 @@ impl Gauges {
         let build = family(
             registry,
             "axepool_build_info",
-            "1, labelled with what runs",
+            "1, with version and network as labels",
             &["version", "network"],
         )?;
         let network = config.network.to_string();
@@ -73,7 +73,7 @@ impl Gauges {
             suspects: gauge(
                 registry,
                 "axepool_withholding_suspects",
-                "Miners that found so few upstream-grade shares in the newest epochs that it is no luck",
+                "Miners suspected of block withholding: they found too few upstream-grade shares in the newest epochs for bad luck",
             )?,
         })
     }

@@ -48,13 +48,13 @@ impl Metrics {
         };
         let channels_closed = IntCounter::new(
             "axepool_node_channels_closed_total",
-            "Channels that were closed, by whomever, since the start",
+            "Channels that were closed, by either side, since the start",
         )?;
         registry.register(Box::new(channels_closed.clone()))?;
         let watch_errors = IntCounterVec::new(
             Opts::new(
                 "axepool_ocean_watch_errors_total",
-                "Questions about OCEAN's blocks without an answer, and answers that the books did not take",
+                "Queries about OCEAN's blocks that failed, and answers that the books refused",
             ),
             &["source"],
         )?;
@@ -74,12 +74,12 @@ impl Metrics {
             chain_doubt,
             witness_height: family(
                 "axepool_chain_witness_height",
-                "The newest block that a witness of the chain told; 0: none now",
+                "The newest block that a witness of the chain reported; 0: none now",
                 "witness",
             )?,
             chain_software_wrong: gauge(
                 "axepool_chain_software_wrong",
-                "1 while the chain source is a Knots that follows another chain",
+                "1 while the chain source is a version of Bitcoin Knots that follows another chain",
             )?,
             channels_closed,
             watch_errors,
@@ -95,20 +95,20 @@ impl Metrics {
             channels: family("axepool_node_channels", "Channels of the node", "state")?,
             inbound_sat: gauge(
                 "axepool_node_inbound_sat",
-                "What usable channels can take in all",
+                "Inbound capacity of all usable channels",
             )?,
             inbound_at_once_sat: gauge(
                 "axepool_node_inbound_at_once_sat",
-                "The most that can come in one payment, by what channels let be in flight",
+                "The largest payment that can come in, by the channels' limits of value in flight",
             )?,
             peers: family("axepool_node_peers", "Peers of the node", "state")?,
             node_heard: gauge(
                 "axepool_node_chain_heard_timestamp_seconds",
-                "When the node heard from its chain source last, seconds since 1970; 0: never",
+                "When the chain source last answered the node, seconds since 1970; 0: never",
             )?,
             outbound_sat: gauge(
                 "axepool_node_outbound_sat",
-                "What usable channels can send in all",
+                "Outbound capacity of all usable channels",
             )?,
             node_tip: gauge(
                 "axepool_node_tip_height",
@@ -124,22 +124,22 @@ impl Metrics {
             )?,
             heard: family(
                 "axepool_ocean_watch_heard_timestamp_seconds",
-                "When a source of OCEAN's blocks answered last, seconds since 1970; 0: never",
+                "When a source of OCEAN's blocks last answered, seconds since 1970; 0: never",
                 "source",
             )?,
             liabilities: family(
                 "axepool_liabilities_msat",
-                "What the pool owes, by what it is",
+                "Liabilities of the pool, by kind",
                 "part",
             )?,
             assets: family(
                 "axepool_assets_msat",
-                "What the pool has, by where it is",
+                "Assets of the pool, by place",
                 "part",
             )?,
             melts_paused: gauge(
                 "axepool_melts_paused",
-                "1 while more is owed than there is, so that ecash is not melted",
+                "1 while liabilities exceed assets, so that ecash is not melted",
             )?,
         })
     }
