@@ -126,13 +126,27 @@ async fn version_bits_are_read_as_the_pool_reads_them() {
             .await
             .unwrap();
         let stats = axe.drain(PATIENCE).await.unwrap();
-        assert_agree(&stats, &pool.books());
-        assert_eq!(
-            stats.rejected() == 0,
-            understood,
-            "{reading:?}: {:?}",
+        let books = pool.books();
+        if understood {
+            assert_agree(&stats, &books);
+            assert_eq!(stats.rejected(), 0, "{reading:?}: {:?}", stats.rejected);
+            continue;
+        }
+        // The pool hashes another header than the device did. At so low a difficulty about
+        // one in 430 of these meets the target by luck: no accepted hash is the device's.
+        assert_eq!(stats.accepted, books.accepted());
+        assert!(
+            stats.rejected() > 10 * stats.accepted,
+            "{reading:?}: {} accepted, {:?}",
+            stats.accepted,
             stats.rejected
         );
+        let ours: BTreeSet<_> = stats
+            .accepted_shares
+            .iter()
+            .map(|share| share.hash)
+            .collect();
+        assert!(books.shares.iter().all(|share| !ours.contains(&share.hash)));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::config;
 use crate::http::Health as _;
 use crate::logs::{self, Logs};
 use crate::output;
-use crate::pool::{self, Pool, View, signals};
+use crate::pool::{self, Pool, View};
 use crate::service::{Inherited, Manager};
 
 /// The exit status for a config that cannot be used: `EX_CONFIG` of sysexits.h. The unit's
@@ -59,7 +59,10 @@ pub(super) fn run(args: Args, logs: &mut Logs, has_levels: bool) -> Result<ExitC
     manager.ready();
     let ended = pool.block_on(async {
         tokio::select! {
-            signal = signals::stop_signal() => signal.map(|name| tracing::info!(signal = name, "stopping")),
+            name = pool.stop_signal() => {
+                tracing::info!(signal = name, "stopping");
+                Ok(())
+            }
             failure = pool.failed() => Err(failure),
             never = keep_telling(&manager, pool.view()) => match never {},
         }

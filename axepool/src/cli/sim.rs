@@ -12,7 +12,7 @@ use simnet::keys::SimKey;
 use simnet::pool::{SimPool, SimPoolOptions};
 use tokio::runtime::Builder;
 
-use crate::pool::signals;
+use crate::pool::signals::StopSignals;
 use crate::{humane, output};
 
 /// Run a simulated OCEAN or simulated Bitaxes by themselves
@@ -85,11 +85,13 @@ async fn pool(args: PoolArgs) -> Result<ExitCode> {
         job_interval: Some(Duration::from_secs(args.job_interval)),
         ..SimPoolOptions::default()
     };
+    // Before the line below: whoever reads it may send a signal at once.
+    let stop = StopSignals::listen()?;
     let pool = SimPool::start(options)
         .await
         .context("the simulated OCEAN did not start")?;
     output::line(format!("listening on {}", pool.address()))?;
-    signals::stop_signal().await?;
+    stop.next().await;
     let books = pool.read_books(|books| {
         json!({
             "connections": books.connections,
@@ -114,12 +116,13 @@ async fn miners(args: MinersArgs) -> Result<ExitCode> {
     {
         bail!("--target {}: give host:port, without a scheme", args.target);
     }
+    let stop = StopSignals::listen()?;
     let devices: Vec<_> = (1..=args.count)
         .map(|number| device(&args, number))
         .collect();
     let length = args.seconds.map_or(Duration::MAX, Duration::from_secs);
     tokio::select! {
-        signal = signals::stop_signal() => { signal?; }
+        _ = stop.next() => {}
         () = tokio::time::sleep(length) => {}
     }
     let mut table = humane::table(

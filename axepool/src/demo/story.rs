@@ -9,7 +9,6 @@ use super::screen::Now;
 use super::world::World;
 use crate::output;
 use crate::pool::Pool;
-use crate::pool::signals::StopSignals;
 
 /// How often a screen is drawn anew.
 const FRAME: Duration = Duration::from_secs(1);
@@ -22,8 +21,6 @@ pub(super) struct Story {
     began: Instant,
     told: Vec<String>,
     is_screen: bool,
-    /// From the first wait on, and between two.
-    stop: Option<StopSignals>,
 }
 
 /// How a wait ended.
@@ -45,7 +42,6 @@ impl Story {
             began: Instant::now(),
             told: Vec::new(),
             is_screen,
-            stop: None,
         };
         story.tell("a chain, a simulated OCEAN and the pool are started")?;
         Ok(story)
@@ -96,16 +92,12 @@ impl Story {
         let every = if self.is_screen { FRAME } else { LINE_EVERY };
         let mut every = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
         let late = tokio::time::sleep(patience);
-        let stop = match &mut self.stop {
-            Some(stop) => stop,
-            none => none.insert(StopSignals::listen()?),
-        };
         tokio::pin!(late, task);
         loop {
             tokio::select! {
                 biased;
                 done = &mut task => return done.map(Waited::Done),
-                _ = stop.next() => return Ok(Waited::Interrupted),
+                _ = pool.stop_signal() => return Ok(Waited::Interrupted),
                 failure = pool.failed() => return Err(failure),
                 () = &mut late => bail!("still not after {} s: {what}", patience.as_secs()),
                 _ = every.tick() => {

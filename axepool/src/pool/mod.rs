@@ -40,6 +40,7 @@ use gauges::Gauges;
 use minting::Minting;
 use paying::Paying;
 use pulse::Pulse;
+use signals::StopSignals;
 use supervisor::Supervisor;
 pub(crate) use view::View;
 use view::ViewParts;
@@ -70,6 +71,7 @@ pub struct Pool {
     side_tasks: TaskTracker,
     /// Ends the node and the watch, which take longer.
     paying_cancel: CancellationToken,
+    signals: StopSignals,
 }
 
 impl Pool {
@@ -107,6 +109,13 @@ impl Pool {
             tls: inherited.stratum_tls,
         };
         parts::listen_only_on(&mut config.downstream, &stratum);
+        // Before anything answers: whoever sees the pool ready may stop it at once, and a
+        // signal without a handler would kill the process. Not earlier: until here a
+        // signal ends a start that takes long, which loses nothing.
+        let signals = {
+            let _entered = side.enter();
+            StopSignals::listen()?
+        };
         let bound = parts::bind(&config, inherited.http, inherited.metrics);
         let bound = side.block_on(bound)?;
         let metrics_addresses = parts::addresses(&bound.metrics)?;
@@ -205,7 +214,14 @@ impl Pool {
             side_cancel,
             side_tasks,
             paying_cancel,
+            signals,
         })
+    }
+
+    /// Waits for SIGTERM or SIGINT, and gives its name. One that came since the start, with
+    /// nobody waiting, is not lost.
+    pub(crate) async fn stop_signal(&self) -> &'static str {
+        self.signals.next().await
     }
 
     /// Runs `task` beside mining, and waits for it.
@@ -239,16 +255,16 @@ impl Pool {
             side_cancel,
             side_tasks,
             paying_cancel,
+            signals,
         } = self;
         let deadline = Instant::now() + STOP_DEADLINE;
         view.drain();
         // The node takes its time, and meanwhile mining is drained.
         paying_cancel.cancel();
-        let second_signal = side.spawn(async {
-            if let Ok(name) = signals::stop_signal().await {
-                tracing::warn!(signal = name, "ending at once");
-                std::process::exit(1);
-            }
+        let second_signal = side.spawn(async move {
+            let name = signals.next().await;
+            tracing::warn!(signal = name, "ending at once");
+            std::process::exit(1);
         });
 
         let drain = async { sole_owner(proxy).await.stop().await };

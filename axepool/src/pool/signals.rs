@@ -2,40 +2,44 @@
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Mutex;
 
-/// SIGTERM and SIGINT (Ctrl-C), listened for from [`Self::listen`] on: what comes while
-/// nobody waits is not lost.
+/// SIGTERM and SIGINT (Ctrl-C), caught from [`Self::listen`] on: a signal that comes while
+/// nobody waits is kept for the next [`Self::next`].
 #[derive(Debug)]
-pub(crate) struct StopSignals {
+pub(crate) struct StopSignals(Mutex<Caught>);
+
+#[derive(Debug)]
+struct Caught {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl StopSignals {
-    /// Begins to listen.
+    /// Installs the handlers. From then on no signal kills the process by itself.
     ///
     /// # Errors
     /// When the process may not listen for signals.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub(crate) fn listen() -> Result<StopSignals> {
-        Ok(StopSignals {
+        Ok(StopSignals(Mutex::new(Caught {
             terminate: signal(SignalKind::terminate()).context("SIGTERM cannot be listened for")?,
             interrupt: signal(SignalKind::interrupt()).context("SIGINT cannot be listened for")?,
-        })
+        })))
     }
 
-    /// Waits for the next one, and gives its name.
-    pub(crate) async fn next(&mut self) -> &'static str {
+    /// Waits for the next one, and gives its name. A wait that is given up loses none.
+    pub(crate) async fn next(&self) -> &'static str {
+        let mut caught = self.0.lock().await;
+        let Caught {
+            terminate,
+            interrupt,
+        } = &mut *caught;
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
         }
     }
-}
-
-/// Waits for one from now on, and gives its name.
-///
-/// # Errors
-/// When the process may not listen for signals.
-pub(crate) async fn stop_signal() -> Result<&'static str> {
-    Ok(StopSignals::listen()?.next().await)
 }
