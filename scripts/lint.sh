@@ -16,8 +16,8 @@ fi
 say "clippy"
 cargo clippy --locked --workspace --all-targets -- -D warnings
 
-say "which room may import what (axepool/tests/arrows.rs)"
-cargo test --quiet --locked -p axepool --test arrows
+say "which room may import what (axepool/tests/repository/arrows.rs)"
+cargo test --quiet --locked -p axepool --test repository arrows::
 
 say "licences, bans and origins of the dependencies"
 cargo deny --locked --log-level error check --hide-inclusion-graph bans licenses sources

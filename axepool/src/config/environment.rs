@@ -36,6 +36,16 @@ impl Environment {
         self.variables.contains_key(&name(section, key))
     }
 
+    /// Gives the variable of `old` to the key `new`, which goes before it when both are
+    /// there; true when there was one.
+    pub(super) fn rename(&mut self, section: &str, old: &str, new: &str) -> bool {
+        let Some(value) = self.variables.remove(&name(section, old)) else {
+            return false;
+        };
+        self.variables.entry(name(section, new)).or_insert(value);
+        true
+    }
+
     /// The names that nobody asked for, each with the key that it seems to mean.
     pub(super) fn into_rest(self) -> impl Iterator<Item = (String, String)> {
         self.variables.into_keys().map(|name| {

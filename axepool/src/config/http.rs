@@ -154,6 +154,7 @@ impl Setting for PublicUrl {
 }
 
 pub(super) fn read(section: &mut Section<'_>, network: Network, base: &Path) -> HttpConfig {
+    section.renamed("header_timeout_secs", "request_timeout_secs");
     HttpConfig {
         listen: section.get("listen", vec![SocketAddr::from(([0, 0, 0, 0], 8080))]),
         onion_listen: section.get("onion_listen", Vec::new()),

@@ -330,6 +330,34 @@ impl Section<'_> {
         Duration::from_millis(self.number(key, default, range))
     }
 
+    /// Reads a key's earlier name as the key itself, with a warning, so that a config of an
+    /// earlier version still starts. Comes before `new` is read.
+    pub(super) fn renamed(&mut self, old: &'static str, new: &'static str) {
+        const WHY: &str = "this is the earlier name of the key";
+        let fix = format!("rename it to {new}");
+        if let Some(value) = self.table.remove(old) {
+            if self.table.contains_key(new) {
+                self.warn(
+                    old,
+                    Some(&value),
+                    WHY,
+                    &format!("remove it: {new} is given"),
+                );
+            } else {
+                self.warn(old, Some(&value), WHY, &fix);
+                self.table.insert(new.to_owned(), value);
+            }
+        }
+        if self.reader.environment.rename(self.name, old, new) {
+            self.reader.warnings.push(Problem {
+                key: environment::name(self.name, old),
+                value: None,
+                why: WHY.to_owned(),
+                fix: format!("rename it to {}", environment::name(self.name, new)),
+            });
+        }
+    }
+
     /// A problem of `key` that shows only beside other keys.
     pub(super) fn problem(&mut self, key: &str, value: Option<&Value>, why: &str, fix: &str) {
         let key = format!("{}.{key}", self.name);

@@ -18,9 +18,6 @@ use crate::common::{PATIENCE, PoolProcess, PoolSetup};
 /// The upstream's difficulty: about 43,000 hashes a share.
 pub const UPSTREAM: f64 = 1e-5;
 
-/// What devices begin with: about 4,300 hashes a share.
-pub const START: f64 = 1e-6;
-
 /// What a device hashes: some twenty shares a second to begin with, and next to nothing
 /// of a processor.
 pub const HASHRATE: f64 = 100_000.0;

@@ -1,0 +1,14 @@
+//! The money as the operator and the auditor see it: the real binary over a ledger that
+//! holds payments, with and without a process that has it open; and over HTTP.
+
+mod audit;
+mod books;
+mod fetch;
+mod kills;
+mod openapi;
+mod operator;
+mod pages;
+mod prepare;
+mod stops;
+mod wind_down;
+mod withdraw;

@@ -1,0 +1,12 @@
+//! The money's way through the pool as a process with its lightning node, with OCEAN's node
+//! beside it, over a chain of our own.
+
+mod breach;
+mod closed;
+mod commands;
+mod held;
+mod kills;
+mod lost;
+mod paid;
+pub mod prepare;
+mod restored;

@@ -1,0 +1,6 @@
+//! The repository itself: which room may import what, and whether documents and files of
+//! the installation say what is so.
+
+mod arrows;
+mod deploy;
+mod docs;
