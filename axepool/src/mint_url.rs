@@ -1,5 +1,11 @@
-//! The URL that tokens were issued under, remembered: a token names its mint, so one
-//! that is out there is worth nothing under another name unless its owner knows better.
+//! The URL under which tokens were issued. A token names its mint, so a token in
+//! circulation is worth nothing under another URL unless its owner knows better.
+//!
+//! `http.public_url` is written into every token. `data_dir/mint/public_url.json` remembers
+//! the last URL and the ecash outstanding under it; `axepool run` and `check-config` warn
+//! when the URL has changed since. Without a URL the pool makes no tokens, except on
+//! regtest: owners sweep instead, and `axepool run`, `check-config` and the answer to a
+//! claim say so.
 
 use std::io;
 use std::path::Path;

@@ -1,6 +1,8 @@
-//! Winding the pool down: nobody mines any more, what comes is still settled, and mint
-//! and melts stay up until a stated time. Kept in a file of the data directory, so that
-//! it outlasts restarts.
+//! Closing the pool in good order (`axepool wind-down`): the proxy refuses miners, further
+//! payouts are still settled, the mint tells its owners, and mint and melts stay up until a
+//! stated time. `/api/wind-down` reports the remaining liabilities.
+//!
+//! The order is kept in `data_dir/wind-down.json`, so it survives restarts.
 
 use std::io;
 use std::path::Path;

@@ -1,7 +1,11 @@
-//! The operator's way into the running process: a unix socket in the data directory
-//! that its owner alone can open. One JSON line asks, one JSON line answers.
+//! The admin socket: a unix socket `data_dir/admin.sock` through which the commands talk to
+//! the running process. Only its owner can open it.
 //!
-//! No TCP listener takes an order from anybody; this is the only door that does.
+//! The client sends one JSON line and gets one JSON line back, both of bounded length
+//! (`protocol.rs`). `axepool epochs`, `miners` and others ask here; if no process runs, they
+//! open the store themselves and answer with the same code.
+//!
+//! No TCP listener accepts orders; this socket is the only interface that does.
 
 mod backup;
 mod client;

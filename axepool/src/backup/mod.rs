@@ -1,6 +1,17 @@
-//! Backup and restore: what a copy of the pool holds, in which order it is made, and
-//! what a restored pool may do. The reasons are in
+//! Backup and restore: the contents of a copy, the order in which its parts are made, and
+//! the restrictions of a restored pool. The reasons are in
 //! docs/decisions/0010-backup-and-restore.md.
+//!
+//! A backup is a directory with a manifest, made by the running process, or from the store
+//! when nothing runs. With `--into` backups stand beside each other by time (`series.rs`).
+//! The lightning node's channels are never in a backup; `payout/src/forgotten.rs` fetches
+//! their money from the chain, and `own_coins.rs` the wallet's coins (`axepool node
+//! recover`). The ledger's lineage says which incarnation names the quotes of which epochs;
+//! the mint limits old ecash and quotes to one bound (`mint/src/store/old.rs`).
+//!
+//! A store that a newer program wrote is refused before anything of it is used: the ledger
+//! by its schema, the mint's by cdk's migrations and by our records' number, other files by
+//! their `version`.
 
 mod desk;
 mod files;

@@ -1,8 +1,17 @@
 //! The config file: read once, here and nowhere else, into plain values for the rooms.
 //!
-//! Everything but the upstream's address has a default. A key that nobody knows is
-//! refused, all problems are told at once, and the effective config can be printed as
-//! a config file of its own.
+//! Everything but the upstream's address has a default. An unknown key is refused, all
+//! problems are reported at once, and the effective config can be printed as a config file
+//! of its own.
+//!
+//! A section is read by asking the reader for its keys. Asking for a key registers it,
+//! gives it its default and adds it to the output of `check-config`, so these cannot drift
+//! apart. `axepool.example.toml` has every key with its default, which a test checks;
+//! `axepool init` fills it in, and the reader itself checks each answer. An environment
+//! variable `AXEPOOL__SECTION__KEY` overrides its key and is parsed by the key's type. A
+//! secret is in the file, in a file of its own or in a variable that the config names; it
+//! is never printed. `risks.rs` lists settings that are allowed but risky: `check-config`
+//! and `run` print them.
 
 mod environment;
 mod http;

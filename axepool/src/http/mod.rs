@@ -1,5 +1,12 @@
-//! The metrics' listener: `/metrics` for Prometheus, `/healthz` and `/readyz` for
-//! whatever restarts the process or sends miners to it.
+//! The metrics listener: `/metrics` for Prometheus, `/healthz` and `/readyz` for service
+//! managers and load balancers.
+//!
+//! `/healthz` fails for faults that a restart repairs: the ledger's writer ended, or
+//! mining's threads stand still. `/readyz` fails while a miner that connects now would get
+//! no work or its shares could not be stored, and while a task of the money side has
+//! panicked (`pool/supervisor.rs` watches these tasks). This listener adds the reasons; the
+//! public listener answers both without reasons, and `axepool health` asks for them over
+//! the admin socket.
 
 use std::sync::Arc;
 use std::time::Duration;

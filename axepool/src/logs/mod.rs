@@ -1,14 +1,18 @@
-//! Logs go to stderr, for people, and if the config says so to files, for programs;
-//! `--log`, `AXEPOOL_LOG` or `axepool log` says how many.
+//! The log goes to stderr, as lines for people, and with `[log] dir` also to files, as JSON
+//! for programs. `[log] levels`, `--log`, `AXEPOOL_LOG` and `axepool log` set the levels.
 //!
-//! Whoever reads stderr may stop reading: a full disk under the journal, a terminal on
-//! hold. Then a write there waits for ever, and mining must not wait with it. So a
-//! thread of its own writes, and lines that come while it waits for too long are
-//! dropped and counted. The files have such a thread, too.
+//! The reader of stderr may stop reading: a full disk under the journal, a terminal on
+//! hold. A write to stderr then blocks for ever, and mining must not wait for it. So stderr
+//! and the files each have a thread and a bounded queue of their own; lines that do not fit
+//! are dropped and counted.
 //!
-//! What strangers can have said is bounded before that: each place in the code has a
-//! budget of lines (`limit.rs`), and crates that log what strangers do are quiet unless
-//! they are asked for by name (`levels.rs`).
+//! Strangers can cause only a bounded number of lines: each call site has a budget of lines
+//! at INFO and above, and lines beyond it are summed up in one line a minute (`limit.rs`).
+//! Crates that log the actions of strangers, such as the mint's library, are quiet unless a
+//! level names them (`levels.rs`).
+//!
+//! No level logs a username, a worker's name, a secret, or more of an address than its /24
+//! or /48.
 
 mod files;
 mod levels;

@@ -1,5 +1,11 @@
-//! Questions and orders about the money, answered from the ledger: one code for the
-//! running process and for a command that opens the store itself.
+//! Queries and orders about the money, answered from the ledger: `axepool payouts`,
+//! `suspense` and `fee`. The running process and a command that opens the store itself
+//! share this code.
+//!
+//! A withdrawal is booked before it is sent, under an id made before the first attempt. Its
+//! outcome is a separate entry, of which there can be only one. Between the two entries
+//! nobody knows whether it was sent: the pool shows it as such and never sends it again by
+//! itself. `axepool fee resolve` records the outcome after a person has checked.
 
 mod fee;
 mod gone;

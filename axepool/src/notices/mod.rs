@@ -1,11 +1,18 @@
-//! Being told: per miner a feed of what changed (a worker fell silent, many shares are
-//! rejected, sats are ready), and for those who sign a wish the same over ntfy or to a
-//! webhook.
+//! Notices: notifications to owners. Each miner has a feed of changes (a worker fell
+//! silent, many shares are rejected, sats are ready); an owner who signs a subscription
+//! request (a wish) gets the same over ntfy or at a webhook.
 //!
-//! A miner is looked at from the first time that its feed is asked for, or that its
-//! owner signed a wish. What is worth telling is decided by [`tell`], which is pure;
-//! the feed is written before anything is sent, and a restart neither repeats nor
-//! forgets. Nothing waits for the sending.
+//! A miner is watched from the first request for its feed, or from its owner's first wish.
+//! The pure core [`tell`] decides from the miner's present and past state whether a change
+//! is worth a notice. Each miner's record is feed and queue in one, a small file in
+//! `data_dir/notices/`. It is written before anything is sent, so a restart neither repeats
+//! nor loses a notice.
+//!
+//! Two tasks run: one watches miners, the other sends. Nothing waits for either. Each
+//! destination server has a lane with a rate limit of its own (`lanes.rs`, `pace.rs`).
+//! `target.rs` and docs/decisions/0013-notices.md limit the destinations and contents that
+//! strangers can choose; docs/decisions/0022-strangers-log-notices-memory.md limits the
+//! number of messages.
 
 mod desk;
 mod feed;

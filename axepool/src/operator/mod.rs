@@ -1,8 +1,13 @@
-//! The operator's page: how everything is, on a listener of its own that is not for the
-//! public. Nothing here changes anything; orders go to the admin socket.
+//! The operator's page: the state of the pool, on a listener of its own on loopback
+//! (`[operator] listen`). The page is read-only: it asks the same questions as the commands
+//! at the admin socket, and gives no orders.
 //!
-//! It waits for its port as long as that takes: whether the page can be had is nothing to
-//! the miners.
+//! The token in `data_dir/operator.token` opens the page; `axepool status` prints it with
+//! the page's address. The token is exchanged for a cookie of this process. A request must
+//! name the machine by address or as localhost, since a foreign page could have any name of
+//! its own resolve to this machine.
+//!
+//! If its port is taken, the page waits for it; mining does not.
 
 mod door;
 mod page;

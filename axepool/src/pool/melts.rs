@@ -1,4 +1,11 @@
-//! The mint's lightning, which is the payout room's node.
+//! The adapter from the mint's [`mint::Lightning`] to the payout room's node.
+//!
+//! The mint stores each payment before it orders it. cdk asks once, and a payment of
+//! unknown outcome stays open: ecash is returned only for a payment that certainly was not
+//! made. Open melts are checked when the node reports a decision, every fifteen seconds, at
+//! start, and when a wallet asks. `Mint::pause_melts` refuses new quotes and payments with
+//! a reason, which `/v1/info` repeats (`disabled`, message of the day); payments under way
+//! go on, and a pause survives a restart.
 
 use async_trait::async_trait;
 use ledger::Msat;

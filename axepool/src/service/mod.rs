@@ -1,5 +1,9 @@
-//! What a service manager (systemd, or one that speaks as it does) hands in and wants to
-//! hear: listening sockets, and how the process is.
+//! The interface to a service manager (systemd, or one that speaks its protocols): the
+//! manager hands in listening sockets, and hears when the pool is ready, alive and
+//! stopping.
+//!
+//! Inherited sockets stay open during a restart, so that no connection is refused
+//! (docs/decisions/0015-restarts-by-inherited-sockets.md).
 
 mod notify;
 mod sockets;

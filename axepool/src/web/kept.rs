@@ -1,5 +1,9 @@
-//! Answers that many ask for at once: made once, kept for a second, and not sent again
-//! to who has them already.
+//! The response cache, for routes whose answer depends only on their address (and the host
+//! name in it): lists, epochs, the pool's figures, and their pages.
+//!
+//! Of several requests at the same time one makes the answer. The cache keeps it for a
+//! second, 32 MB of answers in all. The ETag of an answer is its SHA256, so a client that
+//! already has it gets 304.
 
 use std::time::Duration;
 

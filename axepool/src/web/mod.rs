@@ -1,8 +1,15 @@
-//! The public HTTP listener: the pages, the pool's JSON under `/api/`, the mint under
-//! `/v1`.
+//! The public HTTP listener: the pages, the pool's JSON under `/api/`, the mint under `/v1`
+//! and `/api/miners`.
 //!
-//! What strangers can take of it is bounded: by `crate::listener` what they can take of
-//! any HTTP listener, here the rate of their requests, claims and WebSockets. It is served whether or not the mint is open.
+//! It speaks HTTP/1.1, with TLS when `[http] certificate` and `key` are given. It answers
+//! whether or not the mint is open: while the mint is closed, the mint's routes answer 503.
+//! Unknown paths get an HTML 404 page, or a JSON 404 below `/api` and `/v1`. A certificate
+//! that cannot be used closes the pages, but not the miners' port.
+//!
+//! `crate::listener` enforces the limits that all HTTP listeners share; this module adds
+//! rate limits for requests, claims and WebSockets. The visitor is the connection's peer.
+//! `X-Forwarded-For` is read only from peers in `trusted_proxies`, from its right end, and
+//! never at `onion_listen`.
 
 mod api;
 mod figures;

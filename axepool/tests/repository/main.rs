@@ -4,3 +4,4 @@
 mod arrows;
 mod deploy;
 mod docs;
+mod words;

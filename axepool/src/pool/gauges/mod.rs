@@ -1,5 +1,10 @@
-//! What Prometheus learns by a look at the books and the disk from time to time. What
-//! happens on the way of a share or a payment is counted there.
+//! Gauges that need a query of the books, the miners or the disk.
+//!
+//! Each room counts events where they happen, and registers its metrics with the one
+//! registry of the process; counters are resolved before the hot path. This module updates
+//! the gauges that need a query: every ten seconds, beside mining, and less often if a
+//! query takes long. Labels come from closed sets or the config, except for the public keys
+//! of the fifty busiest miners.
 
 mod books;
 mod disk;

@@ -1,6 +1,10 @@
-//! Audit files to send: made once, kept on the disk as long as there is room, and sent
-//! from there piece by piece. One of 100,000 miners has some 40 MB: strangers must
-//! neither have it made in parallel nor have many of them held in memory.
+//! Audit files for download. The ledger can make a file again whenever asked, but for
+//! 100,000 miners this is much work and the file has some 40 MB: strangers must neither
+//! have files made in parallel nor have many of them held in memory.
+//!
+//! So one file at a time is made, compared with the hash that the ledger kept, and streamed
+//! from `data_dir/audit-cache`. The cache has a size limit, is emptied at
+//! each start, and may be deleted at any time.
 
 use std::collections::BTreeMap;
 use std::fs;

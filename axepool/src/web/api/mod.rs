@@ -1,8 +1,10 @@
-//! What the pool publishes of its books, as JSON, for anybody: what came and how it was
-//! split, and for each miner a receipt of their work so far.
+//! The public JSON of the books: payments and their splits, and for each miner a signed
+//! receipt of their work so far.
 //!
-//! All of it is looked up, nothing is changed. What looks at the disk waits a moment for
-//! a place or is told to come back; of two that ask for the same audit file one makes it.
+//! All routes are read-only. Disk reads have a concurrency limit: at most eight run at
+//! once; a ninth waits 0.5 s, then gets 503 (`places.rs`). Of two requests for the same
+//! audit file one makes it. No answer shows payments of others to the operator, nor a
+//! payer's note outside of the audit file.
 
 mod answer;
 pub(in crate::web) mod audit;

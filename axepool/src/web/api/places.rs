@@ -1,4 +1,4 @@
-//! Places for those who look at the disk.
+//! The concurrency limit for requests that read the disk.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! `GET /api/epochs/{id}/split`: an epoch's miners page by page, and what one payout did
-//! to each of them.
+//! `GET /api/epochs/{id}/split`: the miners of an epoch page by page, and the effect of one
+//! payout on each of them.
 //!
-//! The table of 100,000 miners takes the disk and a sort, and strangers turn its pages:
-//! it is made once and cut from memory.
+//! The table of 100,000 miners costs disk reads and a sort, and strangers page through it:
+//! whole tables are cached, 64 MB of them in all, and pages are cut from memory.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

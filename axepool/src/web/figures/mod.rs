@@ -1,5 +1,10 @@
-//! The numbers that the pages and the JSON show, of the pool and of a miner. Looked up,
-//! never changed; what is an estimate says so in its name or its words.
+//! The figures of the pool and of a miner, for the pages and the JSON alike
+//! (docs/decisions/0011-figures-of-the-pages.md). Hashrate plots come from the ledger's
+//! buckets, devices from `pool/history/`, claimable sats from the mint. All routes are
+//! read-only, and estimates are called estimates in their names or texts.
+//!
+//! `/api/miners/{key}/events` and `/miners/{key}/live` stream the figures as server-sent
+//! events, as JSON and as HTML.
 
 mod balances;
 mod earnings;

@@ -1,5 +1,15 @@
-//! The pages: what a Bitaxe's owner looks at. Made here, without a build step, and whole
-//! without a script.
+//! The HTML pages for the owners of devices.
+//!
+//! Pages are rendered from `axepool/templates/` (the template engine escapes all values),
+//! with one style sheet and a few scripts from `axepool/assets/`, all compiled into the
+//! binary without a separate build step. Each page works completely without scripts. No
+//! page has inline scripts or foreign resources: the content security policy in `frame.rs`
+//! forbids both. The link to a file of `assets/` contains the beginning of its hash, so
+//! browsers may keep it for ever. A page's template extends `base.html` and has a `Frame`
+//! in its field `frame`.
+//!
+//! A visitor's input in a key field is never echoed or logged (`key_check.rs`;
+//! `assets/set-up.js` gives the same messages before anything is sent).
 
 mod assets;
 mod epochs;
