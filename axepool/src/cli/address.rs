@@ -14,18 +14,18 @@ use crate::output;
 
 /// Show an address of the lightning node's wallet
 ///
-/// Without --deposit: the payout address, for [upstream] address. It is the wallet's very
-/// first one, always the same; OCEAN pays to it what it cannot pay over lightning, and
-/// what arrives there is the miners'. The node need not run, and the config needs no more
-/// than [lightning] for it.
+/// Without --deposit this prints the payout address, for [upstream] address: the wallet's
+/// first address, always the same one. OCEAN pays to it the amounts that it cannot pay over
+/// lightning, and money that arrives there is the miners'. The node need not run, and the
+/// config needs only [lightning].
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     place: Place,
-    /// A fresh address for the operator's own money instead; of the running pool
+    /// Print a fresh address for the operator's own money instead; needs a running pool
     #[arg(long)]
     deposit: bool,
-    /// Show no QR code
+    /// Do not print a QR code
     #[arg(long)]
     no_qr: bool,
 }

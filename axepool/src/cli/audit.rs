@@ -25,25 +25,27 @@ const LOOK_BACK_SECS: u64 = 90 * 24 * 3600;
 
 /// Split a payment again, from the pool's audit file alone
 ///
-/// For anybody, with nothing but the file (GET /api/audit of the pool lists them). Says
-/// `equal` with the sums, or where it is not. The exit code is 1 on a difference. What
-/// could not be compared is said, and is no difference.
+/// Anybody can run this; it needs only the file (GET /api/audit of the pool lists all
+/// files). It prints `equal` with the sums, or each difference. The exit code is 1 on a
+/// difference. Comparisons that were impossible are listed, and do not count as
+/// differences.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The audit file, as fetched: its SHA256 is its name in the chain
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Is the work of this receipt in it? (GET /api/miners/{key}/receipt)
+    /// Check that the file contains the work of this receipt (GET
+    /// /api/miners/{key}/receipt)
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
-    /// Does it follow on this file, the one before it?
+    /// Check that the file follows on this one, the audit file before it
     #[arg(long, value_name = "FILE")]
     previous: Option<PathBuf>,
-    /// Are its earnings what OCEAN says today of the pool's payout address? (GET /api/
-    /// names it)
+    /// Compare the file's earnings with OCEAN's present figures for this payout address
+    /// (GET /api/ prints the pool's)
     #[arg(long, value_name = "ADDRESS")]
     ocean: Option<String>,
-    /// Where OCEAN's API is
+    /// The URL of OCEAN's API
     #[arg(long, value_name = "URL", default_value = "https://api.ocean.xyz/v1")]
     ocean_api: String,
 }

@@ -16,31 +16,33 @@ use crate::{books, clock, data_dir, humane, output};
 /// How often the running process is asked how far it is.
 const ASK_EVERY: Duration = Duration::from_millis(300);
 
-/// Copy all that the pool knows into a directory of its own
+/// Make a backup of all stores in a directory
 ///
-/// The pool may run meanwhile: what it answered before this began is in the backup. The
-/// mnemonics are not, unless asked for: keep their files apart, a backup without them
-/// restores nothing. The lightning node's channels are never in it.
+/// The pool may run meanwhile: everything acknowledged before the start of the backup is in
+/// it. The mnemonics are not, unless --with-secrets is given: keep their files separately,
+/// since a backup without them restores nothing. The lightning node's channels are never in
+/// a backup.
 ///
-/// A pool that runs writes it itself: the directory has to be one where it may (under
-/// systemd: /var/lib/axepool-backups).
+/// A running pool writes the backup itself, so it needs write access to the directory
+/// (under systemd: /var/lib/axepool-backups).
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The directory that becomes the backup: a new one, or an empty one
+    /// The directory for the backup: a new or an empty one
     #[arg(
         value_name = "DIR",
         required_unless_present = "into",
         conflicts_with = "into"
     )]
     to: Option<PathBuf>,
-    /// Instead: a directory that there is, where the backup gets a directory named by the
+    /// An existing directory instead, in which the backup gets a subdirectory named by the
     /// time
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
-    /// How many stay there: once the new one is whole, older ones are removed
+    /// Number of backups to keep there: older ones are removed once the new one is complete
     #[arg(long, value_name = "N", requires = "into")]
     keep: Option<NonZeroUsize>,
-    /// The mnemonics and the config file too: whoever has them has all the money
+    /// Include the mnemonics and the config file: anybody with this backup has all the
+    /// money
     #[arg(long)]
     with_secrets: bool,
     #[command(flatten)]

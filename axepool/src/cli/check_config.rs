@@ -10,14 +10,14 @@ use crate::{backup, chain_source, config, mint_url, output};
 
 /// Check a config file and print every key with the value in force
 ///
-/// The output is a config file itself, with secrets masked, and tells where each value is
-/// from: the file, the environment or a default. A variable such as
-/// AXEPOOL__STRATUM__LISTEN stands for a key of the file and goes before it. All problems are told at once, each with what
-/// to do about it; the exit code is 1 if there is any, and also if http.certificate cannot
-/// be used: the pool would mine, and serve no page.
+/// The output is a config file itself, with secrets masked, and gives the origin of each
+/// value: the file, the environment or a default. An environment variable such as
+/// AXEPOOL__STRATUM__LISTEN overrides a key of the file. All problems are reported at once,
+/// each with its remedy; the exit code is 1 if there is any, and also if http.certificate
+/// cannot be used: the pool would mine, but serve no page.
 ///
-/// The chain source is asked what it is, with a warning where that does not fit; nothing
-/// else is connected to.
+/// The command asks the chain source for its software and network, and warns if they do not
+/// fit; it connects to nothing else.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The config file

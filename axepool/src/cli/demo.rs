@@ -25,18 +25,18 @@ pub(super) struct Args {
     /// How many blocks OCEAN finds
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=50))]
     blocks: u16,
-    /// How long they mine for each block
+    /// Seconds of mining for each block
     #[arg(long, value_name = "S", default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
-    /// Go on with a block a minute until Ctrl-C, so that you can look around, and point a
-    /// device of your own at it
+    /// Go on with a block a minute until Ctrl-C, so that you can look around and point a
+    /// device of your own at the pool
     #[arg(long)]
     keep_running: bool,
-    /// Where miners and browsers find the pool: 0.0.0.0 for other machines than this one, so
-    /// that a real Bitaxe can come
+    /// The address on which the pool listens for miners and browsers: 0.0.0.0 admits other
+    /// machines, such as a real Bitaxe
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     listen: IpAddr,
-    /// The hashes a second of all together; they really are computed, on this machine
+    /// Hashes per second of all devices together; this machine really computes them
     #[arg(long, value_name = "H", default_value_t = 600_000, value_parser = clap::value_parser!(u64).range(1_000..=1_000_000_000))]
     hashrate: u64,
     /// Let each device mine a fixed number of shares for each block, so that the same seed

@@ -13,8 +13,9 @@ use crate::{clock, humane, output};
 
 /// List the epochs, or close the open one
 ///
-/// An epoch is the span of shares between two OCEAN blocks; what OCEAN pays for it is
-/// split by the work in it. Asks the running pool; when none runs, the store itself.
+/// An epoch is the span of shares between two OCEAN blocks; OCEAN's payment for it is split
+/// by the work in it. The answer comes from the running pool, or from the store if none
+/// runs.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
@@ -34,8 +35,8 @@ enum EpochsCommand {
 
 /// Close the open epoch now and open the next
 ///
-/// Shares that were accepted before belong to the closed one, later ones to the next.
-/// An epoch is otherwise closed by an OCEAN block.
+/// Shares accepted earlier belong to the closed epoch, later ones to the next. Normally an
+/// OCEAN block closes an epoch.
 #[derive(Debug, clap::Args)]
 struct CloseArgs {
     #[command(flatten)]

@@ -15,10 +15,10 @@ use super::place::{OTHER_VERSION, Place};
 use crate::admin::{FeeStatus, MoneyReply, MoneyRequest, WithdrawalOutcome, WithdrawalRow};
 use crate::{humane, money, output};
 
-/// Look after the operator's money
+/// Show or withdraw the operator's balance
 ///
-/// The fees, what was not for the miners, and what you took out of suspense; less what
-/// the node has cost.
+/// The balance consists of the fees, of payments that were not for the miners, and of
+/// payments that you took out of suspense, less the costs of the node.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -32,9 +32,9 @@ enum FeeCommand {
     Resolve(ResolveArgs),
 }
 
-/// Tell what there is, what was withdrawn, and what became of it
+/// Show the operator's balance and the outcome of each withdrawal
 ///
-/// The exit code is 1 while nobody knows what became of a withdrawal.
+/// The exit code is 1 while the outcome of a withdrawal is unknown.
 #[derive(Debug, clap::Args)]
 struct StatusArgs {
     #[command(flatten)]
@@ -44,25 +44,27 @@ struct StatusArgs {
     json: bool,
 }
 
-/// Send of it on-chain, from the wallet of the running pool's node
+/// Withdraw the operator's balance on-chain
 ///
-/// Never more than is the operator's, and refused when miners' money would pay for it. It
-/// is booked before it is sent. What the transaction itself costs comes on top; `all` leaves
-/// so much in. The exit code is 1 when it was not sent.
+/// The money is sent from the wallet of the running pool's node. The amount is limited to
+/// the operator's balance, and the command refuses if miners' money would pay. The
+/// withdrawal is booked before it is sent. The network fee comes on top; `all` leaves the
+/// network fee in the balance. The exit code is 1 if nothing was sent.
 #[derive(Debug, clap::Args)]
 struct WithdrawArgs {
     #[command(flatten)]
     place: Place,
-    /// The address
+    /// The destination address
     #[arg(long, value_name = "ADDRESS")]
     to: String,
-    /// Whole satoshis, or `all`
+    /// The amount in satoshis, or `all`
     #[arg(value_name = "AMOUNT")]
     amount: Wanted,
-    /// Even if less is left than is owed
+    /// Proceed even if the remaining assets are below the liabilities
     #[arg(long)]
     force: bool,
-    /// Ask again after an answer that was lost: with the same id it is sent once
+    /// The id of an earlier attempt whose answer was lost: with the same id the money is
+    /// sent only once
     #[arg(long, value_name = "ID")]
     id: Option<String>,
     /// Print JSON
@@ -70,11 +72,11 @@ struct WithdrawArgs {
     json: bool,
 }
 
-/// Tell what became of a withdrawal that nobody knows of
+/// Record the outcome of a withdrawal whose outcome is unknown
 ///
-/// After a crash between booking and sending. Look for a transaction to its address first
-/// (axepool fee status names it). Told wrongly, the books are wrong by its amount: it
-/// cannot be undone.
+/// This is needed after a crash between booking and sending. First look for a transaction
+/// to the withdrawal's address (axepool fee status prints it). A wrong outcome makes the
+/// books wrong by the amount, and CANNOT BE UNDONE.
 #[derive(Debug, clap::Args)]
 struct ResolveArgs {
     #[command(flatten)]
@@ -92,10 +94,11 @@ struct ResolveArgs {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct Outcome {
-    /// It was sent, by this transaction
+    /// It was sent, in this transaction
     #[arg(long, value_name = "TXID")]
     sent: Option<Txid>,
-    /// There is no transaction, and none can come any more: the money is back
+    /// There is no transaction, and none can appear any more: return the money to the
+    /// balance
     #[arg(long)]
     not_sent: bool,
 }

@@ -8,16 +8,16 @@ use super::place::{OTHER_VERSION, Place};
 use crate::admin::{Reply, Request};
 use crate::output;
 
-/// Tell whether the running pool is well: the exit code is 0, or 1
+/// Check the health of the running pool: the exit code is 0 or 1
 ///
-/// For container runtimes and scripts. It asks at the admin socket what /healthz and
-/// /readyz tell at the metrics' listener. A pool that nobody can ask is not well.
+/// For container runtimes and scripts. The admin socket gives the same answers as /healthz
+/// and /readyz of the metrics listener. A pool that does not answer is unhealthy.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     place: Place,
-    /// Ask whether miners are served, too, which a restart mends only seldom: an upstream
-    /// that is down is not the pool's fault
+    /// Also check readiness, that is whether miners are served. A restart seldom helps
+    /// here: an upstream that is down is not the pool's fault
     #[arg(long)]
     ready: bool,
 }

@@ -11,41 +11,41 @@ use anyhow::{Context, Result, bail};
 use crate::init::{Answers, Dialogue, Draft, Told, fill};
 use crate::{config, output};
 
-/// Write a config file by asking for what has no default
+/// Write a config file by asking for the settings without a default
 ///
-/// The file has every key in it, explained. Each answer is checked at once, and nothing
-/// that is there is overwritten. Without a terminal the answers are options, with --yes;
-/// or they are lines of the standard input.
+/// The file has every key in it, with an explanation. Each answer is checked at once, and
+/// no existing file is overwritten. Without a terminal, give the answers as options, with
+/// --yes, or as lines of the standard input.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The config file to write
     #[arg(long, value_name = "FILE", default_value = "axepool.toml")]
     config: PathBuf,
-    /// Where the pool keeps everything, if not in `data` beside the config file
+    /// The data directory, if not `data` beside the config file
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// mainnet, testnet, testnet4, signet or regtest
     #[arg(long)]
     network: Option<String>,
-    /// Where the pool mines; OCEAN on mainnet unless given
+    /// The upstream's URL; OCEAN by default on mainnet
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
-    /// The bitcoin address that OCEAN pays to
+    /// The bitcoin address to which OCEAN pays
     #[arg(long)]
     address: Option<String>,
-    /// Whether strangers may mine here: it decides how payouts are split
+    /// Whether strangers may mine here; this decides the split of payouts
     #[arg(long, value_name = "BOOL")]
     strangers: Option<bool>,
     /// The URL under which wallets reach this machine
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
-    /// Where the chain is read: bitcoind's RPC or an Esplora server
+    /// The chain source: bitcoind's RPC or an Esplora server
     #[arg(long, value_name = "URL")]
     chain: Option<String>,
     /// Whether a lightning node runs in the pool
     #[arg(long, value_name = "BOOL")]
     lightning: Option<bool>,
-    /// Ask nothing: what is not given is left at its default
+    /// Ask nothing: settings without an option keep their default
     #[arg(long)]
     yes: bool,
 }

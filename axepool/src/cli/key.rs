@@ -13,8 +13,8 @@ use crate::output;
 
 /// Make a key to mine with, or show one
 ///
-/// A miner is a key: its public half is the username that a Bitaxe is given, its secret
-/// half is what the ecash is fetched with. No account is made anywhere.
+/// A miner is a key: its public half is the username of a Bitaxe, and its secret half is
+/// needed to fetch the ecash. No account is made anywhere.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -29,20 +29,21 @@ enum KeyCommand {
 
 /// Make a key and keep it in a file
 ///
-/// The file is for you alone (mode 0600) and is never overwritten. Whoever has the secret
-/// has what the miner earns, and without it nobody has: keep a copy elsewhere. The wallet
-/// that `axepool sweep` fills has words of its own, which do not follow from this key.
+/// Only you can read the file (mode 0600), and it is never overwritten. Anybody with the
+/// secret key can take the miner's earnings, and without it nobody can fetch them: keep a
+/// copy elsewhere. The wallet that `axepool sweep` fills has seed words of its own, which
+/// do not follow from this key.
 #[derive(Debug, clap::Args)]
 struct NewArgs {
     #[command(flatten)]
     show: ShowArgs,
-    /// Take the secret that you have instead of a new one: `--from nsec` reads it from
-    /// stdin, as an nsec or as 64 hex digits
+    /// Import an existing secret key instead: `--from nsec` reads it from stdin, as an nsec
+    /// or as 64 hex digits
     #[arg(long, value_name = "nsec")]
     from: Option<String>,
 }
 
-/// Show a key: what goes into AxeOS, and what goes into a wallet
+/// Show a key: the username for AxeOS, and the secret for a wallet
 #[derive(Debug, clap::Args)]
 struct ShowArgs {
     /// The key's file [default: ~/.axepool/key]
@@ -51,7 +52,7 @@ struct ShowArgs {
     /// Show the secret even when the output goes into a file or a pipe
     #[arg(long)]
     secret: bool,
-    /// Show no QR codes
+    /// Do not print QR codes
     #[arg(long)]
     no_qr: bool,
 }

@@ -13,55 +13,55 @@ use crate::{open_files, output};
 
 /// Load a stratum server with thousands of thin miners and measure it
 ///
-/// Each miner has a key of its own; with --views it is the pages that are loaded. By default only this machine is a target; a server
-/// elsewhere must be your own. The exit code is 1 if miners could not connect or lost
-/// their connections, or if a share was rejected or a page did not come.
+/// Each miner has a key of its own; with --views clients load pages instead. By default
+/// only this machine may be the target; a server elsewhere must be your own. The exit code
+/// is 1 if miners could not connect or lost their connections, if a share was rejected, or
+/// if a page failed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The server
+    /// The server's address
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3333")]
     target: String,
     /// Connect with TLS, and trust the certificates in this PEM file alone
     #[arg(long, value_name = "FILE")]
     tls: Option<PathBuf>,
-    /// What the miners do
+    /// The behaviour of the miners
     #[arg(long, value_enum, default_value_t = Mode::Shares)]
     mode: Mode,
-    /// How many miners
+    /// Number of miners
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=200_000))]
     connections: u32,
-    /// How long is measured, from when all miners are there
+    /// Seconds of measurement, once all miners are connected
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
-    /// Stop as soon as so many shares have been accepted
+    /// Stop after this number of accepted shares
     #[arg(long, value_name = "N")]
     max_shares: Option<u64>,
-    /// How long the miners may take to connect and to get their first job
+    /// Time limit for the miners to connect and get their first job
     #[arg(long, value_name = "S", default_value_t = 60)]
     ramp_seconds: u64,
-    /// How many may be connecting at once
+    /// Number of miners that connect at the same time
     #[arg(long, value_name = "N", default_value_t = 64)]
     connecting_at_once: usize,
-    /// Miners that share a local address, 127.0.0.1 and up
+    /// Number of miners per local address, from 127.0.0.1 up
     #[arg(long, value_name = "N", default_value_t = 100)]
     per_address: usize,
-    /// The miners' keys follow from it
+    /// The seed of the miners' keys
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// How the keys are written
+    /// The format of the keys
     #[arg(long, value_enum, default_value_t = Keys::Npub)]
     keys: Keys,
-    /// What the miners suggest as their difficulty
+    /// The difficulty that the miners suggest
     #[arg(long, value_name = "D")]
     suggest_difficulty: Option<f64>,
-    /// The server's process id, to see what it uses
+    /// The server's process id, to measure its CPU time and memory
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
-    /// Instead of miners: those who look at this page, --connections of them; several
-    /// pages are looked at in turn
+    /// Load this page instead, with --connections clients; several pages are loaded in turn
     #[arg(long, value_name = "URL")]
     views: Vec<String>,
-    /// So many views begin in a second; as many as there can be unless given
+    /// Views per second; unlimited by default
     #[arg(long, value_name = "N", requires = "views", value_parser = clap::value_parser!(u32).range(1..))]
     views_per_second: Option<u32>,
     /// Allow a target that is not this machine: only for a server of your own
@@ -78,7 +78,7 @@ enum Mode {
     Shares,
     /// They hold their connections
     Idle,
-    /// They wait for jobs: from the first to the last who is told
+    /// They wait for jobs: the time from the first to the last miner that gets a job
     Notify,
 }
 

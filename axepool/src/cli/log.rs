@@ -8,12 +8,12 @@ use super::place::{OTHER_VERSION, Place};
 use crate::admin::{Reply, Request};
 use crate::output;
 
-/// Tell what the running pool logs, or change it until it ends
+/// Show or change the log levels of the running pool
 ///
-/// A room's name has levels of its own: `axepool log info,proxy=debug`. Rooms are axepool,
-/// proxy, ledger, mint, payout, ldk and cdk, which is the mint's library: what strangers'
-/// requests make that say is told only where cdk is named. What it logs from its start on is said in the
-/// config, [log] levels.
+/// Each room can have its own level: `axepool log info,proxy=debug`. Rooms are axepool,
+/// proxy, ledger, mint, payout, ldk and cdk (the mint's library). Lines of cdk that
+/// strangers' requests cause are logged only if a level names cdk. The change lasts until
+/// the process ends; [log] levels of the config sets the levels at the start.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]

@@ -15,8 +15,8 @@ const WORTH_A_LOOK: f64 = 0.05;
 
 /// List the miners of an epoch
 ///
-/// A miner is a public key; its devices are its workers. Asks the running pool; when
-/// none runs, the store itself.
+/// A miner is a public key; its devices are its workers. The answer comes from the running
+/// pool, or from the store if none runs.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
@@ -40,13 +40,13 @@ enum MinersCommand {
     Suspect(SuspectArgs),
 }
 
-/// List miners whose shares earn less upstream than they should
+/// List miners suspected of block withholding
 ///
-/// The pool pays for shares at its own low difficulty and earns from those that meet
-/// OCEAN's. A miner that keeps just these back is paid by the others. For each miner
-/// the expected number of them is compared with the actual one, over the newest 100
-/// epochs. With many miners some are unlucky: a chance of one in a thousand times the
-/// number of miners is no bad luck any more.
+/// The pool pays for shares at its own low difficulty, but earns only from shares that meet
+/// OCEAN's. A miner that withholds the latter is paid by the others. For each miner this
+/// compares the expected number of such shares with the actual number, over the newest 100
+/// epochs. Among many miners some are unlucky by chance: suspect a miner whose chance is
+/// below one in a thousand times the number of miners.
 #[derive(Debug, clap::Args)]
 struct SuspectArgs {
     #[command(flatten)]

@@ -10,7 +10,7 @@ use super::place::{OTHER_VERSION, Place};
 use crate::admin::{Reply, Request};
 use crate::{humane, output};
 
-/// Look after the mint of the running pool
+/// Manage the mint of the running pool
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -22,16 +22,15 @@ enum MintCommand {
     Parked(ParkedArgs),
 }
 
-/// List what the mint refuses for good, or try it again
+/// List or retry outbox rows that the mint refused permanently (dead letters)
 ///
-/// A row of the ledger's outbox that the mint can never do is set aside, so that the
-/// others proceed. What it would have paid is still owed. The exit code is 1 while any
-/// is left.
+/// A row of the ledger's outbox that the mint cannot carry out is parked, so that the
+/// others proceed. Its amount is still owed. The exit code is 1 while any row is parked.
 #[derive(Debug, clap::Args)]
 struct ParkedArgs {
     #[command(flatten)]
     place: Place,
-    /// Try them again first
+    /// Retry the parked rows first
     #[arg(long)]
     retry: bool,
     /// Print JSON

@@ -52,7 +52,7 @@ use clap::{Parser, Subcommand};
     axepool run --config axepool.toml           the pool itself; two lines of config are enough:\n\n      \
     [upstream]\n      address = \"bc1...\"")]
 pub struct Cli {
-    /// What to log to stderr: error, warn, info, debug, trace, or `info,proxy=debug`
+    /// The log level for stderr: error, warn, info, debug, trace, or `info,proxy=debug`
     #[arg(long, global = true, env = "AXEPOOL_LOG", value_name = "FILTER")]
     log: Option<String>,
     #[command(subcommand)]

@@ -18,9 +18,9 @@ use crate::{humane, output};
 /// So many closed channels are shown; the JSON has all that are kept.
 const CLOSED_SHOWN: usize = 5;
 
-/// Look after the lightning node of the running pool
+/// Manage the lightning node of the running pool
 ///
-/// OCEAN pays it after each of its blocks. All of this goes through the admin socket.
+/// OCEAN pays this node after each of its blocks. All subcommands use the admin socket.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -39,9 +39,9 @@ enum NodeCommand {
     Recover(recover::Args),
 }
 
-/// Tell how the node is and what still keeps OCEAN from paying
+/// Show the state of the node, and each reason why OCEAN cannot pay yet
 ///
-/// The exit code is 0 when OCEAN can pay, 1 when something is in the way.
+/// The exit code is 0 if OCEAN can pay, else 1.
 #[derive(Debug, clap::Args)]
 struct StatusArgs {
     #[command(flatten)]
@@ -63,11 +63,12 @@ struct ConnectArgs {
 
 /// Open a channel to a peer, from the node's own wallet
 ///
-/// Refused when miners' money would pay for it: the transaction costs a fee, and a channel
-/// sets money aside for being closed.
+/// The command refuses if miners' money would pay: the transaction costs a fee, and a
+/// channel reserves money for its closing.
 ///
-/// Money in it can be sent. To be paid, the other side must have money in a channel to
-/// you: have one opened to this node, or spend from your own.
+/// Your money in the channel can be sent (outbound capacity). To receive, the peer must
+/// have money in a channel with you (inbound capacity): have a channel opened to this node,
+/// or spend from your own.
 #[derive(Debug, clap::Args)]
 struct OpenArgs {
     #[command(flatten)]
@@ -78,10 +79,10 @@ struct OpenArgs {
     /// The channel's size in satoshis
     #[arg(value_name = "SAT")]
     size: Sat,
-    /// Let the network know of it; the node must be a public one
+    /// Announce the channel to the network; the node must be a public one
     #[arg(long)]
     public: bool,
-    /// Even if less is left than is owed
+    /// Proceed even if the remaining assets are below the liabilities
     #[arg(long)]
     force: bool,
 }
@@ -91,36 +92,39 @@ struct OpenArgs {
 struct CloseArgs {
     #[command(flatten)]
     place: Place,
-    /// Its number, from axepool node status
+    /// The channel's number, from axepool node status
     #[arg(value_name = "CHANNEL")]
     channel: u128,
-    /// Without the peer's agreement: dearer, and the money is locked for some hundred blocks
+    /// Close without the peer's cooperation: this costs more, and locks the money for some
+    /// hundred blocks
     #[arg(long)]
     force: bool,
 }
 
-/// Send from the node's wallet
+/// Send money on-chain from the node's wallet
 ///
-/// Refused when less would be left than is owed to miners and holders of ecash. Fees that
-/// the pool earned are withdrawn with axepool fee withdraw, which books it.
+/// The command refuses if the remaining assets would be below the liabilities to miners and
+/// holders of ecash. To withdraw the fees that the pool earned, use axepool fee withdraw,
+/// which also books the withdrawal.
 #[derive(Debug, clap::Args)]
 struct SendArgs {
     #[command(flatten)]
     place: Place,
-    /// The address
+    /// The destination address
     #[arg(value_name = "ADDRESS")]
     to: String,
-    /// Satoshis, or "all" but the reserve for closing channels
+    /// The amount in satoshis, or "all": everything except the reserve for closing channels
     #[arg(value_name = "SAT|all")]
     amount: String,
-    /// Even if less is left than is owed
+    /// Proceed even if the remaining assets are below the liabilities
     #[arg(long)]
     force: bool,
 }
 
-/// Pay an invoice or an offer over lightning, with money of the operator's
+/// Pay an invoice or an offer over lightning, with the operator's money
 ///
-/// Refused when less would be left than is owed to miners and holders of ecash.
+/// The command refuses if the remaining assets would be below the liabilities to miners and
+/// holders of ecash.
 #[derive(Debug, clap::Args)]
 struct PayArgs {
     #[command(flatten)]
@@ -128,24 +132,25 @@ struct PayArgs {
     /// A BOLT11 invoice or a BOLT12 offer
     #[arg(value_name = "INVOICE|OFFER")]
     to: String,
-    /// How many satoshis, where it does not say so itself
+    /// The amount in satoshis, if the invoice or offer states none
     #[arg(value_name = "SAT")]
     amount: Option<Sat>,
-    /// Even if less is left than is owed
+    /// Proceed even if the remaining assets are below the liabilities
     #[arg(long)]
     force: bool,
 }
 
-/// List the node's payments of which nobody knows yet what becomes of them
+/// List the node's outgoing payments with an unknown outcome
 ///
-/// Most are decided within seconds. One of which a killed process left no trace stays
-/// here, and the ecash that was burnt for it with it, until it is given up.
+/// Most payments are decided within seconds. A payment of which a killed process left no
+/// trace stays in the list until it is given up, and until then its burnt ecash is not
+/// returned.
 #[derive(Debug, clap::Args)]
 struct PaymentsArgs {
     #[command(flatten)]
     place: Place,
-    /// Declare this one as not made, so that the ecash goes back; only after two weeks,
-    /// when nothing can be under way any more
+    /// Declare this payment as not made, so that its ecash is returned; allowed only after
+    /// two weeks, when the payment cannot be under way any more
     #[arg(long, value_name = "ID")]
     give_up: Option<String>,
     /// Print JSON

@@ -20,11 +20,12 @@ use crate::{clock, output};
 /// A pool that takes longer is not there.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Be told when a worker falls silent, many shares are rejected, or sats are ready
+/// Get notifications: a worker fell silent, many shares are rejected, sats are ready
 ///
-/// Every miner has a feed at the pool, for any feed reader: `show` says where. With a
-/// signature of the key the pool sends the same to a phone (ntfy) or to a webhook.
-/// Whoever knows an ntfy topic can read it: take one that nobody can guess.
+/// Every miner has a feed at the pool, for any feed reader: `show` prints its address. With
+/// a signature by the key the pool also sends the notices to a phone (ntfy) or to a
+/// webhook. Everybody who knows an ntfy topic can read it: choose one that nobody can
+/// guess.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -33,11 +34,11 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum NoticesCommand {
-    /// Show the feed's address, what the pool can do, and whether something is set
+    /// Show the feed's address, the pool's options, and the present subscription
     Show(Place),
-    /// Have notices sent, instead of where they went before
+    /// Subscribe a target; this replaces the previous target
     Set(SetArgs),
-    /// Have no notices sent any more
+    /// End the subscription
     Off(Place),
 }
 
@@ -61,7 +62,7 @@ struct SetArgs {
     place: Place,
     #[command(flatten)]
     to: To,
-    /// Sats that are ready are told from so many on
+    /// The least amount of claimable sats that is worth a notice
     #[arg(long, value_name = "SAT", default_value_t = 1)]
     least_sat: u64,
 }
@@ -69,10 +70,10 @@ struct SetArgs {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct To {
-    /// A topic of an ntfy server that the pool knows: https://ntfy.sh/a-secret-word
+    /// A topic of an ntfy server that the pool allows: https://ntfy.sh/a-secret-word
     #[arg(long, value_name = "URL")]
     ntfy: Option<String>,
-    /// A URL that takes JSON by POST, where the pool allows it
+    /// A URL that accepts JSON by POST, if the pool allows webhooks
     #[arg(long, value_name = "URL")]
     webhook: Option<String>,
 }

@@ -13,18 +13,19 @@ use crate::{config, output};
 
 /// Print the message that tells OCEAN of the offer, and its signatures
 ///
-/// OCEAN pays over lightning once the owner of the payout address has told it the offer
-/// in a signed message (ocean.xyz, the page of your address, Configuration). Both kinds of
-/// signature are printed where the address belongs to the node's wallet; the page takes
+/// OCEAN pays over lightning once the owner of the payout address has given it the offer in
+/// a signed message (ocean.xyz, the page of your address, Configuration). If the address
+/// belongs to the node's wallet, both kinds of signature are printed; the page accepts
 /// either.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     place: Place,
-    /// The offer, instead of the running pool's
+    /// The offer; by default the running pool's
     #[arg(long, value_name = "LNO")]
     offer: Option<String>,
-    /// The height of a recent block, instead of the last one that the running pool's node saw
+    /// The height of a recent block; by default the last block that the running pool's node
+    /// saw
     #[arg(long, value_name = "N")]
     height: Option<u32>,
     /// Print JSON

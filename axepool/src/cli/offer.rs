@@ -9,22 +9,23 @@ use super::place::{OTHER_VERSION, Place};
 use crate::admin::{NodeReply, NodeRequest, OfferAnswer};
 use crate::output;
 
-/// Show the BOLT12 offer that OCEAN is to pay, and how it stands
+/// Show the BOLT12 offer for OCEAN, and whether it can be paid now
 ///
-/// It is made once and kept: it outlives channels and restarts, and an old one stays
-/// payable. The exit code is 1 when it cannot be paid now. What to do with it:
-/// axepool ocean-sign.
+/// The offer is made once and kept: it outlives channels and restarts, and older offers
+/// stay payable. The exit code is 1 if it cannot be paid now. Next step: axepool
+/// ocean-sign.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     place: Place,
-    /// Make a new one if the one that there is does not work any more; OCEAN must be told
+    /// Make a new offer if the present one does not work any more; OCEAN then needs the new
+    /// one
     #[arg(long)]
     renew: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Show no QR code
+    /// Do not print a QR code
     #[arg(long)]
     no_qr: bool,
 }

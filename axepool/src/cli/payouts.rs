@@ -18,10 +18,10 @@ const NEWEST: usize = 30;
 /// The most letters of a foreign note that are shown.
 const NOTE_CHARS: usize = 200;
 
-/// List what came, or show how it was split
+/// List payments, or show the split of one
 ///
-/// OCEAN pays after each of its blocks. Asks the running pool; when none runs, the store
-/// itself.
+/// OCEAN pays after each of its blocks. The answer comes from the running pool, or from the
+/// store if none runs.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
@@ -30,7 +30,7 @@ pub(super) struct Args {
     /// Print JSON; amounts are integers in the unit that their name ends in
     #[arg(long)]
     json: bool,
-    /// How many, the newest first
+    /// Number of payments, the newest first
     #[arg(long, value_name = "N", default_value_t = NEWEST)]
     newest: usize,
     #[command(subcommand)]
@@ -43,12 +43,11 @@ enum PayoutsCommand {
     BookOut(BookOutArgs),
 }
 
-/// Book out a payment that a reorganisation took out of the chain
+/// Write off a payment that a reorganisation removed from the chain
 ///
-/// What miners were paid of it is theirs and stays so; its money is missing, and is the
-/// operator's to bring: it is booked as a cost of the node. Refused while the chain has the
-/// payment. (One in suspense is taken with axepool suspense to-fee first.) THIS CANNOT BE
-/// UNDONE.
+/// Miners keep the sats that they were paid of it. The operator bears the loss: it is
+/// booked as a cost of the node. The command refuses while the chain has the payment. (If
+/// the payment is in suspense, run axepool suspense to-fee first.) THIS CANNOT BE UNDONE.
 #[derive(Debug, clap::Args)]
 struct BookOutArgs {
     #[command(flatten)]

@@ -18,7 +18,7 @@ pub(super) struct Place {
     /// The config file
     #[arg(long, value_name = "FILE", default_value = "axepool.toml")]
     config: PathBuf,
-    /// The pool's data directory, instead of what the config file says
+    /// The pool's data directory; by default the one that the config file names
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }

@@ -14,11 +14,11 @@ use crate::admin::{Reply, Request, RestoreRequest, RestoreStatus};
 use crate::backup::{self, Cause, Outcome, RestoreRecord};
 use crate::{humane, output};
 
-/// Make a data directory from a backup, and decide what it may do
+/// Restore a data directory from a backup, and accept the possible loss
 ///
-/// A restored pool mines and tallies at once. Its mint issues, swaps and melts nothing,
-/// and payments wait in suspense, until `axepool restore accept`: what was spent, issued
-/// and paid after the backup is not known any more.
+/// A restored pool mines and counts work at once. Until `axepool restore accept` its mint
+/// issues, swaps and melts nothing, and payments wait in suspense: the pool cannot know
+/// which ecash was spent and issued, and which payments were made, after the backup.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Args {
@@ -27,7 +27,7 @@ pub(super) struct Args {
     /// The backup
     #[arg(value_name = "DIR", required = true)]
     backup: Option<PathBuf>,
-    /// The data directory to make: a new one, or an empty one
+    /// The data directory to create: a new or an empty one
     #[arg(long, value_name = "NEW", required = true)]
     data_dir: Option<PathBuf>,
 }
@@ -38,7 +38,7 @@ enum RestoreCommand {
     Accept(AcceptArgs),
 }
 
-/// Tell what a restored pool does not know, and what there is to accept
+/// Show the possible loss of a restored pool, and the bound to accept
 #[derive(Debug, clap::Args)]
 struct StatusArgs {
     #[command(flatten)]
@@ -48,18 +48,19 @@ struct StatusArgs {
     json: bool,
 }
 
-/// Accept what may be missing: the mint opens
+/// Accept the possible loss and open the mint
 ///
 /// From then on ecash and quotes from before the restore are honoured up to the bound in
-/// all, whoever comes first, and never beyond it. That cannot be taken back.
+/// all, first come, first served, and never beyond it. THIS CANNOT BE UNDONE.
 #[derive(Debug, clap::Args)]
 struct AcceptArgs {
     #[command(flatten)]
     place: Place,
-    /// The bound in satoshis, as `axepool restore status` says it, with --paid-since
+    /// The bound in satoshis, as `axepool restore status` prints it, including --paid-since
     #[arg(long, value_name = "SAT")]
     bound: u64,
-    /// What OCEAN paid for the miners after the backup, which their ecash may stem from
+    /// OCEAN's payments for the miners after the backup, in satoshis: their ecash may come
+    /// from these
     #[arg(long, value_name = "SAT", default_value_t = 0)]
     paid_since: u64,
 }

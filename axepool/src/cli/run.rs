@@ -19,19 +19,19 @@ const UNUSABLE_CONFIG: u8 = 78;
 
 /// Run the pool
 ///
-/// Ends on SIGTERM or Ctrl-C: it stops accepting, answers what is under way, makes it
-/// durable and closes, within ten seconds. A second signal ends it at once, which
-/// loses no share that was answered.
+/// SIGTERM or Ctrl-C stops the pool within ten seconds: it stops accepting, answers
+/// requests under way, makes all shares durable and closes. A second signal ends the
+/// process at once; this loses no acknowledged share.
 ///
 /// A service manager may hand in listening sockets named stratum, stratum-tls, http and
-/// metrics: then a restart refuses no connection. It is told when the pool is ready, when
-/// it stops, and while it can go on.
+/// metrics: then a restart refuses no connection. The pool notifies it of readiness and of
+/// a stop, and feeds its watchdog.
 ///
-/// Exit status: 0 after a stop that was asked for; 78 when the config file cannot be used,
-/// so that a service manager does not try it again; 1 for everything else.
+/// Exit status: 0 after a requested stop; 78 if the config file cannot be used, so that a
+/// service manager does not restart it; 1 for every other failure.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The config file; [upstream] address is all that it must have
+    /// The config file; [upstream] address is its only required key
     #[arg(long, value_name = "FILE", default_value = "axepool.toml")]
     config: PathBuf,
 }

@@ -17,8 +17,8 @@ use crate::{humane, output};
 
 /// Run a simulated OCEAN or simulated Bitaxes by themselves
 ///
-/// For trying a pool's set-up on one machine: give `run` a config whose
-/// [upstream] urls name the simulated OCEAN and whose network is regtest.
+/// To try a pool's set-up on one machine, give `run` a config whose [upstream] urls name
+/// the simulated OCEAN and whose network is regtest.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -37,10 +37,10 @@ enum Side {
 /// books as one line of JSON.
 #[derive(Debug, clap::Args)]
 struct PoolArgs {
-    /// Where to listen; port 0 takes a free one
+    /// The address to listen on; port 0 takes a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:23334")]
     listen: SocketAddr,
-    /// What it asks of a share; far below 1 for simulated miners
+    /// The difficulty of a share; far below 1 for simulated miners
     #[arg(long, value_name = "D", default_value_t = 0.001)]
     difficulty: f64,
     /// Seconds between jobs
@@ -56,16 +56,16 @@ struct MinersArgs {
     /// The pool's stratum address
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3333")]
     target: String,
-    /// How many
+    /// Number of devices
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     count: u16,
-    /// Hashes a second of each
+    /// Hashes per second of each device
     #[arg(long, value_name = "H", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(0..=100_000_000))]
     hashrate: u32,
     /// The same seed makes the same keys
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// How long; until Ctrl-C by default
+    /// Seconds to run; until Ctrl-C by default
     #[arg(long, value_name = "S")]
     seconds: Option<u64>,
 }

@@ -11,9 +11,9 @@ use super::place::{OTHER_VERSION, Place};
 use crate::admin::{MintState, MintStatus, Reply, Request, Status};
 use crate::{humane, output};
 
-/// Tell how the running pool is
+/// Show the status of the running pool
 ///
-/// The exit code is 0 when miners are served, 1 when they are not or nothing runs.
+/// The exit code is 0 if miners are served, 1 if they are not or no pool runs.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]

@@ -12,10 +12,10 @@ use super::place::Place;
 use crate::admin::{MoneyRequest, PayoutFate, PayoutSplit};
 use crate::{humane, output};
 
-/// Look after money that is nobody's yet
+/// List and assign payments in suspense
 ///
-/// A payment that names no known block, or that nobody can say whose it is, waits here.
-/// It resolves by itself when its block becomes known; else it is for you to decide.
+/// A payment waits in suspense if it names no known block or its owner is unknown. It
+/// resolves by itself when its block becomes known; otherwise you decide.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -29,9 +29,9 @@ enum SuspenseCommand {
     ToFee(ToFeeArgs),
 }
 
-/// List it
+/// List the payments in suspense
 ///
-/// The exit code is 0 when nothing waits, 1 when something does.
+/// The exit code is 0 if no payment waits, else 1.
 #[derive(Debug, clap::Args)]
 struct ListArgs {
     #[command(flatten)]
@@ -43,8 +43,8 @@ struct ListArgs {
 
 /// Give a payment to the miners of a closed epoch
 ///
-/// It is split by the work in that epoch and by its terms, at once, and paid to the
-/// miners' quotes. THIS CANNOT BE UNDONE: what a quote was paid is the miner's.
+/// The payment is split at once by the work in that epoch and by its terms, and paid to the
+/// miners' quotes. THIS CANNOT BE UNDONE: sats paid to a quote are the miner's.
 #[derive(Debug, clap::Args)]
 struct AssignArgs {
     #[command(flatten)]
@@ -60,10 +60,10 @@ struct AssignArgs {
     json: bool,
 }
 
-/// Take a payment for the operator
+/// Book a payment to the operator's balance
 ///
-/// For what you sent to the payout address yourself, among others: axepool fee withdraw
-/// gives it back. No miner gets anything of it. THIS CANNOT BE UNDONE.
+/// Use this for money that you sent to the payout address yourself, for example: axepool
+/// fee withdraw pays it back. No miner gets any of it. THIS CANNOT BE UNDONE.
 #[derive(Debug, clap::Args)]
 struct ToFeeArgs {
     #[command(flatten)]

@@ -36,17 +36,17 @@ pub(super) struct Args {
     key: Option<PathBuf>,
     #[command(flatten)]
     place: Place,
-    /// Go on, and look again every so often
+    /// Keep running, and check again at intervals
     #[arg(long)]
     watch: bool,
-    /// Seconds between two looks with --watch
+    /// Seconds between two checks with --watch
     #[arg(long, value_name = "S", default_value_t = 600, requires = "watch",
           value_parser = clap::value_parser!(u64).range(10..=604_800))]
     every: u64,
-    /// Pay all that is in the wallet to this lightning address or BOLT12 offer
+    /// Pay the whole balance of the wallet to this lightning address or BOLT12 offer
     #[arg(long, value_name = "ADDRESS|OFFER")]
     to: Option<String>,
-    /// ... once it is at least so many sat
+    /// Pay only when the balance is at least this many sat
     #[arg(long, value_name = "SAT", default_value_t = 1000, requires = "to")]
     above: u64,
     /// Print JSON

@@ -12,12 +12,12 @@ use wallet::{Destination, Home, MintUrl, Purse, plain, read_key_file};
 
 use crate::{humane, output};
 
-/// Use the ecash that was fetched: see it, send it, pay with it
+/// Show, send and spend the ecash in the wallet
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     place: Place,
-    /// The mint meant, where the wallet has ecash of several
+    /// The mint to use, if the wallet has ecash of several
     #[arg(long, value_name = "URL", env = "AXEPOOL_MINT", global = true)]
     mint: Option<String>,
     #[command(subcommand)]
@@ -34,23 +34,23 @@ pub(super) struct Place {
 
 #[derive(Debug, Subcommand)]
 enum WalletCommand {
-    /// Say what is in the wallet
+    /// Show the balance
     Balance {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Make a token for somebody else, who takes it with any Cashu wallet
+    /// Make a token for somebody else, who can receive it with any Cashu wallet
     Send {
-        /// How many sat
+        /// The amount in sat
         #[arg(value_name = "SAT", value_parser = clap::value_parser!(u64).range(1..))]
         amount: u64,
     },
-    /// Take in a token
+    /// Receive a token
     Receive {
         /// The token (cashu...), or - to read it from stdin
         token: String,
-        /// The file of a key that it is locked to
+        /// The file of the key to which the token is locked
         #[arg(long, value_name = "FILE", env = "AXEPOOL_KEY")]
         key: Option<PathBuf>,
     },
@@ -58,30 +58,30 @@ enum WalletCommand {
     Pay {
         /// An invoice, a BOLT12 offer or a lightning address
         to: String,
-        /// How many sat, where it does not say so itself
+        /// The amount in sat, if the destination states none
         #[arg(value_name = "SAT", value_parser = clap::value_parser!(u64).range(1..))]
         amount: Option<u64>,
         /// Seconds to wait for the outcome
         #[arg(long, value_name = "S", default_value_t = 120)]
         wait: u64,
     },
-    /// List tokens that were sent and not taken yet
+    /// List sent tokens that nobody has received yet
     Sent,
-    /// Take back a token that was sent and not taken
+    /// Take back a sent token that nobody has received
     TakeBack {
-        /// Its id, as `axepool wallet sent` shows it
+        /// The token's id, as `axepool wallet sent` shows it
         id: String,
     },
-    /// Ask what became of payments and swaps that were cut off
+    /// Recover interrupted payments and swaps
     Recover,
-    /// Bring ecash back from the wallet's words
+    /// Restore ecash from the wallet's seed words
     ///
-    /// Asks the mint (--mint) which ecash came from the words and is unspent, and takes in
-    /// what the wallet does not have. Ecash of several mints is brought back one by one.
-    /// Tokens that were sent and that nobody took come back too.
+    /// The command asks the mint (--mint) for unspent ecash that follows from the seed
+    /// words, and adds the missing ecash to the wallet. Run it once for each mint. Sent
+    /// tokens that nobody received come back too.
     Restore {
-        /// A file with the words, or - to read them from stdin: makes the wallet anew.
-        /// Without it the wallet's own are taken
+        /// A file with the seed words, or - to read them from stdin: this creates the
+        /// wallet anew. Without it the wallet's own words are used
         #[arg(long, value_name = "FILE")]
         words: Option<PathBuf>,
         /// Print JSON

@@ -10,20 +10,20 @@ use crate::admin::{Reply, Request, WindDownRequest};
 use crate::wind_down::WindDownStatus;
 use crate::{clock, humane, output};
 
-/// End the pool in good order
+/// Close the pool in good order
 ///
-/// Miners are sent to their fallback and no more are served. What OCEAN still pays is
-/// settled, owners are told, and mint and melts stay up at least until the stated time.
-/// It outlasts restarts and can be taken back.
+/// Miners are sent to their fallback, and no miner is served any more. OCEAN's remaining
+/// payouts are settled, owners are notified, and mint and melts stay up at least until the
+/// stated time. The order survives restarts and can be cancelled.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Begin: keep mint and melts up until this day, YYYY-MM-DD (UTC)
+    /// Begin, and keep mint and melts up until this day, YYYY-MM-DD (UTC)
     #[arg(long, value_name = "DATE", group = "order", value_parser = parse_day)]
     until: Option<u64>,
-    /// Begin: keep them up for so many days
+    /// Begin, and keep mint and melts up for this number of days
     #[arg(long, value_name = "N", group = "order")]
     days: Option<u32>,
-    /// Take it back: miners are served again
+    /// Cancel: miners are served again
     #[arg(long, group = "order")]
     cancel: bool,
     #[command(flatten)]

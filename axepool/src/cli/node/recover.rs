@@ -18,14 +18,15 @@ use crate::cli::wallet::block_on;
 use crate::config::NodeConfig;
 use crate::{humane, output};
 
-/// After a restore: fetch the node's money that its wallet does not see
+/// Fetch the node's money that its wallet does not see after a restore
 ///
-/// Two kinds of it are on the chain after a node started from its words alone. Coins of its
-/// wallet from before: on bitcoind a new wallet begins at the chain's tip. And the balances
-/// of its lost channels: their peers close them, each when the node meets it again, and pay
-/// to keys of the words that the wallet does not look at. This looks for both and sends them
-/// to the wallet. It takes some minutes, may be done again at any time, and finds only what
-/// is in a block: do it at once, and again when each peer has closed.
+/// After a node started from its seed words alone, two kinds of its money are on the chain.
+/// First, older coins of its wallet: on bitcoind a new wallet begins at the chain's tip.
+/// Second, the balances of its lost channels: each peer closes its channel when the node
+/// connects to it again, and pays to keys that follow from the seed words but that the
+/// wallet does not watch. This command finds both and sends them to the wallet. It takes
+/// some minutes, may be repeated at any time, and finds only confirmed outputs: run it at
+/// once, and again when each peer has closed its channel.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -33,7 +34,7 @@ pub(super) struct Args {
     /// The fee of the transactions, in satoshis per vbyte
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     sat_per_vbyte: u32,
-    /// Only tell what is there
+    /// Only list the money, send nothing
     #[arg(long)]
     look: bool,
 }
