@@ -1,8 +1,12 @@
-//! Documents name their subjects. The test counts clauses that begin with a headless "what",
-//! "who", "where" and the like ("Who looks has one of eight places"), per 1,000 words.
+//! Documents, help texts and the config's comments name their subjects. The tests count
+//! clauses that begin with a headless "what", "who", "where" and the like ("Who looks has one
+//! of eight places"), per 1,000 words.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use axepool::Cli;
+use clap::CommandFactory;
 
 /// The most headless clauses per 1,000 words. rust-analyzer's architecture.md has 1.2,
 /// TigerBeetle's 1.3.
@@ -198,6 +202,43 @@ fn sentences_name_their_subject() {
         }
     }
     assert!(bad.is_empty(), "sentences without a subject: {bad:#?}");
+}
+
+/// Adds the help of a command, of its options and of its subcommands.
+fn add_help(command: &clap::Command, count: &mut Count) {
+    let about = command.get_long_about().or(command.get_about());
+    let options = command.get_arguments();
+    let options = options.filter_map(|option| option.get_long_help().or(option.get_help()));
+    for text in about.into_iter().chain(options) {
+        for block in text.to_string().split("\n\n") {
+            count.add(&plain(block));
+        }
+    }
+    for subcommand in command.get_subcommands() {
+        add_help(subcommand, count);
+    }
+}
+
+#[test]
+fn help_names_its_subject() {
+    let mut count = Count::default();
+    add_help(&Cli::command(), &mut count);
+    println!("{:.1} --help: {} words", count.rate(), count.words);
+    assert!(count.words > 1000, "the commands have help: {count:#?}");
+    assert!(count.rate() <= MOST_PER_1000_WORDS, "{count:#?}");
+}
+
+#[test]
+fn the_config_names_its_subject() {
+    let config = fs::read_to_string(top().join("axepool.example.toml")).expect("the example");
+    // Keys and sections end a comment.
+    let comments = config
+        .lines()
+        .map(|line| line.strip_prefix("# ").unwrap_or_default());
+    let count = Count::of_markdown(&comments.collect::<Vec<_>>().join("\n"));
+    println!("{:.1} example: {} words", count.rate(), count.words);
+    assert!(count.words > 1000, "the keys have comments: {count:#?}");
+    assert!(count.rate() <= MOST_PER_1000_WORDS, "{count:#?}");
 }
 
 #[test]
