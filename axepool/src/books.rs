@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use basics::clock;
 use ledger::{
     CloseCause, Epoch, EpochId, EpochTerms, Ledger, LedgerError, LedgerOptions, MinerId, OpenError,
     Reader, RecentWork, Resolution, Tally,
@@ -14,7 +15,7 @@ use ledger::{
 use thiserror::Error;
 
 use crate::admin::{MinerRow, Miners, Reply, Request, SuspectRow};
-use crate::{clock, data_dir, humane, money};
+use crate::{amounts, data_dir, money};
 
 /// Over how many epochs withholding is looked for: some months of OCEAN's blocks.
 pub(crate) const SUSPECT_EPOCHS: u64 = 100;
@@ -181,7 +182,7 @@ fn miners(
 fn hashrate_then(epoch: &Epoch, tally: &Tally) -> f64 {
     let closed_ms = epoch.closed_ms().unwrap_or(epoch.opened_ms);
     let length = Duration::from_millis(closed_ms.saturating_sub(epoch.opened_ms));
-    humane::rate(tally.work, length)
+    amounts::rate(tally.work, length)
 }
 
 /// When each miner's first share of those epochs came in which recent work was done.
@@ -207,7 +208,7 @@ fn first_shares(
 fn hashrate_now(recent: &RecentWork, miner: MinerId, first_ms: Option<u64>, now_ms: u64) -> f64 {
     let work = recent.miners.get(&miner).copied().unwrap_or_default();
     let since_ms = recent.since_ms.max(first_ms.unwrap_or(0));
-    humane::rate(work, Duration::from_millis(now_ms.saturating_sub(since_ms)))
+    amounts::rate(work, Duration::from_millis(now_ms.saturating_sub(since_ms)))
 }
 
 fn suspects(reader: &Reader) -> Result<Reply, BooksError> {

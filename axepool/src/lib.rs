@@ -4,19 +4,17 @@
 //! This is the only room that knows all the others.
 
 pub mod admin;
+mod amounts;
 mod audit;
 pub mod backup;
 mod books;
 mod chain_source;
 mod cli;
-mod clock;
 pub mod config;
 mod data_dir;
 mod demo;
 mod http;
-mod humane;
 mod init;
-mod json_file;
 mod listener;
 mod logs;
 mod mint_url;
@@ -24,10 +22,8 @@ mod money;
 mod notices;
 mod open_files;
 mod operator;
-pub mod output;
 pub mod pool;
 mod receipt;
-mod secret_file;
 pub mod service;
 mod stores;
 mod web;

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use axepool::{Cli, output};
+use axepool::Cli;
+use basics::output;
 use clap::Parser;
 
 fn main() -> ExitCode {

@@ -10,11 +10,12 @@
 use std::io;
 use std::path::Path;
 
+use basics::json_file;
 use ledger::Sat;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::{data_dir, json_file};
+use crate::data_dir;
 
 /// What was true when the mint last looked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

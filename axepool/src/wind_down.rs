@@ -7,10 +7,11 @@
 use std::io;
 use std::path::Path;
 
+use basics::{humane, json_file};
 use ledger::Sat;
 use serde::{Deserialize, Serialize};
 
-use crate::{data_dir, humane, json_file};
+use crate::data_dir;
 
 /// The operator's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use basics::{clock, json_file};
 use ledger::Reader;
 use tempfile::TempDir;
 
@@ -20,7 +21,7 @@ use super::manifest::{self, Entry, FORMAT, LEFT_OUT, Ledger, Manifest, name};
 use super::record::{LastBackup, write_last};
 use super::{Progress, Told, step};
 use crate::config::Config;
-use crate::{clock, data_dir, json_file};
+use crate::data_dir;
 
 /// Where everything of a pool is.
 #[derive(Clone, Debug)]

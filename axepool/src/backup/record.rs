@@ -3,11 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use basics::json_file;
 use ledger::settle::Held;
 use ledger::{EpochId, Incarnation, Lineage, Sat};
 use serde::{Deserialize, Serialize};
 
-use crate::{data_dir, json_file};
+use crate::data_dir;
 
 /// The last backup that was made of this data directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

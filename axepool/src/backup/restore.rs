@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use basics::clock;
 
 use super::files;
 use super::manifest::{Entry, Manifest, name};
 use super::record::{Cause, RestoreRecord, write_restore};
 use super::{Told, step};
-use crate::clock;
 
 /// What was restored.
 #[derive(Clone, Debug)]

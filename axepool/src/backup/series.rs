@@ -5,9 +5,10 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use basics::humane;
+
 use super::files;
 use super::manifest;
-use crate::humane;
 
 /// What a name looks like, with digits for the nines.
 const FORM: &[u8] = b"9999-99-99T99-99-99Z";

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use basics::output;
 use payout::{Seed, payout_address};
 
 use super::node::ask;
 use super::place::{OTHER_VERSION, Place};
 use crate::admin::{NodeReply, NodeRequest};
 use crate::config::{self, NodeConfig};
-use crate::output;
 
 /// Show an address of the lightning node's wallet
 ///

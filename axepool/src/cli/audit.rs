@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use basics::{humane, output};
 use ledger::settle::{AuditFile, FileHash, Via};
 use payout::ocean::OceanApi;
 use serde::de::DeserializeOwned;
 
 use crate::audit::{self, Finding, Sums};
 use crate::receipt::Receipt;
-use crate::{humane, output};
 
 /// The longest audit file: of more miners than there are Bitaxes.
 const MAX_FILE_BYTES: u64 = 1 << 30;

@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use basics::{clock, humane, output};
 use ledger::Reader;
 
 use super::place::Place;
 use crate::admin::{BackupDone, BackupRequest, BackupState, Reply, Request};
 use crate::backup::{self, Order, Progress, Sources, series};
-use crate::{books, clock, data_dir, humane, output};
+use crate::{books, data_dir};
 
 /// How often the running process is asked how far it is.
 const ASK_EVERY: Duration = Duration::from_millis(300);

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use basics::output;
 use bitcoin::Network;
 
-use crate::{backup, chain_source, config, mint_url, output};
+use crate::{backup, chain_source, config, mint_url};
 
 /// Check a config file and print every key with the value in force
 ///

@@ -4,12 +4,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use basics::{clock, humane, output};
 use clap::Subcommand;
 use ledger::{CloseCause, Epoch, EpochState};
 
 use super::place::{OTHER_VERSION, Place};
 use crate::admin::{Reply, Request};
-use crate::{clock, humane, output};
+use crate::amounts;
 
 /// List the epochs, or close the open one
 ///
@@ -77,7 +78,7 @@ fn close_open(place: &Place, json: bool) -> Result<ExitCode> {
             epoch.id,
             humane::count(epoch.totals.shares),
             humane::count(epoch.totals.miners),
-            humane::work(epoch.totals.work),
+            amounts::work(epoch.totals.work),
         ))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -114,8 +115,8 @@ fn render(epochs: &[Epoch], now_ms: u64) -> String {
             cause,
             humane::count(epoch.totals.miners),
             humane::count(epoch.totals.shares),
-            humane::work(epoch.totals.work),
-            humane::hashrate(humane::rate(epoch.totals.work, length)),
+            amounts::work(epoch.totals.work),
+            humane::hashrate(amounts::rate(epoch.totals.work, length)),
             humane::count(epoch.totals.blocks),
             format!(
                 "{}.{:02} %",

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
+use basics::{humane, output};
 use bitcoin::Txid;
 use clap::Subcommand;
 use ledger::{MSAT_PER_SAT, Sat};
@@ -13,7 +14,7 @@ use super::node::tell_after;
 use super::payouts::ask;
 use super::place::{OTHER_VERSION, Place};
 use crate::admin::{FeeStatus, MoneyReply, MoneyRequest, WithdrawalOutcome, WithdrawalRow};
-use crate::{humane, money, output};
+use crate::money;
 
 /// Show or withdraw the operator's balance
 ///

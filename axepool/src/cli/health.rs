@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use basics::output;
 
 use super::place::{OTHER_VERSION, Place};
 use crate::admin::{Reply, Request};
-use crate::output;
 
 /// Check the health of the running pool: the exit code is 0 or 1
 ///

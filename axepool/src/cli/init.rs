@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use basics::output;
 
+use crate::config;
 use crate::init::{Answers, Dialogue, Draft, Told, fill};
-use crate::{config, output};
 
 /// Write a config file by asking for the settings without a default
 ///

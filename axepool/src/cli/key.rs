@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use basics::output;
 use clap::Subcommand;
 use wallet::{OwnerKey, read_key_file, terminal_qr, write_key_file};
 
 use super::wallet::default_place;
-use crate::output;
 
 /// Make a key to mine with, or show one
 ///

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
+use basics::output;
 use clap::ValueEnum;
 use simnet::load::{self, KeyForm, LoadMode, LoadOptions, ViewOptions};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{open_files, output};
+use crate::open_files;
 
 /// Load a stratum server with thousands of thin miners and measure it
 ///

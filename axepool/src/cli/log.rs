@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use basics::output;
 
 use super::place::{OTHER_VERSION, Place};
 use crate::admin::{Reply, Request};
-use crate::output;
 
 /// Show or change the log levels of the running pool
 ///

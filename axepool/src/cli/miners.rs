@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use basics::{clock, humane, output};
 use clap::Subcommand;
 use ledger::EpochId;
 
 use super::place::{OTHER_VERSION, Place};
 use crate::admin::{Miners, Reply, Request, SuspectRow};
-use crate::{clock, humane, output};
+use crate::amounts;
 
 /// A chance above it is not worth a line: one honest miner in twenty has it.
 const WORTH_A_LOOK: f64 = 0.05;
@@ -94,7 +95,7 @@ fn render(miners: &Miners, now_ms: u64) -> String {
         table.add_row([
             row.miner.npub(),
             humane::hashrate(row.hashrate),
-            humane::work(row.tally.work),
+            amounts::work(row.tally.work),
             humane::percent(row.tally.work.hashes() as f64, whole),
             humane::count(row.tally.shares),
             humane::ago(row.tally.last_ms, now_ms),
@@ -103,7 +104,7 @@ fn render(miners: &Miners, now_ms: u64) -> String {
             table.add_row([
                 format!("  {} (all epochs)", worker.name),
                 String::new(),
-                humane::work(worker.work),
+                amounts::work(worker.work),
                 String::new(),
                 humane::count(worker.shares),
                 humane::ago(worker.last_ms, now_ms),
@@ -152,7 +153,7 @@ fn render_suspects(suspects: &[&SuspectRow]) -> String {
     for row in suspects {
         table.add_row([
             row.miner.npub(),
-            humane::work(row.work),
+            amounts::work(row.work),
             format!("{:.2}", row.expected),
             humane::count(row.found),
             format!("{:.1e}", row.chance),

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use basics::{humane, output};
 use clap::Subcommand;
 use mint::{Order, Parked};
 
 use super::place::{OTHER_VERSION, Place};
 use crate::admin::{Reply, Request};
-use crate::{humane, output};
 
 /// Manage the mint of the running pool
 #[derive(Debug, clap::Args)]

@@ -5,6 +5,7 @@ mod recover;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use basics::{humane, output};
 use clap::Subcommand;
 use ledger::{Msat, Sat};
 use payout::node::{ClosedView, PeerView};
@@ -13,7 +14,6 @@ use payout::readiness::Mark;
 
 use super::place::{OTHER_VERSION, Place};
 use crate::admin::{Afterwards, NodeLook, NodeReply, NodeRequest, NodeStatus, Reply, Request};
-use crate::{humane, output};
 
 /// So many closed channels are shown; the JSON has all that are kept.
 const CLOSED_SHOWN: usize = 5;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use basics::{clock, output};
 use bitcoin::secp256k1::XOnlyPublicKey;
 use clap::Subcommand;
 use ledger::{MinerId, Sat};
@@ -15,7 +16,6 @@ use wallet::{OwnerKey, read_key_file};
 use super::key::key_path;
 use super::wallet::{block_on, parse_mint};
 use crate::notices::{Channel, Target, Wish, digest};
-use crate::{clock, output};
 
 /// A pool that takes longer is not there.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use basics::output;
 
 use super::node::ask;
 use super::place::{OTHER_VERSION, Place};
 use crate::admin::{NodeReply, NodeRequest, OfferAnswer};
-use crate::output;
 
 /// Show the BOLT12 offer for OCEAN, and whether it can be paid now
 ///

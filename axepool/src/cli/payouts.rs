@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use basics::{humane, output};
 use clap::Subcommand;
 use ledger::settle::{Found, NamedBy, PayoutKey};
 
@@ -10,7 +11,7 @@ use super::place::{OTHER_VERSION, Place};
 use crate::admin::{
     EpochPart, MoneyReply, MoneyRequest, PayoutFate, PayoutRow, PayoutSplit, Reply, Request, Way,
 };
-use crate::{humane, money, output};
+use crate::{amounts, money};
 
 /// How many payments are listed unless more are asked for.
 const NEWEST: usize = 30;
@@ -157,7 +158,7 @@ pub(super) fn render(payouts: &[PayoutRow]) -> String {
                 ..
             } => (
                 epochs.iter().map(epoch_part).collect::<Vec<_>>().join(", "),
-                humane::msat_as_sat(*fee_msat),
+                amounts::msat_as_sat(*fee_msat),
                 humane::count(*miners),
                 audit.to_string(),
             ),
@@ -167,7 +168,7 @@ pub(super) fn render(payouts: &[PayoutRow]) -> String {
             humane::utc(row.received_ms),
             row.payout.to_string(),
             way(row.via).to_owned(),
-            humane::msat_as_sat(row.amount_msat),
+            amounts::msat_as_sat(row.amount_msat),
             whom,
             fee,
             miners,
@@ -230,7 +231,7 @@ pub(super) fn render_split(split: &PayoutSplit) -> String {
         ),
         format!(
             "amount     {} sat ({} msat)",
-            humane::msat_as_sat(row.amount_msat),
+            amounts::msat_as_sat(row.amount_msat),
             row.amount_msat
         ),
     ];
@@ -295,7 +296,7 @@ fn miners(split: &PayoutSplit) -> String {
     for row in &split.miners {
         table.add_row([
             row.miner.to_string(),
-            humane::work(row.work),
+            amounts::work(row.work),
             humane::count(row.allocated_msat.get()),
             row.carry_before_msat.to_string(),
             humane::count(row.paid_sat.get()),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use basics::{humane, output};
 use clap::Subcommand;
 use ledger::Sat;
 use mint::OldClaims;
@@ -12,7 +13,6 @@ use mint::OldClaims;
 use super::place::Place;
 use crate::admin::{Reply, Request, RestoreRequest, RestoreStatus};
 use crate::backup::{self, Cause, Outcome, RestoreRecord};
-use crate::{humane, output};
 
 /// Restore a data directory from a backup, and accept the possible loss
 ///

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use basics::output;
 
 use crate::config;
 use crate::http::Health as _;
 use crate::logs::{self, Logs};
-use crate::output;
 use crate::pool::{self, Pool, View};
 use crate::service::{Inherited, Manager};
 

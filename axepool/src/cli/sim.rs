@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use basics::{humane, output};
 use clap::Subcommand;
 use serde_json::json;
 use simnet::bitaxe::{PoolAddress, SimBitaxe, SimBitaxeOptions};
@@ -13,7 +14,6 @@ use simnet::pool::{SimPool, SimPoolOptions};
 use tokio::runtime::Builder;
 
 use crate::pool::signals::StopSignals;
-use crate::{humane, output};
 
 /// Run a simulated OCEAN or simulated Bitaxes by themselves
 ///

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use basics::{humane, output};
 
 use super::place::{OTHER_VERSION, Place};
 use crate::admin::{MintState, MintStatus, Reply, Request, Status};
-use crate::{humane, output};
+use crate::amounts;
 
 /// Show the status of the running pool
 ///
@@ -94,7 +95,7 @@ fn render(status: &Status) -> String {
             status.ledger.epoch.id,
             humane::count(totals.shares),
             humane::count(totals.miners),
-            humane::work(totals.work)
+            amounts::work(totals.work)
         ),
     );
     row("mint", mint(&status.mint));

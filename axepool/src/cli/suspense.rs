@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use basics::output;
 use clap::Subcommand;
 use ledger::EpochId;
 use ledger::settle::PayoutKey;
@@ -10,7 +11,7 @@ use ledger::settle::PayoutKey;
 use super::payouts::{ask_payout, ask_payouts, render, render_split};
 use super::place::Place;
 use crate::admin::{MoneyRequest, PayoutFate, PayoutSplit};
-use crate::{humane, output};
+use crate::amounts;
 
 /// List and assign payments in suspense
 ///
@@ -119,7 +120,7 @@ fn tell(split: &PayoutSplit, json: bool) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if let PayoutFate::ToFee = split.payout.state {
-        let amount = humane::msat_as_sat(split.payout.amount_msat);
+        let amount = amounts::msat_as_sat(split.payout.amount_msat);
         output::line(format!("{amount} sat are the operator's now"))?;
     } else {
         output::line(render_split(split))?;

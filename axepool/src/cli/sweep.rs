@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use basics::{humane, output};
 use tokio::signal::unix::{SignalKind, signal};
 use wallet::{Destination, OwnerKey, Progress, Purse, Swept, WalletError, read_key_file};
 
 use super::key::key_path;
 use super::wallet::{Place, block_on, parse_mint};
-use crate::{humane, output};
 
 /// Lines about progress come no faster.
 const BETWEEN_LINES: Duration = Duration::from_secs(2);

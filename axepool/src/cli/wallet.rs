@@ -7,10 +7,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use basics::{humane, output};
 use clap::Subcommand;
 use wallet::{Destination, Home, MintUrl, Purse, plain, read_key_file};
-
-use crate::{humane, output};
 
 /// Show, send and spend the ecash in the wallet
 #[derive(Debug, clap::Args)]

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use basics::{clock, humane, output};
 
 use super::place::Place;
 use crate::admin::{Reply, Request, WindDownRequest};
 use crate::wind_down::WindDownStatus;
-use crate::{clock, humane, output};
 
 /// Close the pool in good order
 ///

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use basics::clock;
 use ledger::settle::PayoutState;
 use ledger::{CloseCause, EpochId, EpochState, OutboxId};
 use payout::Seed;
@@ -17,7 +18,6 @@ use super::verdict::{self, Books};
 use super::world::{PAYOUT_DEPTH, World};
 use super::{Options, setup};
 use crate::admin::{NodeReply, NodeRequest};
-use crate::clock;
 use crate::http::Health as _;
 use crate::pool::{Pool, View};
 

@@ -17,9 +17,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use basics::output;
 use tempfile::TempDir;
 
-use crate::output;
 use crate::pool::Pool;
 use story::Story;
 use world::World;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use basics::humane;
 use ledger::settle::{MinerAccount, Totals, recompute};
 use ledger::{MinerId, Reader, Work};
 use simnet::ocean::Account;
 
 use super::verdict::Books;
 use super::world::World;
-use crate::humane;
 
 /// What the ledger and OCEAN say of the money.
 #[derive(Clone, Debug, Default)]

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use basics::humane;
 use ledger::{Epoch, MinerId, Tally};
 use proxy::SessionStatus;
 
 use super::world::World;
-use crate::humane;
 use crate::pool::View;
 
 /// More devices than this are summed up in one row.

@@ -4,10 +4,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use basics::output;
 
 use super::screen::Now;
 use super::world::World;
-use crate::output;
 use crate::pool::Pool;
 
 /// How often a screen is drawn anew.

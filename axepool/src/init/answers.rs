@@ -4,10 +4,10 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use basics::output;
 use toml::Value;
 
 use super::{Dialogue, Draft, node_example};
-use crate::output;
 
 /// What was answered beforehand, by options.
 #[derive(Clone, Debug, Default)]

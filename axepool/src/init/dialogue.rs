@@ -3,8 +3,7 @@
 use std::io::{BufRead, Read as _};
 
 use anyhow::{Result, bail};
-
-use crate::output;
+use basics::output;
 
 /// The longest answer.
 const MAX_ANSWER_BYTES: u64 = 4_096;

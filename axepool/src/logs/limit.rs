@@ -12,14 +12,13 @@ use std::hash::{Hash as _, Hasher as _};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use basics::clock;
 use prometheus::{IntCounter, Opts};
 use tracing::callsite::Identifier;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
-
-use crate::clock;
 
 /// Lines of one place after a pause. Fifty such places at once still fit into the queue
 /// of lines that wait to be written.

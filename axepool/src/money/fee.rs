@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, bail};
+use basics::clock;
 use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Address, Network, Txid};
 use ledger::settle::{Event, OperatorEntry, OperatorKind};
@@ -16,7 +17,6 @@ use payout::NodeError;
 
 use super::Coffer;
 use crate::admin::{FeeStatus, WithdrawalOutcome, WithdrawalRow};
-use crate::clock;
 
 /// A new withdrawal's id: the time, and the process that asks.
 pub(crate) fn withdrawal_id() -> String {

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
+use basics::humane;
 use ledger::{Incarnation, MinerId};
 
 use super::record::Record;
-use crate::humane;
 
 /// What of the pool stands in a feed.
 #[derive(Clone, Debug)]

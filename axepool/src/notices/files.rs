@@ -6,10 +6,10 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use basics::json_file;
 use ledger::MinerId;
 
 use super::record::Record;
-use crate::json_file;
 
 /// The directory of the records: whoever reads it knows where owners are told.
 #[derive(Debug)]

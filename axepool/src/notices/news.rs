@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use basics::humane;
 use ledger::{Sat, WorkerName};
 use serde::{Deserialize, Serialize};
-
-use crate::humane;
 
 /// Something that changed. In JSON it has a `kind`; amounts are satoshis, times are
 /// milliseconds since 1970.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use basics::clock;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use ledger::MinerId;
@@ -15,7 +16,6 @@ use super::lanes::{Lane, Lanes};
 use super::record::Delivery;
 use super::send::{Outcome, send};
 use super::target::Target;
-use crate::clock;
 
 /// What waited for its time is looked for so often; what is new wakes the sender.
 const SEND_INTERVAL: Duration = Duration::from_secs(5);

@@ -23,15 +23,16 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
+use basics::secret_file;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Answers;
 use crate::config::Config;
+use crate::data_dir;
 use crate::listener::{self, Bounds, Naming};
 use crate::web::{self, Facts, Frame};
-use crate::{data_dir, secret_file};
 use door::{Door, Verdict};
 
 /// How long it waits before it tries for a port again.

@@ -3,11 +3,11 @@
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
+use basics::{clock, humane};
 
 use super::sections::{Section, Told, sections};
 use crate::admin::{Answers, MoneyReply, MoneyRequest, NodeReply, NodeRequest, Reply, Request};
 use crate::web::{self, Facts, Frame};
-use crate::{clock, humane};
 
 #[derive(Debug, Template)]
 #[template(path = "operator.html")]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use basics::clock;
 use ledger::Sat;
 
 use super::View;
@@ -11,7 +12,6 @@ use crate::admin::{
     BackupRequest, BackupState, NodeReply, NodeRequest, RestoreRequest, RestoreStatus,
 };
 use crate::backup::{self, Accepted, Order};
-use crate::clock;
 
 /// A backup does not wait longer for what the node says.
 const NODE_WAIT: Duration = Duration::from_secs(5);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use basics::clock;
 use ledger::{Ledger, LedgerError, OutboxId, Sat};
 use mint::{LedgerOutbox, Liabilities, Mint, MintConfig, MintMetrics, OldClaims, Parked};
 use prometheus::{IntCounter, IntGauge, Registry};
@@ -15,13 +16,13 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{MintState, MintStatus};
 use crate::backup::Cause;
 use crate::config::{Config, PublicUrl};
+use crate::data_dir;
 use crate::mint_url::{self, Record};
 use crate::pool::outbox_head::OutboxHead;
 use crate::pool::paying::{Melter, is_operators};
 use crate::pool::supervisor::{Supervisor, Task};
 use crate::stores::Stores;
 use crate::web::Routes;
-use crate::{clock, data_dir};
 
 /// How long it waits before it opens the mint again: doubled up to the second.
 const FIRST_RETRY: Duration = Duration::from_secs(1);

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
+use basics::clock;
 use ledger::Ledger;
 use proxy::{Proxy, ProxyListeners};
 use tokio::runtime::Runtime;
@@ -33,7 +34,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::service::Inherited;
 use crate::stores::Stores;
-use crate::{backup, clock, data_dir, open_files, wind_down};
+use crate::{backup, data_dir, open_files, wind_down};
 
 pub(crate) use claimable::{Claimable, Claimed};
 use gauges::Gauges;

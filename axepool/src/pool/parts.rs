@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use basics::clock;
 use ledger::{Ledger, LedgerOptions};
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
@@ -20,7 +21,7 @@ use crate::config::Config;
 use crate::listener::{self, Bounds, Door, Naming, Tls};
 use crate::stores::Stores;
 use crate::web::{self, Api, Figures, KeptAnswers, Pages, Routes, Server};
-use crate::{backup, clock, data_dir, http, logs, notices, open_files, operator, service};
+use crate::{backup, data_dir, http, logs, notices, open_files, operator, service};
 
 /// The metrics' registry, with the process's own numbers in it.
 pub(super) fn registry() -> Result<Registry> {

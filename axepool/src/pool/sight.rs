@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use basics::clock;
 use bitcoin::secp256k1::XOnlyPublicKey;
 use ledger::{LedgerError, MinerId, Sat};
 use prometheus::Registry;
 
 use super::View;
 use crate::config::Config;
+use crate::data_dir;
 use crate::http::Health as _;
 use crate::notices::{About, Desk, Policy, Rules, Sight, WorkerSeen};
-use crate::{clock, data_dir};
 
 /// Of fewer shares in an hour it is not said that many are rejected.
 const REJECT_LEAST: u64 = 50;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Instant;
 
+use basics::clock;
 use ledger::{Health as LedgerHealth, Ledger, MinerId};
 use mint::Mint;
 use proxy::{Proxy, ProxyStatus, SessionStatus};
@@ -26,7 +27,7 @@ use crate::config::Config;
 use crate::listener::Tls;
 use crate::operator::Operator;
 use crate::wind_down::WindDown;
-use crate::{backup, books, clock, data_dir, http, logs, money};
+use crate::{backup, books, data_dir, http, logs, money};
 
 /// Why nothing is served while it ends.
 const STOPPING: &str = "it is stopping";

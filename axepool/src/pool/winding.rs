@@ -3,10 +3,10 @@
 use std::sync::PoisonError;
 
 use anyhow::{Context, Result, bail};
+use basics::clock;
 
 use super::View;
 use crate::admin::WindDownRequest;
-use crate::clock;
 use crate::wind_down::{self, WindDown, WindDownStatus};
 
 impl View {

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use basics::secret_file;
 use bitcoin::secp256k1::{Keypair, Secp256k1, SecretKey, SignOnly, XOnlyPublicKey};
 
 use super::{Claim, Receipt};
-use crate::secret_file;
 
 /// Signs receipts.
 #[derive(Clone)]

@@ -17,13 +17,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use basics::clock;
 use ledger::{AsLeft, ExamineError, Examiner, GoOn, Incarnation, Ledger, OutboxId};
 use mint::{LedgerMark, Mark, StoredMarks, Witness};
 use prometheus::{IntGauge, Registry};
 
 use crate::backup::{self, Cause, RestoreRecord};
 use crate::config::Config;
-use crate::{clock, data_dir};
+use crate::data_dir;
 use decide::{Seen, decide};
 use file::{Kept, MarkFile, read_marks};
 

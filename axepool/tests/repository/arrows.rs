@@ -7,15 +7,18 @@ use std::process::Command;
 use serde::Deserialize;
 
 /// Which rooms a room may import. A room that is not here may not exist.
-const ROOMS: [(&str, &[&str]); 7] = [
+const ROOMS: [(&str, &[&str]); 8] = [
     (
         "axepool",
-        &["proxy", "payout", "mint", "wallet", "simnet", "ledger"],
+        &[
+            "basics", "proxy", "payout", "mint", "wallet", "simnet", "ledger",
+        ],
     ),
     ("proxy", &["ledger"]),
     ("payout", &["ledger"]),
     ("mint", &["ledger"]),
     ("ledger", &[]),
+    ("basics", &[]),
     ("wallet", &[]),
     ("simnet", &[]),
 ];
@@ -138,6 +141,8 @@ fn broken_arrows_are_found() {
     case("ledger", "proxy", Some("ledger imports the room proxy"));
     case("simnet", "ledger", Some("simnet imports the room ledger"));
     case("wallet", "ledger", Some("wallet imports the room ledger"));
+    case("wallet", "basics", Some("wallet imports the room basics"));
+    case("basics", "ledger", Some("basics imports the room ledger"));
     case(
         "proxy",
         "redb",
@@ -173,6 +178,7 @@ fn broken_arrows_are_found() {
 #[test]
 fn arrows_as_they_should_be_are_left_alone() {
     case("axepool", "ledger", None);
+    case("axepool", "basics", None);
     case("axepool", "simnet", None);
     case("proxy", "ledger", None);
     case("wallet", "cdk-redb", None);

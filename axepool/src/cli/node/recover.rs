@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use basics::{humane, output};
 use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Address, ScriptBuf, Transaction};
 use ledger::Sat;
@@ -16,7 +17,6 @@ use crate::cli::address;
 use crate::cli::place::{OTHER_VERSION, Place};
 use crate::cli::wallet::block_on;
 use crate::config::NodeConfig;
-use crate::{humane, output};
 
 /// Fetch the node's money that its wallet does not see after a restore
 ///

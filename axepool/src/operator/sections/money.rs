@@ -1,11 +1,12 @@
 //! The money: what is owed and what is there, what is nobody's, what is the operator's.
 
+use basics::humane;
 use ledger::MSAT_PER_SAT;
 use serde_json::Value;
 
 use super::{Note, Section, Table, alarm, bad, doubtful, good, plain, warn};
 use crate::admin::{FeeStatus, PayoutFate, PayoutRow, WithdrawalOutcome};
-use crate::{humane, money};
+use crate::{amounts, money};
 
 /// The names of the parts in the JSON, and in words.
 const OWED: [(&str, &str); 7] = [
@@ -112,7 +113,7 @@ pub(super) fn suspense(payouts: &[PayoutRow]) -> Section {
         };
         vec![
             row.payout.to_string(),
-            humane::msat_as_sat(row.amount_msat),
+            amounts::msat_as_sat(row.amount_msat),
             humane::utc(row.received_ms),
             why,
         ]

@@ -1,12 +1,13 @@
 //! The lightning node, and what keeps OCEAN from paying it.
 
+use basics::humane;
 use ledger::Msat;
 use payout::node::ChannelView;
 use payout::readiness::Mark;
 
 use super::{Note, Section, Table, bad, doubtful, good, plain};
 use crate::admin::NodeStatus;
-use crate::humane;
+use crate::amounts;
 
 pub(super) fn node(status: &NodeStatus) -> Section {
     let worst = status.checks.iter().map(|check| check.mark);
@@ -22,7 +23,7 @@ pub(super) fn node(status: &NodeStatus) -> Section {
         None => plain("off"),
     };
     let mut facts = vec![("State", status.state.clone())];
-    let msat = |amount: Msat| format!("{} sat", humane::msat_as_sat(amount));
+    let msat = |amount: Msat| format!("{} sat", amounts::msat_as_sat(amount));
     if let Some(expected) = status.expected {
         facts.push(("Next payout, expected", msat(expected)));
     }

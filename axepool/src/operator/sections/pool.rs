@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use basics::humane;
 use mint::Parked;
 
 use super::{Note, Section, Table, alarm, bad, doubtful, good, plain, warn};
 use crate::admin::{MintState, MintStatus, Status, SuspectRow, UpstreamStatus};
-use crate::humane;
+use crate::amounts;
 
 pub(super) fn health(status: &Status) -> Section {
     let up = Duration::from_millis(status.now_ms.saturating_sub(status.started_ms));
@@ -115,7 +116,7 @@ pub(super) fn miners(status: &Status) -> Section {
             ),
             ("Its miners", humane::count(totals.miners)),
             ("Its shares", humane::count(totals.shares)),
-            ("Its work", humane::work(totals.work)),
+            ("Its work", amounts::work(totals.work)),
             ("Accepted upstream", humane::count(totals.upstream_accepted)),
             ("Refused upstream", humane::count(totals.upstream_refused)),
         ],
@@ -178,7 +179,7 @@ pub(super) fn suspects(rows: &[SuspectRow]) -> Section {
     let row = |row: &SuspectRow| {
         vec![
             humane::short_key(&row.miner.to_string()),
-            humane::work(row.work),
+            amounts::work(row.work),
             format!("{:.2}", row.expected),
             humane::count(row.found),
             format!("{:.4} %", 100.0 * row.chance),

@@ -14,13 +14,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use basics::clock;
 use ledger::{LedgerError, Reader};
 use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
 use tokio_util::sync::CancellationToken;
 
 use super::View;
 use crate::books::SUSPECT_EPOCHS;
-use crate::clock;
 use crate::config::Config;
 use books::Books;
 use disk::Disk;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use basics::json_file;
 use ledger::MinerId;
 use serde::{Deserialize, Serialize};
 
 use super::devices::{Devices, MAX_DEVICES, Named};
-use crate::json_file;
 
 #[derive(Serialize)]
 struct Written<'a> {

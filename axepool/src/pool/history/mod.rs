@@ -18,10 +18,9 @@ use ledger::MinerId;
 use proxy::Proxy;
 use tokio_util::sync::CancellationToken;
 
+use basics::clock;
 pub(crate) use devices::{Device, Online, believed};
 use devices::{Devices, Seen};
-
-use crate::clock;
 
 /// How often the sessions are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);

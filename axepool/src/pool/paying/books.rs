@@ -1,11 +1,10 @@
 //! The payout room's door to the books, which are the ledger's.
 
 use async_trait::async_trait;
+use basics::clock;
 use ledger::settle::{Block, Event};
 use ledger::{CloseCause, Ledger, LedgerError};
 use payout::{BookError, Booked, Booking};
-
-use crate::clock;
 
 /// The ledger as the payout room sees it.
 #[derive(Clone, Debug)]

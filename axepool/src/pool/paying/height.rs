@@ -8,11 +8,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use basics::clock;
 use bitcoin::Network;
 use payout::chain::{ChainClient, Tip};
 
 use super::{Paying, Watching};
-use crate::clock;
 
 /// How long the source may take.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use basics::clock;
 use ledger::settle::Totals;
 use ledger::{LedgerError, MSAT_PER_SAT};
 use mint::Liabilities;
@@ -15,7 +16,6 @@ use super::super::minting::Minting;
 use super::super::solvency::{Assets, Melts, Owed, melts};
 use super::metrics::WATCH_ERRORS;
 use super::{LOOK_INTERVAL, Paying, Watching};
-use crate::clock;
 
 /// So many looks in a row must find more owed than there is.
 const BREACHES: u32 = 3;

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use basics::clock;
 use bitcoin::{Address, Network, Txid};
 use ledger::Ledger;
 use payout::chain::ChainClient;
@@ -36,7 +37,7 @@ use super::minting::Minting;
 use super::solvency::Melts;
 use super::supervisor::{Supervisor, Task};
 use crate::config::{Config, Income};
-use crate::{clock, data_dir};
+use crate::data_dir;
 use books::LedgerBooks;
 use height::Source;
 use look::Looked;

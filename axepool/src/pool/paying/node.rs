@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
+use basics::clock;
 use bitcoin::Address;
 use bitcoin::address::NetworkUnchecked;
 use ledger::settle::EpochAccount;
@@ -18,7 +19,6 @@ use payout::settings::Peer;
 use super::guard::{OPERATOR, Outlay};
 use super::{Node, Paying};
 use crate::admin::{NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer};
-use crate::clock;
 
 /// Whether a payment of this id was ordered by the operator.
 pub(in crate::pool) fn is_operators(id: &str) -> bool {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use basics::humane;
 use bitcoin::hashes::Hash as _;
 use bitcoin::{BlockHash, Network};
 use payout::Lightning;
@@ -12,7 +13,6 @@ use proxy::upstream::UpstreamStatus;
 use tokio::sync::watch;
 
 use super::{Paying, Watching};
-use crate::humane;
 
 /// The label of a doubt in which nobody can tell who differs.
 const SOMEBODY: &str = "unknown";

@@ -9,13 +9,13 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use basics::clock;
 use bitcoin::secp256k1::XOnlyPublicKey;
 use ledger::MinerId;
 use serde::Serialize;
 
 use super::super::routes::for_anybody;
 use super::answer::{self, Refusal, miner_in};
-use crate::clock;
 use crate::notices::{Desk, DeskError, Setting, Wish};
 
 /// A wish is short.

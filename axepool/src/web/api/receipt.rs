@@ -6,12 +6,12 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
+use basics::clock;
 use ledger::{Epoch, EpochId, LedgerError, MinerId};
 use serde::Deserialize;
 
 use super::Api;
 use super::answer::{self, Refusal, miner_in, parsed};
-use crate::clock;
 use crate::receipt::{Claim, Receipt, ReceiptKey};
 
 #[derive(Debug, Deserialize)]

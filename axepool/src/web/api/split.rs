@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
+use basics::clock;
 use ledger::settle::{AllocationRow, PayoutKey};
 use ledger::{EpochId, LedgerError, MinerId, Msat, Sat, Work};
 use moka::future::Cache;
@@ -20,7 +21,6 @@ use super::Api;
 use super::answer::{self, Refusal, parsed};
 use super::audit;
 use super::epochs::{epoch_id, missing};
-use crate::clock;
 
 /// Miners of one page.
 const PER_PAGE: usize = 100;

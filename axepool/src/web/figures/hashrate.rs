@@ -5,7 +5,7 @@ use std::time::Duration;
 use ledger::{Bucket, Resolution};
 use serde::Serialize;
 
-use crate::humane;
+use crate::amounts;
 
 /// An hour of buckets, and a day.
 const HOUR_BUCKETS: usize = 6;
@@ -72,7 +72,7 @@ impl Hashrate {
             let span = Duration::from_millis(span_ms);
             (span_ms >= LEAST_MS).then(|| Point {
                 start_ms: bucket.start_ms,
-                hashrate: humane::rate(bucket.work, span),
+                hashrate: amounts::rate(bucket.work, span),
             })
         });
         let hour = buckets.len().saturating_sub(HOUR_BUCKETS + 1);
@@ -97,7 +97,9 @@ fn mean(buckets: &[Bucket], since: Since, now_ms: u64) -> f64 {
         false => (first.start_ms, 1.0),
     };
     let span = Duration::from_millis(now_ms.saturating_sub(begin_ms));
-    let rates = buckets.iter().map(|bucket| humane::rate(bucket.work, span));
+    let rates = buckets
+        .iter()
+        .map(|bucket| amounts::rate(bucket.work, span));
     rates.sum::<f64>() * part
 }
 

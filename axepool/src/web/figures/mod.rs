@@ -23,6 +23,7 @@ use ledger::MinerId;
 use ledger::settle::MinerAccount;
 use tokio_util::sync::CancellationToken;
 
+use basics::clock;
 pub(crate) use earnings::{Earning, EarningState, StatementLine};
 pub(crate) use hashrate::Hashrate;
 #[cfg(test)]
@@ -34,7 +35,6 @@ pub(super) use stream::events;
 
 use super::api::{Api, Refusal};
 use super::kept::{self, KeptAnswers};
-use crate::clock;
 use crate::listener::{Place, Visitor};
 use crate::pool::View;
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use basics::humane;
 use ledger::{Msat, Sat};
 
-use crate::humane;
+use crate::amounts;
 
 /// U+202F, the narrow space that does not break.
 const THIN: char = '\u{202f}';
@@ -21,7 +22,7 @@ pub(super) fn sat(amount: Sat) -> String {
 
 /// Satoshis with their thousandths: `12 345.678`.
 pub(super) fn msat(amount: Msat) -> String {
-    humane::msat_as_sat(amount).replace(',', &THIN.to_string())
+    amounts::msat_as_sat(amount).replace(',', &THIN.to_string())
 }
 
 /// An estimate in satoshis, with as many decimals as tell anything: `0.0042`, `1.3`, `240`.

@@ -7,12 +7,13 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
+use basics::humane;
 use ledger::{EpochTerms, Split};
 
 use super::plot::Plot;
 use super::{Frame, Pages, format, page};
 use crate::admin::{PayoutFate, PayoutRow, Way};
-use crate::humane;
+use crate::amounts;
 use crate::web::figures::{BlockFigures, PoolFigures};
 
 #[derive(Debug, Template)]
@@ -102,7 +103,7 @@ fn shown(
         epoch: EpochShown {
             id: epoch.id.to_string(),
             age: humane::duration(age),
-            work: humane::work(epoch.totals.work),
+            work: amounts::work(epoch.totals.work),
             miners: format::count(epoch.totals.miners),
             fee: fee(&epoch.terms),
             split: split(&epoch.terms),

@@ -9,12 +9,12 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
+use basics::clock;
 use ledger::MinerId;
 use mint::{Claim, ClaimError, Mint, Token, TokenState, token_frames};
 
 use super::qr::{self, Qr};
 use super::{Frame, Message, Pages, format, key_check, miner, page};
-use crate::clock;
 
 #[derive(Debug, Template)]
 #[template(path = "token.html")]

@@ -7,6 +7,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use basics::humane;
 use ledger::settle::Stage;
 
 use super::super::super::api::Refusal;
@@ -14,7 +15,7 @@ use super::super::super::api::epochs::{Asked, Entry};
 use super::super::{Frame, Pages, page};
 use super::refused;
 use super::words::Badge;
-use crate::humane;
+use crate::amounts;
 
 /// Epochs of one page.
 const PER_PAGE: usize = 25;
@@ -63,9 +64,9 @@ impl Row {
             badge: Badge::of(account),
             block,
             closed: entry.epoch.closed_ms().map_or("-".to_owned(), humane::utc),
-            work: humane::work(totals.work),
+            work: amounts::work(totals.work),
             miners: humane::count(totals.miners),
-            received: received.map(humane::msat_as_sat),
+            received: received.map(amounts::msat_as_sat),
             into,
         }
     }

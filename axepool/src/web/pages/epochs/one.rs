@@ -7,6 +7,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use basics::humane;
 use ledger::EpochId;
 use ledger::settle::{EpochAccount, Stage};
 
@@ -18,7 +19,7 @@ use super::super::{Frame, Pages, page};
 use super::check::Check;
 use super::refused;
 use super::words::{self, Badge};
-use crate::humane;
+use crate::amounts;
 
 #[derive(Debug, Template)]
 #[template(path = "epoch.html")]
@@ -134,17 +135,20 @@ fn facts(epoch: &ledger::Epoch, account: Option<&EpochAccount>) -> Vec<Fact> {
         fact("Closed", format!("{} UTC", humane::utc(closed_ms)));
     }
     let totals = &epoch.totals;
-    fact("Work, in shares of difficulty 1", humane::work(totals.work));
+    fact(
+        "Work, in shares of difficulty 1",
+        amounts::work(totals.work),
+    );
     fact("Shares", humane::count(totals.shares));
     fact("Miners", humane::count(totals.miners));
-    let accepted = humane::work(totals.upstream_accepted_work);
+    let accepted = amounts::work(totals.upstream_accepted_work);
     fact("Work that OCEAN took", accepted);
     if let Some(account) = account {
         if let Some(earnings) = account.earnings {
             let net = humane::count(earnings.net.get());
             fact("OCEAN says it earned", format!("{net} sat"));
         }
-        let received = humane::msat_as_sat(account.received);
+        let received = amounts::msat_as_sat(account.received);
         fact("Received", format!("{received} sat"));
     }
     fact("Operator's fee", words::fee(&epoch.terms));
@@ -156,14 +160,14 @@ fn facts(epoch: &ledger::Epoch, account: Option<&EpochAccount>) -> Vec<Fact> {
 impl Payout {
     fn new(row: &Row, epoch: EpochId, is_shown: bool) -> Payout {
         let own = row.parts.iter().find(|part| part.epoch == epoch);
-        let own = own.map(|part| humane::msat_as_sat(part.amount_msat));
+        let own = own.map(|part| amounts::msat_as_sat(part.amount_msat));
         let others = row.epochs.iter().filter(|other| **other != epoch);
         Payout {
             number: row.number,
             received: humane::utc(row.received_ms),
-            amount: humane::msat_as_sat(row.amount_msat),
+            amount: amounts::msat_as_sat(row.amount_msat),
             own: own.unwrap_or_else(|| "0.000".to_owned()),
-            fee: humane::msat_as_sat(row.fee_msat),
+            fee: amounts::msat_as_sat(row.fee_msat),
             proof: row.proof,
             others: others.map(|other| other.get()).collect(),
             split_over: row.split_over.len(),
@@ -184,7 +188,7 @@ impl Split {
             Miner {
                 short: humane::short_key(&key),
                 key,
-                work: humane::work(entry.work),
+                work: amounts::work(entry.work),
                 part: words::part(entry.work, all),
                 got: entry.got.map(|got| Got {
                     allocated: humane::count(got.allocated_msat.get()),

@@ -1,9 +1,10 @@
 //! What a miner's work became, by epoch and by payout.
 
+use basics::humane;
 use ledger::Work;
 
 use super::super::format;
-use crate::humane;
+use crate::amounts;
 use crate::web::figures::{Earning, EarningState, StatementLine};
 
 #[derive(Debug)]
@@ -69,7 +70,7 @@ impl EarningShown {
                 None => "open now".to_owned(),
             },
             machine: format::machine_time(at_ms),
-            work: humane::work(earning.work),
+            work: amounts::work(earning.work),
             part: part(earning.work, earning.whole_work),
             amount,
             is_estimate,

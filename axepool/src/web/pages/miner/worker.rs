@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use basics::humane;
+
 use super::super::format;
-use crate::humane;
 use crate::web::figures::WorkerFigures;
 
 /// Submissions in an hour from which on a reject rate says something, and the rate in

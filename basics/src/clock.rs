@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since 1970. A machine whose clock stands before that reads 0.
-pub(crate) fn now_ms() -> u64 {
+pub fn now_ms() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -11,6 +11,6 @@ pub(crate) fn now_ms() -> u64 {
 }
 
 /// A length of time in milliseconds.
-pub(crate) fn as_ms(length: Duration) -> u64 {
+pub fn as_ms(length: Duration) -> u64 {
     u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }

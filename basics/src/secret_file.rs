@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 ///
 /// # Errors
 /// It cannot be read or written, or others may read it. No error shows the text.
-pub(crate) fn read_or_make(path: &Path, make: impl FnOnce() -> String) -> Result<String> {
+pub fn read_or_make(path: &Path, make: impl FnOnce() -> String) -> Result<String> {
     let shown = path.display();
     match fs::read_to_string(path) {
         Ok(text) => {

@@ -4,15 +4,11 @@ use std::time::Duration;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent};
-use ledger::{Msat, Work};
-
-/// The hashes of a share of difficulty 1, nearly: 2^32.
-const HASHES_PER_DIFFICULTY_1: f64 = 4_294_967_296.0;
 
 const SI: [&str; 8] = ["", "k", "M", "G", "T", "P", "E", "Z"];
 
 /// Three significant digits and a prefix: `1.21 T`, without the unit.
-pub(crate) fn si(number: f64) -> String {
+pub fn si(number: f64) -> String {
     let mut scaled = number;
     let mut prefix = 0;
     while scaled.abs() >= 999.5 && prefix + 1 < SI.len() {
@@ -28,32 +24,12 @@ pub(crate) fn si(number: f64) -> String {
 }
 
 /// An estimated hashrate: `1.21 TH/s`.
-pub(crate) fn hashrate(hashes_per_second: f64) -> String {
+pub fn hashrate(hashes_per_second: f64) -> String {
     format!("{}H/s", si(hashes_per_second))
 }
 
-/// Work, in shares of difficulty 1: the number that pools' pages show.
-pub(crate) fn work(work: Work) -> String {
-    let shares = work.hashes() as f64 / HASHES_PER_DIFFICULTY_1;
-    if shares < 1e6 {
-        grouped(shares)
-    } else {
-        si(shares).trim_end().to_owned()
-    }
-}
-
-/// The hashrate that does `work` in `duration`; 0 for no time at all.
-pub(crate) fn rate(work: Work, duration: Duration) -> f64 {
-    let seconds = duration.as_secs_f64();
-    if seconds > 0.0 {
-        work.hashes() as f64 / seconds
-    } else {
-        0.0
-    }
-}
-
 /// `part` of `whole` as a percentage: `12.3 %`; nothing of nothing is `-`.
-pub(crate) fn percent(part: f64, whole: f64) -> String {
+pub fn percent(part: f64, whole: f64) -> String {
     if whole > 0.0 {
         format!("{:.1} %", 100.0 * part / whole)
     } else {
@@ -62,7 +38,7 @@ pub(crate) fn percent(part: f64, whole: f64) -> String {
 }
 
 /// A length of time in its two largest units: `3 d 4 h`, `5 min 10 s`.
-pub(crate) fn duration(duration: Duration) -> String {
+pub fn duration(duration: Duration) -> String {
     let secs = duration.as_secs();
     let (days, hours, minutes) = (secs / 86_400, secs / 3600 % 24, secs / 60 % 60);
     match (days, hours, minutes) {
@@ -74,7 +50,7 @@ pub(crate) fn duration(duration: Duration) -> String {
 }
 
 /// A point in time, `ms` since 1970, as seen at `now_ms`: `5 min 10 s ago`.
-pub(crate) fn ago(ms: u64, now_ms: u64) -> String {
+pub fn ago(ms: u64, now_ms: u64) -> String {
     format!(
         "{} ago",
         duration(Duration::from_millis(now_ms.saturating_sub(ms)))
@@ -82,7 +58,7 @@ pub(crate) fn ago(ms: u64, now_ms: u64) -> String {
 }
 
 /// The date and time of `ms` since 1970, in UTC: `2026-11-21 07:53:32`.
-pub(crate) fn utc(ms: u64) -> String {
+pub fn utc(ms: u64) -> String {
     let secs = ms / 1000;
     let (year, month, day) = civil_date(secs / 86_400);
     let (hour, minute, second) = (secs / 3600 % 24, secs / 60 % 60, secs % 60);
@@ -112,7 +88,7 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
 
 /// A table in the one style of all commands: texts to the left, the columns named in
 /// `numbers` (by index) to the right.
-pub(crate) fn table(header: &[&str], numbers: &[usize]) -> Table {
+pub fn table(header: &[&str], numbers: &[usize]) -> Table {
     let mut table = Table::new();
     table
         .load_preset(NOTHING)
@@ -129,7 +105,7 @@ pub(crate) fn table(header: &[&str], numbers: &[usize]) -> Table {
 }
 
 /// The first and last digits of a long key, enough to tell a pool's miners apart.
-pub(crate) fn short_key(key: &str) -> String {
+pub fn short_key(key: &str) -> String {
     match (key.get(..10), key.get(key.len().saturating_sub(4)..)) {
         (Some(head), Some(tail)) if key.len() > 16 => format!("{head}…{tail}"),
         _ => key.to_owned(),
@@ -137,7 +113,7 @@ pub(crate) fn short_key(key: &str) -> String {
 }
 
 /// A whole number with separators: `12,345`.
-pub(crate) fn count(number: u64) -> String {
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -147,25 +123,6 @@ pub(crate) fn count(number: u64) -> String {
         text.push(digit);
     }
     text
-}
-
-/// An amount in satoshis with all its thousandths: `12,345.678`.
-pub(crate) fn msat_as_sat(amount: Msat) -> String {
-    format!(
-        "{}.{:03}",
-        count(amount.to_sat_floor().get()),
-        amount.below_sat().get()
-    )
-}
-
-/// A number that may be below 1, with separators and as few decimals as tell anything.
-fn grouped(number: f64) -> String {
-    if number < 100.0 {
-        return format!("{number:.2}");
-    }
-    // Below a million here: it fits and is not negative.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    count(number.round() as u64)
 }
 
 #[cfg(test)]
@@ -184,18 +141,6 @@ mod tests {
             (5e24, "5000 Z"),
         ] {
             assert_eq!(si(number), text, "{number}");
-        }
-    }
-
-    #[test]
-    fn work_is_told_in_shares_of_difficulty_1() {
-        for (shares, text) in [
-            (0u128, "0.00"),
-            (1, "1.00"),
-            (12_345, "12,345"),
-            (2_500_000, "2.50 M"),
-        ] {
-            assert_eq!(work(Work::from_hashes(shares << 32)), text);
         }
     }
 
@@ -222,13 +167,6 @@ mod tests {
             (4_107_542_400_000, "2100-03-01 00:00:00"),
         ] {
             assert_eq!(utc(ms), text);
-        }
-    }
-
-    #[test]
-    fn no_thousandth_of_a_satoshi_is_left_out() {
-        for (msat, text) in [(0, "0.000"), (7, "0.007"), (1_234_567_089, "1,234,567.089")] {
-            assert_eq!(msat_as_sat(Msat::new(msat)), text);
         }
     }
 

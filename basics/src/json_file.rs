@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 const VERSION: u64 = 1;
 
 /// Puts `value` into the file `path`, for its owner alone. On disk when it returns.
-pub(crate) fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
+pub fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
     let mut bytes = serde_json::to_vec_pretty(value)?;
     bytes.push(b'\n');
     put(path, &bytes, true)
@@ -21,7 +21,7 @@ pub(crate) fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
 /// Puts a record that is JSON already into the file `path`, for its owner alone. After a
 /// crash there is the old one or the new one; after a loss of power, too, when it has to
 /// be `durable`.
-pub(crate) fn put(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
+pub fn put(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
     let parent = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
@@ -39,12 +39,12 @@ pub(crate) fn put(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
 }
 
 /// True for the error of [`read`] at a file that a newer program wrote.
-pub(crate) fn is_newer(error: &io::Error) -> bool {
+pub fn is_newer(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Unsupported
 }
 
 /// What is in the file `path`; `None` when there is no such file.
-pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+pub fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     match fs::read(path) {
         Ok(bytes) => {
             check_version(&bytes)?;
