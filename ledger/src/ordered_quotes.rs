@@ -6,20 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::reader::{LedgerError, Reader};
 use crate::settle::{EpochAccount, PayoutKey, QuotePart, spread_over_quotes_floor};
 use crate::store::BookTables;
-use crate::{EpochId, EpochTerms, MinerId, QuotedShare, Sat, ShareId, Tally, Work};
-
-/// A quote that was ordered, with all that it was paid.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OrderedQuote {
-    /// Of which epoch.
-    pub epoch: EpochId,
-    /// Whose.
-    pub miner: MinerId,
-    /// For which share; none: for all work that has no quote of its own.
-    pub share: Option<ShareId>,
-    /// By payout in the order of their arrival, each once.
-    pub payments: Vec<(PayoutKey, Sat)>,
-}
+use crate::{EpochId, EpochTerms, MinerId, OrderedQuote, QuotedShare, Sat, ShareId, Tally, Work};
 
 /// What payouts paid a miner of an epoch, in the order of their arrival.
 type Paid = Vec<(PayoutKey, Sat)>;

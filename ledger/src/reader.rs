@@ -6,17 +6,17 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use accounting::Suspects;
 use redb::Database;
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::marks::CreditedHashes;
 use crate::settle::SettleError;
 use crate::state::{Base, State, bucket, slot};
 use crate::store::{FileOpener, OpenError, Opener, Snapshot, StoreError, caught, copy, open_store};
 use crate::{
-    BlockFound, Bucket, Epoch, EpochId, Incarnation, Lineage, MinerId, OutboxId, OutboxRow,
-    Resolution, Suspect, Tally, Work, Worker, suspects,
+    BlockFound, Bucket, CreditedHashes, Epoch, EpochId, Incarnation, Lineage, MinerId, OutboxId,
+    OutboxRow, Resolution, Suspect, Tally, Work, Worker,
 };
 
 /// The ledger could not answer or obey.
@@ -341,7 +341,7 @@ impl Reader {
             (first, last, state.tallies(|id| id >= first))
         })?;
         let (first, last, ours) = ours;
-        let mut sums = suspects::Sums::default();
+        let mut sums = Suspects::default();
         snapshot.tallies(first, last, |epoch, miner, tally| {
             if !ours.contains_key(&(epoch, miner)) {
                 sums.add(miner, &tally);

@@ -6,7 +6,6 @@ use hashbrown::hash_map;
 use bitcoin::hashes::Hash;
 
 use crate::entry::Entry;
-use crate::marks::{CreditedHashes, HashMark};
 use crate::state::State;
 use crate::state::base::Base;
 use crate::state::miner::MinerRows;
@@ -14,6 +13,7 @@ use crate::{
     BlockFound, CloseCause, Epoch, EpochId, EpochState, EpochTerms, MinerId, OutboxId, OutboxKind,
     OutboxRow, QuotedShare, ShareId, ShareRecord, Tally, UpstreamResult,
 };
+use accounting::{CreditedHashes, HashMark};
 
 /// The rows that a miner's first share since the checkpoint makes dirty: a tally and
 /// two buckets.

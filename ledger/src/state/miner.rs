@@ -148,31 +148,18 @@ impl MinerRows {
             self.first_of_worker(share);
             return true;
         };
-        let worker = &mut row.worker;
-        worker.work = worker.work.saturating_add(share.work);
-        worker.shares = worker.shares.saturating_add(1);
-        worker.best = crate::rows::better(worker.best, share.hash);
-        worker.first_ms = worker.first_ms.min(share.time_ms);
-        // That of the last share, also where the clock was ahead before.
-        worker.last_ms = share.time_ms;
+        row.worker.add(share);
         !std::mem::replace(&mut row.dirty, true)
     }
 
     fn first_of_worker(&mut self, share: &ShareRecord) {
         let full = self.named() >= Worker::MAX_NAMED;
-        let name = &share.who.worker;
-        let worker = Worker {
-            name: if full {
-                WorkerName::clean(Worker::OTHERS)
-            } else {
-                name.clone()
-            },
-            work: share.work,
-            shares: 1,
-            best: share.hash,
-            first_ms: share.time_ms,
-            last_ms: share.time_ms,
+        let name = if full {
+            WorkerName::clean(Worker::OTHERS)
+        } else {
+            share.who.worker.clone()
         };
+        let worker = Worker::first(name, share);
         if self.workers.is_empty() {
             self.workers.reserve_exact(1);
         }

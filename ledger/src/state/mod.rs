@@ -19,11 +19,11 @@ use std::ops::RangeInclusive;
 use bitcoin::BlockHash;
 use hashbrown::HashMap;
 
-use crate::marks::HashMark;
 use crate::{
     BlockFound, Bucket, Epoch, EpochId, MinerId, OutboxId, OutboxRow, QuotedShare, Resolution,
     SessionId, Tally, Work, Worker,
 };
+use accounting::HashMark;
 
 pub(crate) use apply::Outcome;
 pub(crate) use base::{Base, BucketKey, SessionRow};

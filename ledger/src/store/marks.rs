@@ -7,10 +7,10 @@
 use redb::{ReadableTable, WriteTransaction};
 
 use crate::codec::{BadRow, Fields};
-use crate::marks::{CreditedHashes, HashMark};
 use crate::state::Checkpoint;
 use crate::store::tables::MARKS;
 use crate::store::{Snapshot, StoreError};
+use accounting::{CreditedHashes, HashMark};
 
 /// The time in front of a row.
 const TIME_BYTES: usize = 8;

@@ -9,9 +9,9 @@ use bitcoin::hashes::Hash;
 
 use super::disk::Disk;
 use super::driver::{Answer, Driver, NOW_MS, terms};
+use super::fixtures::miner;
+use super::histories::{History, Step, try_histories};
 use crate::entry::Entry;
-use crate::settle::props::{History, Step, try_histories};
-use crate::settle::testing::miner;
 use crate::settle::{
     Auditor, Books, Effect, EpochAccount, Event, FileHash, PayoutKey, Policy, Rows, Stage,
     spread_over_shares_floor,

@@ -5,8 +5,8 @@
 use super::books::{check_audit, outbox};
 use super::disk::{Disk, Fault};
 use super::driver::{Answer, Driver, NOW_MS, terms};
+use super::fixtures::{block, hash, lightning, miner, note, payment};
 use crate::entry::Entry;
-use crate::settle::testing::{block, hash, lightning, miner, note, payment};
 use crate::settle::{Books, Earnings, Event, FileHash, OperatorEntry, OperatorKind, Policy};
 use crate::testing::share;
 use crate::{

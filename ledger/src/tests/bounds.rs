@@ -7,9 +7,9 @@ use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefiniti
 
 use super::disk::Disk;
 use super::driver::{Answer, Driver, NOW_MS, options, terms};
+use super::fixtures::{block, note, payment};
 use crate::entry::Entry;
 use crate::settle::Event;
-use crate::settle::testing::{block, note, payment};
 use crate::testing::{miner, share};
 use crate::{
     CloseCause, CreditedHashes, EpochId, Identity, MinerId, Resolution, SessionId, ShareId,

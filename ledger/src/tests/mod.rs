@@ -1,4 +1,5 @@
-//! The whole ledger against a simple model, on disks that fail.
+//! The whole ledger against a simple model, on disks that fail. The payments and the
+//! random histories that it is played are those of the settlement's own tests.
 
 mod books;
 mod books_crash;
@@ -7,7 +8,11 @@ mod crash;
 mod disk;
 mod driver;
 mod failing;
+#[path = "../../../accounting/src/settle/fixtures.rs"]
+mod fixtures;
 mod hanging;
+#[path = "../../../accounting/src/settle/histories.rs"]
+mod histories;
 mod history;
 mod model;
 mod old_file;

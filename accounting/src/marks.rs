@@ -7,22 +7,25 @@
 /// even in the hash of a block. Among two million of them a new hash is met by chance
 /// once in nine million million shares, and costs its finder that one share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct HashMark(u64);
+pub struct HashMark(u64);
 
 impl HashMark {
-    pub(crate) const BYTES: usize = 8;
+    /// The length of [`Self::to_be_bytes`].
+    pub const BYTES: usize = 8;
 
     /// The mark of a hash in the header's byte order.
-    pub(crate) fn of(hash: &[u8; 32]) -> Self {
+    pub fn of(hash: &[u8; 32]) -> Self {
         let (mark, _) = hash.split_first_chunk().expect("8 of 32 bytes");
         HashMark(u64::from_be_bytes(*mark))
     }
 
-    pub(crate) fn from_u64(mark: u64) -> Self {
+    /// From its bytes as a big-endian number.
+    pub fn from_u64(mark: u64) -> Self {
         HashMark(mark)
     }
 
-    pub(crate) fn to_be_bytes(self) -> [u8; Self::BYTES] {
+    /// Its bytes.
+    pub fn to_be_bytes(self) -> [u8; Self::BYTES] {
         self.0.to_be_bytes()
     }
 }
@@ -42,7 +45,8 @@ impl CreditedHashes {
     /// eight shares a minute make 1.2 million in [`Self::KEPT_MS`].
     pub const MAX_KEPT: usize = 1 << 21;
 
-    pub(crate) fn new(mut marks: Vec<HashMark>) -> Self {
+    /// The hashes of these marks.
+    pub fn new(mut marks: Vec<HashMark>) -> Self {
         marks.sort_unstable();
         marks.dedup();
         CreditedHashes(marks.into())

@@ -167,7 +167,7 @@ pub enum Alarm {
 
 impl Alarm {
     /// All that [`Self::kind`] gives.
-    pub(crate) const KINDS: [&'static str; 6] = [
+    pub const KINDS: [&'static str; 6] = [
         "suspended",
         "amount_changed",
         "orphaned_after_money",
@@ -177,7 +177,7 @@ impl Alarm {
     ];
 
     /// Which it is, for a label.
-    pub(crate) fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
             Alarm::Suspended { .. } => "suspended",
             Alarm::AmountChanged { .. } => "amount_changed",

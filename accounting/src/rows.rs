@@ -6,10 +6,7 @@ use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 use serde::{Deserialize, Serialize};
 
-use crate::settle::PayoutKey;
-use crate::{
-    EpochId, MinerId, OutboxId, Sat, ShareId, ShareRecord, UpstreamOdds, Work, WorkerName,
-};
+use crate::{EpochId, MinerId, ShareId, ShareRecord, UpstreamOdds, Work, WorkerName};
 
 /// A miner's sums in one epoch. There is none before the first share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +36,7 @@ pub struct Tally {
 
 impl Tally {
     /// The tally after its first share.
-    pub(crate) fn first(share: &ShareRecord) -> Self {
+    pub fn first(share: &ShareRecord) -> Self {
         Tally {
             work: share.work,
             shares: 1,
@@ -54,7 +51,7 @@ impl Tally {
     }
 
     /// Adds a later share.
-    pub(crate) fn add(&mut self, share: &ShareRecord) {
+    pub fn add(&mut self, share: &ShareRecord) {
         let more = Tally::first(share);
         self.work = self.work.saturating_add(more.work);
         self.shares = self.shares.saturating_add(1);
@@ -69,7 +66,7 @@ impl Tally {
 }
 
 /// The lower of two hashes, as numbers.
-pub(crate) fn better(a: BlockHash, b: BlockHash) -> BlockHash {
+fn better(a: BlockHash, b: BlockHash) -> BlockHash {
     let lower = b
         .as_byte_array()
         .iter()
@@ -115,6 +112,28 @@ impl Worker {
 
     /// A worker not seen for so long is forgotten (its miner's tallies are not).
     pub const FORGOTTEN_AFTER_MS: u64 = 30 * 24 * 3600 * 1000;
+
+    /// The worker `name` after its first share.
+    pub fn first(name: WorkerName, share: &ShareRecord) -> Self {
+        Worker {
+            name,
+            work: share.work,
+            shares: 1,
+            best: share.hash,
+            first_ms: share.time_ms,
+            last_ms: share.time_ms,
+        }
+    }
+
+    /// Adds a later share.
+    pub fn add(&mut self, share: &ShareRecord) {
+        self.work = self.work.saturating_add(share.work);
+        self.shares = self.shares.saturating_add(1);
+        self.best = better(self.best, share.hash);
+        self.first_ms = self.first_ms.min(share.time_ms);
+        // That of the last share, also where the clock was ahead before.
+        self.last_ms = share.time_ms;
+    }
 }
 
 /// The span of a bucket of work.
@@ -172,56 +191,4 @@ pub struct BlockFound {
     pub epoch: EpochId,
     /// When, milliseconds since 1970.
     pub time_ms: u64,
-}
-
-/// Something to be done by another room. Made once, safe to do again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum OutboxKind {
-    /// The mint shall make the quote of this miner for this epoch.
-    CreateQuote {
-        /// To whose key it is locked.
-        miner: MinerId,
-        /// For which epoch.
-        epoch: EpochId,
-        /// For which share of it; none: for all work that has no quote of its own.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        share: Option<ShareId>,
-    },
-    /// The mint shall pay this quote, once per payout; it makes it if it is not there.
-    PayQuote {
-        /// What the money came with.
-        payout: PayoutKey,
-        /// Whose quote.
-        miner: MinerId,
-        /// For which epoch.
-        epoch: EpochId,
-        /// For which share of it, as in [`OutboxKind::CreateQuote`].
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        share: Option<ShareId>,
-        /// How much, at least one.
-        sats: Sat,
-    },
-    /// The epoch has its money: what a quote of it did not get is in carry.
-    SettleEpoch {
-        /// Which.
-        epoch: EpochId,
-    },
-    /// The epoch's block was orphaned: its work counts in another one.
-    MergeEpoch {
-        /// Which.
-        epoch: EpochId,
-        /// Where its work went.
-        into: EpochId,
-    },
-}
-
-/// A row of the outbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutboxRow {
-    /// Its number.
-    pub id: OutboxId,
-    /// What is to be done.
-    #[serde(flatten)]
-    pub kind: OutboxKind,
 }

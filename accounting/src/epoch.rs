@@ -53,7 +53,7 @@ impl EpochTerms {
 
     /// Whether the share that follows on `before` others of the epoch has a quote of
     /// its own.
-    pub(crate) fn quotes_share(&self, before: u64) -> bool {
+    pub fn quotes_share(&self, before: u64) -> bool {
         self.quote_per == QuotePer::Share && before < u64::from(self.max_share_quotes)
     }
 }
@@ -146,7 +146,8 @@ pub struct Epoch {
 }
 
 impl Epoch {
-    pub(crate) fn open(id: EpochId, opened_ms: u64, terms: EpochTerms) -> Self {
+    /// An epoch that opens.
+    pub fn open(id: EpochId, opened_ms: u64, terms: EpochTerms) -> Self {
         let totals = EpochTotals::default();
         Epoch {
             id,

@@ -48,9 +48,9 @@ impl MinerId {
             .map(|_| MinerId(bytes))
     }
 
-    /// From the ledger's own store or journal: checked when it was typed, and the
-    /// check costs a square root.
-    pub(crate) const fn from_stored(bytes: [u8; 32]) -> Self {
+    /// From the bytes of [`Self::x_only_bytes`], out of a store of our own: they were
+    /// checked when the key was typed, and the check costs a square root.
+    pub const fn from_stored(bytes: [u8; 32]) -> Self {
         MinerId(bytes)
     }
 

@@ -69,7 +69,7 @@ impl Lineage {
     /// This one after a restore: from `from` on quotes are named by `incarnation`. What
     /// an earlier restore began there or later never named a quote that was paid.
     #[must_use]
-    pub(crate) fn restored(mut self, from: EpochId, incarnation: Incarnation) -> Lineage {
+    pub fn restored(mut self, from: EpochId, incarnation: Incarnation) -> Lineage {
         self.later.retain(|line| line.from < from);
         self.later.push(Line { from, incarnation });
         self

@@ -41,10 +41,16 @@ mod split;
 
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects)]
-pub(crate) mod props;
+pub(crate) mod fixtures;
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects)]
-pub(crate) mod testing;
+mod histories;
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
+mod props;
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
+mod testing;
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects)]
 mod tests;
@@ -52,8 +58,7 @@ mod tests;
 pub use account::{Block, Earnings, EpochAccount, MinerAccount, Stage};
 pub use allocate::{Allocation, AllocationError, allocate, fee_floor, spread_over_shares_floor};
 pub use audit::{AuditEpoch, AuditFile, AuditWork, Auditor, recompute};
-pub(crate) use books::BookRows;
-pub use books::{Books, Imbalance};
+pub use books::{BookRows, Books, Imbalance};
 pub use decide::decide;
 pub use difference::Difference;
 pub use event::{Alarm, Changes, Effect, Event};

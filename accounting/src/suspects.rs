@@ -28,12 +28,13 @@ pub struct Suspect {
     pub chance: f64,
 }
 
-/// Sums per miner.
+/// Sums per miner, of which the suspects are told.
 #[derive(Debug, Default)]
-pub(crate) struct Sums(BTreeMap<MinerId, (Work, UpstreamOdds, u64)>);
+pub struct Suspects(BTreeMap<MinerId, (Work, UpstreamOdds, u64)>);
 
-impl Sums {
-    pub(crate) fn add(&mut self, miner: MinerId, tally: &Tally) {
+impl Suspects {
+    /// Adds what a miner did in an epoch.
+    pub fn add(&mut self, miner: MinerId, tally: &Tally) {
         let (work, expected, found) = self.0.entry(miner).or_default();
         *work = work.saturating_add(tally.work);
         *expected = expected.saturating_add(tally.upstream_expected);
@@ -41,7 +42,7 @@ impl Sums {
     }
 
     /// Who found fewer than expected, the least likely first.
-    pub(crate) fn ranked(self) -> Vec<Suspect> {
+    pub fn ranked(self) -> Vec<Suspect> {
         let below = self
             .0
             .into_iter()
@@ -101,8 +102,11 @@ fn ln_factorial(n: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use bitcoin::BlockHash;
+    use bitcoin::hashes::Hash;
+
     use super::*;
-    use crate::testing::{miner, share};
+    use crate::settle::fixtures::miner;
 
     #[track_caller]
     fn case(found: u64, expected: f64, chance: f64) {
@@ -130,11 +134,19 @@ mod tests {
 
     #[test]
     fn who_keeps_shares_back_comes_first() {
-        let mut sums = Sums::default();
+        let mut sums = Suspects::default();
         for (key, found) in [(1, 20), (2, 0), (3, 12), (4, 30)] {
-            let mut tally = Tally::first(&share(key, 1, 1));
-            tally.upstream_expected = UpstreamOdds::from_raw(20 << 32);
-            tally.upstream_found = found;
+            let tally = Tally {
+                work: Work::from_hashes(1),
+                shares: 1,
+                best: BlockHash::all_zeros(),
+                upstream_expected: UpstreamOdds::from_raw(20 << 32),
+                upstream_found: found,
+                upstream_accepted_work: Work::ZERO,
+                quote_requested: false,
+                first_ms: 0,
+                last_ms: 0,
+            };
             sums.add(miner(key), &tally);
         }
         let ranked = sums.ranked();

@@ -55,7 +55,7 @@ impl Books {
     }
 
     /// The rows of a store.
-    pub(crate) fn of_rows(rows: BookRows) -> Self {
+    pub fn of_rows(rows: BookRows) -> Self {
         let payouts = rows.payouts.into_iter();
         let operator = rows.operator.into_iter();
         Books {
@@ -291,17 +291,27 @@ impl Books {
 
 /// All that a store has of the books.
 #[derive(Debug, Default)]
-pub(crate) struct BookRows {
-    pub(crate) policy: Policy,
-    pub(crate) epochs: BTreeMap<EpochId, EpochAccount>,
-    pub(crate) works: BTreeMap<EpochId, BTreeMap<MinerId, Work>>,
-    pub(crate) miners: BTreeMap<MinerId, MinerAccount>,
-    pub(crate) quotes: BTreeSet<(MinerId, EpochId)>,
-    pub(crate) payouts: Vec<Payout>,
-    pub(crate) allocations: BTreeMap<PayoutKey, Vec<AllocationRow>>,
-    pub(crate) operator: Vec<OperatorEntry>,
-    pub(crate) totals: Totals,
-    pub(crate) postings: Vec<Posting>,
+pub struct BookRows {
+    /// What is known of OCEAN's ways.
+    pub policy: Policy,
+    /// The epochs' accounts.
+    pub epochs: BTreeMap<EpochId, EpochAccount>,
+    /// The work of the miners of each epoch.
+    pub works: BTreeMap<EpochId, BTreeMap<MinerId, Work>>,
+    /// The miners' accounts.
+    pub miners: BTreeMap<MinerId, MinerAccount>,
+    /// Every quote that was ordered.
+    pub quotes: BTreeSet<(MinerId, EpochId)>,
+    /// Every payment that arrived.
+    pub payouts: Vec<Payout>,
+    /// What each settled payout did to each miner.
+    pub allocations: BTreeMap<PayoutKey, Vec<AllocationRow>>,
+    /// The operator's entries.
+    pub operator: Vec<OperatorEntry>,
+    /// Where all the money is.
+    pub totals: Totals,
+    /// Every posting, in the order in which they were made.
+    pub postings: Vec<Posting>,
 }
 
 /// What does not add up. Never seen unless the store lost or changed a row.

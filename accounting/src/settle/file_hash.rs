@@ -18,11 +18,13 @@ impl FileHash {
         FileHash(sha256::Hash::hash(bytes))
     }
 
-    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+    /// From its bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
         FileHash(sha256::Hash::from_byte_array(bytes))
     }
 
-    pub(crate) fn to_bytes(self) -> [u8; 32] {
+    /// Its bytes.
+    pub fn to_bytes(self) -> [u8; 32] {
         self.0.to_byte_array()
     }
 }

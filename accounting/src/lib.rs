@@ -1,0 +1,35 @@
+//! The vocabulary and the rules of the books.
+//!
+//! Units, ids, miners' keys, shares, epochs with their terms, and [`settle`]: what an
+//! event of money does to every account. Nothing here reads a clock, a socket or a file;
+//! the room `ledger` keeps all of it on disk.
+
+#![deny(clippy::float_arithmetic)]
+
+pub mod as_text;
+mod epoch;
+mod ids;
+mod lineage;
+mod marks;
+mod miner;
+mod money;
+mod odds;
+mod outbox;
+mod rows;
+pub mod settle;
+mod share;
+mod suspects;
+mod work;
+
+pub use epoch::{CloseCause, Epoch, EpochState, EpochTerms, EpochTotals, QuotePer, Split};
+pub use ids::{EpochId, Incarnation, IncarnationError, OutboxId};
+pub use lineage::Lineage;
+pub use marks::{CreditedHashes, HashMark};
+pub use miner::{MinerId, MinerKeyError, WorkerName};
+pub use money::{MSAT_PER_SAT, Msat, Sat};
+pub use odds::UpstreamOdds;
+pub use outbox::{OrderedQuote, OutboxKind, OutboxRow};
+pub use rows::{BlockFound, Bucket, QuotedShare, Resolution, Tally, Worker};
+pub use share::{Identity, SessionId, ShareId, ShareRecord, UpstreamResult};
+pub use suspects::{Suspect, Suspects};
+pub use work::Work;
