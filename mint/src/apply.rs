@@ -2,42 +2,23 @@
 
 use std::collections::HashMap;
 
-use bitcoin::hashes::{Hash, sha256};
 use cdk_common::database::Error;
 use cdk_common::database::mint::Acquired;
 use cdk_common::mint::MintQuote;
 use cdk_common::quote_id::QuoteId;
 use cdk_common::{Amount, CurrencyUnit};
 use ledger::EpochId;
-use serde::{Deserialize, Serialize};
 
+use crate::clock::now_ms;
 use crate::decide::{Decision, Refusal, decide};
+use crate::epochs::{EpochMark, store_mark};
+use crate::handle::Mint;
 use crate::index;
 use crate::marks;
-use crate::mint::Mint;
+use crate::metrics::Metrics;
 use crate::outbox::{Order, Row};
+use crate::parked::park;
 use crate::quote::unpaid;
-
-/// What became of an epoch, as far as its quotes show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EpochMark {
-    /// Paid out: a quote that got nothing is in carry.
-    Settled,
-    /// Dissolved into another epoch.
-    MergedInto(EpochId),
-}
-
-/// A row that can never be done, kept until an operator looks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parked {
-    /// The row.
-    pub row: Row,
-    /// Why.
-    pub reason: String,
-    /// Since when, milliseconds since 1970.
-    pub since_ms: u64,
-}
 
 /// What a batch did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,9 +30,13 @@ pub(crate) struct Applied {
     pub(crate) repeated: u64,
 }
 
-/// By what is asked, not by the row: the repair at the next start asks it again.
-pub(crate) fn parked_key(order: &Order) -> Result<String, Error> {
-    Ok(sha256::Hash::hash(&serde_json::to_vec(order)?).to_string())
+impl Applied {
+    fn count_in(&self, metrics: &Metrics) {
+        metrics.quotes_created.inc_by(self.created);
+        metrics.payments.inc_by(self.paid);
+        metrics.paid_sat.inc_by(self.paid_sat);
+        metrics.parked.inc_by(self.parked);
+    }
 }
 
 /// The quotes that a batch is about, each once, held by its transaction.
@@ -69,16 +54,22 @@ struct Outcome {
 }
 
 impl Mint {
-    /// Does what `rows` say in one transaction, whatever of it was done before. An
-    /// error means that nothing of it is done.
-    pub(crate) async fn apply(&self, rows: &[Row], now_ms: u64) -> Result<Applied, Error> {
-        self.apply_or_park(rows, None, now_ms).await
+    /// Does what `rows` say in one transaction, whatever of it was done before, and counts
+    /// it in the metrics. An error means that nothing of it is done.
+    pub(crate) async fn apply(&self, rows: &[Row]) -> Result<(), Error> {
+        let applied = self.apply_or_park(rows, None, now_ms()).await?;
+        applied.count_in(self.metrics());
+        tracing::debug!(rows = rows.len(), ?applied, "outbox rows applied");
+        Ok(())
     }
 
     /// The same for one row that the store refuses: it is parked.
-    pub(crate) async fn park(&self, row: &Row, why: String, now_ms: u64) -> Result<Applied, Error> {
-        self.apply_or_park(std::slice::from_ref(row), Some(Refusal::Store(why)), now_ms)
-            .await
+    pub(crate) async fn park(&self, row: &Row, why: String) -> Result<(), Error> {
+        let refusal = Some(Refusal::Store(why));
+        let rows = std::slice::from_ref(row);
+        let applied = self.apply_or_park(rows, refusal, now_ms()).await?;
+        applied.count_in(self.metrics());
+        Ok(())
     }
 
     async fn apply_or_park(
@@ -109,7 +100,7 @@ impl Mint {
             marks::applied(tx.as_mut(), last).await?;
         }
         tx.commit().await?;
-        self.remember_marks(&outcome.marks);
+        self.epochs().remember(&outcome.marks);
         quotes.publish(self);
         Ok(outcome.applied)
     }
@@ -194,7 +185,9 @@ impl Outcome {
         now_ms: u64,
     ) -> Result<(), Error> {
         if let Decision::Park(reason) = decision {
-            return self.set_aside(tx, row, reason.to_string(), now_ms).await;
+            let is_new = park(tx, row, reason.to_string(), now_ms).await?;
+            self.applied.parked += u64::from(is_new);
+            return Ok(());
         }
         if self.mark(tx, &row.order).await? {
             return Ok(());
@@ -241,31 +234,8 @@ impl Outcome {
             Order::MergeEpoch { epoch, into } => (*epoch, EpochMark::MergedInto(*into)),
             Order::CreateQuote { .. } | Order::PayQuote { .. } => return Ok(false),
         };
-        let key = index::number_key(epoch.get());
-        index::write_json(tx, index::AXEPOOL, index::EPOCHS, &key, &mark).await?;
+        store_mark(tx, epoch, mark).await?;
         self.marks.push((epoch, mark));
         Ok(true)
-    }
-
-    async fn set_aside(
-        &mut self,
-        tx: index::Tx<'_>,
-        row: &Row,
-        reason: String,
-        now_ms: u64,
-    ) -> Result<(), Error> {
-        tracing::error!(row = %row.id, %reason, "an outbox row can never be done: parked");
-        let key = parked_key(&row.order)?;
-        let parked = Parked {
-            row: row.clone(),
-            reason,
-            since_ms: now_ms,
-        };
-        let value = serde_json::to_vec(&parked)?;
-        let new = tx
-            .kv_write_if_absent(index::AXEPOOL, index::PARKED, &key, &value)
-            .await?;
-        self.applied.parked += u64::from(new);
-        Ok(())
     }
 }

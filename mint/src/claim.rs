@@ -6,15 +6,13 @@
 //! neither.
 
 use cdk_common::database::Error as StoreError;
-use cdk_common::mint::MintQuote;
 use cdk_common::quote_id::QuoteId;
-use ledger::{EpochId, MinerId, Sat};
+use ledger::{MinerId, Sat};
 use thiserror::Error;
 
+use crate::handle::Mint;
 use crate::index;
 use crate::issue::{Taken, issue, plan};
-use crate::mint::Mint;
-use crate::quote::key_of;
 use crate::signed::{Purpose, Signed, SignedError, check_order};
 use crate::token::{Token, TokenState};
 
@@ -242,34 +240,6 @@ impl Mint {
             }
         }
         Ok(mintable)
-    }
-
-    /// All quotes of a key, by epoch.
-    pub(crate) async fn stored_quotes(
-        &self,
-        miner: &MinerId,
-    ) -> Result<Vec<(EpochId, MintQuote)>, StoreError> {
-        let entries = index::quotes_of(self.store(), miner).await?;
-        let mut quotes = Vec::with_capacity(entries.len());
-        for page in entries.chunks(MAX_QUOTES) {
-            let ids: Vec<QuoteId> = page.iter().map(|(_, id)| id.clone()).collect();
-            let stored = self.store().get_mint_quotes_by_ids(&ids).await?;
-            let epochs = page.iter().map(|(epoch, _)| *epoch);
-            quotes.extend(
-                epochs
-                    .zip(stored)
-                    .filter_map(|(epoch, quote)| Some((epoch, quote?))),
-            );
-        }
-        if self.config().lineage.was_restored() {
-            quotes.retain(|(_, quote)| self.is_named_now(miner, quote));
-        }
-        Ok(quotes)
-    }
-
-    /// False for a quote that a restore gave another name: nobody pays it any more.
-    fn is_named_now(&self, miner: &MinerId, quote: &MintQuote) -> bool {
-        key_of(miner, quote).is_some_and(|key| self.ids().id(&key) == quote.id)
     }
 
     /// Whether the key's holder asked for no tokens.

@@ -5,9 +5,8 @@ use cdk_common::quote_id::QuoteId;
 use ledger::Sat;
 use thiserror::Error;
 
-use crate::info::MAX_MONEY_SAT;
 use crate::outbox::{Order, PayoutId};
-use crate::quote::{QuoteKey, is_of};
+use crate::quote::{MAX_MONEY_SAT, QuoteKey, is_of};
 
 /// What is to be done for a row.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -117,3 +117,36 @@ pub(crate) async fn read_json<T: DeserializeOwned>(
         .map(|bytes| serde_json::from_slice(&bytes))
         .transpose()?)
 }
+
+/// A number of the pool's own records as of the last commit; 0 when it is not there.
+pub(crate) async fn stored_number(
+    store: &DynMintDatabase,
+    secondary: &str,
+    key: &str,
+) -> Result<u64, Error> {
+    parse(key, store.kv_read(AXEPOOL, secondary, key).await?)
+}
+
+/// The same inside `tx`.
+pub(crate) async fn read_number(tx: Tx<'_>, secondary: &str, key: &str) -> Result<u64, Error> {
+    parse(key, tx.kv_read(AXEPOOL, secondary, key).await?)
+}
+
+/// Writes one, in decimal, inside `tx`.
+pub(crate) async fn write_number(
+    tx: Tx<'_>,
+    secondary: &str,
+    key: &str,
+    number: u64,
+) -> Result<(), Error> {
+    tx.kv_write(AXEPOOL, secondary, key, number.to_string().as_bytes())
+        .await
+}
+
+fn parse(key: &str, stored: Option<Vec<u8>>) -> Result<u64, Error> {
+    let Some(bytes) = stored else { return Ok(0) };
+    std::str::from_utf8(&bytes)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| Error::Internal(format!("the stored number {key} is none")))
+}

@@ -8,26 +8,16 @@ use cdk_common::{CurrencyUnit, PaymentMethod};
 use std::sync::Arc;
 
 use crate::config::MintConfig;
+use crate::keysets::amounts;
 use crate::lightning::Lightning;
 use crate::melt_method::LightningMethod;
 use crate::method::WorkMethod;
 use crate::pause::Pause;
-use crate::quote::{METHOD, method};
+use crate::quote::{MAX_MONEY_SAT, METHOD, method};
 
 /// How long a repeated request is answered from cdk's cache (NUT-19): cdk's own
 /// default, seconds.
 const CACHE_SECS: u64 = 60;
-
-/// Denominations 1 to 2^31 sat.
-const DENOMINATIONS: u32 = 32;
-
-/// All the coins there will ever be: no quote is worth more.
-pub(crate) const MAX_MONEY_SAT: u64 = 2_100_000_000_000_000;
-
-/// What a keyset has keys for.
-pub(crate) fn amounts() -> Vec<u64> {
-    (0..DENOMINATIONS).map(|bit| 1 << bit).collect()
-}
 
 /// Adds unit, methods and limits to `builder`, and gives what the mint says about
 /// itself.

@@ -11,8 +11,8 @@ use cdk_common::secret::Secret;
 use cdk_common::{Amount, CurrencyUnit};
 use ledger::{MinerId, Sat};
 
+use crate::handle::Mint;
 use crate::index::Tx;
-use crate::mint::Mint;
 use crate::quote::{locking_key, method};
 use crate::token::Token;
 

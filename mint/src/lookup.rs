@@ -5,22 +5,13 @@
 //! stand in the request; an older text signs the bytes of the key alone.
 
 use bitcoin::secp256k1::schnorr::Signature;
-use cdk_common::database::Error as StoreError;
-use cdk_common::mint::MintQuote;
-use cdk_common::nuts::{MintQuoteCustomResponse, PublicKey};
-use cdk_common::quote_id::QuoteId;
-use ledger::{EpochId, MinerId};
+use cdk_common::nuts::PublicKey;
+use ledger::MinerId;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::apply::EpochMark;
-use crate::mint::Mint;
-
 /// Keys in one request, as other mints bound it.
 const MAX_KEYS: usize = 50;
-
-/// Quotes in one answer: those with something to mint first, then the newest.
-const MAX_ANSWER: usize = 2000;
 
 const TAG: &str = "Cashu_MintQuoteLookup_v1";
 
@@ -80,77 +71,6 @@ fn prove(text: &str, signature: &str, mint: &PublicKey) -> Result<MinerId, Looku
         .or_else(|_| key.verify(&key.to_bytes(), &signature))
         .map_err(|_| wrong())?;
     Ok(MinerId::from_public_key(&key))
-}
-
-/// A quote of a key, with what the ledger told of its epoch.
-#[derive(Clone, Debug)]
-pub struct QuoteView {
-    /// The epoch that it is for.
-    pub epoch: EpochId,
-    /// What became of the epoch; nothing yet while it is open or unpaid.
-    pub mark: Option<EpochMark>,
-    /// The quote, as the mint answers it.
-    pub quote: MintQuoteCustomResponse<QuoteId>,
-}
-
-impl QuoteView {
-    /// Satoshis that can be minted on it now.
-    pub fn mintable_sat(&self) -> u64 {
-        let (paid, issued) = (
-            u64::from(self.quote.amount_paid),
-            u64::from(self.quote.amount_issued),
-        );
-        paid.saturating_sub(issued)
-    }
-
-    /// True when its epoch is over for it and it got nothing: what was earned is in
-    /// carry, or counts in another epoch.
-    pub fn got_nothing(&self) -> bool {
-        self.mark.is_some() && u64::from(self.quote.amount_paid) == 0
-    }
-}
-
-impl Mint {
-    /// All quotes of a key, by epoch, with those that got nothing.
-    pub async fn quotes(&self, miner: &MinerId) -> Result<Vec<QuoteView>, cdk::Error> {
-        let stored = self.stored_quotes(miner).await?;
-        stored
-            .into_iter()
-            .map(|(epoch, quote)| self.view(epoch, quote))
-            .collect()
-    }
-
-    fn view(&self, epoch: EpochId, quote: MintQuote) -> Result<QuoteView, cdk::Error> {
-        Ok(QuoteView {
-            epoch,
-            mark: self.epoch_mark(epoch),
-            quote: quote.try_into()?,
-        })
-    }
-
-    /// What a look-up for `miners` answers.
-    pub(crate) async fn look_up(
-        &self,
-        miners: &[MinerId],
-    ) -> Result<Vec<MintQuoteCustomResponse<QuoteId>>, StoreError> {
-        let mut found = Vec::new();
-        for miner in miners {
-            let quotes = self
-                .quotes(miner)
-                .await
-                .map_err(|error| StoreError::Internal(error.to_string()))?;
-            found.extend(quotes.into_iter().filter(|view| !view.got_nothing()));
-        }
-        found.sort_by_key(|view| {
-            (
-                view.mintable_sat() == 0,
-                std::cmp::Reverse(view.epoch),
-                view.quote.quote.clone(),
-            )
-        });
-        found.truncate(MAX_ANSWER);
-        Ok(found.into_iter().map(|view| view.quote).collect())
-    }
 }
 
 #[cfg(test)]

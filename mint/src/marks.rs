@@ -20,8 +20,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Deserialize, Serialize};
 
 use crate::copy::{BUSY, CopyError};
-use crate::index::{self, Tx};
-use crate::store::{read_number, write_number};
+use crate::index::{self, Tx, read_number, stored_number, write_number};
 
 /// Under [`index::AXEPOOL`]: all that is here.
 pub(crate) const MARKS: &str = "marks";
@@ -218,7 +217,7 @@ impl Marking {
         if !self.is_untold.load(Ordering::Acquire) {
             return Ok(());
         }
-        let counter = crate::store::stored_number(store, MARKS, COUNTER).await?;
+        let counter = stored_number(store, MARKS, COUNTER).await?;
         let id = self.store.get().copied();
         self.tell(id.map(|store| Mark { store, counter })).await
     }

@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use cdk_common::database::Error as StoreError;
 use cdk_common::mint::OperationKind;
-use cdk_common::nuts::MintInfo;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::handle::Mint;
 use crate::index;
 use crate::metrics::gauge_value;
-use crate::mint::Mint;
-use crate::pause::words;
 
 /// How often open melts are asked about when nothing says that one is decided. Costs a
 /// look into a table that is empty as a rule.
@@ -131,60 +129,4 @@ pub(crate) async fn stored_pause(
 ) -> Result<Option<String>, StoreError> {
     let why = store.kv_read(index::AXEPOOL, MELTS, PAUSED).await?;
     Ok(why.map(|why| String::from_utf8_lossy(&why).into_owned()))
-}
-
-/// What is so besides what the mint says of itself at all times.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Told<'a> {
-    /// Why melts are paused.
-    pub(crate) paused: Option<&'a str>,
-    /// Why nothing is issued, swapped or melted.
-    pub(crate) closed: Option<&'a str>,
-    /// What owners are to know besides.
-    pub(crate) notice: Option<&'a str>,
-}
-
-impl Told<'_> {
-    /// What the mint says of itself meanwhile.
-    pub(crate) fn of(&self, info: &MintInfo) -> MintInfo {
-        let mut info = info.clone();
-        let is_closed = self.closed.is_some();
-        info.nuts.nut04.disabled |= is_closed;
-        info.nuts.nut05.disabled |= is_closed || self.paused.is_some();
-        let hindered = self.closed.map(str::to_owned).or(self.paused.map(words));
-        let said = hindered.into_iter().chain(self.notice.map(str::to_owned));
-        let said = said.chain(info.motd.take());
-        info.motd = said.reduce(|said, more| format!("{said}. {more}"));
-        info
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pause_is_told_beside_what_is_told_anyhow() {
-        let info = MintInfo {
-            motd: Some("be kind".into()),
-            ..MintInfo::default()
-        };
-        assert_eq!(Told::default().of(&info), info);
-        let paused = Told {
-            paused: Some("it owes more than it has"),
-            ..Told::default()
-        };
-        let said = paused.of(&info);
-        assert!(said.nuts.nut05.disabled && !said.nuts.nut04.disabled);
-        let motd = said.motd.unwrap();
-        assert_eq!(motd, "melts are paused: it owes more than it has. be kind");
-        let closed = Told {
-            closed: Some("closed"),
-            notice: Some("it ends"),
-            ..paused
-        };
-        let said = closed.of(&info);
-        assert!(said.nuts.nut05.disabled && said.nuts.nut04.disabled);
-        assert_eq!(said.motd.as_deref(), Some("closed. it ends. be kind"));
-    }
 }

@@ -1,9 +1,10 @@
 //! The mint's numbers for Prometheus.
 
+use std::sync::Arc;
+
 use cdk_common::database::Error;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
-use crate::apply::Applied;
 use crate::store::WriteGuard;
 
 /// What the mint counts. Amounts are in satoshis.
@@ -95,13 +96,6 @@ impl Metrics {
         })
     }
 
-    pub(crate) fn count(&self, applied: &Applied) {
-        self.quotes_created.inc_by(applied.created);
-        self.payments.inc_by(applied.paid);
-        self.paid_sat.inc_by(applied.paid_sat);
-        self.parked.inc_by(applied.parked);
-    }
-
     pub(crate) fn caught_up(&self) {
         self.outbox_behind.set(0);
     }
@@ -111,13 +105,24 @@ impl Metrics {
     }
 }
 
+/// The mint's metrics, registered once for however many times it is opened.
+#[derive(Clone)]
+pub struct MintMetrics(pub(crate) Arc<Metrics>);
+
+impl MintMetrics {
+    /// Registers all of them; an error is a name that is taken.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        Ok(MintMetrics(Arc::new(Metrics::register(registry)?)))
+    }
+}
+
 /// A gauge's value, held at what it can show.
 pub(crate) fn gauge_value(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Counts the writes, and lets each through.
-pub(crate) struct CountWrites(pub(crate) std::sync::Arc<Metrics>);
+pub(crate) struct CountWrites(pub(crate) Arc<Metrics>);
 
 impl WriteGuard for CountWrites {
     fn before(&self, operation: &'static str) -> Result<(), Error> {

@@ -15,6 +15,9 @@ use thiserror::Error;
 /// The payment method of every mint quote here: what pays it is work.
 pub const METHOD: &str = "axepool";
 
+/// All the coins there will ever be: no quote is worth more.
+pub(crate) const MAX_MONEY_SAT: u64 = 2_100_000_000_000_000;
+
 /// How the bytes of a compressed key with even y begin (SEC 1).
 const EVEN: u8 = 2;
 

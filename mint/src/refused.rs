@@ -1,12 +1,7 @@
-//! Why something was refused, for whoever asked. cdk answers one text for every trouble
-//! of a store or a payment method; whoever asks shall read what it is.
+//! The reason of a refusal, carried past cdk to whoever asked. cdk answers one text for every
+//! trouble of a store or a payment method; the wallet shall read which trouble it is.
 
 use std::cell::RefCell;
-
-use axum::http::StatusCode;
-use axum::response::Response;
-
-use crate::http::refusal_in_words;
 
 tokio::task_local! {
     static REFUSED: RefCell<Option<String>>;
@@ -17,19 +12,12 @@ pub(crate) fn tell(why: String) {
     let _ = REFUSED.try_with(|told| told.replace(Some(why)));
 }
 
-/// The answer of `next`, or what was told while it failed.
-pub(crate) async fn in_words(next: impl Future<Output = Response>) -> Response {
+/// The output of `request`, and the reason that was told last while it ran.
+pub(crate) async fn listen<T>(request: impl Future<Output = T>) -> (T, Option<String>) {
     REFUSED
         .scope(RefCell::new(None), async {
-            let response = next.await;
-            match REFUSED.with(RefCell::take) {
-                Some(why) if !response.status().is_success() => words(response.status(), &why),
-                _ => response,
-            }
+            let output = request.await;
+            (output, REFUSED.with(RefCell::take))
         })
         .await
-}
-
-fn words(status: StatusCode, why: &str) -> Response {
-    refusal_in_words(status, why)
 }

@@ -5,8 +5,8 @@ use cdk_common::nuts::{PublicKey, State};
 use ledger::{MinerId, Sat};
 use serde::{Deserialize, Serialize};
 
+use crate::handle::Mint;
 use crate::index;
-use crate::mint::Mint;
 
 /// A token that was issued to a claim.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

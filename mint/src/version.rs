@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::copy::{BUSY, CopyError};
 use crate::index;
-use crate::mint::OpenError;
+use crate::open_error::OpenError;
 
 /// The newest change of cdk's tables that this cdk makes. cdk applies what it knows and
 /// says nothing of what it does not.

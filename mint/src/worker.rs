@@ -14,10 +14,11 @@ use cdk_common::database::Error as StoreError;
 use ledger::OutboxId;
 use thiserror::Error;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
-use crate::mint::Mint;
+use crate::handle::Mint;
 use crate::outbox::{Expected, Order, Outbox, OutboxError, Row};
 use crate::quote::QuoteKey;
 
@@ -61,6 +62,17 @@ pub(crate) fn after_failure(error: &StoreError, rows: usize) -> AfterFailure {
         StoreError::Duplicate if rows > 1 => AfterFailure::Split,
         StoreError::Duplicate => AfterFailure::Park,
         _ => AfterFailure::Retry,
+    }
+}
+
+impl Mint {
+    /// Starts the worker that drains `outbox` until `cancel`.
+    pub fn spawn_worker(
+        &self,
+        outbox: Arc<dyn Outbox>,
+        cancel: CancellationToken,
+    ) -> JoinHandle<()> {
+        tokio::spawn(Worker::new(self.clone(), outbox).run(cancel))
     }
 }
 
@@ -204,17 +216,17 @@ impl Worker {
         if rows.is_empty() {
             return Ok(());
         }
-        let Err(error) = self.mint.apply_counted(rows).await else {
+        let Err(error) = self.mint.apply(rows).await else {
             return Ok(());
         };
         if after_failure(&error, rows.len()) == AfterFailure::Retry {
             return Err(error);
         }
         for row in rows {
-            match self.mint.apply_counted(std::slice::from_ref(row)).await {
+            match self.mint.apply(std::slice::from_ref(row)).await {
                 Ok(()) => {}
                 Err(error) if after_failure(&error, 1) == AfterFailure::Park => {
-                    self.mint.park_counted(row, error.to_string()).await?;
+                    self.mint.park(row, error.to_string()).await?;
                 }
                 Err(error) => return Err(error),
             }

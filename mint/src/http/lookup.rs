@@ -8,8 +8,8 @@ use cdk_common::quote_id::QuoteId;
 use serde::Serialize;
 
 use super::error::HttpError;
+use crate::handle::Mint;
 use crate::lookup::{LookupRequest, authenticate};
-use crate::mint::Mint;
 use crate::quote::METHOD;
 
 #[derive(Serialize)]

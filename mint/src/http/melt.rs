@@ -11,11 +11,11 @@ use cdk_common::nuts::MeltQuoteState;
 use cdk_common::quote_id::QuoteId;
 use serde::Deserialize;
 
-use super::MAX_BODY_BYTES;
 use super::error::{OTHER, refusal};
-use crate::mint::Mint;
+use super::limits::MAX_BODY_BYTES;
+use super::refused;
+use crate::handle::Mint;
 use crate::pause::words;
-use crate::refused;
 
 /// What a request asks for, as far as this layer cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,39 +1,29 @@
 //! The mint over HTTP: cdk's routes under `/v1`, ours beside them.
 
 mod error;
+mod limits;
 mod lookup;
 mod melt;
 mod places;
+mod refused;
 mod restored;
 mod token;
 mod ws;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
-use axum::response::Response;
 use axum::routing::{get, post};
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 
-use crate::mint::Mint;
+use crate::handle::Mint;
 use crate::quote::METHOD;
+use limits::{MAX_BODY_BYTES, TIMEOUT};
 use places::Places;
-
-/// A body's bytes at most: 500 inputs with locks and witnesses are about 400,000.
-const MAX_BODY_BYTES: usize = 1 << 20;
-
-/// cdk lets a melt wait a minute for its payment.
-const TIMEOUT: Duration = Duration::from_secs(75);
-
-/// A refusal in words, with the code of what the NUTs have no code for.
-pub(crate) fn refusal_in_words(status: StatusCode, why: &str) -> Response {
-    error::refusal(status, error::OTHER, why)
-}
 
 /// The routes could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -10,7 +10,7 @@ use axum::response::Response;
 use tokio::sync::Semaphore;
 
 use super::error::{OTHER, refusal};
-use crate::mint::Mint;
+use crate::handle::Mint;
 
 /// The places.
 #[derive(Clone)]

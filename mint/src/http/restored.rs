@@ -8,8 +8,8 @@ use axum::response::Response;
 use cdk_common::error::ErrorCode;
 
 use super::error::refusal;
-use crate::mint::Mint;
-use crate::refused;
+use super::refused;
+use crate::handle::Mint;
 
 /// True for what issues ecash or takes some.
 fn moves_money(method: &Method, path: &str) -> bool {

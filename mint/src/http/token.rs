@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::HttpError;
 use crate::claim::Claim;
-use crate::mint::{Mint, now_ms};
+use crate::clock::now_ms;
+use crate::handle::Mint;
 use crate::signed::Signed;
 use crate::token::{Token, TokenState};
 

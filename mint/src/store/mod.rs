@@ -7,10 +7,11 @@
 //! they queue as tasks instead. And no query sums what quotes were paid and issued
 //! without reading every row: the totals are counted where the rows are written.
 
+mod guard;
 mod old;
 mod reads;
 mod totals;
-mod writes;
+mod write;
 
 use std::sync::Arc;
 
@@ -20,18 +21,10 @@ use cdk_common::database::{DynMintDatabase, Error};
 use tokio::sync::Semaphore;
 
 use crate::marks::Marking;
+pub(crate) use guard::WriteGuard;
 pub(crate) use old::{BOUND, CLAIMED, Door, Old, RESTORED, raise};
-pub(crate) use totals::{Totals, read_number, read_totals, stored_number, write_number};
-use writes::Write;
-
-/// Told of each write before it is made, and may refuse it. The mint's own counts
-/// them for its metrics.
-pub(crate) trait WriteGuard: Send + Sync + 'static {
-    /// `operation` is the store's name for the write; an error is the write's error.
-    /// A commit is announced twice: `commit` before it, `committed` after it, when it
-    /// is durable but its caller does not know yet.
-    fn before(&self, operation: &'static str) -> Result<(), Error>;
-}
+pub(crate) use totals::read_totals;
+use write::Write;
 
 /// The mint's database behind a queue of one writer.
 pub(crate) struct Store {

@@ -10,12 +10,12 @@ use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use cdk_common::database::Error;
-use cdk_common::database::mint::Transaction;
 use cdk_common::mint::MintQuote;
 use cdk_common::{Id, Proof};
 use ledger::{EpochId, MinerId};
 
-use super::totals::{add, read_number, write_number};
+use super::totals::add;
+use crate::index::{Tx, read_number, write_number};
 use crate::quote::{QuoteIds, key_of};
 use crate::refused;
 
@@ -113,12 +113,9 @@ impl Old {
 }
 
 /// Counts a claim of `sat`, inside `tx`.
-pub(super) async fn claim(
-    tx: &mut (dyn Transaction<Error> + Send + Sync),
-    sat: u64,
-) -> Result<(), Error> {
-    let bound = read_number(tx, RESTORED, BOUND).await?;
-    let claimed = read_number(tx, RESTORED, CLAIMED).await?;
+pub(super) async fn claim(tx: Tx<'_>, sat: u64) -> Result<(), Error> {
+    let bound = read_number(&mut *tx, RESTORED, BOUND).await?;
+    let claimed = read_number(&mut *tx, RESTORED, CLAIMED).await?;
     let after = add(claimed, sat)?;
     if after > bound {
         return Err(refuse(format!(
@@ -131,11 +128,8 @@ pub(super) async fn claim(
 }
 
 /// Gives a claim back whose operation was undone, inside `tx`.
-pub(super) async fn unclaim(
-    tx: &mut (dyn Transaction<Error> + Send + Sync),
-    sat: u64,
-) -> Result<(), Error> {
-    let claimed = read_number(tx, RESTORED, CLAIMED).await?;
+pub(super) async fn unclaim(tx: Tx<'_>, sat: u64) -> Result<(), Error> {
+    let claimed = read_number(&mut *tx, RESTORED, CLAIMED).await?;
     let after = claimed.checked_sub(sat);
     let after = after.ok_or_else(|| {
         Error::Internal(format!(
@@ -146,11 +140,8 @@ pub(super) async fn unclaim(
 }
 
 /// Raises what may be claimed, inside `tx`: money that reached an old quote.
-pub(crate) async fn raise(
-    tx: &mut (dyn Transaction<Error> + Send + Sync),
-    sat: u64,
-) -> Result<(), Error> {
-    let bound = read_number(tx, RESTORED, BOUND).await?;
+pub(crate) async fn raise(tx: Tx<'_>, sat: u64) -> Result<(), Error> {
+    let bound = read_number(&mut *tx, RESTORED, BOUND).await?;
     write_number(tx, RESTORED, BOUND, add(bound, sat)?).await
 }
 

@@ -1,10 +1,10 @@
 //! What all quotes together were paid and issued.
 
-use cdk_common::database::mint::Transaction;
 use cdk_common::database::{DynMintDatabase, Error};
 use cdk_common::mint::MintQuote;
 
-const PRIMARY: &str = "axepool";
+use crate::index::{Tx, read_number, stored_number, write_number};
+
 const SECONDARY: &str = "totals";
 const PAID: &str = "paid_sat";
 const ISSUED: &str = "issued_sat";
@@ -43,14 +43,11 @@ impl Totals {
     }
 
     /// Adds these to the stored ones, inside `tx`.
-    pub(crate) async fn store(
-        self,
-        tx: &mut (dyn Transaction<Error> + Send + Sync),
-    ) -> Result<(), Error> {
+    pub(crate) async fn store(self, tx: Tx<'_>) -> Result<(), Error> {
         for (key, more) in [(PAID, self.paid_sat), (ISSUED, self.issued_sat)] {
             if more > 0 {
-                let total = add(read_number(tx, SECONDARY, key).await?, more)?;
-                write_number(tx, SECONDARY, key, total).await?;
+                let total = add(read_number(&mut *tx, SECONDARY, key).await?, more)?;
+                write_number(&mut *tx, SECONDARY, key, total).await?;
             }
         }
         Ok(())
@@ -67,43 +64,6 @@ pub(crate) async fn read_totals(store: &DynMintDatabase) -> Result<Totals, Error
     })
 }
 
-/// A number of the pool's own records as of the last commit; 0 when it is not there.
-pub(crate) async fn stored_number(
-    store: &DynMintDatabase,
-    secondary: &str,
-    key: &str,
-) -> Result<u64, Error> {
-    parse(key, store.kv_read(PRIMARY, secondary, key).await?)
-}
-
-/// The same inside `tx`.
-pub(crate) async fn read_number(
-    tx: &mut (dyn Transaction<Error> + Send + Sync),
-    secondary: &str,
-    key: &str,
-) -> Result<u64, Error> {
-    parse(key, tx.kv_read(PRIMARY, secondary, key).await?)
-}
-
-/// Writes one, in decimal, inside `tx`.
-pub(crate) async fn write_number(
-    tx: &mut (dyn Transaction<Error> + Send + Sync),
-    secondary: &str,
-    key: &str,
-    number: u64,
-) -> Result<(), Error> {
-    tx.kv_write(PRIMARY, secondary, key, number.to_string().as_bytes())
-        .await
-}
-
 pub(super) fn add(total: u64, more: u64) -> Result<u64, Error> {
     total.checked_add(more).ok_or(Error::AmountOverflow)
-}
-
-fn parse(key: &str, stored: Option<Vec<u8>>) -> Result<u64, Error> {
-    let Some(bytes) = stored else { return Ok(0) };
-    std::str::from_utf8(&bytes)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(|| Error::Internal(format!("the stored number {key} is none")))
 }

@@ -7,7 +7,7 @@ use cdk_common::nuts::{Proofs, Token};
 use serde_json::{Value, json};
 
 use super::support::{Owner, Pool, row_sums};
-use crate::mint::now_ms;
+use crate::clock::now_ms;
 use crate::quote::method;
 use crate::{Claim, ClaimError, Purpose, Signed, TokenState};
 

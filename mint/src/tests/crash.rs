@@ -11,8 +11,8 @@ use ledger::OutboxId;
 use prometheus::Registry;
 
 use super::support::{FakeLedger, Owner, config, row_sums, work};
+use crate::clock::now_ms;
 use crate::metrics::Metrics;
-use crate::mint::now_ms;
 use crate::store::WriteGuard;
 use crate::worker::Worker;
 use crate::{Claim, Expected, Mint, Outbox, OutboxError, QuoteKey, Row};

@@ -14,7 +14,7 @@ use ledger::{
 use prometheus::Registry;
 
 use super::support::config;
-use crate::mint::now_ms;
+use crate::clock::now_ms;
 use crate::worker::Worker;
 use crate::{LedgerOutbox, Mint};
 

@@ -14,8 +14,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::clock::now_ms;
 use crate::metrics::{CountWrites, Metrics};
-use crate::mint::now_ms;
 use crate::store::WriteGuard;
 use crate::worker::Worker;
 use crate::{

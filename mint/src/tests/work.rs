@@ -111,7 +111,7 @@ async fn a_parked_row_is_done_when_it_can_be() {
         },
     };
     pool.mint
-        .park_counted(&row, "a reason that went away".into())
+        .park(&row, "a reason that went away".into())
         .await
         .expect("parks");
     assert_eq!(

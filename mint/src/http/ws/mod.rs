@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::mint::Mint;
+use crate::handle::Mint;
 use session::{Session, Step};
 
 /// The longest message and the longest frame: a thousand filters of 69 bytes.
