@@ -42,7 +42,7 @@ pub(crate) enum BooksError {
         newest: EpochId,
     },
     /// It is a question for the running process.
-    #[error("that can only be asked of a running axepool")]
+    #[error("this needs a running axepool")]
     NotTheLedgers,
     /// The ledger could not answer or obey.
     #[error(transparent)]

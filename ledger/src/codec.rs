@@ -10,7 +10,7 @@ use crate::{SessionId, ShareId, Tally, UpstreamOdds, Work, Worker, WorkerName};
 
 /// A row that does not read back: the disk lied, or a newer program wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what} does not read back: {len} bytes")]
+#[error("{what} cannot be decoded: {len} bytes")]
 pub struct BadRow {
     /// What it should have been.
     pub what: &'static str,

@@ -210,7 +210,7 @@ impl Ledger {
         // The close stands, whatever becomes of this: the books catch up with it before
         // their next event, and at the next start.
         if let Err(error) = self.ask(Ask::CatchUp).await {
-            tracing::warn!(%error, epoch = %epoch.id, "a close is not booked yet");
+            tracing::warn!(%error, epoch = %epoch.id, "the close of an epoch is not booked yet; will retry");
         }
         Ok(epoch)
     }

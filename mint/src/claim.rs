@@ -65,7 +65,7 @@ pub enum ClaimError {
         why: String,
     },
     /// Others claim for the same key all the time.
-    #[error("other claims for the key {miner} came in between: try again")]
+    #[error("concurrent claims for the key {miner}: try again")]
     Busy {
         /// The key.
         miner: MinerId,

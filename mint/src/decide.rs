@@ -36,7 +36,7 @@ pub enum Refusal {
     NoAmount,
     /// More than there can be.
     #[error(
-        "{paid_sat} sat paid and {amount_sat} sat more is above all the coins there will ever be"
+        "{paid_sat} sat paid and {amount_sat} sat more exceed the 21 million bitcoin that can exist"
     )]
     TooMuch {
         /// What the quote has been paid.

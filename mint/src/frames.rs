@@ -11,7 +11,7 @@ const FRAGMENT_BYTES: usize = 150;
 
 /// What cannot be shown as a moving code.
 #[derive(Debug, Error)]
-#[error("the token cannot be shown as a moving code: {0}")]
+#[error("the token cannot be shown as an animated QR code: {0}")]
 pub struct FramesError(String);
 
 /// The frames of `token`, to be shown one after the other, again and again: first those

@@ -151,7 +151,7 @@ impl Keysets<'_> {
             let (unit, id) = (fresh.unit.clone(), fresh.id);
             tx.add_keyset_info(fresh).await?;
             tx.set_active_keyset(unit, id).await?;
-            tracing::info!(keyset = %id, "a fresh keyset; any of before take ecash back only");
+            tracing::info!(keyset = %id, "a fresh keyset was made; older keysets only redeem ecash");
         }
         tx.commit().await
     }

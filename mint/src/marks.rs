@@ -224,7 +224,7 @@ impl Marking {
 }
 
 fn untold(error: &io::Error) -> Error {
-    tracing::error!(%error, "the mint's mark cannot be written: the mint waits");
+    tracing::error!(%error, "the mint's mark cannot be written: the mint's writes wait");
     Error::Internal(format!("the mint's mark cannot be written: {error}"))
 }
 

@@ -141,7 +141,7 @@ impl MintPayment for LightningMethod {
         match self.node.look_up(&PayId::new(quote.to_string())).await {
             Ok(state) => answer(quote.clone(), state),
             Err(error) => {
-                tracing::warn!(%quote, %error, "what became of a payment is not known; asked again later");
+                tracing::warn!(%quote, %error, "the outcome of a payment is unknown; will ask again");
                 // cdk leaves everything as it is. An error here would make it forget what
                 // the payment itself answered.
                 Ok(made(quote.clone(), MeltQuoteState::Unknown, zero(), None))

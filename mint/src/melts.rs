@@ -82,7 +82,7 @@ impl Mint {
             match tokio::time::timeout(ASK_AT_MOST, asked).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => {
-                    tracing::warn!(%quote, %error, "an open melt cannot be settled; tried again");
+                    tracing::warn!(%quote, %error, "an open melt cannot be settled; will retry");
                 }
                 Err(_) => tracing::debug!(%quote, "a melt is under way"),
             }
@@ -104,7 +104,7 @@ impl Mint {
             let mut tells = true;
             loop {
                 if let Err(error) = mint.settle_melts().await {
-                    tracing::warn!(%error, "open melts cannot be read; tried again");
+                    tracing::warn!(%error, "open melts cannot be read; will retry");
                 }
                 tokio::select! {
                     () = tokio::time::sleep(SETTLE_INTERVAL) => {}

@@ -53,7 +53,7 @@ impl Mint {
                 .as_ref()
                 .map_or(0, |stored| unexpected_sat(expected, stored, id));
             if ahead_sat > 0 {
-                tracing::error!(quote = %expected.quote, ahead_sat, "the mint knows of payments that the ledger does not");
+                tracing::error!(quote = %expected.quote, ahead_sat, "the mint has payments that the ledger did not order");
                 self.metrics().ahead_sat.add(gauge_value(ahead_sat));
             }
         }

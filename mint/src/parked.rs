@@ -32,7 +32,7 @@ pub(crate) async fn park(
     reason: String,
     now_ms: u64,
 ) -> Result<bool, Error> {
-    tracing::error!(row = %row.id, %reason, "an outbox row can never be done: parked");
+    tracing::error!(row = %row.id, %reason, "an outbox row can never be carried out (dead letter): parked");
     let key = parked_key(&row.order)?;
     let parked = Parked {
         row: row.clone(),

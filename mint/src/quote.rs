@@ -60,7 +60,7 @@ impl fmt::Display for QuoteKey {
 
 /// The text names no quote of a miner.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0:?} names no quote: miner/epoch or miner/epoch/session/sequence")]
+#[error("{0:?} is not the name of a quote: miner/epoch or miner/epoch/session/sequence")]
 pub struct QuoteKeyError(String);
 
 impl FromStr for QuoteKey {

@@ -101,7 +101,7 @@ pub(crate) fn open(
             create(path, &mnemonic).map_err(failed)?;
             tracing::warn!(
                 path = %path.display(),
-                "made the mint's mnemonic: back this file up now, whoever holds ecash depends on it"
+                "the mint's mnemonic was made: back this file up now, every holder of ecash depends on it"
             );
             mnemonic
         }

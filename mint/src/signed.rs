@@ -59,7 +59,7 @@ pub struct Signed {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SignedError {
     /// Not a signature of this by that key.
-    #[error("the signature is not one of this request by the key {miner}")]
+    #[error("the signature is not valid for this request and the key {miner}")]
     Signature {
         /// Whose it should be.
         miner: MinerId,

@@ -137,7 +137,7 @@ impl Worker {
                     self.mint.metrics().worker_failures.inc();
                     self.mint.set_worker_trouble(Some(error.to_string()));
                     let wait = backoff.next(rand::random());
-                    tracing::warn!(%error, ?wait, failures = backoff.failures(), "the outbox waits");
+                    tracing::warn!(%error, ?wait, failures = backoff.failures(), "the outbox cannot be processed; will retry");
                     wait
                 }
             };
@@ -156,7 +156,7 @@ impl Worker {
         if !matches!(told, Ok(Ok(()))) {
             tracing::info!(
                 ?told,
-                "what was done last is done once more at the next start"
+                "the last outbox rows could not be acknowledged; they are repeated at the next start"
             );
         }
     }
@@ -266,7 +266,7 @@ impl Worker {
             if repairs_all {
                 self.mint.repaired_all().await?;
             }
-            tracing::info!("the mint knows all that the ledger says it should");
+            tracing::info!("the mint has every quote and payment that the ledger ordered");
             return Ok(Repair::Finished);
         };
         let missing = self.mint.missing(page).await?;

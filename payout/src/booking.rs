@@ -38,7 +38,7 @@ pub enum Booked {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BookError {
     /// It may be booked later: the writer is gone or busy, the disk is full. Ask again.
-    #[error("the books are not to be had: {0}")]
+    #[error("the books are unavailable: {0}")]
     Unavailable(String),
     /// The books' rules do not take it as it is. A person should look; it is asked
     /// again, seldom.

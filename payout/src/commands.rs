@@ -135,7 +135,7 @@ impl Lightning {
         let store = live.store();
         let coins = live.with(move |_| store.coins()).await?;
         let coins = coins.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the wallet's coins cannot be counted: a fee is estimated");
+            tracing::warn!(%error, "the wallet's coins cannot be listed: the fee is an estimate");
             vec![0; COINS_UNKNOWN]
         });
         Ok(Sat::new(most_cost(coins, amount, sat_per_vbyte)))

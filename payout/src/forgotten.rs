@@ -37,7 +37,7 @@ pub enum ForgottenError {
     #[error(transparent)]
     Keys(#[from] KeyError),
     /// It is at none of the scripts.
-    #[error("{0} is none of this node's outputs")]
+    #[error("{0} is not an output of this node")]
     NotOurs(bitcoin::OutPoint),
     /// All of it together is not worth the fee.
     #[error("{sat} sat are not worth a fee of {sat_per_vbyte} sat/vB")]

@@ -97,14 +97,14 @@ impl Intake {
             if stop.is_cancelled() {
                 return Taken::Not;
             }
-            tracing::error!(%hash, %amount, "the node does not say what a payment paid: it goes to suspense");
+            tracing::error!(%hash, %amount, "the node does not report which offer a payment paid: it goes to suspense");
             return self
                 .keep_booking(unexplained(hash, amount), hash, stop)
                 .await;
         };
         if received.amount != amount {
             // Both come from the same claim; the stored one is what a sweep would tell.
-            tracing::warn!(%hash, event = %amount, stored = %received.amount, "two amounts of one payment");
+            tracing::warn!(%hash, event = %amount, stored = %received.amount, "a payment was reported with two different amounts");
         }
         let Some(payment) = self.payment(live, received).await else {
             return Taken::Not;
@@ -133,11 +133,14 @@ impl Intake {
             match booked {
                 None => return,
                 Some(Err(BookError::Unavailable(why))) => {
-                    tracing::warn!(why, "the sweep over stored payments ends here, for now");
+                    tracing::warn!(
+                        why,
+                        "the sweep over stored payments stops at an error; will retry"
+                    );
                     return;
                 }
                 Some(Ok(Booked::New)) => {
-                    tracing::warn!(%hash, "a stored payment was not in the books; now it is");
+                    tracing::warn!(%hash, "a stored payment was missing in the books and is booked now");
                 }
                 Some(Ok(Booked::Known) | Err(BookError::Refused(_))) => {}
             }
@@ -202,7 +205,7 @@ impl Intake {
                 self.booked.insert(hash);
             }
             Err(BookError::Refused(why)) if self.refused.insert(hash) => {
-                tracing::error!(%hash, why, "the books refuse a payment; it is told to them again");
+                tracing::error!(%hash, why, "the books refuse a payment; will retry");
             }
             Err(_) => {}
         }

@@ -48,7 +48,7 @@ pub enum OwnCoinsError {
     #[error(transparent)]
     Keys(#[from] KeyError),
     /// It is at none of the addresses.
-    #[error("{0} is no coin of this node's wallet")]
+    #[error("{0} is not a coin of this node's wallet")]
     NotOurs(bitcoin::OutPoint),
     /// It cannot be signed for.
     #[error("{0} cannot be signed for: {1}")]

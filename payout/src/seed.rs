@@ -88,7 +88,7 @@ impl Seed {
         files::write_whole(path, &format!("{}\n", seed.0)).map_err(unusable)?;
         tracing::warn!(
             file = %path.display(),
-            "the lightning node's words were made: copy this file to a safe place now, they are its money"
+            "the lightning node's seed words were made: copy this file to a safe place now, the node's money depends on it"
         );
         Ok(seed)
     }

@@ -32,7 +32,7 @@ pub enum CertificateError {
         path: PathBuf,
     },
     /// An authority's file with something else in it than certificates.
-    #[error("{path} holds what is no certificate: {error}")]
+    #[error("{path} holds an invalid certificate: {error}")]
     Authority {
         /// The file.
         path: PathBuf,
@@ -50,7 +50,7 @@ pub enum CertificateError {
         error: rustls::Error,
     },
     /// The TLS library refuses its own defaults.
-    #[error("cannot set TLS up: {0}")]
+    #[error("cannot set up TLS: {0}")]
     Setup(rustls::Error),
 }
 

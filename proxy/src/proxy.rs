@@ -61,7 +61,7 @@ pub enum StartError {
     #[error("listening sockets for TLS, but no certificate")]
     NoCertificate,
     /// What was credited before cannot be read: some of it could be credited again.
-    #[error("cannot read which shares were credited before: {0}")]
+    #[error("cannot read the hashes of credited shares: {0}")]
     Ledger(#[from] LedgerError),
     /// The metrics' names are taken: a proxy runs already with this registry.
     #[error("cannot register the metrics: {0}")]

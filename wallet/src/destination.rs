@@ -21,7 +21,7 @@ pub enum DestinationError {
     #[error("the invoice cannot be read: {0}")]
     Invoice(String),
     /// LUD-01.
-    #[error("an lnurl is not understood here: use the lightning address that belongs to it")]
+    #[error("an lnurl is not supported: use the lightning address that belongs to it")]
     Lnurl,
     /// A bitcoin address.
     #[error(
@@ -29,10 +29,10 @@ pub enum DestinationError {
     )]
     OnChain,
     /// It names no amount, and none was given.
-    #[error("it names no amount: say how many sat to pay")]
+    #[error("the request names no amount: add the amount in sat")]
     NoAmount,
     /// It names one, and another was given.
-    #[error("it is over {invoice_msat} msat, not over {given_sat} sat")]
+    #[error("the invoice is for {invoice_msat} msat, not for {given_sat} sat")]
     OtherAmount {
         /// What the invoice says.
         invoice_msat: u64,

@@ -40,7 +40,7 @@ pub enum WalletError {
         why: String,
     },
     /// It answers, but is no mint that lets quotes be looked up.
-    #[error("{mint} is no pool's mint: {why}")]
+    #[error("{mint} is not the mint of a pool: {why}")]
     NoPool {
         /// The address.
         mint: String,

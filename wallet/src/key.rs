@@ -19,7 +19,7 @@ pub enum KeyError {
     #[error("not a secret key: 64 hex digits or nsec1... are expected")]
     Form,
     /// An nsec with a typing error.
-    #[error("the nsec's checksum is wrong: one of its letters is not as it was")]
+    #[error("the nsec's checksum is wrong: one of its letters is mistyped")]
     Checksum,
     /// Zero, or not below the group's order.
     #[error("not a secret key of secp256k1: the number is out of range")]

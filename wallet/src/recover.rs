@@ -223,7 +223,7 @@ impl Purse {
             .delete_saga(&saga.id)
             .await
             .map_err(|error| self.store_error(error))?;
-        tracing::info!(operation = %saga.id, "the mint never carried it out, and will not");
+        tracing::info!(operation = %saga.id, "the mint did not carry it out, and never will");
         Ok(true)
     }
 

@@ -14,7 +14,7 @@ const MAX_BYTES: u64 = 16 * 1024;
 #[derive(Debug, Error)]
 pub enum SecretFileError {
     /// It is there already.
-    #[error("{0} exists already and is not overwritten: whoever loses its secret loses the money")]
+    #[error("{0} exists already and is not overwritten: its secret may hold money")]
     Exists(PathBuf),
     /// Others can read it.
     #[error("{path} can be read by others (mode {mode:o}): make it yours alone with `chmod 600 {path}`", path = .path.display())]

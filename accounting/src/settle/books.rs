@@ -321,13 +321,13 @@ pub enum Imbalance {
     #[error("the postings add up to other totals: {0}")]
     Totals(String),
     /// A miner's account is not what was posted to it.
-    #[error("the account of {0} is not what was posted to it")]
+    #[error("the account of {0} does not match its postings")]
     Miner(MinerId),
     /// A quote was paid that was never ordered.
     #[error("the quote of {0} for epoch {1} was paid but never ordered")]
     Quote(MinerId, EpochId),
     /// A payout is not fee and allocations.
-    #[error("payout {0} is not what its fee and its allocations add up to")]
+    #[error("payout {0} does not match the sum of its fee and allocations")]
     Payout(PayoutKey),
     /// Not one epoch is open.
     #[error("{0} epochs are open")]

@@ -10,7 +10,7 @@ use crate::{EpochId, MinerId, Msat, Work};
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Difference {
     /// Of another time.
-    #[error("version {0} is not known here, or not that of its rules")]
+    #[error("version {0} is unknown, or does not match its rules")]
     Version(u32),
     /// The chain of files is broken.
     #[error("it follows {}, but the file before is {}", hash(*.file), hash(*.before))]
@@ -38,13 +38,13 @@ pub enum Difference {
         computed: Vec<(EpochId, Msat)>,
     },
     /// What gathered before cannot be added.
-    #[error("the payment and the {0} msat that had gathered pass 2^64 msat")]
+    #[error("the payment and the {0} msat gathered before exceed 2^64 msat")]
     Gathered(Msat),
     /// A part is not over the work that its terms say.
-    #[error("the part of epoch {0} is not over the work that its terms tell")]
+    #[error("the part of epoch {0} is not split over the work that its terms name")]
     Slices(EpochId),
     /// What falls on the slices of a part, or the fees of them.
-    #[error("the slices of the part of epoch {0} are not what their work and their fees come to")]
+    #[error("the slices of the part of epoch {0} do not follow from their work and fees")]
     Shares(EpochId),
     /// The miners' work does not add up, or is not there.
     #[error("the work of epoch {epoch} is {computed}, not {file}")]

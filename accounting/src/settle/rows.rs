@@ -82,7 +82,7 @@ pub enum SettleError<E> {
         needed: u32,
     },
     /// The operator's account has not so much.
-    #[error("{asked} msat cannot be withdrawn: {available} msat are there")]
+    #[error("{asked} msat cannot be withdrawn: the balance is {available} msat")]
     Withdrawal {
         /// Asked for.
         asked: Msat,

@@ -51,7 +51,7 @@ pub async fn serve(
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     // Out of file descriptors, mostly: it passes.
-                    tracing::warn!(%error, "the admin socket accepts nobody");
+                    tracing::warn!(%error, "the admin socket cannot accept connections");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }

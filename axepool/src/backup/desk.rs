@@ -55,7 +55,7 @@ impl Desk {
     pub(crate) fn new(sources: Sources, reader: Reader, metrics: Metrics) -> Arc<Self> {
         match read_last(sources.data_dir()) {
             Ok(last) => metrics.made(last.map_or(0, |last| last.made_ms)),
-            Err(error) => tracing::warn!(%error, "when the last backup was made cannot be read"),
+            Err(error) => tracing::warn!(%error, "the time of the last backup cannot be read"),
         }
         Arc::new(Desk {
             sources,
@@ -96,7 +96,7 @@ impl Desk {
         let made = make(&self.sources, &self.reader, order, &mut told);
         let state = match made {
             Ok(manifest) => {
-                tracing::info!(to = %order.to.display(), "a backup is made");
+                tracing::info!(to = %order.to.display(), "backup made");
                 self.metrics.made(manifest.made_ms);
                 BackupState::Done(BackupDone::of(&manifest, &order.to))
             }

@@ -133,7 +133,7 @@ impl RefusedBy {
             let now: Vec<u64> = self.counters.iter().map(IntCounter::get).collect();
             if let Some(sum) = sum(&told, &now) {
                 let seconds = TELL_EVERY.as_secs();
-                tracing::warn!(listener = self.name, refused = %sum, seconds, "refused strangers");
+                tracing::warn!(listener = self.name, refused = %sum, seconds, "connections and requests refused in the last minute");
             }
             told = now;
         }

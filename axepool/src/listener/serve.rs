@@ -104,7 +104,7 @@ impl Door {
                     Ok((stream, peer)) => self.greet(stream, peer, &service, &tasks, &cancel),
                     Err(error) => {
                         // Out of file descriptors, mostly: it passes.
-                        tracing::warn!(%error, "an HTTP listener accepts nobody");
+                        tracing::warn!(%error, "an HTTP listener cannot accept connections");
                         tokio::time::sleep(Duration::from_millis(100)).await;
                     }
                 }

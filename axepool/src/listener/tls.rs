@@ -41,7 +41,7 @@ impl Tls {
         if let State::Unusable(why) = &state {
             tracing::error!(
                 why,
-                "no page is served until http.certificate can be used; mining goes on"
+                "http.certificate cannot be used: no page is served until it can; mining goes on"
             );
         }
         Arc::new(Tls {

@@ -170,7 +170,7 @@ async fn outcome(
             (kind, WithdrawalOutcome::Returned { why })
         }
         Err(error @ (NodeError::BrokeOff(_) | NodeError::Unseen(_))) => {
-            tracing::error!(id, %error, "nobody knows whether a withdrawal is sent: see axepool fee status");
+            tracing::error!(id, %error, "the outcome of a withdrawal is unknown: see axepool fee status");
             return WithdrawalOutcome::Unknown;
         }
     };
@@ -238,7 +238,7 @@ pub(super) async fn resolve(
     tracing::warn!(
         id,
         ?outcome,
-        "what became of a withdrawal is told by command"
+        "the outcome of a withdrawal is recorded by command"
     );
     Ok(WithdrawalRow { outcome, ..row })
 }

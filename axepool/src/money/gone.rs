@@ -36,7 +36,7 @@ pub(super) async fn book_out(
     };
     let booked = ledger.settle(Event::Operator(entry)).await?;
     if !booked.is_empty() {
-        tracing::warn!(%payout, amount_msat = %found.payment.amount, "a payment that the chain lost is booked out by command");
+        tracing::warn!(%payout, amount_msat = %found.payment.amount, "a payment that a reorganisation removed from the chain is written off by command");
     }
     let reader = ledger.reader().clone();
     Ok(tokio::task::spawn_blocking(move || fee::status(&reader)).await??)

@@ -159,7 +159,7 @@ async fn obey(ledger: &Ledger, order: MoneyRequest) -> Result<MoneyReply> {
     };
     let booked = ledger.settle(event).await?;
     if !booked.is_empty() {
-        tracing::warn!(%payout, "a suspended payment is booked by command");
+        tracing::warn!(%payout, "a payment in suspense is booked by command");
     }
     let reader = ledger.reader().clone();
     tokio::task::spawn_blocking(move || look(&reader, MoneyRequest::Payout { payout })).await?

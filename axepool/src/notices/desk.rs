@@ -67,16 +67,18 @@ pub(crate) enum DeskError {
     #[error("this pool counted no share of the key {0} yet")]
     Unknown(MinerId),
     /// No room for another miner.
-    #[error("this pool tells as many miners as it can, and all of them have more work here")]
+    #[error(
+        "this pool already has its maximum of subscribed miners, and all of them have more work here"
+    )]
     Full,
     /// The last wish was taken a moment ago.
-    #[error("the last wish of this key was taken a moment ago: try again in {} s", wait_ms.div_ceil(1000))]
+    #[error("the last request of this key was accepted a moment ago: try again in {} s", wait_ms.div_ceil(1000))]
     Soon {
         /// The key's next wish is taken then, in milliseconds.
         wait_ms: u64,
     },
     /// See [`MAX_PER_TARGET`].
-    #[error("{MAX_PER_TARGET} other keys have their notices sent there: that is the most")]
+    #[error("{MAX_PER_TARGET} other keys already use this target: that is the limit")]
     Shared,
     /// The pool has no key that a wish could be signed for.
     #[error("this pool takes no signed requests now")]
@@ -85,7 +87,7 @@ pub(crate) enum DeskError {
     #[error("the books cannot be read now: try again later")]
     Ledger(#[from] LedgerError),
     /// The disk.
-    #[error("it cannot be kept now: try again later")]
+    #[error("the request cannot be stored now: try again later")]
     Disk(#[from] io::Error),
 }
 

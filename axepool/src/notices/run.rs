@@ -41,7 +41,7 @@ async fn watch(desk: &Desk, interval: Duration) {
         };
         if let Err(error) = look_at_all(desk, now_ms, serving_since_ms).await {
             // All of it is looked at again at the next tick.
-            tracing::warn!(%error, "miners cannot be told what changed; tried again");
+            tracing::warn!(%error, "notices of miners cannot be updated; will retry");
         }
         desk.wake.notify_one();
     }

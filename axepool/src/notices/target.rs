@@ -40,7 +40,7 @@ pub(crate) enum TargetError {
     #[error("not a URL: {0}")]
     Url(String),
     /// Not one of the config's servers.
-    #[error("this pool sends to the ntfy servers {0}, and the URL is none of theirs")]
+    #[error("this pool sends only to the ntfy servers {0}, and the URL belongs to none of them")]
     Server(String),
     /// No topic behind the server's URL.
     #[error(
@@ -49,7 +49,7 @@ pub(crate) enum TargetError {
     )]
     Topic,
     /// Switched off.
-    #[error("this pool sends to no webhooks: ntfy and the feed are there")]
+    #[error("this pool does not allow webhooks: use ntfy or the feed")]
     NoWebhooks,
     /// Not `https`.
     #[error("a webhook's URL begins with https:// and names no other port than 443")]

@@ -50,7 +50,7 @@ fn one_sat() -> Sat {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum WishError {
     /// Not a signature of this by that key.
-    #[error("the signature is not one of this request by the key {0} for this pool")]
+    #[error("the signature is not valid for this request, the key {0} and this pool")]
     Signature(MinerId),
     /// Too old, of the future, or not later than the last one taken: as with all that a
     /// key signs for this pool.

@@ -100,7 +100,7 @@ impl View {
         let held = backup::held(self.ledger.reader().lineage(), Some(&record));
         self.ledger.hold_payments(held);
         self.minting.accepted();
-        tracing::warn!(bound_sat = %bound, "the operator accepted what may be missing since the backup");
+        tracing::warn!(bound_sat = %bound, "the operator accepted the possible loss of the restore");
         Ok(RestoreStatus {
             record,
             claims,

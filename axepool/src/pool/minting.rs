@@ -248,7 +248,7 @@ impl Minting {
             .again(Task::MintLook, look, cancel.clone());
         tokio::join!(worker, settler, looker);
         if let Err(error) = mint.close().await {
-            tracing::warn!(%error, "the mint did not close well; what it answered is durable");
+            tracing::warn!(%error, "the mint did not close cleanly; everything that it acknowledged is durable");
         }
         self.metrics.open.set(0);
     }
@@ -301,7 +301,10 @@ impl Minting {
     async fn exchange_marks(&self, last: bool) {
         if let Err(error) = self.stores.exchange(&self.ledger, last).await {
             let error = format!("{error:#}");
-            tracing::warn!(error, "how far the stores are cannot be kept; tried again");
+            tracing::warn!(
+                error,
+                "the marks of the stores cannot be written; will retry"
+            );
         }
     }
 
@@ -383,7 +386,7 @@ impl Minting {
         if let Some(mint) = mint
             && let Err(error) = mint.pause_melts(why).await
         {
-            tracing::warn!(%error, "whether melts are paused cannot be kept; tried again");
+            tracing::warn!(%error, "the pause of melts cannot be stored; will retry");
         }
     }
 
@@ -397,7 +400,7 @@ impl Minting {
         if let Some(mint) = mint
             && let Err(error) = mint.set_notice(notice).await
         {
-            tracing::warn!(%error, "the mint's message cannot be changed; it is at the next start");
+            tracing::warn!(%error, "the mint's message of the day cannot be changed before the next start");
         }
     }
 
@@ -486,7 +489,7 @@ fn paid_melts(node: &Path) -> Vec<(String, Sat)> {
             melts.filter(|(id, _)| !is_operators(id)).collect()
         }
         Err(error) => {
-            tracing::error!(%error, "what was melted since cannot be told from the node's journal");
+            tracing::error!(%error, "the melts since the restore cannot be read from the node's journal");
             Vec::new()
         }
     }

@@ -308,11 +308,11 @@ pub(crate) fn end_in_time() {
     let ending = std::thread::Builder::new().name("end in time".to_owned());
     let ending = ending.spawn(move || {
         std::thread::sleep(PROCESS_ENDS_WITHIN.saturating_sub(begun.elapsed()));
-        tracing::error!("the stop took too long; what is not done is done after the next start");
+        tracing::error!("the stop took too long; unfinished work is done after the next start");
         std::process::exit(1);
     });
     if let Err(error) = ending {
-        tracing::warn!(%error, "nothing bounds the stop");
+        tracing::warn!(%error, "the time limit of the stop cannot be enforced");
     }
 }
 

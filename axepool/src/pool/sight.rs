@@ -95,7 +95,7 @@ impl Sight for View {
 
     async fn ready(&self, miner: &MinerId) -> Option<Sat> {
         let found = self.claimable(miner).await.inspect_err(|error| {
-            tracing::debug!(%error, "what a key can claim cannot be read");
+            tracing::debug!(%error, "the claimable sats of a key cannot be read");
         });
         Some(found.ok()??.ready)
     }

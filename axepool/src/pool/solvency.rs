@@ -1,4 +1,4 @@
-//! What is owed and what is there. Pure: numbers in, a verdict out.
+//! Solvency: liabilities against assets. Pure: numbers in, a verdict out.
 //!
 //! Both sides are shown apart (docs/ARCHITECTURE.md, invariants), in msat, since carry is
 //! less than a satoshi. What is not known is `None`, never 0.

@@ -392,7 +392,7 @@ impl Answers for View {
 fn log(levels: Option<&str>) -> Result<String, logs::LevelsError> {
     if let Some(levels) = levels {
         logs::set_levels(levels)?;
-        tracing::warn!(levels, "what is logged was changed");
+        tracing::warn!(levels, "the log levels were changed");
     }
     logs::levels()
 }
@@ -403,7 +403,7 @@ fn backup_ms(data_dir: &std::path::Path) -> Option<u64> {
     match backup::read_last(data_dir) {
         Ok(last) => last.map(|last| last.made_ms),
         Err(error) => {
-            tracing::warn!(%error, "when the last backup was made cannot be read");
+            tracing::warn!(%error, "the time of the last backup cannot be read");
             None
         }
     }

@@ -35,7 +35,7 @@ impl View {
             }
             WindDownRequest::Cancel => {
                 self.set_wind_down(None).await?;
-                tracing::warn!("the pool does not wind down any more: miners are served");
+                tracing::warn!("the wind-down is cancelled: miners are served");
             }
         }
         self.wind_down_status().await

@@ -54,7 +54,7 @@ impl Manager {
         };
         // It goes on without: a manager that hears nothing acts by itself.
         if let Err(error) = socket.send_to_addr(state.as_bytes(), address) {
-            tracing::warn!(%error, state, "the service manager cannot be told");
+            tracing::warn!(%error, state, "the service manager cannot be notified");
         }
     }
 }

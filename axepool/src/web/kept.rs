@@ -117,7 +117,7 @@ impl Kept {
     async fn of(response: Response) -> Kept {
         let (parts, body) = response.into_parts();
         let Ok(body) = to_bytes(body, MAX_ANSWER_BYTES).await else {
-            tracing::error!("an answer is too long to be kept, and was not sent");
+            tracing::error!("an answer is too long for the response cache, and was not sent");
             return Kept {
                 status: StatusCode::INTERNAL_SERVER_ERROR,
                 headers: HeaderMap::new(),

@@ -201,7 +201,10 @@ async fn a_pool_for_strangers_sends_nothing_inside() {
         assert!(!output.status.success(), "{}", stdout(&output));
         assert!(stderr(&output).contains(why), "{}", stderr(&output));
     };
-    refused(&["--webhook", "http://127.0.0.1/"], "no webhooks");
+    refused(
+        &["--webhook", "http://127.0.0.1/"],
+        "does not allow webhooks",
+    );
     refused(&["--ntfy", "https://ntfy.example/a"], "https://ntfy.sh");
     // A key that never mined has nothing to be told of.
     let stranger = format!("/miners/{}/feed.atom", key(77).hex);

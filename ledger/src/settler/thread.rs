@@ -79,7 +79,7 @@ impl Settler {
     /// Nobody waits for it, and the next time makes it as well.
     fn hash(&self, commit: &mut dyn FnMut(Booking) -> Result<(), LedgerError>) {
         if let Err(error) = hash_files(&self.reader, commit) {
-            tracing::warn!(%error, "the audit files' hashes are not kept yet");
+            tracing::warn!(%error, "the hashes of audit files are not stored yet");
         }
     }
 

@@ -44,7 +44,7 @@ pub enum StoreError {
     #[error(transparent)]
     Row(#[from] BadRow),
     /// A JSON row of the file does not read back.
-    #[error("a row of {table} does not read back: {source}")]
+    #[error("a row of {table} cannot be decoded: {source}")]
     Json {
         /// The table.
         table: &'static str,
@@ -55,7 +55,7 @@ pub enum StoreError {
     #[error("the store has no {0}")]
     Missing(&'static str),
     /// A table that this program does not know, and so cannot copy.
-    #[error("the store has a table {0:?} that is not known here")]
+    #[error("the store has an unknown table {0:?}")]
     UnknownTable(String),
     /// A copy was given up, to let the writer open the file anew.
     #[error("the disk failed while the store was copied")]
@@ -64,7 +64,7 @@ pub enum StoreError {
     #[error("the books changed while an event was decided")]
     Stale,
     /// The database panicked, which it does for files that were cut or overwritten.
-    #[error("the database gave up: {0}")]
+    #[error("the database failed: {0}")]
     Panic(String),
 }
 

@@ -58,10 +58,10 @@ pub enum OpenError {
     #[error("the ledger cannot be read: {0}")]
     Store(#[from] StoreError),
     /// The closes that the books do not have yet cannot be booked.
-    #[error("the books cannot be brought up to the closed epochs: {0}")]
+    #[error("the books cannot catch up with the closed epochs: {0}")]
     Books(Box<LedgerError>),
     /// A fee above all of it.
-    #[error("a fee of {given} basis points is more than all of it ({limit})")]
+    #[error("a fee of {given} basis points is above {limit}, that is 100 %")]
     Fee {
         /// What was given.
         given: u16,
@@ -69,13 +69,13 @@ pub enum OpenError {
         limit: u16,
     },
     /// The ledger has been started 2^32 times.
-    #[error("the ledger has been started {0} times, as often as it can")]
+    #[error("the ledger has been started {0} times, which is its limit")]
     TooManyBoots(u32),
     /// Its metrics are in the registry already.
     #[error("cannot register the ledger's metrics: {0}")]
     Metrics(#[from] prometheus::Error),
     /// Whoever compares it with other stores cannot say how it goes on.
-    #[error("whether the stores fit each other cannot be told: {0}")]
+    #[error("the stores cannot be compared: {0}")]
     Examined(ExamineError),
     /// The writer's thread cannot be started.
     #[error("cannot start the ledger's thread: {0}")]

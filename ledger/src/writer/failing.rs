@@ -50,7 +50,9 @@ impl Writer {
             Some(last) if last >= number => self.applied(number, entries, replies),
             Some(_) => self.refuse(entries, replies),
             None => {
-                tracing::error!("closed before it was known whether the last shares are stored");
+                tracing::error!(
+                    "the ledger was closed before the outcome of the last shares was known"
+                );
                 self.lost = true;
             }
         }
@@ -75,7 +77,7 @@ impl Writer {
     /// A note gave an error. Whoever waits for it is told.
     pub(super) fn note_failed(&mut self, error: &LedgerError) {
         let reason = error.to_string();
-        tracing::error!(reason, "a note cannot be kept in the ledger");
+        tracing::error!(reason, "a note cannot be stored in the ledger");
         self.fail(&reason);
         self.reopen();
     }

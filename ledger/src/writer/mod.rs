@@ -156,7 +156,7 @@ impl Writer {
         match done {
             Ok(effects) => self.metrics.count_alarms(&effects),
             Err(error @ LedgerError::Refused(_)) => {
-                tracing::error!(%error, "the books cannot be brought up to the closed epochs");
+                tracing::error!(%error, "the books cannot catch up with the closed epochs");
             }
             Err(error) => return Err(OpenError::Books(Box::new(error))),
         }

@@ -34,7 +34,7 @@ pub enum ChainError {
     #[error("the answer is longer than {0} bytes")]
     TooLong(usize),
     /// It answered what cannot be.
-    #[error("answered nonsense: {0}")]
+    #[error("sent an invalid answer: {0}")]
     Nonsense(String),
 }
 

@@ -23,10 +23,10 @@ pub(super) enum StartError {
     Lock(#[from] LockError),
     #[error(transparent)]
     Seed(#[from] SeedError),
-    #[error("building it: {0}")]
+    #[error("the node cannot be built: {0}")]
     Build(#[from] BuildError),
     /// Its fee rates come first, so a chain source that is down shows here.
-    #[error("starting it on {source_name}: {error}")]
+    #[error("the node cannot start on {source_name}: {error}")]
     Start {
         source_name: ChainSource,
         error: ldk_node::NodeError,
@@ -38,11 +38,11 @@ pub(super) enum StartError {
         source_name: ChainSource,
         why: String,
     },
-    #[error("no runtime for it: {0}")]
+    #[error("the node's runtime cannot be created: {0}")]
     Runtime(std::io::Error),
-    #[error("its start broke off: {0}")]
+    #[error("the node's start was interrupted: {0}")]
     BrokeOff(String),
-    #[error("its wallet: {0}")]
+    #[error("the node's wallet: {0}")]
     Wallet(#[from] WalletError),
 }
 

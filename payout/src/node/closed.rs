@@ -180,7 +180,7 @@ pub(super) fn look(
     is_wallets: impl Fn(&Swept) -> bool,
 ) -> Vec<ClosedView> {
     let channels = read(dir).map(|file| file.channels).unwrap_or_else(|error| {
-        tracing::warn!(%error, "which channels were closed cannot be read");
+        tracing::warn!(%error, "the list of closed channels cannot be read");
         Vec::new()
     });
     let newest_first = channels.into_iter().rev();

@@ -29,7 +29,7 @@ pub(super) async fn hear(live: &Live, heard: &Heard, stop: &CancellationToken) -
             return true;
         };
         let wait = backoff.failed();
-        tracing::error!(?heard, %error, ?wait, "what became of a payment of ours cannot be written down");
+        tracing::error!(?heard, %error, ?wait, "the outcome of an outgoing payment cannot be stored");
         if backoff.failures() >= WRITE_TRIES {
             return true;
         }
@@ -55,7 +55,7 @@ pub(super) async fn tell_undecided(live: &Live) {
         let (id, amount) = (one.id, one.amount);
         let age = unix_secs().saturating_sub(one.since_secs);
         if age >= UNDECIDED_ALARM.as_secs() {
-            tracing::warn!(id, amount_msat = %amount, age_secs = age, "a payment of ours is still not decided; its ecash stays locked");
+            tracing::warn!(id, amount_msat = %amount, age_secs = age, "an outgoing payment is still undecided; its ecash stays locked");
         }
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn meaning(event: &Event, now_secs: u64) -> Meaning {
         } => {
             // A name is there in all that this version of the node wrote.
             let name = Name(payment_id.map_or(payment_hash.0, |id| id.0));
-            tracing::info!(%name, ?fee_paid_msat, "a payment of ours arrived");
+            tracing::info!(%name, ?fee_paid_msat, "an outgoing payment succeeded");
             Meaning::Outgoing(Heard::Arrived {
                 name,
                 preimage: payment_preimage.map(|preimage| Preimage(preimage.0).to_string()),
@@ -72,7 +72,7 @@ pub(super) fn meaning(event: &Event, now_secs: u64) -> Meaning {
             let Some(name) = id.or(payment_hash.map(|hash| hash.0)).map(Name) else {
                 return Meaning::Nothing;
             };
-            tracing::info!(%name, ?reason, "a payment of ours failed");
+            tracing::info!(%name, ?reason, "an outgoing payment failed");
             Meaning::Outgoing(Heard::Failed { name })
         }
         Event::PaymentClaimable { payment_hash, .. } => {

@@ -212,7 +212,7 @@ impl GivenFiles {
     pub(super) fn write(&self) -> io::Result<()> {
         write(&self.beside_store, &self.known())?;
         if let Err(error) = write(&self.beside_words, &self.known()) {
-            tracing::warn!(file = %self.beside_words.display(), %error, "the counter of addresses cannot be kept beside the words: backups have it all the same");
+            tracing::warn!(file = %self.beside_words.display(), %error, "the counter of addresses cannot be stored beside the seed words; backups still contain it");
         }
         Ok(())
     }

@@ -98,12 +98,12 @@ pub enum NodeError {
     )]
     ChainInDoubt(String),
     /// It ended in the middle: whether it was done is not known.
-    #[error("a call of the lightning node broke off: {0}")]
+    #[error("a call of the lightning node was interrupted: {0}")]
     BrokeOff(String),
     /// A transaction of it was handed over, and its chain source does not show it: whether
     /// the network has it is not known.
     #[error(
-        "transaction {0} was handed to the chain source, which has not shown it since: whether it was sent is not known"
+        "transaction {0} was given to the chain source, which has not shown it since: its outcome is unknown"
     )]
     Unseen(Txid),
 }

@@ -256,7 +256,7 @@ impl NodeTask {
                     .map_err(|error| error.to_string())
                     .and_then(|kept| kept.map_err(|error| error.to_string()))
                 {
-                    tracing::error!(why, "who closed a channel cannot be kept");
+                    tracing::error!(why, "the record of a closed channel cannot be stored");
                 }
                 let _listeners = self.channels.send(ChannelNews::Closed);
             }

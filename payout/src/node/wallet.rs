@@ -22,12 +22,12 @@ pub(super) enum WalletError {
     Given(#[from] GivenError),
     #[error("the node's store: {0}")]
     Store(#[from] io::Error),
-    #[error("the counter of addresses cannot be kept: {0}")]
+    #[error("the counter of addresses cannot be stored: {0}")]
     Counter(std::io::Error),
-    #[error("it gives no address: {0}")]
+    #[error("the wallet gives no address: {0}")]
     Address(#[from] ldk_node::NodeError),
     /// Our derivation of its keys is not its own any more.
-    #[error("its address {0} is not the one that its words give, {1}")]
+    #[error("the wallet's address {0} does not follow from its seed words, which give {1}")]
     Foreign(Box<Address>, Box<Address>),
 }
 
@@ -100,11 +100,7 @@ impl WalletStart {
             .last_address()?
             .map_or(0, |last| last.saturating_add(1));
         if next <= aim {
-            tracing::info!(
-                from = next,
-                to = aim,
-                "addresses of the wallet are passed over"
-            );
+            tracing::info!(from = next, to = aim, "addresses of the wallet are skipped");
         }
         while next <= aim {
             let given = node.onchain_payment().new_address()?;

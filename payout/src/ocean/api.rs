@@ -38,7 +38,7 @@ pub enum OceanError {
     #[error("OCEAN's API says: {0}")]
     Said(String),
     /// It answered what we do not understand.
-    #[error("OCEAN's API answered nonsense: {0}")]
+    #[error("OCEAN's API sent an invalid answer: {0}")]
     Nonsense(String),
 }
 

@@ -405,7 +405,7 @@ impl Rounds {
     ) -> bool {
         let error = booked.err().map(|error| error.to_string());
         if let Some(error) = &error {
-            tracing::error!(%which, error, "the books do not take {what}");
+            tracing::error!(%which, error, "the books refuse {what}");
         }
         let is_booked = error.is_none();
         self.health.send_modify(|health| {
@@ -428,7 +428,7 @@ impl Rounds {
         match saved {
             Ok(()) => self.saved = self.kept.clone(),
             Err(error) => {
-                tracing::error!(%error, file = %self.parts.file.display(), "what is known of OCEAN's blocks cannot be kept");
+                tracing::error!(%error, file = %self.parts.file.display(), "the state of the watch over OCEAN's blocks cannot be stored");
             }
         }
     }

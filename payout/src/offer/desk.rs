@@ -85,7 +85,7 @@ impl OfferDesk {
         let offer = self.make(&view, route).await?;
         tracing::warn!(
             offer = offer.offer,
-            "a new offer was made: OCEAN must be told of it"
+            "a new offer was made: give it to OCEAN with axepool ocean-sign"
         );
         Ok(self.answer(offer, true, Standing::Good, &view))
     }

@@ -24,7 +24,7 @@ pub enum MakeError {
     #[error("the node's keys give no node id")]
     NoId,
     /// The words are not those of the running node.
-    #[error("the words are those of {}, the node is {}", .0.ours, .0.node)]
+    #[error("the seed words belong to node {}, but the node is {}", .0.ours, .0.node)]
     OtherNode(Box<OtherNode>),
     /// LDK's reason.
     #[error("building the offer: {0}")]

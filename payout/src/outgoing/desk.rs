@@ -120,7 +120,7 @@ impl Desk {
             };
             let Some(record) = journal.undecided().find(is_it).cloned() else {
                 if stored.is_none() && journal.undecided().next().is_some() {
-                    tracing::error!(%name, ?heard, "a payment that the node's store does not know: it may be one that is looked for");
+                    tracing::error!(%name, ?heard, "the node's store does not know a payment: it may be the missing one");
                 }
                 return Ok(());
             };
@@ -254,7 +254,7 @@ fn is_remembered(journal: &mut Journal, node: &impl Hands, id: &str) -> Result<b
     };
     tracing::error!(
         id,
-        "the journal of payments had lost one that the node knows"
+        "the journal of payments lacked a payment that the node knows"
     );
     journal.write(Record {
         id: id.to_owned(),
@@ -330,7 +330,7 @@ fn hand_over(
             let state = State::Sent(name);
             if let Err(error) = journal.write(Record { state, ..record }) {
                 // It is found by its key as well.
-                tracing::error!(id, %name, %error, "a payment's name could not be written down");
+                tracing::error!(id, %name, %error, "the id of a payment could not be stored");
             }
             Ok(Outcome::Pending)
         }
@@ -339,7 +339,7 @@ fn hand_over(
             refuse(journal, node, id, Some(ordered), why)
         }
         Err(Unsent::Unknown(why)) => {
-            tracing::error!(id, why, "whether the node has a payment is not known");
+            tracing::error!(id, why, "it is unknown whether the node has a payment");
             Ok(Outcome::Pending)
         }
     }

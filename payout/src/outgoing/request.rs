@@ -37,7 +37,7 @@ pub enum RequestError {
     #[error("{0} bytes are more than an invoice or offer has")]
     Long(usize),
     /// It cannot be read.
-    #[error("it is no {what}: {why}")]
+    #[error("not a valid {what}: {why}")]
     Unreadable {
         /// What it should be.
         what: &'static str,
@@ -45,7 +45,7 @@ pub enum RequestError {
         why: String,
     },
     /// It is of another network.
-    #[error("it is not for {0}")]
+    #[error("the request is not for {0}")]
     OtherNetwork(Network),
     /// It is out of date.
     #[error("the {0} has expired")]
@@ -57,7 +57,7 @@ pub enum RequestError {
     #[error("an amount of 0 cannot be paid")]
     Zero,
     /// Another amount was given than it names.
-    #[error("{given} msat were given, and it asks for {asked} msat")]
+    #[error("the amount given is {given} msat, but the request is for {asked} msat")]
     OtherAmount {
         /// What was given.
         given: Msat,
@@ -68,7 +68,7 @@ pub enum RequestError {
     #[error("the offer's amount is in another currency than bitcoin")]
     Currency,
     /// The node would pay itself.
-    #[error("it is the pool's own: the node cannot pay itself")]
+    #[error("the request is the pool's own: the node cannot pay itself")]
     Ours,
     /// The way there may cost more than can be said.
     #[error("{0} msat cannot be paid")]

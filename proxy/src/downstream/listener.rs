@@ -53,7 +53,7 @@ pub(crate) async fn run(
                 // Out of descriptors, mostly. Those who never worked make room.
                 let evicted = shared.registry.evict_one();
                 if is_first {
-                    tracing::warn!(%error, evicted, "cannot take connections");
+                    tracing::warn!(%error, evicted, "cannot accept connections");
                 }
                 stopping.run_until_cancelled(tokio::time::sleep(wait)).await;
             }

@@ -43,7 +43,7 @@ pub(super) enum Failure {
         extranonce1: usize,
         extranonce2: usize,
     },
-    #[error("the upstream refuses to be subscribed to: {0}")]
+    #[error("the upstream refuses the subscription: {0}")]
     SubscribeRefused(String),
     #[error("the upstream closed the connection{}", if *.answered { "" } else { " without a word" })]
     Closed { answered: bool },
@@ -59,7 +59,7 @@ pub(super) enum Failure {
     },
     #[error("the upstream refuses all shares: {0}")]
     RefusesShares(Refused),
-    #[error("the upstream does not take what is written to it")]
+    #[error("the upstream does not read from the connection")]
     WriteStuck,
     #[error("the upstream asked to reconnect in {wait:?}")]
     Reconnect { to: UpstreamUrl, wait: Duration },

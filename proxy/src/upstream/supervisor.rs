@@ -139,7 +139,7 @@ impl Lanes {
         if let Some(index) = index {
             tracing::info!(
                 lane = index,
-                "all extranonce prefixes are taken: another upstream connection"
+                "all extranonce prefixes are taken: opening another upstream connection"
             );
             self.start_lane(index);
         }

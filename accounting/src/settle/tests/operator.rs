@@ -86,7 +86,7 @@ fn what_the_operator_takes_and_pays() {
     );
     assert_eq!(
         world.fails(entry("w2", withdrawal(), 1_001)),
-        "1001 msat cannot be withdrawn: 1000 msat are there"
+        "1001 msat cannot be withdrawn: the balance is 1000 msat"
     );
     // Costs are real whether there are fees or not.
     assert_eq!(

@@ -172,7 +172,7 @@ mod tests {
             [
                 "The pool",
                 "Lightning node and liquidity",
-                "What is owed and what is there",
+                "Liabilities and assets",
                 "Suspense",
                 "Your own money",
                 "Suspects",

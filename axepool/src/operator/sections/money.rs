@@ -1,4 +1,4 @@
-//! The money: what is owed and what is there, what is nobody's, what is the operator's.
+//! The money: liabilities and assets, payments in suspense, the operator's balance.
 
 use basics::humane;
 use ledger::MSAT_PER_SAT;
@@ -10,7 +10,7 @@ use crate::{amounts, money};
 
 /// The names of the parts in the JSON, and in words.
 const OWED: [(&str, &str); 7] = [
-    ("outstanding_sat", "Ecash out there"),
+    ("outstanding_sat", "Ecash outstanding"),
     ("paid_unissued_sat", "Paid and not issued"),
     ("parked_sat", "Parked"),
     ("unapplied_sat", "On the way to the mint"),
@@ -28,7 +28,7 @@ const THERE: [(&str, &str); 4] = [
 pub(super) fn solvency(told: &Value, now_ms: u64) -> Section {
     let badge = match told["melts"].as_str() {
         Some("on") => good("covered, ecash is melted"),
-        Some("paused") => bad("more is owed than there is"),
+        Some("paused") => bad("liabilities exceed assets"),
         _ => plain("no node to compare with"),
     };
     let mut facts = Vec::new();
@@ -36,8 +36,8 @@ pub(super) fn solvency(told: &Value, now_ms: u64) -> Section {
         Some(text) => msat_text(text),
         None => "not known".to_owned(),
     };
-    facts.push(("Owed in all", total(&told["liabilities"])));
-    facts.push(("There in all", total(&told["assets"])));
+    facts.push(("Total liabilities", total(&told["liabilities"])));
+    facts.push(("Total assets", total(&told["assets"])));
     if let Some(missing) = told["missing_msat"].as_str() {
         facts.push(("Missing", msat_text(missing)));
     }
@@ -49,15 +49,15 @@ pub(super) fn solvency(told: &Value, now_ms: u64) -> Section {
             vec![
                 side.to_owned(),
                 (*name).to_owned(),
-                amount(key, &told[side_key(side)][*key]),
+                amount(key, &told[side][*key]),
             ]
         };
         parts.iter().map(line).collect::<Vec<_>>()
     };
-    let mut rows = line("owed", &OWED);
-    rows.extend(line("there", &THERE));
+    let mut rows = line("liabilities", &OWED);
+    rows.extend(line("assets", &THERE));
     Section {
-        title: "What is owed and what is there",
+        title: "Liabilities and assets",
         badge,
         facts,
         notes: Vec::new(),
@@ -66,13 +66,6 @@ pub(super) fn solvency(told: &Value, now_ms: u64) -> Section {
             rows,
             more: 0,
         }),
-    }
-}
-
-fn side_key(side: &str) -> &'static str {
-    match side {
-        "owed" => "liabilities",
-        _ => "assets",
     }
 }
 
@@ -118,13 +111,14 @@ pub(super) fn suspense(payouts: &[PayoutRow]) -> Section {
             why,
         ]
     };
-    let advice = (!payouts.is_empty())
-        .then(|| warn("axepool suspense assign gives one to an epoch's miners, to-fee to you"));
+    let advice = (!payouts.is_empty()).then(|| {
+        warn("axepool suspense assign gives a payment to an epoch's miners, to-fee to your balance")
+    });
     Section {
         title: "Suspense",
         badge: match payouts.len() {
             0 => good("nothing"),
-            _ => doubtful("somebody must look"),
+            _ => doubtful("needs your decision"),
         },
         facts: Vec::new(),
         notes: advice.into_iter().collect(),
@@ -137,7 +131,7 @@ pub(super) fn fee(fee: &FeeStatus) -> Section {
     let unknown = unknown.filter(|row| row.outcome == WithdrawalOutcome::Unknown);
     let notes = unknown.map(|row| {
         alarm(format!(
-            "Nobody knows what became of withdrawal {} of {} sat to {}: look, then axepool fee resolve",
+            "The outcome of withdrawal {} of {} sat to {} is unknown: check the chain, then run axepool fee resolve",
             row.id, row.amount_sat, row.to
         ))
     });
@@ -177,13 +171,13 @@ mod tests {
             "missing_msat": "340282366920938463463374607431768211455",
         });
         let section = solvency(&told, 6_000);
-        assert_eq!(section.badge, bad("more is owed than there is"));
+        assert_eq!(section.badge, bad("liabilities exceed assets"));
         let fact = |name| {
             let found = section.facts.iter().find(|(fact, _)| *fact == name);
             found.map(|(_, value)| value.as_str())
         };
-        assert_eq!(fact("Owed in all"), Some("12,346.500 sat"));
-        assert_eq!(fact("There in all"), Some("not known"));
+        assert_eq!(fact("Total liabilities"), Some("12,346.500 sat"));
+        assert_eq!(fact("Total assets"), Some("not known"));
         assert_eq!(
             fact("Missing"),
             Some("340282366920938463463374607431768211455 msat")
@@ -191,8 +185,11 @@ mod tests {
         assert_eq!(fact("As of"), Some("5 s ago"));
         let table = section.table.expect("a table");
         assert_eq!(table.rows.len(), OWED.len() + THERE.len());
-        assert_eq!(table.rows[0], ["owed", "Ecash out there", "12,345 sat"]);
-        assert_eq!(table.rows[4], ["owed", "Carry", "1.500 sat"]);
+        assert_eq!(
+            table.rows[0],
+            ["liabilities", "Ecash outstanding", "12,345 sat"]
+        );
+        assert_eq!(table.rows[4], ["liabilities", "Carry", "1.500 sat"]);
         assert_eq!(table.rows[7][2], "not known");
     }
 }

@@ -164,7 +164,7 @@ pub(super) fn mint(
             ("URL in tokens", mint.public_url.clone()),
             ("Rows of the outbox to do", mint.outbox_waiting.to_string()),
             ("Parked rows", count),
-            ("Ecash out there", sats(mint.outstanding_sat)),
+            ("Ecash outstanding", sats(mint.outstanding_sat)),
             ("Paid and not issued", sats(mint.paid_unissued_sat)),
         ],
         notes: failing.chain(advice).collect(),

@@ -38,7 +38,7 @@ impl Paying {
         self.metrics.payouts_gone.set(count);
         let mut known = self.known();
         for one in gone.iter().filter(|one| !known.gone.contains(one)) {
-            tracing::error!(payout = %one.output, sat = %one.amount, "a payment that is in the books is in no block any more");
+            tracing::error!(payout = %one.output, sat = %one.amount, "a reorganisation removed a booked payment from the chain");
         }
         known.gone = gone;
     }

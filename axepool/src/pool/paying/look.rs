@@ -36,7 +36,7 @@ pub(super) struct Looked {
 fn tell(melts: &Melts) {
     match melts {
         Melts::Paused { missing } => {
-            tracing::error!(missing_msat = %missing, "more is owed than there is: ecash is not melted until that is mended");
+            tracing::error!(missing_msat = %missing, "liabilities exceed assets: melts are paused until they do not");
         }
         Melts::On => tracing::info!("what is owed is covered: ecash is melted"),
         Melts::Off => {}

@@ -148,7 +148,7 @@ impl Paying {
             }
             Ok(None) => {
                 tracing::info!(
-                    "nobody to ask for OCEAN's blocks: axepool epochs close closes epochs"
+                    "no source for OCEAN's blocks is configured: use axepool epochs close to close epochs"
                 );
                 (Watching::Nobody, None)
             }

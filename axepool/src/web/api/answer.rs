@@ -25,7 +25,7 @@ pub(in crate::web) enum Refusal {
     #[error("{0}")]
     Missing(String),
     /// Too many ask at once.
-    #[error("too many ask at once: try again")]
+    #[error("too many requests at once: try again")]
     Busy,
     /// The one who asks did so a moment ago.
     #[error("{why}")]
@@ -45,7 +45,7 @@ pub(in crate::web) enum Refusal {
     #[error("the file cannot be made now: try again later")]
     Disk(#[from] io::Error),
     /// The books made another file than they made before.
-    #[error("audit file {0} is not what it was: tell the pool's operator")]
+    #[error("audit file {0} differs from its recorded hash: tell the pool's operator")]
     Changed(u64),
     /// Why there is none for others who asked for the same at the same time.
     #[error(transparent)]
@@ -88,7 +88,7 @@ impl IntoResponse for Refusal {
             Refusal::Changed(number) => {
                 tracing::error!(
                     number,
-                    "the books make another audit file than before: somebody must look"
+                    "the books give a different audit file than before: this needs an operator"
                 );
             }
             _ => {}

@@ -75,7 +75,7 @@ impl AuditFiles {
     /// file there. Nobody but this process may use it.
     pub(super) fn new(reader: Reader, directory: &Path) -> Self {
         if let Err(error) = empty(directory) {
-            tracing::warn!(directory = %directory.display(), %error, "audit files cannot be kept for now");
+            tracing::warn!(directory = %directory.display(), %error, "audit files cannot be cached for now");
         }
         AuditFiles {
             reader,

@@ -113,7 +113,7 @@ impl From<DeskError> for Refusal {
             DeskError::Wish(error) => Refusal::Bad(error.to_string()),
             DeskError::Unknown(_) => Refusal::Missing(error.to_string()),
             DeskError::Full => Refusal::Unavailable(
-                "this pool tells as many miners as it can, and all of them have more work here",
+                "this pool already has its maximum of subscribed miners, and all of them have more work here",
             ),
             DeskError::Soon { wait_ms } => Refusal::Soon {
                 why: error.to_string(),

@@ -72,7 +72,7 @@ impl Figures {
 
     async fn unclaimed(&self, miner: &MinerId) -> Result<Sat, Refusal> {
         let claimable = self.view.claimable(miner).await.map_err(|error| {
-            tracing::warn!(%error, "what a key can claim cannot be read");
+            tracing::warn!(%error, "the claimable sats of a key cannot be read");
             Refusal::Unavailable("what is unclaimed cannot be read now: try again later")
         })?;
         let claimable = claimable.ok_or(Refusal::Unavailable(

@@ -129,7 +129,7 @@ impl Figures {
             Ok(claimable) => claimable,
             Err(error) => {
                 // The rest of the page is the ledger's, and needs no mint.
-                tracing::warn!(%error, "what a key can claim cannot be read");
+                tracing::warn!(%error, "the claimable sats of a key cannot be read");
                 None
             }
         };

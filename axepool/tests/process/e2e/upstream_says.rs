@@ -272,7 +272,7 @@ async fn an_upstream_that_refuses_everything_is_left_with_its_reason() {
     // A WARN for each end and for the change, and few lines for the shares.
     let log = pool.log();
     let lines = |words: &str| log.lines().filter(|line| line.contains(words)).count();
-    assert_eq!(lines("another upstream is tried"), 1, "{log}");
+    assert_eq!(lines("trying another upstream"), 1, "{log}");
     assert!(
         (1..=2).contains(&lines("shares refused by the upstream")),
         "{log}"

@@ -76,9 +76,9 @@ async fn only_who_has_the_token_sees_how_everything_is() {
         "Upstream",
         "Mint and outbox",
         "Lightning node and liquidity",
-        "What is owed and what is there",
+        "Liabilities and assets",
         // Two payments name no block that is known.
-        "somebody must look",
+        "needs your decision",
         "axepool suspense assign",
         "To be withdrawn",
         "nobody stands out",

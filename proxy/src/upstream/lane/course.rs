@@ -115,7 +115,7 @@ impl Course {
                     tracing::info!(
                         url_index = before,
                         ?lived,
-                        "the preferred upstream did not last: it is looked at less often"
+                        "the preferred upstream failed again: it is tried less often"
                     );
                 }
                 let Next { url_index, wait } = failover.ended(how, rand::random());

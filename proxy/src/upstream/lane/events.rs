@@ -64,7 +64,7 @@ impl Lane {
             Ok(prefixes) => prefixes,
             Err(error) => {
                 // The client refuses such sessions.
-                tracing::error!(%error, "a job without room for miners is dropped");
+                tracing::error!(%error, "a job whose extranonce2 has no room for miners is dropped");
                 return;
             }
         };
@@ -158,7 +158,7 @@ impl Lane {
             self.shared.metrics().block(result);
             tracing::error!(
                 job = %submit.job.upstream_id, miner = %submit.miner, result,
-                "block found, but the upstream's answer never came: look whether it has the block",
+                "block found, but the upstream never answered: check whether it has the block",
             );
         }
     }
@@ -242,7 +242,7 @@ impl Lane {
             why: failure.to_string(),
         };
         if let Some(next) = self.connector.destination(now) {
-            tracing::warn!(left = %left.url, next = %next.url, why = left.why, "another upstream is tried");
+            tracing::warn!(left = %left.url, next = %next.url, why = left.why, "trying another upstream");
         }
         self.shared
             .status()

@@ -145,7 +145,7 @@ fn a_file_without_an_authority_is_named() {
     );
     no_authority(
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-        "no certificate",
+        "invalid certificate",
     );
     let missing = crate::upstream::read_authorities("/nowhere/ca.pem".as_ref());
     assert!(
