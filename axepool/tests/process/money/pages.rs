@@ -63,7 +63,7 @@ async fn an_epoch_tells_its_block_its_money_and_its_miners() {
     let second = html(&pool, "/epochs/2?payout=2").await;
     says(&second, &["axepool audit 2.json --previous 1.json"]);
     let open = html(&pool, "/epochs/3").await;
-    says(&open, &[">open<", "Nothing yet", &miner]);
+    says(&open, &[">open<", "No payment yet", &miner]);
     let older = html(&pool, "/epochs?before=2").await;
     says(&older, &["href=\"/epochs/1\"", "The newest"]);
     assert!(!older.contains("href=\"/epochs/2\""), "{older}");
