@@ -121,6 +121,23 @@ fn headings(page: &str) -> impl Iterator<Item = String> {
         })
 }
 
+/// The map of the code names files and folders that exist.
+#[test]
+fn the_map_fits_the_tree() {
+    let map = fs::read_to_string(top().join("docs/ARCHITECTURE.md")).expect("the map");
+    let paths = map.split('`').skip(1).step_by(2);
+    let paths = paths.filter(|path| {
+        let first = path.split_once('/').map(|(first, _)| first);
+        first.is_some_and(|first| !first.is_empty() && top().join(first).is_dir())
+    });
+    let mut tried = 0;
+    for path in paths {
+        tried += 1;
+        assert!(top().join(path).exists(), "docs/ARCHITECTURE.md: {path}");
+    }
+    assert!(tried > 30, "the map has paths in it: {tried}");
+}
+
 /// What an alert names as its help is a heading of the guide.
 #[test]
 fn each_alert_has_its_place_in_the_guide() {
