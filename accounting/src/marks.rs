@@ -1,5 +1,5 @@
-//! Which hashes were credited lately: what a proxy has to know after a restart, lest it
-//! credit a header a second time when the upstream gives the same job again.
+//! The hashes credited lately. A proxy needs them after a restart, lest it credit a
+//! header a second time when the upstream sends the same job again.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 

@@ -1,4 +1,4 @@
-//! Who is paid: a miner is a public key, and has workers.
+//! The paid party: a miner is a public key, and has workers.
 
 use std::fmt;
 use std::str::FromStr;

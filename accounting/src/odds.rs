@@ -1,4 +1,4 @@
-//! How many upstream-grade shares some work leads one to expect.
+//! The number of upstream-grade shares to expect from an amount of work.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 

@@ -1,4 +1,4 @@
-//! What the ledger asks of the mint.
+//! The ledger's orders to the mint.
 
 use serde::{Deserialize, Serialize};
 

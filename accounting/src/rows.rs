@@ -1,4 +1,4 @@
-//! What the ledger keeps of its miners.
+//! The ledger's rows about its miners.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 

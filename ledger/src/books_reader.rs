@@ -1,4 +1,4 @@
-//! Looking at the money: what came, whose it is, and what others recompute it from.
+//! Queries about the money: payments, their owners, and the data for recomputing them.
 //!
 //! These rows are written whole and at once, so each answer is of one moment. A close
 //! is booked right after it is stored: until then the account of its epoch is open.

@@ -1,4 +1,4 @@
-//! What the ledger is told, in one order, and how a batch of it is kept in the journal.
+//! The entries of the ledger, in one order, and the encoding of a batch in the journal.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 

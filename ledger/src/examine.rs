@@ -1,5 +1,5 @@
-//! A look at a ledger as it was left, before anything is booked: whoever keeps other stores
-//! beside it compares them, and may have it begin anew.
+//! The state of a ledger at its opening, before anything is booked. The owner of other
+//! stores compares them with it, and may have the ledger begin a new incarnation.
 
 use std::error::Error;
 use std::fmt;

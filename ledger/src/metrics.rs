@@ -1,4 +1,4 @@
-//! What the ledger tells Prometheus.
+//! The ledger's metrics.
 
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,

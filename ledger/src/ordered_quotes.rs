@@ -1,5 +1,5 @@
-//! Every quote that the mint was ever told of, with all that it was paid: what the mint
-//! repairs itself by.
+//! Every quote ever ordered from the mint, with the sum paid to it. The mint repairs its
+//! store with this list.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! How a session learns that its shares are durable.
+//! The acknowledgement by which a session learns that its shares are durable.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

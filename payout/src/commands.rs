@@ -1,4 +1,4 @@
-//! What the operator's commands do with the node.
+//! The operator's commands to the node.
 
 use std::time::Duration;
 

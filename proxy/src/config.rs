@@ -1,5 +1,4 @@
-//! What the proxy is told by whoever runs it. Plain values: reading and checking a
-//! config file is the binary's.
+//! The proxy's configuration. Plain values: the binary reads and checks the config file.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -1,4 +1,4 @@
-//! Whom a trusted HTTP proxy names as its client: `X-Forwarded-For`. Pure.
+//! The client that a trusted HTTP proxy names: `X-Forwarded-For`. Pure.
 //!
 //! Each proxy adds its own peer to the right end, so the header is read from there: the
 //! first address that is no trusted proxy is the client. Everything left of it was written

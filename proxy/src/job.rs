@@ -1,5 +1,5 @@
-//! An upstream job: what one `mining.notify` of the upstream said, and all that a
-//! share of it is measured by.
+//! An upstream job: the content of one `mining.notify` of the upstream, and everything
+//! needed to check its shares.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

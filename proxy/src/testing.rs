@@ -1,4 +1,4 @@
-//! What the tests of several modules need.
+//! Helpers shared by the tests of several modules.
 
 pub(crate) mod certificates;
 pub(crate) mod metrics;

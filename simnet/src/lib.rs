@@ -1,4 +1,4 @@
-//! What stands in for the world: the other side of the wire.
+//! A simulation of the world: the other side of the wire.
 //!
 //! Written from the protocols and from what devices and pools are known to do, never
 //! from our own rooms: it imports none of them, so that it can tell when they are wrong.

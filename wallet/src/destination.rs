@@ -1,4 +1,4 @@
-//! Where lightning money can go to.
+//! Destinations of lightning payments.
 
 use std::fmt;
 use std::str::FromStr;

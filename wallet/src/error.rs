@@ -1,4 +1,4 @@
-//! What can go wrong between a wallet and a mint, told with what to do.
+//! Errors between a wallet and a mint, each with its remedy.
 
 use cdk_common::mint_url::MintUrl;
 use cdk_http_client::HttpError;

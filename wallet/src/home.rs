@@ -1,4 +1,4 @@
-//! The wallet's directory: what has to be kept, and that only one process uses it.
+//! The wallet's directory: its files, and the lock for one process.
 //!
 //! ```text
 //! wallet/            0700

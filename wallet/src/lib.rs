@@ -1,18 +1,18 @@
 //! The owner's side: a key to mine with, a sweep that fetches what it earned, and a
 //! wallet to keep and spend the ecash.
 //!
-//! It imports no room of ours. What it knows of the pool it knows from the protocols
-//! (the NUTs, the draft of the look-up by key, the pool's published HTTP interface), so
-//! that it works with any pool that speaks them and tells when ours does not.
+//! It imports no room of ours. It knows the pool only through the protocols (the NUTs,
+//! the draft of the look-up by key, the pool's published HTTP interface), so that it
+//! works with any pool that speaks them and tells when ours does not.
 //!
 //! - [`OwnerKey`]: the key whose public half is the stratum username.
 //! - [`Home`]: the wallet's directory: seed, store, and the lock of one process.
 //! - [`Purse`]: the ecash of one mint in that wallet. [`Purse::sweep`] brings the key's
 //!   money in; [`Purse::send`], [`Purse::receive`] and [`Purse::pay`] move it.
 //!
-//! Every operation can be cut off at any point. What was under way is written down
-//! before the mint is asked, and [`Purse::recover`], which each of them begins with,
-//! brings it to its end.
+//! Every operation can be cut off at any point. The wallet records each operation before
+//! it asks the mint, and [`Purse::recover`], with which each operation begins, finishes
+//! interrupted ones.
 
 mod destination;
 mod error;

@@ -1,4 +1,4 @@
-//! What a pool's mint serves beside the NUTs: the look-up of quotes by key, and the
+//! The interface of a pool's mint beside the NUTs: the look-up of quotes by key, and the
 //! tokens that it made for a key.
 //!
 //! The look-up is an open draft (cashubtc/nuts #341): `POST

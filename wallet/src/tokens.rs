@@ -1,4 +1,5 @@
-//! Tokens in: what somebody sends, and what the pool locked to the owner's key.
+//! Incoming tokens: tokens that somebody sends, and tokens that the pool locked to the
+//! owner's key.
 
 use cdk::wallet::ReceiveOptions;
 use cdk_common::mint_url::MintUrl;

@@ -1,4 +1,4 @@
-//! Where an audit file and its recomputation part.
+//! Differences between an audit file and its recomputation.
 
 use thiserror::Error;
 

@@ -1,4 +1,4 @@
-//! What happens to the books, and what follows from it.
+//! Events of the books, and their consequences.
 
 use std::collections::BTreeMap;
 

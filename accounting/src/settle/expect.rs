@@ -1,4 +1,4 @@
-//! What a closed epoch is expected to get.
+//! The amount that a closed epoch is expected to get.
 //!
 //! The one source of it is OCEAN's API. Money that came is none: anybody can pay the
 //! offer, so that what epochs received says nothing of what they were to receive.

@@ -1,4 +1,4 @@
-//! What chains the audit files.
+//! The hash that chains the audit files.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! A payment: whose it is.
+//! The settlement of a payment: to which epochs and accounts it goes.
 
 use super::event::Alarm;
 use super::expect::Expectations;

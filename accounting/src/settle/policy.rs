@@ -1,4 +1,4 @@
-//! What is known of OCEAN's ways only from watching: numbers that may change.
+//! Parameters of OCEAN that are known only from observation, and may change.
 
 use crate::{Msat, Sat};
 

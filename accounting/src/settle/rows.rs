@@ -1,4 +1,4 @@
-//! What the settlement reads, and the draft of what it will write.
+//! The rows that the settlement reads, and the draft of the rows that it will write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;

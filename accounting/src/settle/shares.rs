@@ -1,4 +1,4 @@
-//! Whose quotes a miner's sats of a payout go to, where shares have quotes of their own.
+//! The quotes that get a miner's sats of a payout, if shares have quotes of their own.
 
 use super::allocate::spread_over_shares_floor;
 use crate::{QuotedShare, Sat, ShareId, Work};

@@ -1,4 +1,4 @@
-//! What the settlement reads, out of the store.
+//! The rows that the settlement reads, out of the store.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What a checkpoint writes, and what becomes of the state after it.
+//! The rows that a checkpoint writes, and the state after it.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! What a booking writes: prepared in bytes off the writer's thread, so that the writer
-//! only puts rows in their places.
+//! The rows that a booking writes. They are encoded off the writer's thread, so that the
+//! writer only inserts them.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 

@@ -1,4 +1,4 @@
-//! The store: one redb file. What is in which table, and how a file becomes a ledger.
+//! The store: one redb file, its tables, and the opening of a ledger.
 
 mod books;
 mod books_reads;

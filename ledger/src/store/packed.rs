@@ -1,8 +1,9 @@
-//! Packed rows: what is looked at seldom, many rows to a block, in the order of the keys.
+//! Packed rows (compaction): rows that are read seldom, many to a block, in the order of
+//! the keys.
 //!
-//! A table of rows goes before the table of its blocks: where both have a key, the row
-//! counts. So a row may come back at any time, and packing changes no answer.
-//! See docs/decisions/0009-packed-rows.md.
+//! A table of rows overrides the table of its blocks: if both have a key, the row counts.
+//! So a row may come back at any time, and packing changes no answer. See
+//! docs/decisions/0009-packed-rows.md.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 

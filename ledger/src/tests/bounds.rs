@@ -1,4 +1,4 @@
-//! What strangers can make grow, and how far.
+//! The bounds of everything that strangers can make grow.
 
 use std::sync::Arc;
 use std::time::Duration;

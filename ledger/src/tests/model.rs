@@ -1,5 +1,5 @@
-//! What the ledger should say, computed anew from all that it was ever told: no rows,
-//! no deltas, no cleverness.
+//! The expected answers of the ledger, computed anew from all entries: no rows, no
+//! deltas, no cleverness.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! How long a batch gathers: longer where the disk is slow, so that it spends a fixed
-//! part of its time on us at most, and an SD card lives.
+//! The time that a batch gathers: longer if the disk is slow, so that the ledger uses at
+//! most a fixed part of the disk's time, and an SD card lives.
 
 use std::time::Duration;
 

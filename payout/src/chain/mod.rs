@@ -1,4 +1,4 @@
-//! Our own eyes on the chain: OCEAN's blocks, and what comes to the payout address.
+//! Our own chain source: OCEAN's blocks, and payments to the payout address.
 
 mod bitcoind;
 mod client;

@@ -1,4 +1,4 @@
-//! What the node has, each satoshi counted once.
+//! The node's assets, each satoshi counted once.
 //!
 //! LDK tells of money in three lists that overlap: the wallet's coins, the channels'
 //! balances and the outputs of closed channels that are being swept. Two rules make one

@@ -1,4 +1,4 @@
-//! What the node is doing.
+//! The state of the node.
 
 use std::fmt;
 

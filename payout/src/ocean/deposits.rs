@@ -1,5 +1,5 @@
-//! What comes to the payout address on-chain: OCEAN's way when lightning does not work.
-//! Pure: blocks in, payments out.
+//! Payments to the payout address on-chain, which OCEAN makes when lightning does not
+//! work. Pure: blocks in, payments out.
 
 use std::collections::BTreeSet;
 

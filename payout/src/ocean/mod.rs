@@ -1,4 +1,4 @@
-//! What OCEAN tells: its API, and its blocks as the chain and the API show them.
+//! OCEAN's API, and OCEAN's blocks as the chain and the API show them.
 
 mod api;
 mod compare;

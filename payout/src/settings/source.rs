@@ -1,4 +1,4 @@
-//! Where the chain is read from, as a URL.
+//! The URL of a chain source.
 
 use std::fmt;
 use std::str::FromStr;

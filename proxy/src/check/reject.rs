@@ -1,4 +1,4 @@
-//! Why a submission is no share: a value, not an error.
+//! The reason why a submission is no share: a value, not an error.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What to do about an `accept` that failed: pure.
+//! The reaction to a failed `accept`. Pure.
 
 use std::io::{Error, ErrorKind};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Which peers count as one, and how little of an address a log may show.
+//! The households by which peers are counted, and the part of an address that a log may
+//! show.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

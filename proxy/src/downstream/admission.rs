@@ -1,4 +1,5 @@
-//! Who may connect: a count and a rate per address. Pure; the clock is handed in.
+//! Admission of connections: a limit and a rate limit per address. Pure; the clock is
+//! handed in.
 //!
 //! The count of all connections is the [registry](super::registry)'s, which can make
 //! room.

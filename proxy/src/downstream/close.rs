@@ -1,4 +1,4 @@
-//! Why a connection ends.
+//! The reasons for which a connection ends.
 
 /// Why a connection ends. A value, not an error: each is the normal end of some peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

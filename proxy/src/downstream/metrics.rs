@@ -1,5 +1,5 @@
-//! What the miners' side counts. Labels come from closed sets: nothing that a device
-//! sends becomes a label.
+//! Metrics of the miners' side. Labels come from closed sets: nothing that a device sends
+//! becomes a label.
 
 use prometheus::core::Collector;
 use prometheus::{

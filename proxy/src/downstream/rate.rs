@@ -1,4 +1,4 @@
-//! How many messages a connection may send. Pure; the clock is handed in.
+//! Rate limit for the messages of a connection. Pure; the clock is handed in.
 
 /// A token bucket: `per_second` sustained, and a burst of ten seconds' worth.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,5 @@
-//! The connections that there are: their number, who must leave when the server is
-//! full, and what a status page tells of them.
+//! The registry of open connections: their number, eviction when the server is full, and
+//! their state for a status page.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};

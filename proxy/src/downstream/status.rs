@@ -1,4 +1,4 @@
-//! What the miners' side tells of itself, for commands and pages.
+//! The status of the miners' side, for commands and pages.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Who was closed for a storm of rejects, and is not to be served again at once.
+//! Devices that were closed for a storm of rejects, and are refused for a while.
 //!
 //! A device whose every share is refused reconnects as soon as it is closed, since any
 //! answer to `mining.authorize` counts as a pool that is well, and so it never tries its

@@ -1,4 +1,4 @@
-//! How the upstream's extranonce2 is shared out: a prefix of it is ours and tells the
+//! The division of the upstream's extranonce2: a prefix of it is ours and tells the
 //! downstream connections apart, the rest is the miner's.
 #![cfg_attr(
     not(test),

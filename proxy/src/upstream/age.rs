@@ -1,5 +1,5 @@
-//! How long a replaced job lives without clean_jobs: the configured limit, and a
-//! shorter one learnt from what the upstream refuses. Pure.
+//! The lifetime of a replaced job without clean_jobs: the configured limit, and a shorter
+//! one learnt from the upstream's refusals. Pure.
 
 /// Nothing that an upstream says makes jobs live shorter than this: devices are told of
 /// a new job every half minute or so, and finish the one at hand.

@@ -1,4 +1,4 @@
-//! The living jobs of a lane, and what it shows to its sessions. Pure.
+//! The living jobs of a lane, and its view for sessions. Pure.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Which URL to try next, and how long to wait before: pure, the random number is
+//! Failover: the URL to try next, and the back-off before it. Pure, the random number is
 //! handed in.
 
 use std::time::Duration;

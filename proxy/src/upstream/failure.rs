@@ -1,4 +1,4 @@
-//! How a connection to the pool ends.
+//! The ways in which a connection to the pool ends.
 
 use std::io;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! What a downstream session holds of the upstream: a lane, a prefix of its
-//! extranonce2, and the way to forward a share.
+//! A downstream session's lease of the upstream: a lane, a prefix of its extranonce2, and
+//! the way to forward a share.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What the upstream side counts.
+//! Metrics of the upstream side.
 
 use std::time::{Duration, SystemTime};
 

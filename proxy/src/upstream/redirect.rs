@@ -1,4 +1,4 @@
-//! `client.reconnect`: where a pool may send us. Pure.
+//! `client.reconnect`: the hosts to which a pool may redirect us. Pure.
 
 use std::time::Duration;
 

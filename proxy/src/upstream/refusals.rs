@@ -1,5 +1,5 @@
-//! What the pool refuses: when that is so much that the connection is of no use, and how
-//! much of it is told to the log. Pure.
+//! The pool's refusals: the point at which a connection is useless, and a rate limit for
+//! the log. Pure.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What the lanes' tasks, their supervisor and the leases share.
+//! State shared by the lanes' tasks, their supervisor and the leases.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! What there is to tell about the upstream, for metrics, commands and pages.
+//! The status of the upstream, for metrics, commands and pages.
 
 use std::time::Instant;
 

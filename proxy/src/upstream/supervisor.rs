@@ -1,4 +1,4 @@
-//! The lanes: how many there are, and who may have a place on one.
+//! The supervisor of the lanes: their number, and the leases on them.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The block that a job builds on: what the upstream says of the chain.
+//! The block that a job builds on, as the upstream reports it.
 
 use std::time::Instant;
 

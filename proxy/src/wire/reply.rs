@@ -1,4 +1,4 @@
-//! What a miner is told, appended to a buffer as whole lines.
+//! Messages to a miner, appended to a buffer as whole lines.
 #![cfg_attr(
     not(test),
     deny(

@@ -1,4 +1,4 @@
-//! What a miner may do wrong, by mistake or on purpose.
+//! Faults of a miner, by mistake or on purpose.
 
 /// A fault of the device's or of its owner's.
 #[derive(Clone, Debug, PartialEq)]

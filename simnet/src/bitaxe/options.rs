@@ -1,4 +1,4 @@
-//! How a simulated device is set up.
+//! Options of a simulated device.
 
 use std::net::IpAddr;
 use std::time::Duration;

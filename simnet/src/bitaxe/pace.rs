@@ -1,4 +1,4 @@
-//! A hashrate in pieces: how many hashes are due now.
+//! A hashrate in pieces: the number of hashes due now.
 
 use std::time::{Duration, Instant};
 

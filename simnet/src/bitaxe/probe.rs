@@ -1,4 +1,4 @@
-//! How a Bitaxe on its fallback finds out that the primary is back.
+//! The probe by which a Bitaxe on its fallback finds out that the primary is back.
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! How much a device may do before it waits: so that what miners are paid for can be
+//! The number of shares that a device may submit before it waits, so that a run can be
 //! repeated.
 
 use super::BitaxeStats;

@@ -1,4 +1,4 @@
-//! What the firmwares write, byte by byte as they do.
+//! Requests of firmwares, byte for byte.
 
 use bitcoin::hex::DisplayHex as _;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What a device has seen and done.
+//! Statistics of a device.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,4 +1,4 @@
-//! How long a job takes from the first miner told to the last.
+//! The time of a job from the first miner that gets it to the last.
 
 use std::collections::HashMap;
 use std::sync::Arc;

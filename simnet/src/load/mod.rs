@@ -1,5 +1,5 @@
-//! A load generator: thousands of thin miners, each with a key of its own, and what
-//! they see of a server.
+//! A load generator: thousands of thin miners, each with a key of its own, and their
+//! measurements of a server.
 //!
 //! It is told where to connect, how many miners, for how long, and stops by itself. It
 //! measures what a miner would: whether shares are answered with `true`, how long that

@@ -1,4 +1,4 @@
-//! What a process uses, from Linux's /proc.
+//! The resources of a process, from Linux's /proc.
 
 use std::io;
 use std::time::Duration;

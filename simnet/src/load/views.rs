@@ -1,4 +1,4 @@
-//! Those who look at a pool's pages, many at once, and what they see of it.
+//! Clients that load a pool's pages, many at once, and their measurements.
 
 use std::collections::BTreeMap;
 use std::fmt;

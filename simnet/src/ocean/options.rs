@@ -1,4 +1,4 @@
-//! How a simulated OCEAN is set up.
+//! Options of a simulated OCEAN.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

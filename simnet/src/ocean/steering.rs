@@ -1,4 +1,4 @@
-//! What a share weighs, steered by what the miners' hashes tell.
+//! The weight of a share, steered by the miners' hashes.
 //!
 //! A mining chip reports no hash below a difficulty of its own (256), however easy the
 //! shares are: to count the shares of one would make it look ten million times slower than

@@ -1,4 +1,4 @@
-//! TIDES: who did how much of the newest work, and what each is due of a block.
+//! TIDES: each user's part of the newest work, and of a block.
 //!
 //! Pure: time is handed in. Work is in expected hashes, always whole.
 

@@ -1,4 +1,4 @@
-//! What the pool knows of its miners: its own books, for others to be compared with.
+//! The pool's own books about its miners, for comparison with others' books.
 
 use std::collections::{BTreeMap, VecDeque};
 

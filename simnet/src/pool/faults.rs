@@ -1,4 +1,4 @@
-//! What can go wrong with a pool, on demand.
+//! Faults of a pool, on demand.
 
 use std::num::NonZeroU64;
 use std::time::Duration;

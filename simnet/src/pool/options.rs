@@ -1,4 +1,4 @@
-//! How a simulated pool is set up.
+//! Options of a simulated pool.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

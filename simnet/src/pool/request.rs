@@ -1,4 +1,4 @@
-//! What a miner says to a pool, as the pool reads it.
+//! Messages from a miner to a pool, as the pool reads them.
 
 use serde_json::Value;
 

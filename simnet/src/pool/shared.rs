@@ -1,4 +1,4 @@
-//! What all connections of a pool share.
+//! State shared by all connections of a pool.
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU64;

@@ -1,5 +1,5 @@
-//! Where the pool's work comes from: a source of templates. The synthetic chain here
-//! needs nothing; a chain of real blocks can be put in its place.
+//! The source of the pool's templates. The synthetic chain here needs nothing; a chain of
+//! real blocks can take its place.
 
 use bitcoin::block::Header;
 use bitcoin::{Amount, ScriptBuf, Transaction, TxOut};

@@ -1,4 +1,4 @@
-//! What both sides of the wire agree upon: targets, lines, the layout of a job.
+//! The parts common to both sides of the wire: targets, lines, the layout of a job.
 
 mod lines;
 mod notify;

@@ -1,4 +1,4 @@
-//! What a pool says to a miner, as a miner reads it.
+//! Messages from a pool to a miner, as a miner reads them.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! What strangers, odd payers and a wrong API try, and what they get for it.
+//! Attacks by strangers, odd payers and a wrong API, and their outcome.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! What is the operator's.
+//! The operator's account.
 
 use crate::settle::testing::*;
 use crate::settle::*;

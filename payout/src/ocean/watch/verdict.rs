@@ -1,4 +1,4 @@
-//! What the books are to be told now.
+//! The verdict of a round of the watch: the events for the books.
 
 use bitcoin::BlockHash;
 use ledger::settle::Block;

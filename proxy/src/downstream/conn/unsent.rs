@@ -1,4 +1,4 @@
-//! What a peer has not read yet.
+//! Bytes that a peer has not read yet.
 
 use std::io::{Error, ErrorKind};
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! What a device asks, one file per method.
+//! The requests of a device, one file per method.
 
 mod authorize;
 mod configure;

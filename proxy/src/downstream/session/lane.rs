@@ -1,4 +1,4 @@
-//! What a session does when its lane changes.
+//! A session's reaction to changes of its lane.
 
 use std::sync::Arc;
 

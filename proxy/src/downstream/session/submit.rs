@@ -1,4 +1,4 @@
-//! What becomes of a submission.
+//! The outcome of a submission.
 
 use ledger::{ShareId, ShareRecord};
 

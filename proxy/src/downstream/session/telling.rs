@@ -1,4 +1,4 @@
-//! What a session tells its device: difficulty, mask and job, always in this order.
+//! Messages from a session to its device: difficulty, mask and job, always in this order.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a session is handed with every event, and where it puts what it wants done.
+//! The input of a session with every event, and its output: the actions to perform.
 
 use std::collections::VecDeque;
 

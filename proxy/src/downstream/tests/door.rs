@@ -1,4 +1,4 @@
-//! Who gets in, and how the others are sent away.
+//! Admission of connections, and refusals.
 
 use rustls::pki_types::ServerName;
 use tokio::io::AsyncWriteExt;

@@ -1,4 +1,4 @@
-//! What a client tells its caller.
+//! The events of a client for its caller.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the pool says after, or beside, the handshake.
+//! The pool's messages after, or beside, the handshake.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Why the upstream refused a share, from a closed set: the pool's own words go to the
-//! log, never into a metric's label.
+//! The reason of the upstream's refusal of a share, from a closed set: the pool's own
+//! words go to the log, never into a metric's label.
 
 /// A reject reason, from the error's code and, where pools use one code for several
 /// things, from its words.

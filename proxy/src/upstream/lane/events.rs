@@ -1,4 +1,4 @@
-//! What a lane makes of its connection's events, and whom it tells.
+//! A lane's reactions to the events of its connection.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Shares on their way to the pool, and what it says to them.
+//! Shares on their way to the pool, and the pool's answers.
 
 use std::sync::Arc;
 

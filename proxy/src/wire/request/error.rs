@@ -1,5 +1,5 @@
-//! Why a line is no request. Texts name what was wrong and repeat nothing that was
-//! sent: it may hold a secret key.
+//! The reasons why a line is no request. The texts name the fault and repeat nothing that
+//! was sent: it may hold a secret key.
 
 use thiserror::Error;
 

@@ -1,4 +1,4 @@
-//! What a miner sends, one file per method.
+//! The messages of a miner, one file per method.
 #![cfg_attr(
     not(test),
     deny(

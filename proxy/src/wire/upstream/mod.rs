@@ -1,5 +1,5 @@
-//! The other side of the wire: what a pool sends to us, and what we ask of it. We are
-//! one miner there.
+//! The other side of the wire: messages from a pool, and our requests to it. We are one
+//! miner there.
 #![cfg_attr(
     not(test),
     deny(

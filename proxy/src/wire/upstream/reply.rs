@@ -1,5 +1,5 @@
-//! Replies of a pool. What a result means depends on what was asked, so the caller who
-//! knows reads it.
+//! Replies of a pool. The meaning of a result depends on the request, so the caller
+//! decodes it.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What we ask of a pool, appended to a buffer as whole lines. The ids are ours.
+//! Our requests to a pool, appended to a buffer as whole lines. The ids are ours.
 
 use crate::Difficulty;
 use crate::hex;

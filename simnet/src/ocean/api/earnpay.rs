@@ -1,5 +1,5 @@
-//! `/v1/earnpay/{user}/{start}/{end}`: what a user earned and was paid over the chain, in
-//! a span of time (seconds since 1970).
+//! `/v1/earnpay/{user}/{start}/{end}`: a user's earnings and on-chain payments in a span
+//! of time (seconds since 1970).
 
 use std::collections::HashMap;
 use std::sync::Arc;

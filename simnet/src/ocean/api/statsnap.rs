@@ -1,4 +1,4 @@
-//! `/v1/statsnap/{user}`: how a user stands now. Everything is text; sums are bitcoins.
+//! `/v1/statsnap/{user}`: a user's present state. Everything is text; sums are bitcoins.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What happens to the books.
+//! Events of the books.
 
 use std::sync::Arc;
 

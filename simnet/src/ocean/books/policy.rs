@@ -1,4 +1,4 @@
-//! How a user is paid.
+//! The way in which a user is paid.
 
 use std::str::FromStr as _;
 

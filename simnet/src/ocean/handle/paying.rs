@@ -1,4 +1,4 @@
-//! Money: where users are paid, when, and over what.
+//! Payments: their destination, time and way.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! What OCEAN's parts share: the stratum server's source of templates writes into it,
-//! the clerk pays out of it, the API reads it.
+//! State shared by OCEAN's parts: the stratum server's source of templates writes into
+//! it, the clerk pays out of it, the API reads it.
 
 mod source;
 

@@ -1,4 +1,4 @@
-//! How a user tells OCEAN where to pay: a message with an offer, signed with the key of
+//! Registration of an offer at OCEAN: a message with the offer, signed with the key of
 //! the address that the work is credited to.
 
 mod signature;

@@ -1,4 +1,4 @@
-//! What strangers send.
+//! Hostile input.
 
 use proptest::prelude::*;
 

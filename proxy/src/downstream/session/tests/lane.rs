@@ -1,4 +1,4 @@
-//! What the upstream does, as the session sees it.
+//! Changes of the upstream, as the session sees them.
 
 use serde_json::json;
 
