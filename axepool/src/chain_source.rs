@@ -1,4 +1,4 @@
-//! What the chain source is, asked once for `check-config`.
+//! The chain source's software and network, queried once for `check-config`.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Questions and orders about the money, and their answers: what came, how it was split,
-//! what is nobody's yet, and what is the operator's.
+//! Requests and answers about the money: payments, their splits, suspense, and the
+//! operator's balance.
 
 use bitcoin::Txid;
 use ledger::settle::{Block, Found, PayoutKey, Suspense};

@@ -1,5 +1,5 @@
-//! What is asked and answered at the admin socket. Shared by both sides, and the JSON
-//! that the commands print.
+//! The protocol of the admin socket: requests and answers, shared by both sides, and the
+//! JSON that the commands print.
 //!
 //! Integers that may pass 2^53 (work) are decimal strings, as everywhere.
 

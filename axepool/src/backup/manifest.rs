@@ -1,4 +1,4 @@
-//! What a backup says of itself: `manifest.json`, the last file that is written into it.
+//! A backup's manifest: `manifest.json`, the last file that is written into it.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,4 @@
-//! What a data directory remembers: its last backup, and the restore that it came from.
+//! Records of a data directory: its last backup, and the restore that it came from.
 
 use std::io;
 use std::path::{Path, PathBuf};

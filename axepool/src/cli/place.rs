@@ -1,4 +1,4 @@
-//! Where a command finds the pool that it is about.
+//! The options by which a command finds its pool.
 
 use std::path::{Path, PathBuf};
 

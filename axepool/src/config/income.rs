@@ -1,5 +1,5 @@
-//! `[chain]`, `[lightning]`, `[ocean]`: how OCEAN's money comes in, and how the pool
-//! learns what it is for.
+//! `[chain]`, `[lightning]`, `[ocean]`: the ways of OCEAN's money, and the sources about
+//! OCEAN's blocks.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `[log]`: what is told of the pool's work, and where.
+//! `[log]`: levels and files of the log.
 
 use std::path::{Path, PathBuf};
 

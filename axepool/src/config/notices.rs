@@ -1,4 +1,4 @@
-//! `[notices]`: what miners are told, and where to.
+//! `[notices]`: notifications to owners, and their targets.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is wrong with a config, told so that it can be put right at once.
+//! A problem of a config, with its remedy.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! `[upstream]`: where the pool mines, and as whom.
+//! `[upstream]`: the pools above, and our address and worker there.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

@@ -1,5 +1,5 @@
-//! What is logged: a level, or levels per room. Changed while the process runs, it holds
-//! until the process ends.
+//! The log levels: one, or one per room. A change at run time lasts until the process
+//! ends.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 

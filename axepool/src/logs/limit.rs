@@ -1,9 +1,9 @@
 //! A rate limit for each place in the code that logs, so that no stranger can fill the
 //! log with what one of them says again and again.
 //!
-//! The first lines of every place are always written; what a place says beyond its
-//! budget is counted, and told in one line a minute. DEBUG and TRACE have no limit: who
-//! asks for them wants all of it.
+//! The first lines of every call site are always written; lines beyond its budget are
+//! counted, and summed up in one line a minute. DEBUG and TRACE have no limit: a person
+//! who enables them wants all lines.
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;

@@ -1,4 +1,4 @@
-//! What is the operator's, and how it leaves.
+//! The operator's balance, and withdrawals of it.
 //!
 //! A withdrawal is booked before it is sent, under an id that was made before the first
 //! try. Its outcome is an entry of its own. Without one nobody knows whether it was sent:

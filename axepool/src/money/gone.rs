@@ -1,5 +1,5 @@
-//! A payment that was booked and that a reorganisation took out of the chain. What miners
-//! were paid of it is theirs, so its money is the operator's to bring: booked as a cost of
+//! A booked payment that a reorganisation removed from the chain. Miners keep the sats
+//! that they were paid of it, so the operator bears the loss: it is booked as a cost of
 //! the node, once.
 
 use anyhow::{Context, Result, bail};

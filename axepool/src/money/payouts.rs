@@ -1,4 +1,4 @@
-//! What came, and how it was split.
+//! Payments, and their splits.
 
 use std::collections::BTreeMap;
 

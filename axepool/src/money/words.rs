@@ -1,4 +1,4 @@
-//! What of the money needs words.
+//! Texts about the money.
 
 use ledger::settle::Suspense;
 

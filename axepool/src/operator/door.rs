@@ -1,4 +1,4 @@
-//! Who may look at the operator's page. Pure.
+//! Access to the operator's page. Pure.
 //!
 //! The token opens the door once and leaves a cookie behind, so that it does not stay in
 //! the address. The cookie is of this process alone and says nothing of the token:

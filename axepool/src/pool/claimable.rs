@@ -1,4 +1,4 @@
-//! What the mint has for a key, epoch by epoch.
+//! The claimable sats of a key, epoch by epoch.
 
 use std::collections::BTreeMap;
 

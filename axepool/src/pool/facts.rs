@@ -1,4 +1,4 @@
-//! What the public listener tells of the pool.
+//! The facts about the pool for the public listener.
 
 use serde_json::Value;
 

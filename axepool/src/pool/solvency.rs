@@ -1,7 +1,7 @@
 //! Solvency: liabilities against assets. Pure: numbers in, a verdict out.
 //!
-//! Both sides are shown apart (docs/ARCHITECTURE.md, invariants), in msat, since carry is
-//! less than a satoshi. What is not known is `None`, never 0.
+//! Both sides are shown separately, in msat, since carry is less than a satoshi. An
+//! unknown amount is `None`, never 0.
 
 use ledger::settle::Totals;
 use ledger::{MSAT_PER_SAT, Msat, Sat};

@@ -1,5 +1,5 @@
-//! Whether the stores of a data directory are the last ones. Pure: what each says of itself
-//! and of the others in, a verdict out.
+//! The verdict whether the stores of a data directory are the latest ones. Pure: the
+//! marks that each store keeps of itself and of the others in, a verdict out.
 
 use ledger::{AsLeft, EpochId, OutboxId};
 use mint::{LedgerMark, Mark, StoredMarks};

@@ -1,5 +1,4 @@
-//! How often each part of the public listener is asked, what became of it, and how long
-//! it took.
+//! Metrics of the public listener: number, results and durations of requests by route.
 //!
 //! The operations of the mint are measured here, too: each is a route. See
 //! docs/decisions/0014-metrics-of-the-mint.md.

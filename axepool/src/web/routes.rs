@@ -1,4 +1,4 @@
-//! What the public listener answers by itself, and the mint's routes while it is open.
+//! The public listener's own routes, and the mint's routes while it is open.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

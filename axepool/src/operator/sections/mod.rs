@@ -1,4 +1,4 @@
-//! What is on the page, from what was told. Pure.
+//! The sections of the page, from the answers of the pool. Pure.
 
 mod money;
 mod node;

@@ -1,4 +1,4 @@
-//! The lightning node, and what keeps OCEAN from paying it.
+//! The lightning node, and the reasons why OCEAN cannot pay it.
 
 use basics::humane;
 use ledger::Msat;

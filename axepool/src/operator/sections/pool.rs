@@ -1,4 +1,4 @@
-//! The pool itself: what it serves, from whom it has work, whose work it counts, the mint.
+//! The pool itself: its miners, its upstream, its open epoch, the mint.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Where the epochs stand, and what money is still to come for them.
+//! The states of the epochs, and the money expected for them.
 
 use std::collections::BTreeMap;
 

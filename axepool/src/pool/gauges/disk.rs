@@ -1,4 +1,4 @@
-//! The room on the disk, and what the stores take of it.
+//! Free disk space, and the sizes of the stores.
 
 use std::fs;
 use std::path::PathBuf;

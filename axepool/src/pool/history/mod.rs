@@ -1,5 +1,5 @@
-//! What each device did lately, as far as the ledger does not say it: is it connected,
-//! how much of what it sent was refused. Pages and notices look here.
+//! The recent history of each device, beyond the ledger's data: its connection and its
+//! rejects. Pages and notices use it.
 //!
 //! Mining knows nothing of it: the sessions' counters are read every few seconds, with
 //! the final counts of those that ended. It is for display; work and money are the

@@ -1,5 +1,5 @@
-//! What the node's own transactions cost, into the books: it is the operator's to bear,
-//! and what is not booked would be missing from what backs the miners'.
+//! Booking of the costs of the node's own transactions. The operator bears them, and a
+//! cost that is not booked would be missing from the miners' backing.
 
 use ledger::LedgerError;
 use ledger::settle::{Event, OperatorEntry, OperatorKind};

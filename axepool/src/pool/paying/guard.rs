@@ -1,5 +1,5 @@
-//! What an order of the operator's would leave behind. Miners' money never pays for what
-//! the operator does: neither the amount nor the network's fee.
+//! Assets and liabilities after an order of the operator. Miners' money never pays for
+//! the operator's orders: neither the amount nor the network's fee.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What Prometheus learns of node, watch and solvency.
+//! Metrics of node, watch and solvency.
 
 use super::witnesses;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};

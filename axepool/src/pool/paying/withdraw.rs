@@ -1,4 +1,4 @@
-//! What a withdrawal of the operator's asks of the node.
+//! The node's part of the operator's withdrawals.
 
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;

@@ -1,5 +1,5 @@
-//! The witnesses of the chain: the upstream is handed to the watch as one, and what comes
-//! of the comparison goes to the node, to the metrics and to the status.
+//! The witnesses of the chain: the watch gets the upstream as a witness, and the verdict
+//! goes to the node, to the metrics and to the status.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Which payouts concern an epoch: what they brought it, or were split over its work.
+//! The payouts that concern an epoch: they paid for it, or were split over its work.
 
 use std::collections::{BTreeMap, BTreeSet};
 

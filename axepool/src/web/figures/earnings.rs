@@ -1,7 +1,7 @@
-//! What a miner's work became, epoch by epoch and payout by payout.
+//! The earnings of a miner's work, epoch by epoch and payout by payout.
 //!
-//! Sums are the ledger's and the mint's integers. What has not come yet is an estimate,
-//! in floating point, and called one.
+//! Sums are the ledger's and the mint's integers. Expected earnings are estimates, in
+//! floating point, and are called estimates.
 
 use std::collections::BTreeMap;
 

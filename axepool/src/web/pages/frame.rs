@@ -1,4 +1,4 @@
-//! What stands around every page, and the headers that all of them have.
+//! The frame around every page, and the headers of all pages.
 
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};

@@ -1,4 +1,4 @@
-//! What somebody typed where a public key belongs. `assets/set-up.js` says the same in
+//! Validation of a visitor's input in a key field. `assets/set-up.js` says the same in
 //! the browser, before anything is sent.
 
 use ledger::{MinerId, MinerKeyError};

@@ -1,4 +1,4 @@
-//! A page that says one thing: what was asked for is not there, or cannot be.
+//! A page with one message: the requested thing does not exist, or is impossible.
 
 use askama::Template;
 use axum::http::StatusCode;

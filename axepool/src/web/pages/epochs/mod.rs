@@ -1,5 +1,5 @@
-//! `/epochs` and `/epochs/{id}`: what was mined, what came of it, and how to check that it
-//! was split right. The same readers answer `/api/epochs`.
+//! `/epochs` and `/epochs/{id}`: the work of an epoch, its payouts, and the commands that
+//! check their split. The same readers answer `/api/epochs`.
 
 mod check;
 mod list;

@@ -1,4 +1,4 @@
-//! What a miner's work became, by epoch and by payout.
+//! The earnings of a miner's work, by epoch and by payout.
 
 use basics::humane;
 use ledger::Work;
