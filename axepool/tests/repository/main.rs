@@ -2,6 +2,7 @@
 //! the installation say what is so.
 
 mod arrows;
+mod circles;
 mod deploy;
 mod docs;
 mod words;
