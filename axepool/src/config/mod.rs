@@ -14,6 +14,7 @@
 //! and `run` print them.
 
 mod environment;
+mod expert;
 mod http;
 mod income;
 mod log;
@@ -224,12 +225,15 @@ pub fn parse_with(
 /// secrets are masked.
 pub fn render(effective: &[Effective]) -> String {
     let mut text = String::new();
-    let mut section = "";
-    for entry in effective {
-        if entry.section != section {
+    let mut section = String::new();
+    let plain = effective.iter().filter(|entry| !entry.is_expert);
+    let experts = effective.iter().filter(|entry| entry.is_expert);
+    for entry in plain.chain(experts) {
+        let table = entry.table();
+        if table != section {
             let gap = if section.is_empty() { "" } else { "\n" };
-            let _ = writeln!(text, "{gap}[{}]", entry.section);
-            section = entry.section;
+            let _ = writeln!(text, "{gap}[{table}]");
+            section = table;
         }
         let Some(value) = &entry.value else {
             let _ = writeln!(text, "# {} is not set", entry.key);

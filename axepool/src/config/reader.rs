@@ -8,6 +8,7 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use super::environment::{self, Environment};
+use super::expert;
 use super::problem::Problem;
 use super::setting::{Refusal, Setting};
 
@@ -18,10 +19,23 @@ pub struct Effective {
     pub section: &'static str,
     /// The key's name.
     pub key: &'static str,
+    /// True for a key that stands in `[expert.SECTION]`.
+    pub is_expert: bool,
     /// The value in force; `None` for a key without a default that was not given.
     pub value: Option<Value>,
     /// Who says so.
     pub origin: Origin,
+}
+
+impl Effective {
+    /// The table of the file that the key stands in.
+    pub fn table(&self) -> String {
+        if self.is_expert {
+            expert::table(self.section)
+        } else {
+            self.section.to_owned()
+        }
+    }
 }
 
 /// Who says what a key's value is.
@@ -40,6 +54,8 @@ pub enum Origin {
 #[derive(Debug)]
 pub(super) struct Reader {
     file: Table,
+    /// `[expert]`: a table for each section.
+    expert: Table,
     environment: Environment,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
@@ -48,19 +64,32 @@ pub(super) struct Reader {
     effective: Vec<Effective>,
     /// Given keys that no section asked for.
     strangers: Vec<(&'static str, String, Value)>,
+    /// The same of `[expert.SECTION]`.
+    expert_strangers: Vec<(&'static str, String, Value)>,
     sections: Vec<&'static str>,
 }
 
 impl Reader {
-    pub(super) fn new(file: Table, environment: Environment) -> Self {
+    pub(super) fn new(mut file: Table, environment: Environment) -> Self {
+        let expert = match file.remove("expert") {
+            Some(Value::Table(expert)) => expert,
+            // Told at the end, as a key outside of every section.
+            Some(other) => {
+                file.insert("expert".to_owned(), other);
+                Table::new()
+            }
+            None => Table::new(),
+        };
         Reader {
             file,
+            expert,
             environment,
             problems: Vec::new(),
             warnings: Vec::new(),
             plain_secrets: Vec::new(),
             effective: Vec::new(),
             strangers: Vec::new(),
+            expert_strangers: Vec::new(),
             sections: Vec::new(),
         }
     }
@@ -85,15 +114,32 @@ impl Reader {
                 Table::new()
             }
         };
+        let expert = match self.expert.remove(name) {
+            Some(Value::Table(expert)) => expert,
+            Some(other) => {
+                // Left over: told at the end.
+                self.expert.insert(name.to_owned(), other);
+                Table::new()
+            }
+            None => Table::new(),
+        };
         let mut section = Section {
             name,
             table,
+            expert,
+            given_plainly: Vec::new(),
             reader: self,
         };
         let value = read(&mut section);
         let rest = std::mem::take(&mut section.table);
+        let rest_of_expert = std::mem::take(&mut section.expert);
         self.strangers
             .extend(rest.into_iter().map(|(key, value)| (name, key, value)));
+        self.expert_strangers.extend(
+            rest_of_expert
+                .into_iter()
+                .map(|(key, value)| (name, key, value)),
+        );
         value
     }
 
@@ -105,7 +151,8 @@ impl Reader {
 
     /// A problem of the key, which is named where it was given.
     fn about(&self, key: &str, value: Option<&Value>, why: &str, fix: &str) -> Problem {
-        let variable = key.split_once('.').and_then(|(section, key)| {
+        let plain = key.strip_prefix("expert.").unwrap_or(key);
+        let variable = plain.split_once('.').and_then(|(section, key)| {
             let is_it = |known: &&Effective| {
                 (known.section, known.key, known.origin) == (section, key, Origin::Environment)
             };
@@ -133,6 +180,30 @@ impl Reader {
                 &format!("{section}.{key}"),
                 Some(&value),
                 "there is no such key",
+                &fix,
+            );
+        }
+        for (section, key, value) in std::mem::take(&mut self.expert_strangers) {
+            let is_plain = |known: &Effective| (known.section, known.key) == (section, &*key);
+            let fix = if self.effective.iter().any(is_plain) {
+                format!("it belongs to [{section}]")
+            } else {
+                self.nearest_expert(section, &key)
+            };
+            self.problem(
+                &format!("{}.{key}", expert::table(section)),
+                Some(&value),
+                "there is no such key",
+                &fix,
+            );
+        }
+        for (name, value) in std::mem::take(&mut self.expert) {
+            let fix = format!("write its keys below [{}]", expert::table("SECTION"));
+            let shown = (!value.is_table()).then_some(value);
+            self.problem(
+                &expert::table(&name),
+                shown.as_ref(),
+                "there is no such section of expert keys",
                 &fix,
             );
         }
@@ -202,6 +273,22 @@ impl Reader {
         }
     }
 
+    /// The advice for an unknown key of `[expert.SECTION]`.
+    fn nearest_expert(&self, section: &str, key: &str) -> String {
+        let known = self.effective.iter();
+        let known = known.filter(|known| known.is_expert && known.section == section);
+        let names: Vec<_> = known.map(|known| known.key).collect();
+        match nearest(key, names.iter().copied()) {
+            Some(near) => format!("did you mean {near}?"),
+            None if names.is_empty() => "remove it".to_owned(),
+            None => format!(
+                "remove it; [{}] has {}",
+                expert::table(section),
+                names.join(", ")
+            ),
+        }
+    }
+
     fn nearest_section(&self, name: &str) -> String {
         match nearest(name, self.sections.iter().copied()) {
             Some(near) => format!("did you mean [{near}]?"),
@@ -237,6 +324,10 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
 pub(super) struct Section<'a> {
     name: &'static str,
     table: Table,
+    /// `[expert.NAME]`.
+    expert: Table,
+    /// Expert keys that stand in the plain section.
+    given_plainly: Vec<&'static str>,
     reader: &'a mut Reader,
 }
 
@@ -334,9 +425,13 @@ impl Section<'_> {
     /// earlier version still starts. Comes before `new` is read.
     pub(super) fn renamed(&mut self, old: &'static str, new: &'static str) {
         const WHY: &str = "this is the earlier name of the key";
-        let fix = format!("rename it to {new}");
+        let fix = if expert::is_expert(self.name, new) {
+            format!("rename it to {new}, below [{}]", expert::table(self.name))
+        } else {
+            format!("rename it to {new}")
+        };
         if let Some(value) = self.table.remove(old) {
-            if self.table.contains_key(new) {
+            if self.table.contains_key(new) || self.expert.contains_key(new) {
                 self.warn(
                     old,
                     Some(&value),
@@ -345,7 +440,13 @@ impl Section<'_> {
                 );
             } else {
                 self.warn(old, Some(&value), WHY, &fix);
-                self.table.insert(new.to_owned(), value);
+                let is_expert = expert::is_expert(self.name, new);
+                let into = if is_expert {
+                    &mut self.expert
+                } else {
+                    &mut self.table
+                };
+                into.insert(new.to_owned(), value);
             }
         }
         if self.reader.environment.rename(self.name, old, new) {
@@ -360,15 +461,48 @@ impl Section<'_> {
 
     /// A problem of `key` that shows only beside other keys.
     pub(super) fn problem(&mut self, key: &str, value: Option<&Value>, why: &str, fix: &str) {
-        let key = format!("{}.{key}", self.name);
+        let key = self.full_name(key);
         self.reader.problem(&key, value, why, fix);
     }
 
     /// What is to be said of `key`, though it can be used as it is.
     pub(super) fn warn(&mut self, key: &str, value: Option<&Value>, why: &str, fix: &str) {
-        let key = format!("{}.{key}", self.name);
+        let key = self.full_name(key);
         let warning = self.reader.about(&key, value, why, fix);
         self.reader.warnings.push(warning);
+    }
+
+    /// A key's name with its table, as the file writes it.
+    fn full_name(&self, key: &str) -> String {
+        if expert::is_expert(self.name, key) && !self.given_plainly.contains(&key) {
+            format!("{}.{key}", expert::table(self.name))
+        } else {
+            format!("{}.{key}", self.name)
+        }
+    }
+
+    /// Takes an expert key out of its own table or, with a warning, out of the section.
+    fn take_expert(&mut self, key: &'static str) -> Option<Value> {
+        const WHY: &str = "this is a key for experts now";
+        let table = expert::table(self.name);
+        let in_expert = self.expert.remove(key);
+        let Some(plain) = self.table.remove(key) else {
+            return in_expert;
+        };
+        self.given_plainly.push(key);
+        if in_expert.is_some() {
+            self.warn(
+                key,
+                Some(&plain),
+                WHY,
+                &format!("remove it: [{table}] has it"),
+            );
+            self.given_plainly.pop();
+            return in_expert;
+        }
+        let fix = format!("move it to [{table}], or remove it: the default suits most pools");
+        self.warn(key, Some(&plain), WHY, &fix);
+        Some(plain)
     }
 
     /// Remembers that the secret of `key` stands in the file itself, if it does.
@@ -387,11 +521,17 @@ impl Section<'_> {
         key: &'static str,
         condition: impl FnOnce(&T) -> Result<(), Refusal>,
     ) -> Option<T> {
-        let in_file = self.table.remove(key);
+        let is_expert = expert::is_expert(self.name, key);
+        let in_file = if is_expert {
+            self.take_expert(key)
+        } else {
+            self.table.remove(key)
+        };
         let variable = self.reader.environment.take(self.name, key);
         self.reader.effective.push(Effective {
             section: self.name,
             key,
+            is_expert,
             value: None,
             origin: match (&variable, &in_file) {
                 (Some(_), _) => Origin::Environment,

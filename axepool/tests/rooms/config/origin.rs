@@ -7,7 +7,7 @@ use std::path::Path;
 
 use axepool::config::{self, Config, Environment, Loaded, Origin, Problem};
 
-use crate::config::{MAINNET, TESTNET, good, minimal};
+use crate::config::{MAINNET, TESTNET, case, good, minimal};
 
 fn variables(list: &[(&str, &str)]) -> Environment {
     let of_os = |text: &&str| OsString::from(text);
@@ -292,7 +292,8 @@ fn an_earlier_name_of_a_key_is_still_read() {
     let said = told(&loaded, "http.header_timeout_secs");
     assert!(said.contains("rename it to request_timeout_secs"), "{said}");
 
-    let both = minimal("[http]\nheader_timeout_secs = 7\nrequest_timeout_secs = 8\n");
+    let both =
+        minimal("[http]\nheader_timeout_secs = 7\n[expert.http]\nrequest_timeout_secs = 8\n");
     let loaded = config::parse(&both, Path::new("")).expect("it starts");
     assert_eq!(timeout(&loaded.config), 8);
     let said = told(&loaded, "http.header_timeout_secs");
@@ -309,5 +310,69 @@ fn an_earlier_name_of_a_key_is_still_read() {
     // A value that cannot be used is a problem of the key as it is called now.
     let wrong = minimal("[http]\nheader_timeout_secs = 0\n");
     let problems = config::parse(&wrong, Path::new("")).expect_err("a problem");
-    assert_eq!(problems[0].key, "http.request_timeout_secs");
+    assert_eq!(problems[0].key, "expert.http.request_timeout_secs");
+}
+
+#[test]
+fn an_expert_key_in_its_plain_section_is_read_with_a_warning() {
+    let hold = |config: &Config| config.downstream.limits.handshake_hold.as_millis();
+    let quiet = minimal("[expert.stratum]\nhandshake_hold_ms = 300\n");
+    let loaded = config::parse(&quiet, Path::new("")).expect("it starts");
+    assert_eq!(hold(&loaded.config), 300);
+    let warned = |loaded: &Loaded| {
+        let mut warnings = loaded.warnings.iter();
+        let warning = warnings.find(|warning| warning.key == "stratum.handshake_hold_ms");
+        warning.map(Problem::to_string)
+    };
+    assert_eq!(warned(&loaded), None);
+
+    let older = minimal("[stratum]\nhandshake_hold_ms = 400\n");
+    let loaded = config::parse(&older, Path::new("")).expect("it starts");
+    assert_eq!(hold(&loaded.config), 400);
+    let said = warned(&loaded).expect("a warning");
+    assert!(said.contains("move it to [expert.stratum]"), "{said}");
+
+    let both =
+        minimal("[stratum]\nhandshake_hold_ms = 400\n[expert.stratum]\nhandshake_hold_ms = 300\n");
+    let loaded = config::parse(&both, Path::new("")).expect("it starts");
+    assert_eq!(hold(&loaded.config), 300);
+    let said = warned(&loaded).expect("a warning");
+    assert!(said.contains("remove it"), "{said}");
+
+    // A variable is called as before, and is no reason for a warning.
+    let loaded = with(&[("AXEPOOL__STRATUM__HANDSHAKE_HOLD_MS", "500")]).expect("it starts");
+    assert_eq!(hold(&loaded.config), 500);
+    assert_eq!(warned(&loaded), None);
+    let printed = config::render(&loaded.effective);
+    assert!(printed.contains("[expert.stratum]\n"), "{printed}");
+
+    for (text, key, said) in [
+        (
+            "[expert.stratum]\nlisten = \"0.0.0.0:1\"\n",
+            "expert.stratum.listen",
+            "it belongs to [stratum]",
+        ),
+        (
+            "[expert.stratum]\nhandshake_hold = 3\n",
+            "expert.stratum.handshake_hold",
+            "did you mean handshake_hold_ms?",
+        ),
+        (
+            "[expert.stratum]\nhandshake_hold_ms = -1\n",
+            "expert.stratum.handshake_hold_ms",
+            "",
+        ),
+        (
+            "[expert.garage]\nx = 1\n",
+            "expert.garage",
+            "[expert.SECTION]",
+        ),
+        (
+            "[expert]\nstratum = 1\n",
+            "expert.stratum",
+            "[expert.SECTION]",
+        ),
+    ] {
+        case(&minimal(text), key, said);
+    }
 }
