@@ -131,6 +131,9 @@ fn refused(id: usize) -> Step {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
     use serde_json::json;
 
     use super::*;
@@ -187,6 +190,62 @@ mod tests {
             assert_eq!(session.take(text, 0), Step::Nothing, "{text:?}");
         }
         assert_eq!(session.take(b"{\"id\":3,\"method\":\"x\"}", 0), refused(3));
+    }
+
+    /// What a stranger sends: requests, requests with a byte changed or cut off, and bytes.
+    fn message() -> impl Strategy<Value = Vec<u8>> {
+        let request = (0..130_u8, 0..400_usize, any::<bool>()).prop_map(|(name, filters, ends)| {
+            let name = name.to_string();
+            if ends {
+                unsubscribe(&name)
+            } else {
+                subscribe(&name, filters)
+            }
+        });
+        let spoilt = (
+            subscribe_or_not(),
+            any::<Index>(),
+            any::<u8>(),
+            any::<bool>(),
+        );
+        let spoilt = spoilt.prop_map(|(mut request, at, byte, is_cut)| {
+            let at = at.index(request.len());
+            if is_cut {
+                request.truncate(at);
+            } else {
+                request[at] = byte;
+            }
+            request
+        });
+        prop_oneof![6 => request, 2 => spoilt, 1 => vec(any::<u8>(), 0..64)]
+    }
+
+    fn subscribe_or_not() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![Just(subscribe("a", 3)), Just(unsubscribe("a"))]
+    }
+
+    proptest! {
+        #[test]
+        fn no_messages_exceed_the_bounds_of_a_socket(
+            messages in vec((message(), 0..1000_u64), 0..300),
+        ) {
+            let (mut session, mut now_ms, mut taken) = (Session::default(), 0, 0_u64);
+            for (message, later_ms) in messages {
+                now_ms += later_ms;
+                match session.take(&message, now_ms) {
+                    Step::TooFast => {}
+                    step => {
+                        taken += 1;
+                        if let Step::Subscribe { params, .. } = step {
+                            prop_assert_eq!(session.filters.get(&params.id), Some(&params.filters.len()));
+                        }
+                    }
+                }
+                prop_assert!(session.filters.len() <= MAX_SUBSCRIPTIONS);
+                prop_assert!(session.filters.values().sum::<usize>() <= MAX_FILTERS);
+                prop_assert!(taken <= AT_ONCE + now_ms * PER_SECOND / 1000 + 1);
+            }
+        }
     }
 
     #[test]
