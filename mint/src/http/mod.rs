@@ -1,5 +1,6 @@
 //! The mint over HTTP: cdk's routes under `/v1`, ours beside them.
 
+mod detached;
 mod error;
 mod limits;
 mod lookup;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
@@ -72,10 +73,12 @@ impl Mint {
             .layer(from_fn_with_state(self.clone(), melt::in_words))
             .layer(from_fn_with_state(self.clone(), restored::in_words))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .layer(from_fn_with_state(Places::new(self), places::one_place))
+            .layer(from_fn(detached::to_the_end))
+            // Outermost: it ends the waiting of a client and not the work.
             .layer(TimeoutLayer::with_status_code(
                 StatusCode::REQUEST_TIMEOUT,
                 TIMEOUT,
-            ))
-            .layer(from_fn_with_state(Places::new(self), places::one_place)))
+            )))
     }
 }

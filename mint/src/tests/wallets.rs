@@ -1,12 +1,14 @@
 //! What a wallet can do: find, check, batch-mint and spend its quotes.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use cdk::amount::SplitTarget;
 use cdk::wallet::{ReceiveOptions, SendOptions, Wallet};
 use cdk_common::nuts::nut00::ProofsMethods;
 use cdk_common::{Amount, CurrencyUnit};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::support::{Owner, Pool, row_sums};
 use crate::quote::method;
@@ -271,4 +273,68 @@ async fn a_look_up_needs_the_key() {
         (200, &json!(3)),
         "{answer}"
     );
+}
+
+/// A wallet that is cut off in the middle of a swap, at any moment, finds its ecash spent
+/// or unspent afterwards, and never pending: nothing would decide that until a restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_hangs_up_leaves_no_ecash_pending() {
+    const TIMES: u32 = 40;
+    let pool = Pool::start().await;
+    let owner = Owner::new();
+    pool.paid(&owner, &[(1, 500)]).await;
+    let wallet = pool.wallet().await;
+    let id = pool.id(&owner, 1);
+    wallet
+        .fetch_mint_quote(&id, Some(method()))
+        .await
+        .expect("known");
+    let keys = HashMap::from([(id.clone(), owner.secret.clone())]);
+    wallet
+        .batch_mint(&[&id], SplitTarget::default(), None, Some(keys))
+        .await
+        .expect("mints");
+
+    let friend = pool.wallet().await;
+    let mut whole = Duration::ZERO;
+    for time in 0..=TIMES {
+        let sending = wallet
+            .prepare_send(Amount::from(3), SendOptions::default())
+            .await
+            .expect("sends");
+        let token = sending.confirm(None).await.expect("a token").to_string();
+        let receiving = friend.receive(&token, ReceiveOptions::default());
+        if time == 0 {
+            // How long an undisturbed one takes.
+            let begun = Instant::now();
+            receiving.await.expect("receives");
+            whole = begun.elapsed();
+        } else {
+            // Dropped at the end of the time, and its connection with it.
+            let _ = timeout(whole * time / TIMES, receiving).await;
+        }
+    }
+    let sent = wallet.get_pending_spent_proofs().await.expect("kept");
+    assert!(sent.len() > 40, "{}", sent.len());
+    let ys = sent.ys().expect("points");
+    let begun = Instant::now();
+    loop {
+        let request = json!({ "Ys": ys });
+        let (status, answer) = pool.post("/v1/checkstate", request).await;
+        assert_eq!(status, 200, "{answer}");
+        let states = answer["states"].as_array().expect("states");
+        let pending = states.iter().filter(|state| state["state"] == "PENDING");
+        let pending = pending.count();
+        if pending == 0 {
+            let spent = states.iter().filter(|state| state["state"] == "SPENT");
+            assert!(spent.count() > 3, "{answer}");
+            return;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "{pending} of {} proofs stay pending",
+            ys.len()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
