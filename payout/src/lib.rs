@@ -8,6 +8,7 @@
 //! - [`chain`]: our own eyes on the chain;
 //! - [`outgoing`]: what leaves the node for burnt ecash, each payment once;
 //! - [`witness`]: whether upstream, OCEAN's list and our chain source agree on the chain;
+//! - [`marks`]: whether the node's directory is the last one;
 //! - [`sign`]: the proof that OCEAN wants of the payout address;
 //! - [`forgotten`]: the money of channels that a restored node does not know;
 //! - [`own_coins`]: the wallet's coins that a restored wallet does not see;
@@ -26,6 +27,7 @@ mod files;
 pub mod forgotten;
 pub mod intake;
 mod keys;
+pub mod marks;
 pub mod node;
 pub mod ocean;
 pub mod offer;

@@ -3,6 +3,7 @@
 use bitcoin::Txid;
 use bitcoin::secp256k1::PublicKey;
 use ledger::{Msat, Sat};
+use payout::marks::GoOn;
 use payout::node::{ChannelView, ClosedView, PeerView};
 use payout::outgoing::{Outcome, Undecided};
 use payout::readiness::Check;
@@ -76,6 +77,11 @@ pub enum NodeRequest {
         txid: Txid,
         /// Its fee.
         fee: Sat,
+    },
+    /// Start the node although its directory is not the last one, or may not be.
+    Accept {
+        /// How it goes on.
+        how: GoOn,
     },
     /// Which payments of the node are undecided?
     Undecided,

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use basics::{humane, output};
 use clap::Subcommand;
 use ledger::{Msat, Sat};
+use payout::marks::GoOn;
 use payout::node::{ClosedView, PeerView};
 use payout::outgoing::Outcome;
 use payout::readiness::Mark;
@@ -37,6 +38,7 @@ enum NodeCommand {
     Pay(PayArgs),
     Payments(PaymentsArgs),
     Recover(recover::Args),
+    Accept(AcceptArgs),
 }
 
 /// Show the state of the node, and each reason why OCEAN cannot pay yet
@@ -158,6 +160,27 @@ struct PaymentsArgs {
     json: bool,
 }
 
+/// Let the node start although its directory is not the last one
+///
+/// The pool compares the node's directory with what it knew of it before each start of the
+/// node. One that is gone, an older copy or another node's does not start by itself: with an
+/// older state of a channel the node can lose all the money in it. Put the last directory
+/// there if there is one anywhere: the node starts with it within a minute.
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("how").required(true)))]
+struct AcceptArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Start from the node's words, with the store that is there put out of the way: the
+    /// channels' peers close them, and axepool node recover fetches the money
+    #[arg(long, group = "how")]
+    set_aside: bool,
+    /// Start with the store that is there. Only if you know that it is the last one, as after
+    /// moving it to another disk
+    #[arg(long, group = "how")]
+    as_it_is: bool,
+}
+
 pub(super) fn run(args: Args) -> Result<ExitCode> {
     match args.command {
         NodeCommand::Status(args) => status(&args),
@@ -180,6 +203,15 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         NodeCommand::Pay(args) => pay(args),
         NodeCommand::Payments(args) => payments(args),
         NodeCommand::Recover(args) => recover::run(&args),
+        NodeCommand::Accept(args) => {
+            let how = match args.as_it_is {
+                true => GoOn::AsItIs,
+                false => GoOn::SetAside,
+            };
+            expect_done(ask(&args.place, NodeRequest::Accept { how })?)?;
+            output::line("the node starts (axepool node status)")?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -271,11 +303,12 @@ fn payments(args: PaymentsArgs) -> Result<ExitCode> {
         let mut table = humane::table(&["payment", "msat", "since (UTC)"], &[1]);
         for one in &payments {
             let since_ms = one.since_secs.saturating_mul(1000);
-            table.add_row([
-                one.id.clone(),
-                one.amount.to_string(),
-                humane::utc(since_ms),
-            ]);
+            let amount = match one.amount {
+                // Nothing but its id is left of it.
+                Msat::ZERO => "not known".to_owned(),
+                amount => amount.to_string(),
+            };
+            table.add_row([one.id.clone(), amount, humane::utc(since_ms)]);
         }
         output::line(table.to_string())?;
     }

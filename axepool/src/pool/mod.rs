@@ -122,7 +122,8 @@ impl Pool {
         let metrics_addresses = parts::addresses(&bound.metrics)?;
         let http_addresses = parts::addresses(&bound.http)?;
         let tasks = Supervisor::register(&registry).context("the tasks' metrics")?;
-        let (paying, paying_tasks) = Paying::prepare(&config, ledger.clone(), &registry)?;
+        let (paying, paying_tasks) =
+            Paying::prepare(&config, ledger.clone(), Arc::clone(&stores) as _, &registry)?;
         let minting = Minting::new(
             &config,
             config.http.public_url_at(&http_addresses),

@@ -13,6 +13,7 @@ use std::time::UNIX_EPOCH;
 
 use bitcoin::hashes::{Hash as _, sha256};
 use mint::{LedgerMark, Mark};
+use payout::marks::NodeMark;
 use serde::{Deserialize, Serialize};
 
 /// The shape of what is kept. What a newer program wrote is refused.
@@ -31,6 +32,21 @@ pub(super) struct Kept {
     /// When this file was made, nanoseconds since 1970; `None` where the file system does
     /// not say.
     pub(super) born: Option<u64>,
+    /// The lightning node's directory. An older program passes over it.
+    #[serde(default)]
+    pub(super) node: KeptNode,
+}
+
+/// What is known of the node's directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeptNode {
+    /// Its store, after the last state of a channel.
+    pub(super) channels: Option<NodeMark>,
+    /// Its journal of payments, after the last line.
+    pub(super) payments: Option<NodeMark>,
+    /// These may be a copy of any age: the file was one, or was gone, and nobody has said
+    /// since that the directory is the last one.
+    pub(super) is_doubted: bool,
 }
 
 /// What a slot holds beside its hash.

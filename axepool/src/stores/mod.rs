@@ -8,6 +8,7 @@
 
 mod decide;
 mod file;
+mod node;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +27,7 @@ use crate::backup::{self, Cause, RestoreRecord};
 use crate::config::Config;
 use crate::data_dir;
 use decide::{Seen, decide};
-use file::{Kept, MarkFile, read_marks};
+use file::{Kept, KeptNode, MarkFile, read_marks};
 
 /// How often the file of marks is made anew. A copy of the whole directory that was taken
 /// since, while the pool ran, and is written over it after a kill is not told from it.
@@ -124,7 +125,8 @@ impl Stores {
             None => GoOn::AsLeft,
             Some(cause) => GoOn::Anew(self.begin_anew(left, cause, record.as_ref())?),
         };
-        self.found(left, goes_on, &seen, cause.or(waits_for))?;
+        let is_doubted = seen.is_copy || cause == Some(Cause::Copied);
+        self.found(left, goes_on, (&seen, is_doubted), cause.or(waits_for))?;
         Ok(goes_on)
     }
 
@@ -192,11 +194,13 @@ impl Stores {
         &self,
         left: &AsLeft,
         goes_on: GoOn,
-        seen: &Seen,
+        (seen, is_doubted): (&Seen, bool),
         waits_for: Option<Cause>,
     ) -> Result<()> {
         let mut inner = self.inner();
         let of_kept = seen.kept.as_ref().and_then(|kept| kept.mint);
+        let node = seen.kept.as_ref().map(|kept| kept.node);
+        let node = node.unwrap_or_default();
         inner.had_store = of_kept.is_some() || left.outbox_done > OutboxId::START;
         let (incarnation, mint) = match goes_on {
             GoOn::AsLeft => (
@@ -216,6 +220,10 @@ impl Stores {
                 bookings: left.bookings,
             }),
             born: None,
+            node: KeptNode {
+                is_doubted: node.is_doubted || is_doubted,
+                ..node
+            },
         };
         inner.make(&self.data_dir).context("the file of marks")
     }

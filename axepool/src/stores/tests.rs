@@ -44,6 +44,7 @@ fn well() -> Seen {
             mint: Some(mark(1, 100)),
             ledger: Some(LedgerMark { bookings: 21, ..of }),
             born: Some(11),
+            node: KeptNode::default(),
         }),
         is_copy: false,
         is_closed: false,
@@ -239,4 +240,67 @@ async fn what_a_ledger_was_told_is_found_again() {
     let (stores, opened) = open();
     assert_eq!(stores.waits_for(), Some(Cause::LedgerLost));
     opened.close().await;
+}
+
+/// The node's marks outlast a start, and are not believed when the file is a copy.
+#[tokio::test]
+async fn what_is_known_of_the_node_is_believed_until_the_file_is_a_copy() {
+    use payout::marks::{Known, MarkKeeper as _, NodeMark, Part};
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = data_dir::store_marks(dir.path());
+    let open = async || {
+        let gauge = IntGauge::new("waiting", "waiting").expect("a gauge");
+        let stores = Stores::of(dir.path().to_owned(), None, gauge);
+        let ledger = data_dir::ledger(dir.path());
+        let mut options = ledger::LedgerOptions::new(ledger, ledger::EpochTerms::default(), 1);
+        options.examiner = Some(stores.examiner());
+        let opened = Ledger::open(options, &Registry::new()).expect("opens");
+        opened.close().await;
+        stores
+    };
+    let of = |store: u8, counter| NodeMark {
+        store: format!("{store:032x}").try_into().expect("an id"),
+        counter,
+    };
+    let known = |channels, payments, is_vouched| Known {
+        channels,
+        payments,
+        is_vouched,
+    };
+    let stores = open().await;
+    assert_eq!(stores.known(), known(None, None, true));
+    stores.keep(Part::Channels, of(1, 1)).expect("tells");
+    stores.keep(Part::Payments, of(2, 1)).expect("tells");
+    stores.keep(Part::Channels, of(1, 2)).expect("tells");
+    let told = known(Some(of(1, 2)), Some(of(2, 1)), true);
+    assert_eq!(stores.known(), told);
+    drop(stores);
+    let stores = open().await;
+    assert_eq!(stores.known(), told);
+    let is_born = stores.inner().kept.born.is_some();
+    drop(stores);
+
+    let copy = dir.path().join("copy");
+    std::fs::copy(&path, &copy).expect("copies");
+    std::fs::rename(&copy, &path).expect("puts it there");
+    if !is_born {
+        // This file system does not say when a file was made.
+        return;
+    }
+    let doubted = Known {
+        is_vouched: false,
+        ..told
+    };
+    let stores = open().await;
+    assert_eq!(stores.known(), doubted);
+    drop(stores);
+    // It is no copy any more, and nobody has said that the node's directory is the last.
+    let stores = open().await;
+    assert_eq!(stores.known(), doubted);
+    stores.settle(Some(of(3, 1)), None).expect("settles");
+    let settled = known(Some(of(3, 1)), None, true);
+    assert_eq!(stores.known(), settled);
+    drop(stores);
+    assert_eq!(open().await.known(), settled);
 }

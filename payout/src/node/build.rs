@@ -1,6 +1,6 @@
 //! From settings to a started node. Everything here blocks.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ldk_node::config::{AnchorChannelsConfig, Config};
@@ -13,6 +13,8 @@ use super::lock::LockError;
 use super::store::Store;
 use super::wallet::{WalletError, WalletStart};
 use crate::chain::ChainClient;
+use crate::marks::{Doubt, MarkKeeper};
+use crate::outgoing::JournalError;
 use crate::seed::{Seed, SeedError};
 use crate::settings::{ChainSource, Gossip, LogLevel, Settings};
 
@@ -23,6 +25,17 @@ pub(super) enum StartError {
     Lock(#[from] LockError),
     #[error(transparent)]
     Seed(#[from] SeedError),
+    /// Its operator has to say that it may go on with that.
+    #[error(
+        "the store in {dir} is {doubt}: with an older state a channel can lose all its money, so \
+         the node does not start. Put the last directory there, or say how the node goes on: \
+         axepool node accept. See \"The node's directory is not the last one\" in docs/operator.md"
+    )]
+    Doubted { dir: PathBuf, doubt: Doubt },
+    #[error("the node's directory cannot be compared with the last one: {0}")]
+    Compare(String),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     #[error("the node cannot be built: {0}")]
     Build(#[from] BuildError),
     /// Its fee rates come first, so a chain source that is down shows here.
@@ -84,9 +97,10 @@ pub(super) fn start(
     chain: &ChainSource,
     tip: Option<u32>,
     runtime: Handle,
+    keeper: &Arc<dyn MarkKeeper>,
 ) -> Result<(Arc<Node>, Arc<Store>), StartError> {
     let seed = Seed::open(&settings.mnemonic_file, &settings.storage_dir)?;
-    let wallet = WalletStart::open(settings, chain, &seed)?;
+    let wallet = WalletStart::open(settings, chain, &seed, keeper)?;
     let store: Arc<DynStore> = Arc::clone(&wallet.store) as _;
     let node = builder(settings, chain, &seed, runtime)?.build_with_store(store)?;
     let store = wallet.lead_on(&node, tip)?;

@@ -8,6 +8,7 @@ mod balances;
 mod build;
 mod closed;
 mod decided;
+mod directory;
 mod events;
 mod fetched;
 mod given;
@@ -29,7 +30,9 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, watch};
 
+use crate::marks::{Doubt, GoOn};
 use crate::outgoing::Desk;
+use directory::Directory;
 use payments::OnChainFee;
 
 pub(crate) use given::words_are_new;
@@ -53,6 +56,7 @@ pub struct Lightning {
     pub(crate) sends: Arc<Mutex<()>>,
     /// Why nobody knows which chain is the network's, while that is so.
     chain_doubt: Arc<RwLock<Option<String>>>,
+    directory: Arc<Directory>,
 }
 
 /// The node while it runs.
@@ -181,6 +185,23 @@ impl Lightning {
     pub fn doubt_chain(&self, why: Option<String>) {
         let doubt = self.chain_doubt.write();
         *doubt.unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    /// Lets the node start although its store is not the last one, or may not be, and says
+    /// `how`; what was the matter with it. For the operator alone.
+    ///
+    /// # Errors
+    /// If nothing is the matter with it.
+    pub fn accept_directory(&self, how: GoOn) -> Result<Doubt, NodeError> {
+        let nothing = "its directory is the last one: there is nothing to accept";
+        let accepted = self.directory.accept(how);
+        accepted.ok_or_else(|| NodeError::Failed(nothing.to_owned()))
+    }
+
+    /// Before when the node may have made payments that its journal does not know, seconds
+    /// since 1970; `None` when there are none.
+    pub fn forgot_until(&self) -> Option<u64> {
+        self.directory.forgot_until()
     }
 
     /// What the node looks like now.

@@ -10,11 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::build::{self, StartError};
 use super::decided::{self, UNDECIDED_ALARM, unix_secs};
+use super::directory::Directory;
 use super::events::{self, Meaning};
 use super::lock::DirLock;
 use super::{ChannelNews, Lightning, Live, NodeState, closed, storage_dir};
 use crate::backoff::Backoff;
 use crate::intake::{Intake, Taken};
+use crate::marks::MarkKeeper;
 use crate::outgoing::Desk;
 use crate::settings::{ChainSource, Peer, Settings};
 
@@ -44,6 +46,8 @@ pub struct Parts {
     pub chain: ChainSource,
     /// Where what arrives is booked.
     pub intake: Intake,
+    /// Who knows, outside of the node's directory, how far it was.
+    pub marks: Arc<dyn MarkKeeper>,
 }
 
 /// The node's task and what goes with it.
@@ -68,6 +72,7 @@ pub struct NodeTask {
     outgoing: watch::Sender<u64>,
     channels: broadcast::Sender<ChannelNews>,
     desk: Arc<Desk>,
+    directory: Arc<Directory>,
     /// Held from the first try on, and until the task ends.
     lock: Option<DirLock>,
 }
@@ -87,7 +92,11 @@ impl Parts {
         let (channels, channels_seen) = broadcast::channel(NEWS_KEPT);
         // Beside the node's store, with which it must be kept and lost.
         let journal = self.settings.storage_dir.join("outgoing.jsonl");
-        let desk = Arc::new(Desk::new(journal, self.intake.offers()));
+        let desk = Desk::new(journal, self.intake.offers(), Arc::clone(&self.marks));
+        let directory = Arc::new(Directory::new(
+            self.settings.storage_dir.clone(),
+            Arc::clone(&self.marks),
+        ));
         Spawned {
             lightning: Lightning {
                 state: state_seen,
@@ -95,9 +104,11 @@ impl Parts {
                 outgoing: outgoing_seen.clone(),
                 sends: Arc::default(),
                 chain_doubt: Arc::default(),
+                directory: Arc::clone(&directory),
             },
             task: NodeTask {
-                desk,
+                desk: Arc::new(desk),
+                directory,
                 lock: None,
                 parts: self,
                 state,
@@ -118,6 +129,7 @@ impl NodeTask {
         let mut backoff = START_AGAIN;
         while !stop.is_cancelled() {
             self.state.send_replace(NodeState::Starting);
+            let mut accepted = self.directory.accepted();
             let why = match self.start().await {
                 Ok((live, runtime)) => {
                     backoff.succeeded();
@@ -142,7 +154,8 @@ impl NodeTask {
                 tries: backoff.failures(),
                 again_in_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             });
-            let _stopped = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+            let again = tokio::time::timeout(wait, accepted.changed());
+            let _stopped = stop.run_until_cancelled(again).await;
         }
         // Whoever waits for the end may start another one at once.
         self.lock = None;
@@ -155,6 +168,10 @@ impl NodeTask {
         if self.lock.is_none() {
             self.lock = Some(self.take_dir()?);
         }
+        let (directory, desk) = (Arc::clone(&self.directory), Arc::clone(&self.desk));
+        let comparing = tokio::task::spawn_blocking(move || directory.compare(&desk, unix_secs()));
+        let compared = comparing.await;
+        compared.map_err(|error| StartError::BrokeOff(error.to_string()))??;
         let tip = build::probe(&self.parts.settings, &self.parts.chain).await?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -166,7 +183,8 @@ impl NodeTask {
         let (settings, chain) = (self.parts.settings.clone(), self.parts.chain.clone());
         let starting = {
             let handle = handle.clone();
-            runtime.spawn_blocking(move || build::start(&settings, &chain, tip, handle))
+            let keeper = Arc::clone(&self.parts.marks);
+            runtime.spawn_blocking(move || build::start(&settings, &chain, tip, handle, &keeper))
         };
         let started = starting
             .await

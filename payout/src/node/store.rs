@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::{Address, BlockHash, OutPoint, ScriptBuf, Transaction, Txid};
@@ -12,7 +12,10 @@ use ldk_node::io::sqlite_store::{KV_TABLE_NAME, SQLITE_DB_FILE_NAME, SqliteStore
 use lightning::ln::msgs::DecodeError;
 use lightning::ln::types::ChannelId;
 use lightning::util::async_poll::AsyncResult;
-use lightning::util::persist::{KVStore, KVStoreSync};
+use lightning::util::persist::{
+    CHANNEL_MONITOR_PERSISTENCE_PRIMARY_NAMESPACE,
+    CHANNEL_MONITOR_UPDATE_PERSISTENCE_PRIMARY_NAMESPACE, KVStore, KVStoreSync,
+};
 use lightning::util::ser::{BigSize, Readable, RequiredWrapper};
 use lightning::{decode_tlv_stream, io};
 
@@ -20,6 +23,7 @@ use super::balances::Swept;
 use super::given::{Given, GivenFiles};
 use super::payments;
 use crate::keys::{Keychain, WalletKeys};
+use crate::marks::{Found, MarkKeeper, NodeMark, Part};
 
 /// Where ldk-node keeps its on-chain wallet (BDK's change sets, by their parts).
 const WALLET: &str = "bdk_wallet";
@@ -36,9 +40,22 @@ const BLOCKS: &str = "local_chain";
 /// The version of these parts that ldk-node writes, their first byte.
 const CHANGE_SET_VERSION: u8 = 1;
 
+/// Where LDK keeps the channels' states, whole and by their changes.
+const CHANNELS: [&str; 2] = [
+    CHANNEL_MONITOR_PERSISTENCE_PRIMARY_NAMESPACE,
+    CHANNEL_MONITOR_UPDATE_PERSISTENCE_PRIMARY_NAMESPACE,
+];
+
+/// Where we keep what is ours.
+const OURS: &str = "axepool";
+
+/// The store's mark.
+const MARK: &str = "mark";
+
 /// The node's store.
 pub(crate) struct Store {
-    sqlite: SqliteStore,
+    sqlite: Arc<SqliteStore>,
+    mark: Arc<ChannelsMark>,
     keys: WalletKeys,
     rows: Rows,
     given: GivenFiles,
@@ -78,6 +95,86 @@ impl Rows {
     }
 }
 
+/// How far the channels are.
+struct ChannelsMark {
+    sqlite: Arc<SqliteStore>,
+    keeper: Arc<dyn MarkKeeper>,
+    last: Mutex<NodeMark>,
+}
+
+impl ChannelsMark {
+    /// A channel's state was written: whoever has a copy of before has an older one. Called
+    /// before its peer hears of that state. The node does not stop where this cannot be kept:
+    /// its channels are well, and only a copy of them might not be known as such.
+    fn advance(&self) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = last.next();
+        let kept = write_mark(&self.sqlite, next).and_then(|()| {
+            *last = next;
+            self.keeper
+                .keep(Part::Channels, next)
+                .map_err(io::Error::from)
+        });
+        if let Err(error) = kept {
+            tracing::error!(%error, "how far the channels are cannot be kept: an older copy of them may not be known as one");
+        }
+    }
+}
+
+fn open_sqlite(dir: &Path) -> io::Result<SqliteStore> {
+    let (file, table) = (SQLITE_DB_FILE_NAME.to_owned(), KV_TABLE_NAME.to_owned());
+    SqliteStore::new(dir.to_owned(), Some(file), Some(table))
+}
+
+fn read_mark(sqlite: &SqliteStore) -> io::Result<Option<NodeMark>> {
+    match KVStoreSync::read(sqlite, OURS, "", MARK) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(no_mark),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn write_mark(sqlite: &SqliteStore, mark: NodeMark) -> io::Result<()> {
+    let bytes = serde_json::to_vec(&mark).map_err(no_mark)?;
+    KVStoreSync::write(sqlite, OURS, "", MARK, bytes)
+}
+
+fn no_mark(error: serde_json::Error) -> io::Error {
+    let why = format!("the mark of the node's store: {error}");
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+/// What the store in `dir` is, for the comparison at a start.
+pub(super) fn found(dir: &Path) -> io::Result<Found> {
+    if !dir.join(SQLITE_DB_FILE_NAME).try_exists()? {
+        return Ok(Found::Nothing);
+    }
+    let mark = read_mark(&open_sqlite(dir)?)?;
+    Ok(mark.map_or(Found::Unmarked, Found::Marked))
+}
+
+/// Puts the store in `dir` out of the way, under a name with `secs` in it.
+pub(super) fn set_aside(dir: &Path, secs: u64) -> std::io::Result<()> {
+    // SQLite's own files first: a store without them is whole, they without it are nothing.
+    for end in ["-journal", "-wal", "-shm", ""] {
+        let path = dir.join(format!("{SQLITE_DB_FILE_NAME}{end}"));
+        let aside = dir.join(format!("{SQLITE_DB_FILE_NAME}.set-aside-{secs}{end}"));
+        match std::fs::rename(path, aside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    std::fs::File::open(dir)?.sync_all()
+}
+
+/// Makes the store in `dir` another one than that which was known.
+pub(super) fn begin_anew(dir: &Path) -> io::Result<NodeMark> {
+    std::fs::create_dir_all(dir)?;
+    let mark = NodeMark::new();
+    write_mark(&open_sqlite(dir)?, mark)?;
+    Ok(mark)
+}
+
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").finish_non_exhaustive()
@@ -91,12 +188,27 @@ impl Store {
         keys: WalletKeys,
         rows: Rows,
         given: GivenFiles,
+        keeper: Arc<dyn MarkKeeper>,
     ) -> io::Result<Store> {
         std::fs::create_dir_all(dir)?;
-        let (file, table) = (SQLITE_DB_FILE_NAME.to_owned(), KV_TABLE_NAME.to_owned());
-        let sqlite = SqliteStore::new(dir.to_owned(), Some(file), Some(table))?;
+        let sqlite = Arc::new(open_sqlite(dir)?);
+        let last = match read_mark(&sqlite)? {
+            Some(mark) => mark,
+            None => {
+                let mark = NodeMark::new();
+                write_mark(&sqlite, mark)?;
+                keeper.keep(Part::Channels, mark)?;
+                mark
+            }
+        };
+        let mark = Arc::new(ChannelsMark {
+            sqlite: Arc::clone(&sqlite),
+            keeper,
+            last: Mutex::new(last),
+        });
         Ok(Store {
             sqlite,
+            mark,
             keys,
             rows,
             given,
@@ -145,7 +257,7 @@ impl Store {
     }
 
     fn wallet_part(&self, key: &str) -> io::Result<Option<Vec<u8>>> {
-        match KVStoreSync::read(&self.sqlite, WALLET, "", key) {
+        match KVStoreSync::read(&*self.sqlite, WALLET, "", key) {
             Ok(part) => Ok(Some(part)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -231,7 +343,7 @@ impl Store {
     /// one that is in a block; what is not is in its graph of transactions alone. That has
     /// the id of each that was seen unconfirmed, as 32 bytes.
     fn wallet_knows(&self, txid: &Txid) -> bool {
-        let Ok(graph) = KVStoreSync::read(&self.sqlite, WALLET, "", TRANSACTIONS) else {
+        let Ok(graph) = KVStoreSync::read(&*self.sqlite, WALLET, "", TRANSACTIONS) else {
             return false;
         };
         let id = txid.to_byte_array();
@@ -241,20 +353,24 @@ impl Store {
 
 impl KVStoreSync for Store {
     fn read(&self, first: &str, second: &str, key: &str) -> io::Result<Vec<u8>> {
-        KVStoreSync::read(&self.sqlite, first, second, key)
+        KVStoreSync::read(&*self.sqlite, first, second, key)
     }
 
     fn write(&self, first: &str, second: &str, key: &str, value: Vec<u8>) -> io::Result<()> {
         self.see(first, key, &value)?;
-        KVStoreSync::write(&self.sqlite, first, second, key, value)
+        KVStoreSync::write(&*self.sqlite, first, second, key, value)?;
+        if CHANNELS.contains(&first) {
+            self.mark.advance();
+        }
+        Ok(())
     }
 
     fn remove(&self, first: &str, second: &str, key: &str, lazy: bool) -> io::Result<()> {
-        KVStoreSync::remove(&self.sqlite, first, second, key, lazy)
+        KVStoreSync::remove(&*self.sqlite, first, second, key, lazy)
     }
 
     fn list(&self, first: &str, second: &str) -> io::Result<Vec<String>> {
-        KVStoreSync::list(&self.sqlite, first, second)
+        KVStoreSync::list(&*self.sqlite, first, second)
     }
 }
 
@@ -265,7 +381,7 @@ impl KVStore for Store {
         second: &str,
         key: &str,
     ) -> AsyncResult<'static, Vec<u8>, io::Error> {
-        KVStore::read(&self.sqlite, first, second, key)
+        KVStore::read(&*self.sqlite, first, second, key)
     }
 
     fn write(
@@ -278,7 +394,16 @@ impl KVStore for Store {
         if let Err(error) = self.see(first, key, &value) {
             return Box::pin(std::future::ready(Err(error)));
         }
-        KVStore::write(&self.sqlite, first, second, key, value)
+        let writing = KVStore::write(&*self.sqlite, first, second, key, value);
+        if !CHANNELS.contains(&first) {
+            return Box::pin(writing);
+        }
+        let mark = Arc::clone(&self.mark);
+        Box::pin(async move {
+            writing.await?;
+            mark.advance();
+            Ok(())
+        })
     }
 
     fn remove(
@@ -288,11 +413,11 @@ impl KVStore for Store {
         key: &str,
         lazy: bool,
     ) -> AsyncResult<'static, (), io::Error> {
-        KVStore::remove(&self.sqlite, first, second, key, lazy)
+        KVStore::remove(&*self.sqlite, first, second, key, lazy)
     }
 
     fn list(&self, first: &str, second: &str) -> AsyncResult<'static, Vec<String>, io::Error> {
-        KVStore::list(&self.sqlite, first, second)
+        KVStore::list(&*self.sqlite, first, second)
     }
 }
 

@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::given::{Given, GivenError, GivenFiles, PASSED_OVER};
 use super::store::{Rows, Store};
 use crate::keys::{KeyError, Keychain, WalletKeys};
+use crate::marks::MarkKeeper;
 use crate::seed::Seed;
 use crate::settings::{ChainSource, Settings};
 
@@ -49,13 +50,15 @@ impl WalletStart {
         settings: &Settings,
         chain: &ChainSource,
         seed: &Seed,
+        keeper: &Arc<dyn MarkKeeper>,
     ) -> Result<WalletStart, WalletError> {
         let keys = WalletKeys::new(seed, settings.network)?;
         let payout = keys.key(Keychain::External, 0)?.address;
         let change = keys.key(Keychain::Internal, 0)?.address;
         let dir = &settings.storage_dir;
         let given = GivenFiles::open(dir, &settings.mnemonic_file, &payout.to_string())?;
-        let store = Store::open(dir, keys, Rows::new(&payout, &change), given)?;
+        let rows = Rows::new(&payout, &change);
+        let store = Store::open(dir, keys, rows, given, Arc::clone(keeper))?;
         let (known, last) = (store.given().known(), store.last_address()?);
         let is_new = last.is_none();
         let aim = match last {

@@ -2,7 +2,7 @@
 //! one lock, so that nobody asks after a payment that is half-way in.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use bitcoin::hex::DisplayHex as _;
@@ -11,10 +11,11 @@ use lightning::offers::offer::OfferId;
 
 use super::error::{GIVE_UP_SECS, MAX_ID_BYTES, PayError};
 use super::hands::{Hands, Heard, Status, Unsent};
-use super::journal::{Journal, JournalError};
+use super::journal::{Gap, Journal, JournalError};
 use super::record::{Key, Ordered, Record, State};
 use super::request::{Order, Request, RequestError};
 use super::{Fees, Outcome, Quote, Undecided};
+use crate::marks::{Found, MarkKeeper, NodeMark};
 use crate::offer::OfferBook;
 
 /// The desk.
@@ -26,15 +27,45 @@ pub(crate) struct Desk {
     /// Opened when it is first needed: damaged, it keeps us from paying and not from
     /// being paid.
     journal: Mutex<Option<Journal>>,
+    /// Told how far the journal is.
+    keeper: Arc<dyn MarkKeeper>,
 }
 
 impl Desk {
-    pub(crate) fn new(path: PathBuf, own_offers: OfferBook) -> Desk {
+    pub(crate) fn new(path: PathBuf, own_offers: OfferBook, keeper: Arc<dyn MarkKeeper>) -> Desk {
         Desk {
             path,
             own_offers,
             journal: Mutex::new(None),
+            keeper,
         }
+    }
+
+    /// The journal as it is on disk, for the comparison at a start: whatever was known of it
+    /// is forgotten, since another one may have been put in its place.
+    pub(crate) fn found(&self) -> Result<Found, JournalError> {
+        *self.journal.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.with_journal(|journal| Ok(journal.found()))
+    }
+
+    /// Goes on although the journal may not know payments of before `now_secs`; nor the
+    /// node's store, if it `lost_store`.
+    pub(crate) fn forgets(
+        &self,
+        now_secs: u64,
+        lost_store: bool,
+    ) -> Result<NodeMark, JournalError> {
+        self.with_journal(|journal| {
+            journal.begin_anew(Gap {
+                until_secs: now_secs,
+                of_store_secs: lost_store.then_some(now_secs),
+            })
+        })
+    }
+
+    /// Before when payments may be missing, seconds since 1970; `None` where none is.
+    pub(crate) fn forgot_until(&self) -> Result<Option<u64>, JournalError> {
+        self.with_journal(|journal| Ok(journal.gap().map(|gap| gap.until_secs)))
     }
 
     pub(super) fn quote(
@@ -49,7 +80,7 @@ impl Desk {
             .reserve_ceil(amount)
             .ok_or(RequestError::Amount(amount))?;
         if let Some(hash) = order.hash() {
-            self.with_journal(|journal| admit(journal, node, hash).map(drop))?;
+            self.with_journal(|journal| admit(journal, node, (hash, order.made_secs())).map(drop))?;
         }
         can_send(node, amount, fee_limit)?;
         Ok(Quote { amount, fee_limit })
@@ -83,7 +114,8 @@ impl Desk {
         })
     }
 
-    /// What became of `id`. One that was never ordered never will be.
+    /// What became of `id`. One that was never ordered never will be; one that may have been
+    /// ordered before the journal was lost is not known, for the operator to decide.
     pub(super) fn look_up(&self, node: &impl Hands, id: &str) -> Result<Outcome, PayError> {
         if id.is_empty() || id.len() > MAX_ID_BYTES {
             return Err(PayError::Id(id.len()));
@@ -91,6 +123,9 @@ impl Desk {
         self.with_journal(|journal| {
             if journal.get(id).is_some() || is_remembered(journal, node, id)? {
                 return Ok(resolve(journal, node, id)?);
+            }
+            if let Some(gap) = journal.gap() {
+                return unknown(journal, node, id, gap);
             }
             // Whoever is told so gives the money back: an order that comes after all
             // must find this line.
@@ -129,6 +164,7 @@ impl Desk {
             };
             let state = match (heard, stored.map(|stored| stored.status)) {
                 (Heard::Arrived { preimage, fee, .. }, _) => arrived(order, None, *fee, preimage.clone()),
+                (Heard::Failed { .. }, _) if !knows_failures(journal, &record) => return Ok(()),
                 // The event is older than what the store says.
                 (Heard::Failed { .. }, Some(Status::Pending | Status::Succeeded)) => return Ok(()),
                 (Heard::Failed { .. }, Some(Status::Failed) | None) => failed(),
@@ -208,7 +244,10 @@ impl Desk {
     ) -> Result<(Order, Ordered), PayError> {
         let order = self.order(node, request)?;
         let (key, failed_before_secs) = match order.hash() {
-            Some(hash) => (Key::Hash(hash), admit(journal, node, hash)?),
+            Some(hash) => {
+                let admitted = admit(journal, node, (hash, order.made_secs()))?;
+                (Key::Hash(hash), admitted)
+            }
             None => (Key::Note(note(id)), None),
         };
         can_send(node, order.amount(), Msat::ZERO)?;
@@ -221,15 +260,15 @@ impl Desk {
         Ok((order, ordered))
     }
 
-    fn with_journal<T>(
+    fn with_journal<T, E: From<JournalError>>(
         &self,
-        work: impl FnOnce(&mut Journal) -> Result<T, PayError>,
-    ) -> Result<T, PayError> {
+        work: impl FnOnce(&mut Journal) -> Result<T, E>,
+    ) -> Result<T, E> {
         let mut guard: MutexGuard<'_, Option<Journal>> =
             self.journal.lock().unwrap_or_else(PoisonError::into_inner);
         let journal = match guard.as_mut() {
             Some(journal) => journal,
-            None => guard.insert(Journal::open(&self.path)?),
+            None => guard.insert(Journal::open(&self.path, Arc::clone(&self.keeper))?),
         };
         work(journal)
     }
@@ -270,12 +309,42 @@ fn is_remembered(journal: &mut Journal, node: &impl Hands, id: &str) -> Result<b
     Ok(true)
 }
 
-/// Whether an invoice of that hash may be paid: once in its life. Where an earlier try
-/// failed before the node had it, when the node's store wrote of that.
+/// An id that the journal does not know, and may have known: it is kept as one that nobody
+/// knows, so that the operator sees it and its ecash stays locked until it is decided.
+fn unknown(
+    journal: &mut Journal,
+    node: &impl Hands,
+    id: &str,
+    gap: Gap,
+) -> Result<Outcome, PayError> {
+    tracing::error!(
+        id,
+        lost_secs = gap.until_secs,
+        "a payment is not known to the journal of payments, which was lost or an older copy: it is not decided by itself (axepool node payments)"
+    );
+    journal.write(Record {
+        id: id.to_owned(),
+        made_secs: node.place().now_secs,
+        order: None,
+        state: State::Recorded,
+    })?;
+    Ok(Outcome::Pending)
+}
+
+/// Whether the node's word that a payment failed is certain. It is not for one that was
+/// ordered before the node's store was lost: with an older channel state the node may tell
+/// of an HTLC that its peer has long been paid.
+fn knows_failures(journal: &Journal, record: &Record) -> bool {
+    let lost_secs = journal.gap().and_then(|gap| gap.of_store_secs);
+    lost_secs.is_none_or(|lost_secs| record.made_secs > lost_secs)
+}
+
+/// Whether an invoice of that hash, made at that time, may be paid: once in its life. Where
+/// an earlier try failed before the node had it, when the node's store wrote of that.
 fn admit(
     journal: &mut Journal,
     node: &impl Hands,
-    hash: sha256::Hash,
+    (hash, made_secs): (sha256::Hash, Option<u64>),
 ) -> Result<Option<u64>, PayError> {
     let key = Key::Hash(hash);
     let before = journal.newest(&key).map(|record| record.id.clone());
@@ -288,7 +357,13 @@ fn admit(
         }
     }
     let stored = node.by_key(&key);
+    let lost_secs = journal.gap().and_then(|gap| gap.of_store_secs);
+    let is_older = lost_secs
+        .zip(made_secs)
+        .is_some_and(|(lost, made)| made <= lost);
     match stored.map(|stored| (stored.status, stored.at_secs)) {
+        // It may be in the store that was lost.
+        None if before.is_none() && is_older => Err(PayError::Forgotten(hash)),
         None => Ok(None),
         Some((Status::Failed, at_secs)) if before.is_some() => Ok(Some(at_secs)),
         // Paid from elsewhere, by the operator's command.
@@ -388,6 +463,7 @@ fn resolve(journal: &mut Journal, node: &impl Hands, id: &str) -> Result<Outcome
     };
     let state = match found.status {
         Status::Pending => return Ok(Outcome::Pending),
+        Status::Failed if !knows_failures(journal, &record) => return Ok(Outcome::Pending),
         Status::Failed => failed(),
         Status::Succeeded => arrived(order, found.amount, found.fee, found.preimage),
     };

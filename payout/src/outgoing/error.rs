@@ -35,6 +35,11 @@ pub enum PayError {
     /// alone, so that a second try could be taken for the first.
     #[error("paying the invoice {0} failed before: ask for another one")]
     FailedBefore(sha256::Hash),
+    /// It may have been paid by the node before its store was lost.
+    #[error(
+        "the invoice {0} is older than the node's store, which was lost or an older copy: ask for a new one"
+    )]
+    Forgotten(sha256::Hash),
     /// No payment was ever ordered under that id.
     #[error("no payment {0:?} is known")]
     Unknown(String),

@@ -2,11 +2,13 @@
 //! older than it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ledger::{MSAT_PER_SAT, Msat, Sat};
 
 use super::journal::{Journal, JournalError};
 use super::record::{Record, State};
+use crate::marks::Nobody;
 
 /// The journal's name in the node's directory.
 pub(crate) const JOURNAL: &str = "outgoing.jsonl";
@@ -17,7 +19,7 @@ pub(crate) const JOURNAL: &str = "outgoing.jsonl";
 /// # Errors
 /// The journal does not read.
 pub fn left(dir: &Path) -> Result<Vec<(String, Sat)>, JournalError> {
-    let journal = Journal::open(&dir.join(JOURNAL))?;
+    let journal = Journal::open(&dir.join(JOURNAL), Arc::new(Nobody))?;
     let left = journal.all().filter_map(|record| {
         let msat = most(record)?.get();
         Some((record.id.clone(), Sat::new(msat.div_ceil(MSAT_PER_SAT))))

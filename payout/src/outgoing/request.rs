@@ -116,6 +116,14 @@ impl Order {
         }
     }
 
+    /// When the invoice was made, seconds since 1970; an offer may be of any age.
+    pub(super) fn made_secs(&self) -> Option<u64> {
+        match self {
+            Order::Bolt11 { invoice, .. } => Some(invoice.duration_since_epoch().as_secs()),
+            Order::Bolt12 { .. } => None,
+        }
+    }
+
     /// The payment hash; an offer has none before it is paid.
     pub(super) fn hash(&self) -> Option<sha256::Hash> {
         match self {

@@ -17,10 +17,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use basics::clock;
+use basics::{clock, humane};
 use bitcoin::{Address, Network, Txid};
 use ledger::Ledger;
 use payout::chain::ChainClient;
+use payout::marks::MarkKeeper;
 use payout::node::{ChannelNews, ClosedView, NodeTask, Spawned};
 use payout::ocean::{Gone, OCEAN_TAG, OceanApi, OceanWatch, SourceHealth};
 use payout::offer::{OfferBook, OfferDesk};
@@ -128,10 +129,11 @@ impl Paying {
     pub(super) fn prepare(
         config: &Config,
         ledger: Ledger,
+        marks: Arc<dyn MarkKeeper>,
         registry: &Registry,
     ) -> Result<(Arc<Paying>, Tasks)> {
         let booking: Arc<dyn Booking> = Arc::new(LedgerBooks(ledger.clone()));
-        let (node, node_broken, node_task) = match prepare_node(config, &booking) {
+        let (node, node_broken, node_task) = match prepare_node(config, &booking, marks) {
             Ok(Some((node, task))) => (Some(node), None, Some(task)),
             Ok(None) => (None, None, None),
             Err(error) => {
@@ -304,6 +306,7 @@ impl Paying {
             if !state.is_running() {
                 trouble.push(format!("the lightning node: {state}"));
             }
+            trouble.extend(forgotten(&node.lightning));
         }
         match &self.watch {
             Watching::Nobody => {}
@@ -355,10 +358,31 @@ impl Paying {
     }
 }
 
+/// So long after it payments of before may be undecided, which is as long as one of them can
+/// be given up.
+const FORGOTTEN_SECS: u64 = 14 * 86_400;
+
+/// That the node may have made payments which it does not know, in words.
+fn forgotten(lightning: &Lightning) -> Option<String> {
+    let until_secs = lightning.forgot_until()?;
+    let age_secs = (clock::now_ms() / 1000).saturating_sub(until_secs);
+    (age_secs < FORGOTTEN_SECS).then(|| {
+        let until = humane::utc(until_secs.saturating_mul(1000));
+        format!(
+            "the lightning node's journal of payments was lost or an older copy: what it may have \
+             paid before {until} without knowing it waits for you (axepool node payments)"
+        )
+    })
+}
+
 /// The node, its task and what it tells of channels.
 type Prepared = (Node, (NodeTask, broadcast::Receiver<ChannelNews>));
 
-fn prepare_node(config: &Config, booking: &Arc<dyn Booking>) -> Result<Option<Prepared>> {
+fn prepare_node(
+    config: &Config,
+    booking: &Arc<dyn Booking>,
+    marks: Arc<dyn MarkKeeper>,
+) -> Result<Option<Prepared>> {
     let Some(node) = &config.income.node else {
         return Ok(None);
     };
@@ -367,6 +391,7 @@ fn prepare_node(config: &Config, booking: &Arc<dyn Booking>) -> Result<Option<Pr
         settings: node.settings.clone(),
         chain: node.chain.clone(),
         intake: Intake::new(Arc::clone(booking), offers.clone()),
+        marks,
     };
     let Spawned {
         lightning,

@@ -104,6 +104,11 @@ impl Paying {
                 lightning.will_fetch(OnChainFee { txid, fee }).await?;
                 NodeReply::Done
             }
+            NodeRequest::Accept { how } => {
+                let doubt = lightning.accept_directory(how)?;
+                tracing::warn!(%doubt, ?how, "the operator accepts the node's directory");
+                NodeReply::Done
+            }
             NodeRequest::Undecided => NodeReply::Undecided {
                 payments: node.payer.undecided().await?,
             },

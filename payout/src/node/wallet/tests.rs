@@ -5,6 +5,11 @@ use tokio::runtime::Handle;
 
 use super::super::build::builder;
 use super::*;
+use crate::marks::Nobody;
+
+fn nobody() -> Arc<dyn MarkKeeper> {
+    Arc::new(Nobody)
+}
 
 /// A node's directory and words. The node is built, and never started: nothing is asked of
 /// any chain.
@@ -34,7 +39,7 @@ impl Machine {
         let started = tokio::task::spawn_blocking(move || {
             let seed = Seed::open(&settings.mnemonic_file, &settings.storage_dir).unwrap();
             let chain: ChainSource = "http://127.0.0.1:1/api".parse().unwrap();
-            let wallet = WalletStart::open(&settings, &chain, &seed).unwrap();
+            let wallet = WalletStart::open(&settings, &chain, &seed, &nobody()).unwrap();
             let shared: Arc<ldk_node::DynStore> = Arc::clone(&wallet.store) as _;
             let builder = builder(&settings, &chain, &seed, runtime).unwrap();
             let node = builder.build_with_store(shared).unwrap();

@@ -2,7 +2,14 @@ use super::*;
 use bitcoin::hashes::{Hash as _, sha256};
 use ledger::Msat;
 
+use std::sync::{Mutex, PoisonError};
+
+use crate::marks::{Known, Nobody};
 use crate::outgoing::record::{Ordered, State};
+
+fn open(path: &Path) -> Result<Journal, JournalError> {
+    Journal::open(path, Arc::new(Nobody))
+}
 
 fn record(id: &str, hash: u8, state: State) -> Record {
     Record {
@@ -29,12 +36,12 @@ fn not_paid() -> State {
 fn what_was_written_is_there_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("new").join("journal");
-    let mut journal = Journal::open(&path).unwrap();
+    let mut journal = open(&path).unwrap();
     journal.write(record("a", 1, State::Recorded)).unwrap();
     journal.write(record("b", 2, State::Recorded)).unwrap();
     journal.write(record("a", 1, not_paid())).unwrap();
     journal.write(record("c", 1, State::Recorded)).unwrap();
-    let again = Journal::open(&path).unwrap();
+    let again = open(&path).unwrap();
     assert_eq!(again.records, journal.records);
     assert_eq!(again.by_key, journal.by_key);
     assert_eq!(again.undecided, BTreeSet::from(["b".into(), "c".into()]));
@@ -47,7 +54,7 @@ fn what_was_written_is_there_after_a_restart() {
 fn a_torn_line_was_never_written() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal");
-    let mut journal = Journal::open(&path).unwrap();
+    let mut journal = open(&path).unwrap();
     journal.write(record("a", 1, State::Recorded)).unwrap();
     let first = std::fs::read(&path).unwrap().len();
     journal.write(record("a", 1, not_paid())).unwrap();
@@ -57,7 +64,7 @@ fn a_torn_line_was_never_written() {
     let between = (0..whole.len()).step_by(11);
     for cut in between.chain(ends) {
         std::fs::write(&path, &whole[..cut]).unwrap();
-        let mut journal = Journal::open(&path).unwrap();
+        let mut journal = open(&path).unwrap();
         let state = journal.get("a").map(|record| record.state.clone());
         let expected = match cut {
             _ if cut == whole.len() => Some(not_paid()),
@@ -66,7 +73,7 @@ fn a_torn_line_was_never_written() {
         };
         assert_eq!(state, expected, "cut at {cut}");
         journal.write(record("b", 2, State::Recorded)).unwrap();
-        let again = Journal::open(&path).unwrap();
+        let again = open(&path).unwrap();
         assert_eq!(again.records, journal.records, "cut at {cut}");
     }
 }
@@ -75,12 +82,12 @@ fn a_torn_line_was_never_written() {
 fn damage_is_named_and_not_put_right() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal");
-    let mut journal = Journal::open(&path).unwrap();
+    let mut journal = open(&path).unwrap();
     journal.write(record("a", 1, State::Recorded)).unwrap();
     let mut text = std::fs::read_to_string(&path).unwrap();
     text.push_str("{\"id\":\"b\"}\n");
     std::fs::write(&path, &text).unwrap();
-    let error = Journal::open(&path).unwrap_err();
+    let error = open(&path).unwrap_err();
     assert!(
         matches!(error, JournalError::Damaged { line: 2, .. }),
         "{error}"
@@ -92,7 +99,7 @@ fn damage_is_named_and_not_put_right() {
 fn superseded_lines_are_dropped_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal");
-    let mut journal = Journal::open(&path).unwrap();
+    let mut journal = open(&path).unwrap();
     // Two ids of one hash, of which the alphabetically first is the newer.
     journal.write(record("z", 1, not_paid())).unwrap();
     journal.write(record("a", 1, State::Recorded)).unwrap();
@@ -100,10 +107,10 @@ fn superseded_lines_are_dropped_and_nothing_else() {
     let mut text = std::fs::read_to_string(&path).unwrap();
     text.push_str(&format!("{line}\n").repeat(FEW_LINES));
     std::fs::write(&path, text).unwrap();
-    let mut journal = Journal::open(&path).unwrap();
+    let mut journal = open(&path).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 3);
     journal.write(record("c", 3, State::Recorded)).unwrap();
-    let again = Journal::open(&path).unwrap();
+    let again = open(&path).unwrap();
     assert_eq!(again.records, journal.records);
     let key = Key::Hash(sha256::Hash::from_byte_array([1; 32]));
     assert_eq!(again.newest(&key).unwrap().id, "a");
@@ -113,17 +120,106 @@ fn superseded_lines_are_dropped_and_nothing_else() {
 fn a_newer_line_is_refused_and_nothing_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal");
-    let mut journal = Journal::open(&path).unwrap();
+    let mut journal = open(&path).unwrap();
     journal.write(record("a", 1, State::Recorded)).unwrap();
     let mut text = std::fs::read_to_string(&path).unwrap();
-    let newer = text.replacen('{', "{\"version\":2,", 1);
+    let newer = text.replacen("\"version\":2", "\"version\":3", 1);
     text.push_str(&newer);
     std::fs::write(&path, &text).unwrap();
-    let error = Journal::open(&path).unwrap_err().to_string();
+    let error = open(&path).unwrap_err().to_string();
     assert!(error.contains("line 2"), "{error}");
     assert!(
-        error.contains("its version is 2, the newest known here is 1"),
+        error.contains("its version is 3, the newest known here is 2"),
         "{error}"
     );
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
+
+/// Remembers what it was told, and may refuse.
+#[derive(Debug, Default)]
+struct Told(Mutex<(Vec<NodeMark>, bool)>);
+
+impl MarkKeeper for Told {
+    fn known(&self) -> Known {
+        Nobody.known()
+    }
+
+    fn keep(&self, part: Part, mark: NodeMark) -> io::Result<()> {
+        assert_eq!(part, Part::Payments);
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.1 {
+            return Err(io::Error::other("the disk is full"));
+        }
+        told.0.push(mark);
+        Ok(())
+    }
+
+    fn settle(&self, _: Option<NodeMark>, _: Option<NodeMark>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn each_line_advances_the_mark_and_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    let keeper = Arc::new(Told::default());
+    let open = || Journal::open(&path, Arc::clone(&keeper) as _).unwrap();
+    let mut journal = open();
+    assert_eq!(journal.found(), Found::Nothing);
+    journal.write(record("a", 1, State::Recorded)).unwrap();
+    journal.write(record("a", 1, not_paid())).unwrap();
+    let told = keeper.0.lock().unwrap().0.clone();
+    assert_eq!(told.len(), 2);
+    assert_eq!(told[1], told[0].next());
+    let mut journal = open();
+    assert_eq!(journal.found(), Found::Marked(told[1]));
+    assert_eq!(journal.gap(), None);
+
+    // What cannot be told is an error, and nothing more is written before it is told.
+    keeper.0.lock().unwrap().1 = true;
+    let untold = journal.write(record("b", 2, State::Recorded)).unwrap_err();
+    assert!(matches!(untold, JournalError::Untold { .. }), "{untold}");
+    let before = std::fs::read(&path).unwrap();
+    journal.write(record("c", 3, State::Recorded)).unwrap_err();
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    keeper.0.lock().unwrap().1 = false;
+    journal.write(record("c", 3, State::Recorded)).unwrap();
+    assert_eq!(keeper.0.lock().unwrap().0.len(), 4);
+    assert_eq!(open().records, journal.records);
+}
+
+#[test]
+fn what_may_be_missing_is_kept_through_all_that_follows() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    // As the program before wrote it.
+    let line = serde_json::to_string(&record("b", 2, State::Recorded)).unwrap();
+    std::fs::write(&path, format!("{line}\n").repeat(2)).unwrap();
+    let mut journal = open(&path).unwrap();
+    assert_eq!(journal.found(), Found::Unmarked);
+    let gap = |until_secs, of_store_secs| Gap {
+        until_secs,
+        of_store_secs,
+    };
+    let first = journal.begin_anew(gap(7, Some(7))).unwrap();
+    let mut journal = open(&path).unwrap();
+    assert_eq!(journal.found(), Found::Marked(first));
+    assert_eq!(journal.gap(), Some(gap(7, Some(7))));
+    let second = journal.begin_anew(gap(9, None)).unwrap();
+    assert_ne!(first.store, second.store);
+    let both = Some(gap(9, Some(7)));
+    assert_eq!(journal.gap(), both);
+    journal.write(record("a", 1, State::Recorded)).unwrap();
+    let mark = journal.found();
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    let last = text.lines().last().unwrap().to_owned();
+    text.push_str(&format!("{last}\n").repeat(FEW_LINES));
+    std::fs::write(&path, text).unwrap();
+    let journal = open(&path).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 3);
+    assert_eq!((journal.found(), journal.gap()), (mark, both));
+    let again = open(&path).unwrap();
+    assert_eq!((again.found(), again.gap()), (mark, both));
+    assert_eq!(again.records, journal.records);
 }

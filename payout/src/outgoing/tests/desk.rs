@@ -1,9 +1,12 @@
 //! The desk, case by case.
 
+use std::sync::Arc;
+
 use bitcoin::hashes::{Hash as _, sha256};
 use ledger::{Msat, Sat};
 
 use super::fake::{AMOUNT, FEE, Fake, Hand, NOW, bolt11, bolt12, offer};
+use crate::marks::Nobody;
 use crate::offer::OfferBook;
 use crate::outgoing::{
     Desk, Fees, Heard, Name, Outcome, PayError, Quote, Request, RequestError, Status,
@@ -50,7 +53,7 @@ impl Case {
 
 fn open(dir: &tempfile::TempDir) -> Desk {
     let offers = OfferBook::open(&dir.path().join("offers")).unwrap();
-    Desk::new(dir.path().join("journal"), offers)
+    Desk::new(dir.path().join("journal"), offers, Arc::new(Nobody))
 }
 
 fn paid(fee: Msat) -> Outcome {
@@ -360,4 +363,75 @@ fn the_note_says_nothing_of_the_id() {
         sha256::Hash::hash(id.as_bytes()).to_string()[..32],
         note[11..]
     );
+}
+
+/// The journal and the node's store come back from before a payment: as it was once, that
+/// gave its ecash back.
+#[test]
+fn what_a_lost_journal_may_have_known_is_not_decided() {
+    for lost_store in [false, true] {
+        let mut case = Case::new();
+        case.pay("paid", &bolt11(1));
+        case.node.decide(case.node.last_name(), Status::Succeeded);
+        let by_note = case.pay("noted", &bolt12());
+        assert_eq!(by_note, Outcome::Pending);
+        case.node.decide(case.node.last_name(), Status::Succeeded);
+        std::fs::remove_file(case.dir.path().join("journal")).unwrap();
+        if lost_store {
+            case.node.store.borrow_mut().clear();
+        }
+        case.restart();
+        case.node.now_secs.set(NOW + 10);
+        case.desk.forgets(NOW + 5, lost_store).unwrap();
+
+        // Neither given back, nor made again.
+        assert_eq!(case.look_up("paid"), Outcome::Pending);
+        assert_eq!(case.pay("paid", &bolt11(1)), Outcome::Pending);
+        let undecided = case.desk.undecided(&case.node).unwrap();
+        assert_eq!(undecided[0].id, "paid");
+        // Under another name it is not made again either, by whatever knows of it.
+        let said = match lost_store {
+            true => "older than the node's store",
+            false => "was paid already",
+        };
+        not_paid(case.pay("again", &bolt11(1)), said);
+        let noted = case.look_up("noted");
+        match lost_store {
+            // The node's store has its note.
+            false => assert_eq!(noted, paid(FEE)),
+            true => assert_eq!(noted, Outcome::Pending),
+        }
+        assert_eq!(case.handed(), 2);
+
+        // What comes after is paid as ever, but for invoices of before the store was lost.
+        case.pay("new", &bolt12());
+        case.node.decide(case.node.last_name(), Status::Failed);
+        not_paid(case.look_up("new"), "did not get through");
+        assert_eq!(case.handed(), 3);
+        case.restart();
+        assert_eq!(case.look_up("paid"), Outcome::Pending);
+        assert_eq!(case.desk.forgot_until().unwrap(), Some(NOW + 5));
+    }
+}
+
+/// With an older state of its channels the node tells that an HTLC failed which its peer has
+/// long been paid.
+#[test]
+fn a_node_that_lost_its_store_knows_no_failure_of_before() {
+    let mut case = Case::new();
+    case.pay("a", &bolt11(1));
+    let name = case.node.last_name();
+    case.restart();
+    case.node.now_secs.set(NOW + 10);
+    case.desk.forgets(NOW + 5, true).unwrap();
+    case.node.decide(name, Status::Failed);
+    case.hears(&Heard::Failed { name });
+    assert_eq!(case.look_up("a"), Outcome::Pending);
+    // That it arrived is certain: it has the proof.
+    case.hears(&Heard::Arrived {
+        name,
+        preimage: Some("11".repeat(32)),
+        fee: Some(FEE),
+    });
+    assert_eq!(case.look_up("a"), paid(FEE));
 }

@@ -175,7 +175,8 @@ impl Hands for Fake {
             Key::Hash(hash) => Name(hash.to_byte_array()),
             // As random as the node's: no two alike, and not to be guessed from the key.
             Key::Note(_) => {
-                let count = self.handed.borrow().len() + self.store.borrow().len();
+                let (handed, stored) = (self.handed.borrow().len(), self.store.borrow().len());
+                let count = handed + 1_000 * stored;
                 Name(sha256::Hash::hash(&count.to_le_bytes()).to_byte_array())
             }
         };

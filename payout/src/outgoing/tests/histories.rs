@@ -2,11 +2,13 @@
 //! happened.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use ledger::Msat;
 use proptest::prelude::*;
 
 use super::fake::{Fake, Hand, bolt11, bolt12};
+use crate::marks::Nobody;
 use crate::offer::OfferBook;
 use crate::outgoing::record::Key;
 use crate::outgoing::{Desk, Heard, Name, Outcome, Request, Status};
@@ -169,7 +171,7 @@ impl History {
 
 fn open(dir: &tempfile::TempDir) -> Desk {
     let offers = OfferBook::open(&dir.path().join("offers")).unwrap();
-    Desk::new(dir.path().join("journal"), offers)
+    Desk::new(dir.path().join("journal"), offers, Arc::new(Nobody))
 }
 
 fn request(what: u8) -> Request {
