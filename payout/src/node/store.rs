@@ -1,7 +1,7 @@
 //! The node's store: ldk-node's SQLite file, opened by us and handed to it, so that we can
 //! read what its interface does not tell, and see which addresses it gives out.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +10,6 @@ use bitcoin::{Address, BlockHash, OutPoint, ScriptBuf, Transaction, Txid};
 use ldk_node::Node;
 use ldk_node::io::sqlite_store::{KV_TABLE_NAME, SQLITE_DB_FILE_NAME, SqliteStore};
 use lightning::ln::msgs::DecodeError;
-use lightning::ln::types::ChannelId;
 use lightning::util::async_poll::AsyncResult;
 use lightning::util::persist::{
     CHANNEL_MONITOR_PERSISTENCE_PRIMARY_NAMESPACE,
@@ -18,6 +17,9 @@ use lightning::util::persist::{
 };
 use lightning::util::ser::{BigSize, Readable, RequiredWrapper};
 use lightning::{decode_tlv_stream, io};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::balances::Swept;
 use super::given::{Given, GivenFiles};
@@ -52,6 +54,9 @@ const OURS: &str = "axepool";
 /// The store's mark.
 const MARK: &str = "mark";
 
+/// Outputs of closed channels that the wallet was seen to have.
+const SWEPT: &str = "swept";
+
 /// The node's store.
 pub(crate) struct Store {
     sqlite: Arc<SqliteStore>,
@@ -59,8 +64,25 @@ pub(crate) struct Store {
     keys: WalletKeys,
     rows: Rows,
     given: GivenFiles,
-    /// Outputs of closed channels that the wallet was seen to have.
-    swept: Mutex<HashSet<(Option<ChannelId>, u64)>>,
+    /// Outputs of closed channels that the wallet was seen to have, over restarts too.
+    swept: Mutex<BTreeSet<SweptOutput>>,
+}
+
+/// An output of a closed channel, as LDK tells of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct SweptOutput {
+    /// 64 hex digits.
+    channel: Option<String>,
+    sat: u64,
+}
+
+impl SweptOutput {
+    fn of(swept: &Swept) -> SweptOutput {
+        SweptOutput {
+            channel: swept.channel.map(|channel| channel.to_string()),
+            sat: swept.sat,
+        }
+    }
 }
 
 /// The names of the wallet's two rows of addresses in its store: the hash of the first
@@ -109,7 +131,7 @@ impl ChannelsMark {
     fn advance(&self) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let next = last.next();
-        let kept = write_mark(&self.sqlite, next).and_then(|()| {
+        let kept = write_ours(&self.sqlite, MARK, &next).and_then(|()| {
             *last = next;
             self.keeper
                 .keep(Part::Channels, next)
@@ -126,21 +148,24 @@ fn open_sqlite(dir: &Path) -> io::Result<SqliteStore> {
     SqliteStore::new(dir.to_owned(), Some(file), Some(table))
 }
 
-fn read_mark(sqlite: &SqliteStore) -> io::Result<Option<NodeMark>> {
-    match KVStoreSync::read(sqlite, OURS, "", MARK) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(no_mark),
+fn read_ours<T: DeserializeOwned>(sqlite: &SqliteStore, key: &str) -> io::Result<Option<T>> {
+    match KVStoreSync::read(sqlite, OURS, "", key) {
+        Ok(bytes) => {
+            let read = serde_json::from_slice(&bytes).map(Some);
+            read.map_err(|error| not_ours(key, &error))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn write_mark(sqlite: &SqliteStore, mark: NodeMark) -> io::Result<()> {
-    let bytes = serde_json::to_vec(&mark).map_err(no_mark)?;
-    KVStoreSync::write(sqlite, OURS, "", MARK, bytes)
+fn write_ours(sqlite: &SqliteStore, key: &str, value: &impl Serialize) -> io::Result<()> {
+    let bytes = serde_json::to_vec(value).map_err(|error| not_ours(key, &error))?;
+    KVStoreSync::write(sqlite, OURS, "", key, bytes)
 }
 
-fn no_mark(error: serde_json::Error) -> io::Error {
-    let why = format!("the mark of the node's store: {error}");
+fn not_ours(key: &str, error: &serde_json::Error) -> io::Error {
+    let why = format!("{OURS}/{key} in the node's store: {error}");
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
@@ -149,7 +174,7 @@ pub(super) fn found(dir: &Path) -> io::Result<Found> {
     if !dir.join(SQLITE_DB_FILE_NAME).try_exists()? {
         return Ok(Found::Nothing);
     }
-    let mark = read_mark(&open_sqlite(dir)?)?;
+    let mark = read_ours(&open_sqlite(dir)?, MARK)?;
     Ok(mark.map_or(Found::Unmarked, Found::Marked))
 }
 
@@ -171,7 +196,7 @@ pub(super) fn set_aside(dir: &Path, secs: u64) -> std::io::Result<()> {
 pub(super) fn begin_anew(dir: &Path) -> io::Result<NodeMark> {
     std::fs::create_dir_all(dir)?;
     let mark = NodeMark::new();
-    write_mark(&open_sqlite(dir)?, mark)?;
+    write_ours(&open_sqlite(dir)?, MARK, &mark)?;
     Ok(mark)
 }
 
@@ -192,15 +217,16 @@ impl Store {
     ) -> io::Result<Store> {
         std::fs::create_dir_all(dir)?;
         let sqlite = Arc::new(open_sqlite(dir)?);
-        let last = match read_mark(&sqlite)? {
+        let last = match read_ours(&sqlite, MARK)? {
             Some(mark) => mark,
             None => {
                 let mark = NodeMark::new();
-                write_mark(&sqlite, mark)?;
+                write_ours(&sqlite, MARK, &mark)?;
                 keeper.keep(Part::Channels, mark)?;
                 mark
             }
         };
+        let swept = read_ours(&sqlite, SWEPT)?.unwrap_or_default();
         let mark = Arc::new(ChannelsMark {
             sqlite: Arc::clone(&sqlite),
             keeper,
@@ -212,7 +238,7 @@ impl Store {
             keys,
             rows,
             given,
-            swept: Mutex::default(),
+            swept: Mutex::new(swept),
         })
     }
 
@@ -324,17 +350,27 @@ impl Store {
     /// from time to time, which the network does not take while it has the one before: so
     /// what the wallet once had of an output it has.
     pub(super) fn wallet_has(&self, node: &Node, swept: &Swept) -> bool {
+        self.has(swept, |txid| payments::is_on_chain(node, txid))
+    }
+
+    /// The same. `is_on_chain`: whether the wallet has that transaction in a block.
+    fn has(&self, swept: &Swept, is_on_chain: impl FnOnce(&Txid) -> bool) -> bool {
         let Some(txid) = swept.txid else {
             return false;
         };
-        let output = (swept.channel, swept.sat);
+        let output = SweptOutput::of(swept);
         let mut seen = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.contains(&output) {
             return true;
         }
-        let has = payments::is_on_chain(node, &txid) || self.wallet_knows(&txid);
+        let has = is_on_chain(&txid) || self.wallet_knows(&txid);
         if has {
             seen.insert(output);
+            // After a restart the wallet may know the transaction before, and LDK tells of the
+            // next, until one of them is in a block.
+            if let Err(error) = write_ours(&self.sqlite, SWEPT, &*seen) {
+                tracing::warn!(%error, "that the wallet has what was swept cannot be kept");
+            }
         }
         has
     }
@@ -463,10 +499,51 @@ fn transactions(mut part: &[u8]) -> Result<Vec<Transaction>, DecodeError> {
 
 #[cfg(test)]
 mod tests {
+    use bitcoin::Network;
     use bitcoin::consensus::encode::serialize;
     use bitcoin::constants::genesis_block;
+    use lightning::ln::types::ChannelId;
 
     use super::*;
+    use crate::marks::Nobody;
+    use crate::seed::Seed;
+
+    fn open(dir: &Path) -> Store {
+        let words = "abandon abandon abandon abandon abandon abandon abandon abandon abandon \
+                     abandon abandon about";
+        let keys = WalletKeys::new(&Seed::for_tests(words), Network::Regtest).unwrap();
+        let first = keys.key(Keychain::External, 0).unwrap().address;
+        let given = GivenFiles::open(dir, &dir.join("words"), &first.to_string()).unwrap();
+        let rows = Rows::new(&first, &first);
+        Store::open(dir, keys, rows, given, Arc::new(Nobody)).unwrap()
+    }
+
+    /// LDK makes another transaction for what it sweeps in each block that passes, and the
+    /// network keeps the first, which the wallet has as a coin. As it was, a restart between
+    /// counted that money as closing beside the coin.
+    #[test]
+    fn a_sweep_that_was_replaced_is_there_once_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Txid::from_byte_array([7; 32]);
+        let sweep = |n: u8, txid| Swept {
+            channel: Some(ChannelId([n; 32])),
+            sat: 904_799,
+            txid,
+        };
+        let store = open(dir.path());
+        let graph = [&[CHANGE_SET_VERSION], &first.to_byte_array()[..]].concat();
+        KVStoreSync::write(&store, WALLET, "", TRANSACTIONS, graph).unwrap();
+        assert!(!store.has(&sweep(1, None), |_| false), "none was made");
+        assert!(store.has(&sweep(1, Some(first)), |_| false));
+        drop(store);
+
+        let store = open(dir.path());
+        let second = Some(Txid::from_byte_array([8; 32]));
+        assert!(store.has(&sweep(1, second), |_| false));
+        // That of another channel is not the wallet's because one of its sum is.
+        assert!(!store.has(&sweep(2, second), |_| false));
+        assert!(store.has(&sweep(2, second), |_| true));
+    }
 
     /// As ldk-node writes it: fields by number and length, a list by its number of entries,
     /// each with its length before it.
