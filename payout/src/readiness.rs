@@ -93,6 +93,12 @@ pub fn readiness(
 }
 
 fn chain(view: &NodeView, now_secs: u64) -> Check {
+    if let Some(doubt) = &view.chain_doubt {
+        return bad(format!(
+            "the chain is in doubt, at block {}: {doubt}. No channel is opened and nothing is sent on-chain (axepool status)",
+            view.tip_height
+        ));
+    }
     match view.chain_heard_secs {
         None => bad("the node has not heard from its chain source yet"),
         Some(at) if now_secs.saturating_sub(at) > CHAIN_SILENT_SECS => bad(format!(
@@ -208,6 +214,7 @@ mod tests {
             closed: Vec::new(),
             tip_height: 5,
             chain_heard_secs: Some(NOW - 60),
+            chain_doubt: None,
             announced_secs: None,
         }
     }
@@ -277,5 +284,13 @@ mod tests {
         let mut silent = view(vec![channel(100, true)]);
         silent.chain_heard_secs = Some(NOW - 7200);
         case(&silent, "", None, Mark::Bad, "120 minutes");
+        // A source that is heard may be on another chain.
+        let mut doubted = view(vec![channel(100, true)]);
+        doubted.chain_doubt = Some("our chain source differs".into());
+        case(&doubted, "", None, Mark::Bad, "our chain source differs");
+        let settings = Settings::parse("network = \"regtest\"").unwrap();
+        let checks = readiness(&doubted, &settings, Some(&Standing::Good), None, NOW);
+        let followed = |check: &Check| check.said.contains("is followed");
+        assert!(!checks.iter().any(followed), "{checks:?}");
     }
 }

@@ -160,8 +160,10 @@ impl Lightning {
     /// it is handed to the network: see [`Self::on_chain_fees`].
     ///
     /// # Errors
-    /// If the node is not up, or it cannot be kept.
+    /// If the chain is in doubt, on which nothing is to be sent; the node is not up, or it
+    /// cannot be kept.
     pub async fn will_fetch(&self, cost: OnChainFee) -> Result<(), NodeError> {
+        self.trusts_the_chain()?;
         let live = self.live()?;
         let kept = live.with(move |node| fetched::add(&storage_dir(node), cost));
         let kept = kept.await?;
@@ -211,7 +213,9 @@ impl Lightning {
     pub async fn view(&self) -> Result<NodeView, NodeError> {
         let live = self.live()?;
         let store = live.store();
-        live.with(move |node| view::look(node, &store)).await
+        let doubt = self.chain_doubt.read();
+        let doubt = doubt.unwrap_or_else(PoisonError::into_inner).clone();
+        live.with(move |node| view::look(node, &store, doubt)).await
     }
 
     /// Runs `work` with the node, on a thread where it may block.

@@ -30,6 +30,8 @@ pub struct NodeView {
     pub tip_height: u32,
     /// When it last heard from its chain source, seconds since 1970.
     pub chain_heard_secs: Option<u64>,
+    /// Why nobody knows which chain is the network's, while that is so.
+    pub chain_doubt: Option<String>,
     /// When it last announced itself to the network, seconds since 1970.
     pub announced_secs: Option<u64>,
 }
@@ -74,7 +76,7 @@ pub struct PeerView {
 }
 
 /// Looks at the node. It blocks for a few locks, never for the network.
-pub(super) fn look(node: &Node, store: &Store) -> NodeView {
+pub(super) fn look(node: &Node, store: &Store, chain_doubt: Option<String>) -> NodeView {
     let status = node.status();
     let all = node.list_balances();
     let is_wallets = |swept: &Swept| store.wallet_has(node, swept);
@@ -100,6 +102,7 @@ pub(super) fn look(node: &Node, store: &Store) -> NodeView {
         closed: closed::look(&storage_dir(node), &all, is_wallets),
         tip_height: status.current_best_block.height,
         chain_heard_secs: status.latest_lightning_wallet_sync_timestamp,
+        chain_doubt,
         announced_secs: status.latest_node_announcement_broadcast_timestamp,
     }
 }

@@ -32,6 +32,7 @@ fn view(channels: &[ChannelView]) -> NodeView {
         closed: Vec::new(),
         tip_height: 0,
         chain_heard_secs: None,
+        chain_doubt: None,
         announced_secs: None,
     }
 }
