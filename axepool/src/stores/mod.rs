@@ -203,6 +203,8 @@ impl Stores {
         let node = node.unwrap_or_default();
         inner.had_store = of_kept.is_some() || left.outbox_done > OutboxId::START;
         let (incarnation, mint) = match goes_on {
+            // One that is not minded says nothing of ours, which may come back.
+            GoOn::AsLeft if !seen.minds_mint => (left.lineage.current(), of_kept),
             GoOn::AsLeft => (
                 left.lineage.current(),
                 seen.mint.as_ref().and_then(|mint| mint.mark),
