@@ -101,10 +101,10 @@ fn create(path: &Path, text: &str) -> Result<()> {
 
 fn say_what_is_next(path: &Path, told: &Told) -> Result<()> {
     let shown = path.display();
-    output::line(format!("{shown} is written. What is next:"))?;
+    output::line(format!("{shown} is written. Next steps:"))?;
     if let Some((node, _)) = &told.node {
         output::line(format!(
-            "  {node}, beside it, has the node's settings: give it your name"
+            "  {node}, beside it, has the node's settings: set its alias"
         ))?;
     }
     if told.lacks_address {
@@ -118,14 +118,14 @@ fn say_what_is_next(path: &Path, told: &Told) -> Result<()> {
         }
     }
     output::line(format!(
-        "  axepool check-config --config {shown}  tells what the file means"
+        "  axepool check-config --config {shown}  prints every key and every problem"
     ))?;
     output::line(format!(
         "  axepool run --config {shown}           runs the pool"
     ))?;
     if told.node.is_some() {
         output::line(format!(
-            "  axepool ocean-sign --config {shown}    tells how OCEAN learns to pay over lightning"
+            "  axepool ocean-sign --config {shown}    prints the message that tells OCEAN to pay over lightning"
         ))?;
     }
     output::line(

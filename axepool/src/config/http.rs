@@ -198,7 +198,7 @@ fn public_url(section: &mut Section<'_>, network: Network) -> Option<PublicUrl> 
         section.problem(
             "public_url",
             Some(&url.show()),
-            "neither https nor an onion service: whoever is in between can take the ecash",
+            "neither https nor an onion service: anybody on the network in between can take the ecash",
             "put a certificate or a reverse proxy before it, or set allow_http_public_url = true \
              for a network of your own",
         );

@@ -58,7 +58,7 @@ fn http_url(config: &Config) -> Option<Problem> {
         warning(
             "http.public_url",
             Some(url.show()),
-            "neither https nor an onion service: whoever is in between can take the ecash",
+            "neither https nor an onion service: anybody on the network in between can take the ecash",
             "put a certificate or a reverse proxy before it",
         )
     })
@@ -82,7 +82,7 @@ fn onion(config: &Config) -> Option<Problem> {
     Some(warning(
         "http.onion_listen",
         Some(remote.show()),
-        "others than the tor process may reach it, and have as many limits as they like there",
+        "processes other than tor may reach it, and evade every limit per visitor there",
         "listen on 127.0.0.1, or on a network that only the tor process is in",
     ))
 }
@@ -103,7 +103,7 @@ fn share_quotes(config: &Config) -> Option<Problem> {
         warning(
             "mint.quote_per",
             Some(config.terms.quote_per.show()),
-            "a quote for every share, for ever, of whoever reaches stratum.listen",
+            "everybody who reaches stratum.listen makes a permanent quote with each share",
             "it is for private pools and demonstrations: use \"epoch\", or listen on a private \
              address",
         )
@@ -118,8 +118,8 @@ fn epoch_split(config: &Config) -> Option<Problem> {
         warning(
             "payout.split",
             Some(config.terms.split.show()),
-            "strangers may reach stratum.listen, and who comes only for short epochs earns more \
-             than those who stay",
+            "strangers may reach stratum.listen, and a miner who comes only for short epochs \
+             earns more than those who stay",
             "use \"tides\" unless only people you know mine here, or listen on a private address",
         )
     })
@@ -132,7 +132,7 @@ fn mnemonic(key: &str, path: Option<&Path>) -> Option<Problem> {
     Some(warning(
         key,
         Some(Value::String(path.display().to_string())),
-        &format!("has mode {mode:o}: others can read the words that the money comes from"),
+        &format!("has mode {mode:o}: others can read the seed words of the money"),
         "chmod 600 it; if others were on this machine, they may have them",
     ))
 }

@@ -108,7 +108,7 @@ pub(crate) fn fill(
     };
     let has_address = address.settle(draft, given.address, person, base)?;
     let question = "May strangers mine here? Then payouts are split over OCEAN's own window of \
-                    shares,\n  so that who comes only when a block is near gains nothing.";
+                    shares,\n  so that a miner who comes only when a block is near gains nothing.";
     let strangers = match given.strangers {
         Some(strangers) => strangers,
         None => person.yes_or_no(question, false)?,
