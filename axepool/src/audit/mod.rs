@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 use bitcoin::BlockHash;
 use ledger::settle::{AuditFile, Difference, Earnings, FileHash, recompute};
 use ledger::{EpochId, MinerId, Msat, Sat, Work};
-
-use crate::receipt::{Claim, Receipt};
+use receipt::{Claim, Receipt};
 
 /// What came of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,10 +9,10 @@ use anyhow::{Context, Result, bail};
 use basics::{humane, output};
 use ledger::settle::{AuditFile, FileHash, Via};
 use payout::ocean::OceanApi;
+use receipt::Receipt;
 use serde::de::DeserializeOwned;
 
 use crate::audit::{self, Finding, Sums};
-use crate::receipt::Receipt;
 
 /// The longest audit file: of more miners than there are Bitaxes.
 const MAX_FILE_BYTES: u64 = 1 << 30;

@@ -9,13 +9,13 @@ use basics::{clock, output};
 use bitcoin::secp256k1::XOnlyPublicKey;
 use clap::Subcommand;
 use ledger::{MinerId, Sat};
+use notices::{Channel, Target, Wish, digest};
 use serde::Deserialize;
 use serde_json::Value;
 use wallet::{OwnerKey, read_key_file};
 
 use super::key::key_path;
 use super::wallet::{block_on, parse_mint};
-use crate::notices::{Channel, Target, Wish, digest};
 
 /// A pool that takes longer is not there.
 const PATIENCE: Duration = Duration::from_secs(30);

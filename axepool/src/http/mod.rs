@@ -16,9 +16,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use listener::{Bounds, Door, Naming, Shared};
 use prometheus::{Registry, TextEncoder};
-
-use crate::listener::{Bounds, Door, Naming, Shared};
 
 /// What the listener asks of the pool.
 pub(crate) trait Health: Send + Sync + 'static {

@@ -24,6 +24,7 @@ use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use basics::secret_file;
+use listener::{Bounds, Naming};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +32,6 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::Answers;
 use crate::config::Config;
 use crate::data_dir;
-use crate::listener::{self, Bounds, Naming};
 use crate::web::{self, Facts, Frame};
 use door::{Door, Verdict};
 

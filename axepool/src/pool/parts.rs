@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use basics::clock;
 use ledger::{Ledger, LedgerOptions};
+use listener::{Bounds, Door, Naming, Tls};
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
 use proxy::ProxyListeners;
@@ -18,10 +19,9 @@ use tokio_util::task::TaskTracker;
 use super::{View, sight};
 use crate::admin::{self, AdminSocket};
 use crate::config::Config;
-use crate::listener::{self, Bounds, Door, Naming, Tls};
 use crate::stores::Stores;
 use crate::web::{self, Api, Figures, KeptAnswers, Pages, Routes, Server};
-use crate::{backup, data_dir, http, logs, notices, open_files, operator, service};
+use crate::{backup, data_dir, http, logs, open_files, operator, service};
 
 /// The metrics' registry, with the process's own numbers in it.
 pub(super) fn registry() -> Result<Registry> {

@@ -6,13 +6,13 @@ use async_trait::async_trait;
 use basics::clock;
 use bitcoin::secp256k1::XOnlyPublicKey;
 use ledger::{LedgerError, MinerId, Sat};
+use notices::{About, Desk, Policy, Rules, Sight, WorkerSeen};
 use prometheus::Registry;
 
 use super::View;
 use crate::config::Config;
 use crate::data_dir;
 use crate::http::Health as _;
-use crate::notices::{About, Desk, Policy, Rules, Sight, WorkerSeen};
 
 /// Of fewer shares in an hour it is not said that many are rejected.
 const REJECT_LEAST: u64 = 50;

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use basics::clock;
 use ledger::{Health as LedgerHealth, Ledger, MinerId};
+use listener::Tls;
 use mint::Mint;
 use proxy::{Proxy, ProxyStatus, SessionStatus};
 use tokio::sync::watch;
@@ -24,7 +25,6 @@ use crate::admin::{
     UpstreamStatus,
 };
 use crate::config::Config;
-use crate::listener::Tls;
 use crate::operator::Operator;
 use crate::wind_down::WindDown;
 use crate::{backup, books, data_dir, http, logs, money};

@@ -1,9 +1,9 @@
 //! What a request may take, by its method and path. Pure.
 
 use axum::http::Method;
+use listener::FORM_BYTES;
 
 use super::measure::route;
-use crate::listener::FORM_BYTES;
 
 /// Claims of tokens by a household, sustained. A claim of a key changes the form of what
 /// the key has earned, for whoever asks: see docs/decisions/0021.

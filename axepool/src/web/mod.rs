@@ -6,7 +6,7 @@
 //! Unknown paths get an HTML 404 page, or a JSON 404 below `/api` and `/v1`. A certificate
 //! that cannot be used closes the pages, but not the miners' port.
 //!
-//! `crate::listener` enforces the limits that all HTTP listeners share; this module adds
+//! The room `listener` enforces the limits that all HTTP listeners share; this module adds
 //! rate limits for requests, claims and WebSockets. The visitor is the connection's peer.
 //! `X-Forwarded-For` is read only from peers in `trusted_proxies`, from its right end, and
 //! never at `onion_listen`.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::listener::Household;
+use listener::Household;
 
 /// Addresses remembered at most. Beyond, those that owe nothing are forgotten; when all
 /// owe something, strangers are let in uncounted: the limits on connections and on the

@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use listener::{Household, Places, Refused, Service, Visitor};
 use prometheus::Registry;
 use serde_json::json;
 
@@ -18,7 +19,6 @@ use super::measure::{Measure, route};
 use super::rate::Rates;
 use super::routes::Routes;
 use crate::config::{HttpLimits, MintSettings};
-use crate::listener::{Household, Places, Refused, Service, Visitor};
 
 /// What all connections share.
 pub(crate) struct Server {

@@ -7,28 +7,34 @@ use std::process::Command;
 use serde::Deserialize;
 
 /// Which rooms a room may import. A room that is not here may not exist.
-const ROOMS: [(&str, &[&str]); 9] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     (
         "axepool",
         &[
-            "basics",
-            "proxy",
-            "payout",
-            "mint",
-            "wallet",
-            "simnet",
-            "ledger",
             "accounting",
+            "basics",
+            "ledger",
+            "listener",
+            "mint",
+            "notices",
+            "payout",
+            "proxy",
+            "receipt",
+            "simnet",
+            "wallet",
         ],
     ),
+    ("listener", &["proxy"]),
+    ("notices", &["basics", "ledger", "mint", "receipt"]),
+    ("receipt", &["accounting", "basics"]),
     ("proxy", &["ledger", "accounting"]),
     ("payout", &["ledger", "accounting"]),
     ("mint", &["ledger", "accounting"]),
     ("ledger", &["accounting"]),
     ("accounting", &[]),
-    ("basics", &[]),
     ("wallet", &[]),
     ("simnet", &[]),
+    ("basics", &[]),
 ];
 
 /// Crates that are kept to a few rooms: a name, or a beginning and `*`. The first rule
@@ -175,6 +181,17 @@ fn broken_arrows_are_found() {
     case("wallet", "ledger", Some("wallet imports the room ledger"));
     case("wallet", "basics", Some("wallet imports the room basics"));
     case("basics", "ledger", Some("basics imports the room ledger"));
+    case("receipt", "mint", Some("receipt imports the room mint"));
+    case(
+        "notices",
+        "listener",
+        Some("notices imports the room listener"),
+    );
+    case(
+        "listener",
+        "ledger",
+        Some("listener imports the room ledger"),
+    );
     case(
         "wallet",
         "accounting",
@@ -226,6 +243,9 @@ fn broken_arrows_are_found() {
 fn arrows_as_they_should_be_are_left_alone() {
     case("axepool", "ledger", None);
     case("axepool", "basics", None);
+    case("axepool", "listener", None);
+    case("listener", "proxy", None);
+    case("notices", "receipt", None);
     case("axepool", "simnet", None);
     case("proxy", "ledger", None);
     case("wallet", "cdk-redb", None);

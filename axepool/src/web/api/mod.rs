@@ -29,13 +29,13 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use bitcoin::secp256k1::XOnlyPublicKey;
 use ledger::{Ledger, LedgerError, Reader};
+use receipt::ReceiptKey;
 
 use super::kept::{self, KeptAnswers};
 use crate::admin::PayoutRow;
 use crate::config::{Config, PublicUrl};
 use crate::data_dir;
 use crate::money::AuditIndex;
-use crate::receipt::ReceiptKey;
 pub(in crate::web) use answer::{Refusal, json, miner_in, parsed};
 use audit::Listed;
 use files::AuditFiles;

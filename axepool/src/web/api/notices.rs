@@ -12,11 +12,11 @@ use axum::routing::get;
 use basics::clock;
 use bitcoin::secp256k1::XOnlyPublicKey;
 use ledger::MinerId;
+use notices::{Desk, DeskError, Setting, Wish};
 use serde::Serialize;
 
 use super::super::routes::for_anybody;
 use super::answer::{self, Refusal, miner_in};
-use crate::notices::{Desk, DeskError, Setting, Wish};
 
 /// A wish is short.
 const MAX_BODY_BYTES: usize = 4096;

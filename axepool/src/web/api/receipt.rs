@@ -8,11 +8,11 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use basics::clock;
 use ledger::{Epoch, EpochId, LedgerError, MinerId};
+use receipt::{Claim, Receipt, ReceiptKey};
 use serde::Deserialize;
 
 use super::Api;
 use super::answer::{self, Refusal, miner_in, parsed};
-use crate::receipt::{Claim, Receipt, ReceiptKey};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Asked {

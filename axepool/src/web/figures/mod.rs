@@ -28,6 +28,7 @@ pub(crate) use earnings::{Earning, EarningState, StatementLine};
 pub(crate) use hashrate::Hashrate;
 #[cfg(test)]
 pub(crate) use hashrate::Point;
+use listener::{Place, Visitor};
 pub(crate) use miner::{MinerFigures, WorkerFigures};
 pub(crate) use pool::{BlockFigures, PoolFigures};
 use stream::Streams;
@@ -35,7 +36,6 @@ pub(super) use stream::events;
 
 use super::api::{Api, Refusal};
 use super::kept::{self, KeptAnswers};
-use crate::listener::{Place, Visitor};
 use crate::pool::View;
 
 /// What is answered here below `/api/`, for the test of the OpenAPI file.

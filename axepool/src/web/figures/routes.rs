@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Path, Query, State};
 use axum::response::Response;
+use listener::Visitor;
 use serde::Deserialize;
 
 use super::{Figures, events as stream_of};
-use crate::listener::Visitor;
 use crate::web::api::{Refusal, json, miner_in, parsed};
 
 pub(super) async fn pool(State(figures): State<Arc<Figures>>) -> Result<Response, Refusal> {

@@ -7,12 +7,12 @@ use axum::http::{HeaderValue, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures::stream;
+use listener::{Full, Household, Place, Places, Refused, Visitor};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::super::api::Refusal;
 use super::super::routes::for_anybody;
-use crate::listener::{Place, Places, Refused, Visitor};
 
 /// Streams at once; each looks at the books once an interval.
 const MOST: usize = 256;
@@ -42,11 +42,15 @@ impl Streams {
     /// # Errors
     /// All are taken, or too many by this household.
     pub(super) fn enter(&self, visitor: &Visitor) -> Result<Place, Refusal> {
-        let place = self.0.enter(visitor.household(), visitor.ending());
-        let (place, _) = place.map_err(|_| {
+        let place = self.take(visitor.household(), visitor.ending());
+        place.map_err(|_| {
             visitor.refuse(Refused::Streams);
             Refusal::Busy
-        })?;
+        })
+    }
+
+    fn take(&self, household: Household, ending: CancellationToken) -> Result<Place, Full> {
+        let (place, _) = self.0.enter(household, ending)?;
         Ok(place)
     }
 }
@@ -93,30 +97,31 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::listener::Household;
 
-    fn visitor(text: &str) -> Visitor {
-        Visitor::test(Household::of(text.parse().expect("an address")))
+    fn household(text: &str) -> Household {
+        Household::of(text.parse().expect("an address"))
     }
 
     #[test]
     fn places_are_bounded_in_all_and_by_household_and_given_back() {
         let streams = Streams::default();
-        let one = visitor("192.0.2.1");
+        let ending = CancellationToken::new();
+        let enter = |text: &str| streams.take(household(text), CancellationToken::new());
+        let one = || streams.take(household("192.0.2.1"), ending.clone());
         let mut own: Vec<Place> = (0..MOST_PER_HOUSEHOLD)
-            .map(|_| streams.enter(&one).expect("a place"))
+            .map(|_| one().expect("a place"))
             .collect();
-        assert!(streams.enter(&one).is_err());
+        assert!(one().is_err());
         own.pop();
-        own.push(streams.enter(&one).expect("given back"));
+        own.push(one().expect("given back"));
         let others = (MOST_PER_HOUSEHOLD..MOST).map(|n| {
             let address = format!("10.0.{}.{}", n / 250, n % 250);
-            streams.enter(&visitor(&address)).expect("a place")
+            enter(&address).expect("a place")
         });
         let others: Vec<Place> = others.collect();
-        let newcomer = streams.enter(&visitor("192.0.2.2"));
+        let newcomer = enter("192.0.2.2");
         assert!(newcomer.is_ok(), "who has most makes room");
-        assert!(one.ending().is_cancelled());
+        assert!(ending.is_cancelled());
         drop((own, others, newcomer));
         assert_eq!(streams.0.count(), 0);
     }

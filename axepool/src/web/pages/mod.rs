@@ -36,12 +36,12 @@ use axum::routing::{get, post};
 pub(crate) use assets::get as asset;
 pub(crate) use frame::{Frame, guarded, page};
 pub(crate) use message::Message;
+use notices::Desk;
 
 use super::api::{Api, Refusal};
 use super::figures::Figures;
 use super::kept::{self, KeptAnswers};
 use crate::config::Config;
-use crate::notices::Desk;
 use tells::Tells;
 
 /// What the pages are made from.

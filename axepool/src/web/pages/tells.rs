@@ -1,6 +1,6 @@
 //! How an owner can be told of a miner, on its page.
 
-use crate::notices::Policy;
+use notices::Policy;
 
 /// What the page says of it.
 #[derive(Clone, Debug)]

@@ -14,11 +14,11 @@ use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use ledger::MinerId;
+use listener::Visitor;
 use serde_json::json;
 
 use super::key_check::{self, NoKey};
 use super::{Frame, Message, Pages, Tells, format, page};
-use crate::listener::Visitor;
 use crate::web::api::Refusal;
 use crate::web::figures;
 pub(super) use find::{find, find_typed};

@@ -13,6 +13,9 @@
 //! `target.rs` and docs/decisions/0013-notices.md limit the destinations and contents that
 //! strangers can choose; docs/decisions/0022-strangers-log-notices-memory.md limits the
 //! number of messages.
+//!
+//! The room knows the ledger's units and the mint's rule for requests that owners sign.
+//! What there is to see of a miner comes in through [`Sight`]; pages and commands use it.
 
 mod desk;
 mod feed;
@@ -28,9 +31,9 @@ mod target;
 mod tell;
 mod wish;
 
-pub(crate) use desk::{Desk, DeskError, Setting, Sight};
-pub(crate) use feed::About;
-pub(crate) use run::run;
-pub(crate) use target::{Channel, Policy, Target};
-pub(crate) use tell::{Rules, WorkerSeen};
-pub(crate) use wish::{Wish, digest};
+pub use desk::{Desk, DeskError, Setting, Sight};
+pub use feed::About;
+pub use run::run;
+pub use target::{Channel, Policy, Target, TargetError};
+pub use tell::{Rules, WorkerSeen};
+pub use wish::{Wish, WishError, digest};

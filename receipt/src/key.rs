@@ -10,7 +10,7 @@ use super::{Claim, Receipt};
 
 /// Signs receipts.
 #[derive(Clone)]
-pub(crate) struct ReceiptKey {
+pub struct ReceiptKey {
     secp: Secp256k1<SignOnly>,
     pair: Keypair,
 }
@@ -27,7 +27,7 @@ impl ReceiptKey {
     ///
     /// # Errors
     /// It cannot be read or written, others may read it, or it is no key.
-    pub(crate) fn open(path: &Path) -> Result<ReceiptKey> {
+    pub fn open(path: &Path) -> Result<ReceiptKey> {
         let make = || generate().display_secret().to_string();
         let text = secret_file::read_or_make(path, make)?;
         // The parser's words do not show what it was given.
@@ -44,12 +44,12 @@ impl ReceiptKey {
     }
 
     /// The key to check with.
-    pub(crate) fn public(&self) -> XOnlyPublicKey {
+    pub fn public(&self) -> XOnlyPublicKey {
         self.pair.x_only_public_key().0
     }
 
     /// Signs `claim`, which becomes one of this key's.
-    pub(crate) fn sign(&self, claim: Claim) -> Receipt {
+    pub fn sign(&self, claim: Claim) -> Receipt {
         let claim = Claim {
             pool: self.public(),
             ..claim

@@ -11,7 +11,7 @@ use super::household::Household;
 
 /// Why there is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Full {
+pub enum Full {
     /// The household has all that one may have.
     Household,
     /// All are taken, and none by a household that has two more than this one.
@@ -20,7 +20,7 @@ pub(crate) enum Full {
 
 /// The places; clones share them.
 #[derive(Clone, Debug)]
-pub(crate) struct Places {
+pub struct Places {
     most: usize,
     per_household: usize,
     taken: Arc<Mutex<Taken>>,
@@ -44,7 +44,7 @@ struct Held {
 
 impl Places {
     /// With none taken.
-    pub(crate) fn new(most: usize, per_household: usize) -> Self {
+    pub fn new(most: usize, per_household: usize) -> Self {
         Places {
             most,
             per_household,
@@ -57,7 +57,7 @@ impl Places {
     ///
     /// # Errors
     /// There is none for it.
-    pub(crate) fn enter(
+    pub fn enter(
         &self,
         household: Household,
         ending: CancellationToken,
@@ -79,7 +79,7 @@ impl Places {
     ///
     /// # Errors
     /// All are taken, and none by a household with two or more.
-    pub(crate) fn enter_trusted(&self) -> Result<(Place, bool), Full> {
+    pub fn enter_trusted(&self) -> Result<(Place, bool), Full> {
         let mut taken = self.lock();
         let made_room = taken.count >= self.most;
         if made_room && !taken.make_room(0) {
@@ -94,8 +94,7 @@ impl Places {
     }
 
     /// How many are taken.
-    #[cfg(test)]
-    pub(crate) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.lock().count
     }
 
@@ -151,7 +150,7 @@ impl Taken {
 
 /// A taken place; dropping it gives it back.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     places: Places,
     /// Whose, and its number; `None`: a trusted peer's.
     of: Option<(Household, u64)>,

@@ -22,7 +22,7 @@ const SEND_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Looks every `interval` and sends, until `cancel`. What is under way then is sent
 /// again after the start, or was: a receiver knows an entry by its id.
-pub(crate) async fn run(desk: Arc<Desk>, interval: Duration, cancel: CancellationToken) {
+pub async fn run(desk: Arc<Desk>, interval: Duration, cancel: CancellationToken) {
     let both = async { tokio::join!(watch(&desk, interval), deliver(&desk)) };
     cancel.run_until_cancelled(both).await;
 }

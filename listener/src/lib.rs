@@ -9,6 +9,10 @@
 //! - A request has a place of the household that it comes from, which a trusted proxy may
 //!   name.
 //! - What is refused is counted by listener and reason, and summed up in the log.
+//!
+//! It knows of `proxy` only what miners' connections have as well: trusted proxies, the
+//! PROXY protocol, certificates and how an address is shown. What is answered, and who
+//! answers, it does not know.
 
 mod body;
 mod circuit;
@@ -21,9 +25,9 @@ mod places;
 mod serve;
 mod tls;
 
-pub(crate) use counts::{Counts, Refused};
-pub(crate) use door::{Bounds, Door, Naming, Shared, Visitor};
-pub(crate) use household::Household;
-pub(crate) use places::{Place, Places};
-pub(crate) use serve::{FORM_BYTES, Service};
-pub(crate) use tls::Tls;
+pub use counts::{Counts, Refused};
+pub use door::{Bounds, Door, Naming, Shared, Visitor};
+pub use household::Household;
+pub use places::{Full, Place, Places};
+pub use serve::{FORM_BYTES, Service};
+pub use tls::Tls;

@@ -7,7 +7,7 @@ use proxy::Masked;
 
 /// The unit that limits count by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Household {
+pub enum Household {
     /// An IPv4 address.
     V4(Ipv4Addr),
     /// An IPv6 /64, the least that a household is given.
@@ -25,7 +25,7 @@ pub(crate) enum Household {
 impl Household {
     /// The household of an address. An IPv4 address that a dual-stack socket shows as
     /// `::ffff:a.b.c.d` is the plain one.
-    pub(crate) fn of(address: IpAddr) -> Self {
+    pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(v4) => Household::V4(v4),
             IpAddr::V6(v6) => Household::V6(upper_half(v6.to_bits())),
@@ -33,7 +33,7 @@ impl Household {
     }
 
     /// Of those whom the proxy at `address` does not name readably.
-    pub(crate) fn unreadable(address: IpAddr) -> Self {
+    pub fn unreadable(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(v4) => Household::Unreadable(v4),
             IpAddr::V6(v6) => Household::UnreadableV6(upper_half(v6.to_bits())),

@@ -24,7 +24,7 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// What the listeners of a process share; clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Shared {
+pub struct Shared {
     counts: Counts,
     /// The file descriptors that mining leaves to HTTP, one a connection.
     descriptors: Arc<Semaphore>,
@@ -35,7 +35,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// `descriptors` connections at all listeners together, `for_operator` of which are for
     /// the operator's own listeners; where there are fewer than twice as many, half.
-    pub(crate) fn new(counts: Counts, descriptors: usize, for_operator: usize) -> Self {
+    pub fn new(counts: Counts, descriptors: usize, for_operator: usize) -> Self {
         Shared {
             counts,
             for_public: descriptors.saturating_sub(for_operator.min(descriptors / 2)),
@@ -45,14 +45,14 @@ impl Shared {
     }
 
     /// Connections at the public listener and the onion service's together, at most.
-    pub(crate) fn for_public(&self) -> usize {
+    pub fn for_public(&self) -> usize {
         self.for_public
     }
 }
 
 /// Who is asking.
 #[derive(Clone, Debug)]
-pub(crate) enum Naming {
+pub enum Naming {
     /// The connection's peer.
     Peer,
     /// The peer, unless it is one of these: then whom its `X-Forwarded-For` names.
@@ -63,19 +63,19 @@ pub(crate) enum Naming {
 
 /// Bounds of a listener.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
+pub struct Bounds {
     /// Connections in all.
-    pub(crate) connections: usize,
+    pub connections: usize,
     /// Connections of one household, and its requests under way.
-    pub(crate) per_household: usize,
+    pub per_household: usize,
     /// From a request's first byte to the end of its body; also how long a connection may
     /// wait for a request.
-    pub(crate) request_time: Duration,
+    pub request_time: Duration,
 }
 
 /// A listener's side of the bounds.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub struct Door {
     pub(super) shared: Shared,
     pub(super) bounds: Bounds,
     pub(super) tls: Option<Arc<Tls>>,
@@ -90,7 +90,7 @@ pub(crate) struct Door {
 
 impl Door {
     /// The door of the listener that metrics and the log call `name`.
-    pub(crate) fn new(
+    pub fn new(
         name: &'static str,
         shared: &Shared,
         bounds: Bounds,
@@ -216,7 +216,7 @@ fn is_in(networks: &[IpNetwork], address: IpAddr) -> bool {
 
 /// Who asks, among a request's extensions.
 #[derive(Clone, Debug)]
-pub(crate) struct Visitor {
+pub struct Visitor {
     pub(super) household: Household,
     pub(super) refused: RefusedBy,
     pub(super) connection: Arc<Connection>,
@@ -224,37 +224,22 @@ pub(crate) struct Visitor {
 
 impl Visitor {
     /// As whom it is counted.
-    pub(crate) fn household(&self) -> Household {
+    pub fn household(&self) -> Household {
         self.household
     }
 
     /// Cancelled when the connection has to end.
-    pub(crate) fn ending(&self) -> CancellationToken {
+    pub fn ending(&self) -> CancellationToken {
         self.connection.ending.clone()
     }
 
     /// Holds `place` until the connection ends.
-    pub(crate) fn keep(&self, place: Place) {
+    pub fn keep(&self, place: Place) {
         self.connection.keep(place);
     }
 
     /// Counts a refusal.
-    pub(crate) fn refuse(&self, why: Refused) {
+    pub fn refuse(&self, why: Refused) {
         self.refused.count(why);
-    }
-
-    /// A visitor of no listener.
-    #[cfg(test)]
-    pub(crate) fn test(household: Household) -> Visitor {
-        let counts = Counts::register(&prometheus::Registry::new()).expect("metrics");
-        let shared = Shared::new(counts, 1, 0);
-        let (refused, open) = shared.counts.of("test");
-        let descriptor = Arc::clone(&shared.descriptors).try_acquire_owned();
-        let descriptor = descriptor.expect("one is free");
-        Visitor {
-            household,
-            refused,
-            connection: Connection::new(CancellationToken::new(), descriptor, open),
-        }
     }
 }

@@ -35,7 +35,7 @@ use super::io::{Connection, Io, Socket};
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
 /// A body at most, unless its route says otherwise: a form, or a signed request.
-pub(crate) const FORM_BYTES: usize = 4096;
+pub const FORM_BYTES: usize = 4096;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,7 +47,7 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(700);
 
 /// What answers at a listener.
-pub(crate) trait Service: Send + Sync + 'static {
+pub trait Service: Send + Sync + 'static {
     /// What is remembered of a request until it is answered.
     type Asked: Send;
 
@@ -90,7 +90,7 @@ impl Service for Router {
 
 impl Door {
     /// Serves `service` at `listener` until `cancel`, then finishes what is under way.
-    pub(crate) async fn serve<S: Service>(
+    pub async fn serve<S: Service>(
         self: Arc<Self>,
         listener: TcpListener,
         service: Arc<S>,

@@ -2,61 +2,64 @@
 //! miner and held against the audit file, it shows whether work was left out.
 //!
 //! The signed bytes and their reasons are in docs/decisions/0006-receipts.md.
+//!
+//! It knows the accounting's units and nothing else of the pool: the web room makes receipts,
+//! and an owner's machine checks them with the same code.
 
 mod key;
 
+use accounting::{EpochId, EpochTerms, Incarnation, MinerId, QuotePer, Split, Work};
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use bitcoin::secp256k1::{Message, Secp256k1, XOnlyPublicKey, schnorr};
-use ledger::{EpochId, EpochTerms, Incarnation, MinerId, QuotePer, Split, Work};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use key::ReceiptKey;
+pub use key::ReceiptKey;
 
 /// Keeps the signature from being one of anything else (BIP340, "tagged hashes").
 const TAG: &[u8] = b"Axepool/receipt";
 
 /// A miner's work in an epoch at one moment. In JSON, work is a decimal string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Claim {
+pub struct Claim {
     /// [`Self::VERSION`], or [`Self::WITHOUT_TERMS`] of one that was signed before.
-    pub(crate) version: u32,
+    pub version: u32,
     /// The pool's key for receipts.
-    pub(crate) pool: XOnlyPublicKey,
+    pub pool: XOnlyPublicKey,
     /// Which ledger.
-    pub(crate) ledger: Incarnation,
+    pub ledger: Incarnation,
     /// In which epoch.
-    pub(crate) epoch: EpochId,
+    pub epoch: EpochId,
     /// Whose work.
-    pub(crate) miner: MinerId,
+    pub miner: MinerId,
     /// What is counted: payouts are split by it.
-    pub(crate) work: Work,
+    pub work: Work,
     /// By how many shares.
-    pub(crate) shares: u64,
+    pub shares: u64,
     /// What the upstream took of it.
-    pub(crate) upstream_accepted_work: Work,
+    pub upstream_accepted_work: Work,
     /// As of when, milliseconds since 1970. What came later is not in it.
-    pub(crate) time_ms: u64,
+    pub time_ms: u64,
     /// What the epoch is paid by; none in version 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) terms: Option<EpochTerms>,
+    pub terms: Option<EpochTerms>,
 }
 
 /// A claim, signed by the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Receipt {
+pub struct Receipt {
     /// What it says.
     #[serde(flatten)]
-    pub(crate) claim: Claim,
+    pub claim: Claim,
     /// BIP340, by the key that the claim names.
-    pub(crate) signature: schnorr::Signature,
+    pub signature: schnorr::Signature,
 }
 
 impl Claim {
     /// The version of the form.
-    pub(crate) const VERSION: u32 = 2;
+    pub const VERSION: u32 = 2;
 
     /// The version that did not say by which terms the work is paid.
-    pub(crate) const WITHOUT_TERMS: u32 = 1;
+    pub const WITHOUT_TERMS: u32 = 1;
 
     /// True for what a version is: terms are in the second and not in the first.
     fn is_of_its_version(&self) -> bool {
@@ -102,7 +105,7 @@ fn input_terms(engine: &mut sha256::HashEngine, terms: &EpochTerms) {
 }
 
 /// A hash that is none of anything else than `tag` (BIP340, "tagged hashes").
-pub(crate) fn tagged(tag: &[u8]) -> sha256::HashEngine {
+pub fn tagged(tag: &[u8]) -> sha256::HashEngine {
     let tag = sha256::Hash::hash(tag);
     let mut engine = sha256::Hash::engine();
     engine.input(tag.as_byte_array());
@@ -112,7 +115,7 @@ pub(crate) fn tagged(tag: &[u8]) -> sha256::HashEngine {
 
 impl Receipt {
     /// True when the signature is one of this claim by the key that it names.
-    pub(crate) fn is_signed(&self) -> bool {
+    pub fn is_signed(&self) -> bool {
         let digest = self.claim.digest();
         let pool = &self.claim.pool;
         let signed = Secp256k1::verification_only()

@@ -12,7 +12,7 @@ macro_rules! refusals {
     ($($(#[$doc:meta])* $name:ident = $label:literal,)*) => {
         /// Why a connection or a request is refused.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Refused {
+        pub enum Refused {
             $($(#[$doc])* $name,)*
         }
 
@@ -21,7 +21,7 @@ macro_rules! refusals {
             const ALL: &[Refused] = &[$(Refused::$name,)*];
 
             /// The metric's label.
-            pub(crate) fn label(self) -> &'static str {
+            pub fn label(self) -> &'static str {
                 match self {
                     $(Refused::$name => $label,)*
                 }
@@ -65,7 +65,7 @@ refusals! {
 
 /// The metrics of all listeners; clones share them.
 #[derive(Clone, Debug)]
-pub(crate) struct Counts {
+pub struct Counts {
     connections: IntGaugeVec,
     refused: IntCounterVec,
 }
@@ -73,7 +73,7 @@ pub(crate) struct Counts {
 impl Counts {
     /// # Errors
     /// A metric's name is taken.
-    pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let connections = IntGaugeVec::new(
             Opts::new(
                 "axepool_listener_connections",

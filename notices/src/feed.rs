@@ -9,23 +9,23 @@ use super::record::Record;
 
 /// What of the pool stands in a feed.
 #[derive(Clone, Debug)]
-pub(crate) struct About {
+pub struct About {
     /// The pool's name.
-    pub(crate) name: String,
+    pub name: String,
     /// Its URL, without a slash at the end.
-    pub(crate) public_url: String,
+    pub public_url: String,
     /// Its ledger: two pools never have the same ids.
-    pub(crate) ledger: Incarnation,
+    pub ledger: Incarnation,
 }
 
 impl About {
     /// The page of a miner.
-    pub(crate) fn page(&self, miner: &MinerId) -> String {
+    pub fn page(&self, miner: &MinerId) -> String {
         format!("{}/miners/{miner}", self.public_url)
     }
 
     /// The feed of a miner.
-    pub(crate) fn feed_url(&self, miner: &MinerId) -> String {
+    pub fn feed_url(&self, miner: &MinerId) -> String {
         format!("{}/feed.atom", self.page(miner))
     }
 }

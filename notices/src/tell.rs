@@ -16,13 +16,13 @@ pub(crate) const APART_MS: u64 = 60 * 60 * 1000;
 
 /// What counts as worth telling.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
+pub struct Rules {
     /// A worker without a share for so long is silent, in milliseconds.
-    pub(crate) silent_after_ms: u64,
+    pub silent_after_ms: u64,
     /// So many of a hundred shares rejected are many.
-    pub(crate) reject_percent: u64,
+    pub reject_percent: u64,
     /// Of fewer shares in an hour nothing is said.
-    pub(crate) reject_least: u64,
+    pub reject_least: u64,
 }
 
 /// What is seen of a miner at one look.
@@ -41,17 +41,17 @@ pub(crate) struct Seen {
 
 /// A worker at one look.
 #[derive(Clone, Debug)]
-pub(crate) struct WorkerSeen {
+pub struct WorkerSeen {
     /// Its name.
-    pub(crate) name: WorkerName,
+    pub name: WorkerName,
     /// Its last share's time, milliseconds since 1970.
-    pub(crate) last_ms: u64,
+    pub last_ms: u64,
     /// Shares accepted within the last hour.
-    pub(crate) accepted: u64,
+    pub accepted: u64,
     /// Shares rejected within the last hour.
-    pub(crate) rejected: u64,
+    pub rejected: u64,
     /// All its credited work, as long as it is remembered.
-    pub(crate) work: Work,
+    pub work: Work,
 }
 
 /// What was told before.

@@ -18,11 +18,11 @@ use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use bitcoin::secp256k1::{Message, Secp256k1, XOnlyPublicKey, schnorr};
 use ledger::{MinerId, Sat};
 use mint::{SignedError, check_clock, check_order};
+use receipt::tagged;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::target::{Channel, Target, TargetError};
-use crate::receipt::tagged;
 
 const TAG: &[u8] = b"Axepool/notices";
 const VERSION: u8 = 1;
@@ -30,16 +30,16 @@ const VERSION: u8 = 1;
 /// A request, as `POST /api/miners/{key}/notices` has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Wish {
+pub struct Wish {
     /// Where to send; `null` to end it.
-    pub(crate) target: Option<Target>,
+    pub target: Option<Target>,
     /// Sats that are ready are told from this amount on, in satoshis.
     #[serde(default = "one_sat")]
-    pub(crate) least_sat: Sat,
+    pub least_sat: Sat,
     /// When it was signed, milliseconds since 1970.
-    pub(crate) time_ms: u64,
+    pub time_ms: u64,
     /// 128 hex digits.
-    pub(crate) signature: schnorr::Signature,
+    pub signature: schnorr::Signature,
 }
 
 fn one_sat() -> Sat {
@@ -48,7 +48,7 @@ fn one_sat() -> Sat {
 
 /// Why a wish is not granted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(crate) enum WishError {
+pub enum WishError {
     /// Not a signature of this by that key.
     #[error("the signature is not valid for this request, the key {0} and this pool")]
     Signature(MinerId),
@@ -62,7 +62,7 @@ pub(crate) enum WishError {
 }
 
 /// What is signed.
-pub(crate) fn digest(
+pub fn digest(
     pool: &XOnlyPublicKey,
     miner: &MinerId,
     target: Option<&Target>,
@@ -89,7 +89,7 @@ pub(crate) fn digest(
 
 impl Wish {
     /// Checks signature and time; `last_ms` is that of the last one taken.
-    pub(crate) fn check(
+    pub fn check(
         &self,
         pool: &XOnlyPublicKey,
         miner: &MinerId,

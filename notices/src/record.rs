@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use ledger::{Incarnation, MinerId, Sat};
+use receipt::tagged;
 use serde::{Deserialize, Serialize};
 
 use super::news::News;
@@ -15,7 +16,6 @@ use super::pace::MAX_ASKED_MS;
 use super::target::Target;
 use super::tell::Told;
 use super::wish::Wish;
-use crate::receipt::tagged;
 
 /// Entries of a feed, the newest.
 pub(crate) const MAX_ENTRIES: usize = 20;

@@ -13,7 +13,7 @@ pub(crate) const MAX_URL: usize = 512;
 /// How notices are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Channel {
+pub enum Channel {
     /// A topic of an ntfy server, which phones listen to.
     Ntfy,
     /// A POST with JSON.
@@ -23,16 +23,16 @@ pub(crate) enum Channel {
 /// A place as an owner names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Target {
+pub struct Target {
     /// How to send.
-    pub(crate) channel: Channel,
+    pub channel: Channel,
     /// Where to. Whoever knows a topic can read it: this is shown to nobody.
-    pub(crate) url: String,
+    pub url: String,
 }
 
 /// Why a place is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(crate) enum TargetError {
+pub enum TargetError {
     /// See [`MAX_URL`].
     #[error("the URL has {0} bytes: {MAX_URL} at most")]
     Long(usize),
@@ -70,14 +70,14 @@ pub(crate) enum TargetError {
 
 /// Which places may be named.
 #[derive(Clone, Debug)]
-pub(crate) struct Policy {
+pub struct Policy {
     /// The servers of ntfy, without a slash at the end. The operator named them, so they
     /// may be anywhere.
-    pub(crate) ntfy_servers: Vec<String>,
+    pub ntfy_servers: Vec<String>,
     /// Whether there are webhooks at all.
-    pub(crate) webhooks: bool,
+    pub webhooks: bool,
     /// For a pool whose miners are its operator's own: webhooks may lead anywhere.
-    pub(crate) allow_private: bool,
+    pub allow_private: bool,
 }
 
 /// An accepted place, taken apart.
@@ -112,7 +112,7 @@ impl Policy {
     }
 
     /// The config's ntfy server that a URL is a topic of.
-    pub(crate) fn server_of(&self, url: &str) -> Option<&str> {
+    pub fn server_of(&self, url: &str) -> Option<&str> {
         let is_of = |server: &&String| {
             let rest = url.strip_prefix(server.as_str());
             rest.is_some_and(|rest| rest.starts_with('/'))
@@ -160,7 +160,7 @@ impl Policy {
     }
 
     /// Whether a webhook may be sent to `address`.
-    pub(crate) fn allows(&self, address: IpAddr) -> Result<(), TargetError> {
+    pub fn allows(&self, address: IpAddr) -> Result<(), TargetError> {
         if self.allow_private || is_public(address) {
             Ok(())
         } else {

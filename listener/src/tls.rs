@@ -14,7 +14,7 @@ const RETRY: Duration = Duration::from_secs(5);
 
 /// A certificate, usable or not yet.
 #[derive(Debug)]
-pub(crate) struct Tls {
+pub struct Tls {
     config: TlsConfig,
     state: RwLock<State>,
 }
@@ -36,7 +36,7 @@ impl std::fmt::Debug for State {
 
 impl Tls {
     /// Loads the files, if they can be used now.
-    pub(crate) fn new(config: TlsConfig) -> Arc<Self> {
+    pub fn new(config: TlsConfig) -> Arc<Self> {
         let state = load(&config);
         if let State::Unusable(why) = &state {
             tracing::error!(
@@ -59,7 +59,7 @@ impl Tls {
     }
 
     /// Why there is no usable certificate, if so.
-    pub(crate) fn trouble(&self) -> Option<String> {
+    pub fn trouble(&self) -> Option<String> {
         match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
             State::Usable(..) => None,
             State::Unusable(why) => Some(why.clone()),
@@ -68,7 +68,7 @@ impl Tls {
 
     /// Loads the files until they can be used, and then again whenever they change, until
     /// `cancel`.
-    pub(crate) async fn keep_fresh(self: Arc<Self>, cancel: CancellationToken) {
+    pub async fn keep_fresh(self: Arc<Self>, cancel: CancellationToken) {
         while self.trouble().is_some() {
             let waits = tokio::time::sleep(RETRY);
             if cancel.run_until_cancelled(waits).await.is_none() {

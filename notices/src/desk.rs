@@ -46,7 +46,7 @@ const READ_MS: u64 = 60 * 60 * 1000;
 
 /// What is seen of miners.
 #[async_trait]
-pub(crate) trait Sight: Send + Sync + 'static {
+pub trait Sight: Send + Sync + 'static {
     /// Whether miners are served now.
     fn is_serving(&self) -> bool;
     /// Whether the pool ever counted work of this key.
@@ -59,7 +59,7 @@ pub(crate) trait Sight: Send + Sync + 'static {
 
 /// Why something about notices cannot be done.
 #[derive(Debug, Error)]
-pub(crate) enum DeskError {
+pub enum DeskError {
     /// The wish itself.
     #[error(transparent)]
     Wish(#[from] WishError),
@@ -77,7 +77,7 @@ pub(crate) enum DeskError {
         /// The key's next wish is taken then, in milliseconds.
         wait_ms: u64,
     },
-    /// See [`MAX_PER_TARGET`].
+    /// As many other keys as may have their notices sent there.
     #[error("{MAX_PER_TARGET} other keys already use this target: that is the limit")]
     Shared,
     /// The pool has no key that a wish could be signed for.
@@ -94,19 +94,19 @@ pub(crate) enum DeskError {
 /// What everybody may know of a miner's target. Amounts are satoshis, times are
 /// milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Setting {
+pub struct Setting {
     /// How it is sent. Where to is for its owner to know.
-    pub(crate) channel: Channel,
+    pub channel: Channel,
     /// Sats that are ready are told from this amount on.
-    pub(crate) least_sat: Sat,
+    pub least_sat: Sat,
     /// Since when.
-    pub(crate) since_ms: u64,
+    pub since_ms: u64,
     /// Tries in a row that failed.
-    pub(crate) failures: u32,
+    pub failures: u32,
 }
 
 /// The records and their rules.
-pub(crate) struct Desk {
+pub struct Desk {
     about: About,
     pool: Option<XOnlyPublicKey>,
     policy: Policy,
@@ -129,7 +129,7 @@ impl Desk {
     ///
     /// # Errors
     /// The directory cannot be made or read, or a metric's name is taken.
-    pub(crate) fn open(
+    pub fn open(
         directory: &Path,
         about: About,
         pool: Option<XOnlyPublicKey>,
@@ -159,22 +159,22 @@ impl Desk {
     }
 
     /// Which pool it is.
-    pub(crate) fn about(&self) -> &About {
+    pub fn about(&self) -> &About {
         &self.about
     }
 
     /// The key that wishes are signed for.
-    pub(crate) fn pool(&self) -> Option<XOnlyPublicKey> {
+    pub fn pool(&self) -> Option<XOnlyPublicKey> {
         self.pool
     }
 
     /// Where notices may be sent.
-    pub(crate) fn policy(&self) -> &Policy {
+    pub fn policy(&self) -> &Policy {
         &self.policy
     }
 
     /// A miner's target, if there is one.
-    pub(crate) fn setting(&self, miner: &MinerId) -> Option<Setting> {
+    pub fn setting(&self, miner: &MinerId) -> Option<Setting> {
         let records = self.records();
         let to = records.get(miner)?.subscription.as_ref()?;
         Some(Setting {
@@ -187,11 +187,7 @@ impl Desk {
 
     /// A miner's feed, and a text that changes when it does. From now on the miner is
     /// looked at.
-    pub(crate) async fn feed(
-        &self,
-        miner: &MinerId,
-        now_ms: u64,
-    ) -> Result<(String, String), DeskError> {
+    pub async fn feed(&self, miner: &MinerId, now_ms: u64) -> Result<(String, String), DeskError> {
         let fresh = |record: &Record| now_ms.saturating_sub(record.read_ms) < READ_MS;
         let known = self.records().get(miner).filter(|one| fresh(one)).cloned();
         let record = match known {
@@ -209,7 +205,7 @@ impl Desk {
     }
 
     /// Grants a signed wish; it is durable when this returns.
-    pub(crate) async fn grant(
+    pub async fn grant(
         &self,
         miner: &MinerId,
         wish: &Wish,
