@@ -5,6 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use basics::files;
 
 /// The accounting's store.
 pub(crate) fn ledger(data_dir: &Path) -> PathBuf {
@@ -102,8 +103,8 @@ pub(crate) fn prepare(data_dir: &Path) -> Result<()> {
             about.uid()
         );
     }
-    if about.mode() & 0o077 != 0 {
-        tracing::warn!(data_dir = %shown, mode = format_args!("{:o}", about.mode() & 0o777), "others could enter the data directory; closing it to them");
+    if let Some(mode) = files::mode_for_others(&about) {
+        tracing::warn!(data_dir = %shown, mode = format_args!("{mode:o}"), "others could enter the data directory; closing it to them");
         fs::set_permissions(data_dir, fs::Permissions::from_mode(0o700))
             .with_context(|| format!("pool.data_dir {shown} cannot be closed to others"))?;
     }

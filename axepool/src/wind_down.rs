@@ -7,7 +7,7 @@
 use std::io;
 use std::path::Path;
 
-use basics::{humane, json_file};
+use basics::{files, humane, json_file};
 use ledger::Sat;
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +66,7 @@ pub(crate) fn write(data_dir: &Path, wind_down: Option<&WindDown>) -> io::Result
         Some(wind_down) => json_file::write(&path, wind_down),
         None => match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => std::fs::File::open(data_dir)?.sync_all(),
+            _ => files::sync_directory(data_dir),
         },
     }
 }

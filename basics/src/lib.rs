@@ -5,8 +5,11 @@
 //! It imports no room. A type of the accounting has no place here: amounts of work and of
 //! money get their words where the ledger is known.
 
+pub mod backoff;
 pub mod clock;
+pub mod files;
 pub mod humane;
 pub mod json_file;
 pub mod output;
 pub mod secret_file;
+pub mod version;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use basics::clock::now_ms;
 use cdk_common::database::Error;
 use cdk_common::database::mint::Acquired;
 use cdk_common::mint::MintQuote;
@@ -9,7 +10,6 @@ use cdk_common::quote_id::QuoteId;
 use cdk_common::{Amount, CurrencyUnit};
 use ledger::EpochId;
 
-use crate::clock::now_ms;
 use crate::decide::{Decision, Refusal, decide};
 use crate::epochs::{EpochMark, store_mark};
 use crate::handle::Mint;

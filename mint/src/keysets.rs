@@ -1,6 +1,7 @@
 //! The mint's keysets: their denominations, and the derivation of each from the seed on a
 //! path that is its incarnation's own.
 
+use basics::clock::now_ms;
 use bitcoin::bip32::{ChildNumber, DerivationPath, Xpriv};
 use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::secp256k1::Secp256k1;
@@ -12,7 +13,6 @@ use cdk_common::{CurrencyUnit, Id};
 use cdk_sqlite::MintSqliteDatabase;
 use ledger::{Incarnation, Lineage};
 
-use crate::clock::now_ms;
 use crate::seed::Seed;
 
 /// The branch of the seed that cdk's keysets come from.

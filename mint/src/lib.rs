@@ -13,7 +13,6 @@ mod announce;
 mod apply;
 mod backoff;
 mod claim;
-mod clock;
 mod config;
 mod copy;
 mod decide;

@@ -1,11 +1,11 @@
 //! The mint's mnemonic: all its keys come from it, so it is made once, kept readable
 //! by its owner alone, and never made anew for a store that has keys already.
 
-use std::fs::{File, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use basics::files;
 use bip39::Mnemonic;
 use bitcoin::hashes::{Hash, HashEngine, Hmac, HmacEngine, sha256};
 use bitcoin::hex::DisplayHex as _;
@@ -128,8 +128,8 @@ fn read(path: &Path, file: File) -> Result<Mnemonic, SeedError> {
         path: path.to_owned(),
         error,
     };
-    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    let about = file.metadata().map_err(failed)?;
+    if let Some(mode) = files::mode_for_others(&about) {
         return Err(SeedError::Readable {
             path: path.to_owned(),
             mode,
@@ -145,30 +145,17 @@ fn read(path: &Path, file: File) -> Result<Mnemonic, SeedError> {
     })
 }
 
-/// Written beside, synced and renamed: a crash leaves either no mnemonic or all of it.
+/// A crash leaves either no mnemonic or all of it.
 fn create(path: &Path, mnemonic: &Mnemonic) -> io::Result<()> {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or_else(|| Path::new("."));
-    std::fs::create_dir_all(parent)?;
-    let unfinished = path.with_extension("new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&unfinished)?;
-    // An earlier crash may have left the file with another mode.
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    writeln!(file, "{mnemonic}")?;
-    file.sync_all()?;
-    std::fs::rename(&unfinished, path)?;
-    File::open(parent)?.sync_all()
+    std::fs::create_dir_all(files::directory_of(path))?;
+    files::create(path, format!("{mnemonic}\n").as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use basics::json_file;
+use basics::{files, json_file};
 use ledger::MinerId;
 
 use super::record::Record;
@@ -52,7 +52,12 @@ impl Files {
     /// Writes a record; `durable` when a loss of power must not undo it.
     pub(super) fn write(&self, record: &Record, durable: bool) -> io::Result<()> {
         let bytes = serde_json::to_vec(record)?;
-        json_file::put(&self.path(&record.miner), &bytes, durable)
+        let path = self.path(&record.miner);
+        if durable {
+            files::replace(&path, &bytes)
+        } else {
+            files::replace_unsynced(&path, &bytes)
+        }
     }
 
     /// Forgets a record.

@@ -8,15 +8,16 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use basics::backoff::Backoff;
+use basics::clock::now_secs;
 use bitcoin::hashes::sha256;
 use ledger::Msat;
 use ledger::settle::{Event, PaidTo, Payment, Via};
 use lightning::offers::offer::OfferId;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
 use crate::booking::{BookError, Booked, Booking};
 use crate::node::Live;
 use crate::node::payments::{self, Paid, Received};
@@ -157,7 +158,7 @@ impl Intake {
         });
         let tip = tip.await.ok()?;
         let is_ocean = |id: &OfferId| self.offers.has(id);
-        Some(as_payment(received, tip, unix_secs(), is_ocean))
+        Some(as_payment(received, tip, now_secs(), is_ocean))
     }
 
     async fn keep_booking(
@@ -263,7 +264,7 @@ fn as_payment(
 fn unexplained(hash: sha256::Hash, amount: Msat) -> Payment {
     Payment {
         amount,
-        received_ms: unix_secs().saturating_mul(1000),
+        received_ms: now_secs().saturating_mul(1000),
         via: Via::Lightning {
             payment_hash: hash,
             preimage: None,
@@ -272,13 +273,6 @@ fn unexplained(hash: sha256::Hash, amount: Msat) -> Payment {
             tip_height: None,
         },
     }
-}
-
-fn unix_secs() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
 }
 
 #[cfg(test)]

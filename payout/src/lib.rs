@@ -19,7 +19,6 @@
 
 #![deny(clippy::float_arithmetic)]
 
-mod backoff;
 pub mod booking;
 pub mod chain;
 pub mod commands;

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use bip39::Mnemonic;
@@ -150,8 +149,7 @@ fn has_node(storage_dir: &Path) -> io::Result<bool> {
 /// Secrets that are mounted into containers are often readable by all there: no refusal.
 fn warn_if_others_can_read(path: &Path) {
     let Ok(about) = path.metadata() else { return };
-    let mode = about.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    if let Some(mode) = basics::files::mode_for_others(&about) {
         tracing::warn!(
             file = %path.display(),
             mode = format_args!("{mode:o}"),
@@ -162,6 +160,8 @@ fn warn_if_others_can_read(path: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]

@@ -73,19 +73,6 @@ pub(super) fn make_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
 }
 
-/// Syncs a directory: the names in it are on disk then.
-pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-/// Where a directory's own name is kept.
-pub(super) fn parent(path: &Path) -> &Path {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    parent.unwrap_or(Path::new("."))
-}
-
 /// True when nothing is in the way at `path`: there is nothing, or an empty directory.
 pub(super) fn is_free(path: &Path) -> io::Result<bool> {
     match fs::read_dir(path) {

@@ -12,6 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use basics::files::{directory_of, sync_directory};
 use basics::{clock, json_file};
 use ledger::Reader;
 use tempfile::TempDir;
@@ -98,7 +99,7 @@ pub(crate) fn make(
         bail!("{shown} is not empty: a backup is a directory of its own, name a new one");
     }
     let made_ms = clock::now_ms();
-    let parent = files::parent(&order.to);
+    let parent = directory_of(&order.to);
     let draft = files::draft_in(parent, ".axepool-backup-")
         .with_context(|| format!("{} cannot be written", parent.display()))?;
     let mut copying = Copying {
@@ -126,7 +127,7 @@ pub(crate) fn make(
     let sealed = || {
         json_file::write(&draft.path().join(manifest::NAME), &manifest)?;
         std::fs::rename(draft.path(), &order.to)?;
-        files::sync_dir(parent)
+        sync_directory(parent)
     };
     sealed().with_context(|| format!("{shown} cannot be written"))?;
     // It has another name: there is nothing left to remove.
@@ -175,7 +176,7 @@ impl Copying<'_> {
             self.secrets(order)?;
         }
         for directory in ["mint", "node", name::NOTICES] {
-            files::sync_dir(&self.path(directory)).context("the backup")?;
+            sync_directory(&self.path(directory)).context("the backup")?;
         }
         Ok(ledger)
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use basics::clock;
+use basics::files::{directory_of, sync_directory};
 
 use super::files;
 use super::manifest::{Entry, Manifest, name};
@@ -32,7 +33,7 @@ pub(crate) fn restore(from: &Path, to: &Path, told: Told<'_>) -> Result<Outcome>
     if !is_free {
         bail!("{shown} is not empty: a backup is restored into a data directory of its own");
     }
-    let parent = files::parent(to);
+    let parent = directory_of(to);
     std::fs::create_dir_all(parent).with_context(|| format!("{}", parent.display()))?;
     let draft = files::draft_in(parent, ".axepool-restore-")
         .with_context(|| format!("{} cannot be written", parent.display()))?;
@@ -66,10 +67,10 @@ pub(crate) fn restore(from: &Path, to: &Path, told: Told<'_>) -> Result<Outcome>
     let sealed = || {
         write_restore(draft.path(), &record)?;
         for directory in ["mint", "node", name::NOTICES, ""] {
-            files::sync_dir(&draft.path().join(directory))?;
+            sync_directory(&draft.path().join(directory))?;
         }
         std::fs::rename(draft.path(), to)?;
-        files::sync_dir(parent)
+        sync_directory(parent)
     };
     sealed().with_context(|| format!("{shown} cannot be written"))?;
     // It has another name: there is nothing left to remove.

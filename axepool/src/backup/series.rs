@@ -5,9 +5,9 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use basics::files::sync_directory;
 use basics::humane;
 
-use super::files;
 use super::manifest;
 
 /// What a name looks like, with digits for the nines.
@@ -43,7 +43,7 @@ pub(crate) fn prune(directory: &Path, keep: NonZeroUsize, made: &Path) -> io::Re
     for old in &found {
         // What is left of it when this breaks off is no backup any more.
         fs::remove_file(old.join(manifest::NAME))?;
-        files::sync_dir(old)?;
+        sync_directory(old)?;
         fs::remove_dir_all(old)?;
     }
     Ok(found)

@@ -1,13 +1,12 @@
 //! `axepool init`.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use basics::output;
+use basics::{files, output};
 
 use crate::config;
 use crate::init::{Answers, Dialogue, Draft, Told, fill};
@@ -92,11 +91,7 @@ fn create(path: &Path, text: &str) -> Result<()> {
     if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
         fs::create_dir_all(dir).with_context(cannot)?;
     }
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(path);
-    let mut file = file.with_context(cannot)?;
-    file.write_all(text.as_bytes()).with_context(cannot)?;
-    file.sync_all().with_context(cannot)
+    files::create(path, text.as_bytes()).with_context(cannot)
 }
 
 fn say_what_is_next(path: &Path, told: &Told) -> Result<()> {

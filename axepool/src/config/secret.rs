@@ -2,9 +2,9 @@
 //! names. None is ever printed.
 
 use std::fmt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use basics::files;
 use toml::Value;
 
 use super::from_base;
@@ -122,8 +122,7 @@ impl Section<'_> {
 /// The mode of a file that others than its owner may read, if it is such a file. A link
 /// is followed: container runtimes make such.
 pub(super) fn read_by_others(path: &Path) -> Option<u32> {
-    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
-    (mode & 0o077 != 0).then_some(mode)
+    files::mode_for_others(&std::fs::metadata(path).ok()?)
 }
 
 fn read_file(path: &Path) -> Result<String, String> {

@@ -8,14 +8,14 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use basics::backoff::Backoff;
 use futures::FutureExt as _;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// How long it waits before a task is started again: doubled up to the second.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_secs(60);
+/// How long it waits before a task is started again.
+const START_AGAIN: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 
 /// A task that has worked for so long after a panic is well again.
 const WELL_AFTER: Duration = Duration::from_secs(60);
@@ -131,7 +131,7 @@ impl Supervisor {
     ) where
         F: Future<Output = ()>,
     {
-        let mut wait = FIRST_RETRY;
+        let mut backoff = START_AGAIN;
         let mut is_well = true;
         loop {
             let mut run = Box::pin(AssertUnwindSafe(make()).catch_unwind());
@@ -140,7 +140,7 @@ impl Supervisor {
                 ended = timeout(WELL_AFTER, &mut run).await.ok();
                 if ended.is_none() {
                     is_well = true;
-                    wait = FIRST_RETRY;
+                    backoff.succeeded();
                     self.recovered(task);
                 }
             }
@@ -155,13 +155,13 @@ impl Supervisor {
                 return;
             };
             is_well = false;
+            let wait = backoff.failed();
             let next = format!("started again after {} s", wait.as_secs());
             self.panicked(task, &*panic, &next);
             let slept = cancel.run_until_cancelled(tokio::time::sleep(wait)).await;
             if slept.is_none() {
                 return;
             }
-            wait = (wait * 2).min(LAST_RETRY);
         }
     }
 

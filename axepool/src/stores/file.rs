@@ -11,6 +11,7 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use basics::files::{directory_of, sync_directory};
 use bitcoin::hashes::{Hash as _, sha256};
 use mint::{LedgerMark, Mark};
 use payout::marks::NodeMark;
@@ -107,10 +108,7 @@ impl MarkFile {
         made.write(kept)?;
         made.file.sync_all()?;
         std::fs::rename(&draft, path)?;
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+        sync_directory(directory_of(path))?;
         Ok(made)
     }
 

@@ -27,9 +27,9 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("listener", &["proxy"]),
     ("notices", &["basics", "ledger", "mint", "receipt"]),
     ("receipt", &["accounting", "basics"]),
-    ("proxy", &["ledger", "accounting"]),
-    ("payout", &["ledger", "accounting"]),
-    ("mint", &["ledger", "accounting"]),
+    ("proxy", &["accounting", "ledger"]),
+    ("payout", &["accounting", "basics", "ledger"]),
+    ("mint", &["accounting", "basics", "ledger"]),
     ("ledger", &["accounting"]),
     ("accounting", &[]),
     ("wallet", &[]),
@@ -245,6 +245,7 @@ fn arrows_as_they_should_be_are_left_alone() {
     case("axepool", "basics", None);
     case("axepool", "listener", None);
     case("listener", "proxy", None);
+    case("payout", "basics", None);
     case("notices", "receipt", None);
     case("axepool", "simnet", None);
     case("proxy", "ledger", None);

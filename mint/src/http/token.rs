@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
+use basics::clock::now_ms;
 use ledger::{MinerId, Sat};
 use serde::{Deserialize, Serialize};
 
 use super::error::HttpError;
 use crate::claim::Claim;
-use crate::clock::now_ms;
 use crate::handle::Mint;
 use crate::signed::Signed;
 use crate::token::{Token, TokenState};

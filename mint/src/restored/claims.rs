@@ -1,11 +1,11 @@
 //! Claims for ecash and quotes from before a restore, and the end of the repair after it.
 
+use basics::clock::now_ms;
 use cdk_common::database::Error;
 use ledger::Sat;
 use serde::{Deserialize, Serialize};
 
 use super::record::{BEHIND, RECORD, REPAIRED, Record, read, write};
-use crate::clock::now_ms;
 use crate::handle::Mint;
 use crate::index::{self, stored_number};
 use crate::marks;

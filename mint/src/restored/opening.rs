@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use basics::clock::now_ms;
 use cdk_common::database::{DynMintDatabase, Error};
 use cdk_common::{Id, MeltQuoteState};
 use cdk_sqlite::MintSqliteDatabase;
 use ledger::{Lineage, Sat};
 
 use super::record::{BEHIND, Record, read, write};
-use crate::clock::now_ms;
 use crate::config::MintConfig;
 use crate::copy::pending_sat;
 use crate::index::write_number;

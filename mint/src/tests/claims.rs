@@ -1,5 +1,6 @@
 //! Token claims: what they give, to whom, and when.
 
+use basics::clock::now_ms;
 use cdk::amount::SplitTarget;
 use cdk::wallet::ReceiveOptions;
 use cdk_common::CurrencyUnit;
@@ -7,7 +8,6 @@ use cdk_common::nuts::{Proofs, Token};
 use serde_json::{Value, json};
 
 use super::support::{Owner, Pool, row_sums};
-use crate::clock::now_ms;
 use crate::quote::method;
 use crate::{Claim, ClaimError, Purpose, Signed, TokenState};
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use basics::clock::now_ms;
 use cdk_common::database::Error as StoreError;
 use ledger::OutboxId;
 use prometheus::Registry;
 
 use super::support::{FakeLedger, Owner, config, row_sums, work};
-use crate::clock::now_ms;
 use crate::metrics::Metrics;
 use crate::store::WriteGuard;
 use crate::worker::Worker;

@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
+use basics::clock::now_ms;
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::{PublicKey, Scalar, Secp256k1, SecretKey};
@@ -14,7 +15,6 @@ use ledger::{
 use prometheus::Registry;
 
 use super::support::config;
-use crate::clock::now_ms;
 use crate::worker::Worker;
 use crate::{LedgerOutbox, Mint};
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use basics::clock::now_ms;
 use cdk::wallet::{HttpClient, Wallet, WalletBuilder};
 use cdk_common::nuts::SecretKey;
 use ledger::{EpochId, Incarnation, MinerId, OutboxId, Sat};
@@ -14,7 +15,6 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::clock::now_ms;
 use crate::metrics::{CountWrites, Metrics};
 use crate::store::WriteGuard;
 use crate::worker::Worker;

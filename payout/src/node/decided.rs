@@ -1,11 +1,12 @@
 //! What the node says of payments of ours, to the desk; and to a person what it does not.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use basics::backoff::Backoff;
+use basics::clock::now_secs;
 use tokio_util::sync::CancellationToken;
 
 use super::Live;
-use crate::backoff::Backoff;
 use crate::outgoing::{Heard, PayError};
 
 /// How often it is tried to write down what became of an outgoing payment before it is
@@ -53,16 +54,9 @@ pub(super) async fn tell_undecided(live: &Live) {
     };
     for one in left {
         let (id, amount) = (one.id, one.amount);
-        let age = unix_secs().saturating_sub(one.since_secs);
+        let age = now_secs().saturating_sub(one.since_secs);
         if age >= UNDECIDED_ALARM.as_secs() {
             tracing::warn!(id, amount_msat = %amount, age_secs = age, "an outgoing payment is still undecided; its ecash stays locked");
         }
     }
-}
-
-pub(super) fn unix_secs() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
 }

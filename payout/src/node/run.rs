@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use basics::backoff::Backoff;
+use basics::clock::now_secs;
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::build::{self, StartError};
-use super::decided::{self, UNDECIDED_ALARM, unix_secs};
+use super::decided::{self, UNDECIDED_ALARM};
 use super::directory::Directory;
 use super::events::{self, Meaning};
 use super::lock::DirLock;
 use super::{ChannelNews, Lightning, Live, NodeState, closed, storage_dir};
-use crate::backoff::Backoff;
 use crate::intake::{Intake, Taken};
 use crate::marks::MarkKeeper;
 use crate::outgoing::Desk;
@@ -169,7 +170,7 @@ impl NodeTask {
             self.lock = Some(self.take_dir()?);
         }
         let (directory, desk) = (Arc::clone(&self.directory), Arc::clone(&self.desk));
-        let comparing = tokio::task::spawn_blocking(move || directory.compare(&desk, unix_secs()));
+        let comparing = tokio::task::spawn_blocking(move || directory.compare(&desk, now_secs()));
         let compared = comparing.await;
         compared.map_err(|error| StartError::BrokeOff(error.to_string()))??;
         let tip = build::probe(&self.parts.settings, &self.parts.chain).await?;
@@ -236,7 +237,7 @@ impl NodeTask {
                 biased;
                 () = stop.cancelled() => break Ended::Stop,
                 event = live.node.next_event_async() => {
-                    if !self.take(live, &events::meaning(&event, unix_secs()), stop).await {
+                    if !self.take(live, &events::meaning(&event, now_secs()), stop).await {
                         break Ended::Stop;
                     }
                     let handled = live.with(ldk_node::Node::event_handled).await;

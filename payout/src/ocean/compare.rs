@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use basics::clock::now_secs;
 use ledger::settle::Block;
 
-use super::task::{Rounds, unix_secs};
+use super::task::Rounds;
 use super::watch::ChainWord;
 use crate::chain::{ChainClient, ChainError, follows_another_chain};
 use crate::witness::{Doubt, Now, OwnTip, UpstreamTip, Witnesses};
@@ -35,7 +36,7 @@ impl Comparison {
     fn now(&self) -> Now {
         Now {
             steady_secs: self.since.elapsed().as_secs(),
-            unix_secs: unix_secs(),
+            unix_secs: now_secs(),
         }
     }
 

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use basics::backoff::Backoff;
+use basics::clock::now_secs;
 use bitcoin::{Address, BlockHash};
 use ledger::Sat;
 use ledger::settle::{Block, Earnings, Event};
@@ -18,7 +20,6 @@ use super::compare::{AskUpstream, Comparison};
 use super::deposits::{Deposits, Gone};
 use super::follow::{Sought, follow};
 use super::watch::{Verdict, Watch};
-use crate::backoff::Backoff;
 use crate::booking::{BookError, Booked, Booking};
 use crate::chain::ChainClient;
 use crate::files;
@@ -251,7 +252,7 @@ impl Rounds {
                 Ok(_) => {
                     health.chain_error = None;
                     if !is_doubted {
-                        health.chain_heard_secs = Some(unix_secs());
+                        health.chain_heard_secs = Some(now_secs());
                     }
                 }
                 Err(error) => health.chain_failed(error.to_string()),
@@ -276,7 +277,7 @@ impl Rounds {
         if Instant::now() < self.api_next {
             return;
         }
-        let since = unix_secs().saturating_sub(EARNINGS_BACK_SECS);
+        let since = now_secs().saturating_sub(EARNINGS_BACK_SECS);
         let answers = async {
             let blocks = api.blocks().await?;
             let earned = api.earnings(&self.parts.address.to_string(), since).await?;
@@ -287,7 +288,7 @@ impl Rounds {
                 self.api_backoff.succeeded();
                 self.api_next = Instant::now();
                 self.health.send_modify(|health| {
-                    health.api_heard_secs = Some(unix_secs());
+                    health.api_heard_secs = Some(now_secs());
                     health.api_error = None;
                 });
                 self.listed(&listed.blocks);
@@ -381,7 +382,7 @@ impl Rounds {
         if self.comparison.doubts_own() {
             return;
         }
-        let now_ms = unix_secs().saturating_mul(1000);
+        let now_ms = now_secs().saturating_mul(1000);
         let next = |kept: &Kept| {
             let watch = kept.watch.as_ref()?;
             kept.deposits.next(watch, now_ms)
@@ -432,11 +433,4 @@ impl Rounds {
             }
         }
     }
-}
-
-pub(super) fn unix_secs() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
 }

@@ -1,7 +1,6 @@
 //! Where the operator gets the offer.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use basics::clock::now_secs;
 use bitcoin::Network;
 use thiserror::Error;
 
@@ -112,10 +111,7 @@ impl OfferDesk {
                 offer: offer.to_string(),
                 address: desk.address.clone(),
                 route,
-                made_secs: SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .unwrap_or_default()
-                    .as_secs(),
+                made_secs: now_secs(),
             };
             desk.book.add(&offer, stored.clone())?;
             Ok::<_, OfferError>(stored)

@@ -1,7 +1,6 @@
 //! The desk's hands: the node itself.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use basics::clock::now_secs;
 use ldk_node::{Node, NodeError};
 use ledger::Msat;
 use lightning::routing::router::RouteParametersConfig;
@@ -13,11 +12,10 @@ use crate::node::{payments, spendable};
 
 impl Hands for Node {
     fn place(&self) -> Place {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Place {
             network: self.config().network,
             node: self.node_id(),
-            now_secs: since.unwrap_or_default().as_secs(),
+            now_secs: now_secs(),
         }
     }
 

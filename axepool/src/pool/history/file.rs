@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use basics::json_file;
+use basics::{files, json_file};
 use ledger::MinerId;
 use serde::{Deserialize, Serialize};
 
@@ -41,5 +41,5 @@ pub(super) fn read(path: &Path, now_ms: u64) -> io::Result<Devices> {
 
 /// There is always a whole file; after a loss of power perhaps an older one.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    json_file::put(path, bytes, false)
+    files::replace_unsynced(path, bytes)
 }

@@ -22,6 +22,7 @@ mod touched;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ::receipt::ReceiptKey;
 use axum::Router;
 use axum::extract::State;
 use axum::middleware::from_fn_with_state;
@@ -29,7 +30,6 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use bitcoin::secp256k1::XOnlyPublicKey;
 use ledger::{Ledger, LedgerError, Reader};
-use receipt::ReceiptKey;
 
 use super::kept::{self, KeptAnswers};
 use crate::admin::PayoutRow;

@@ -5,14 +5,15 @@ use std::time::Duration;
 /// Doubles from a first wait to a longest one. Without randomness on purpose: what is
 /// retried here is one node, one API client and one writer, no crowd that could meet.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     first: Duration,
     longest: Duration,
     failures: u32,
 }
 
 impl Backoff {
-    pub(crate) const fn new(first: Duration, longest: Duration) -> Self {
+    /// The first wait, and the longest.
+    pub const fn new(first: Duration, longest: Duration) -> Self {
         Backoff {
             first,
             longest,
@@ -21,19 +22,19 @@ impl Backoff {
     }
 
     /// How often it failed since the last success.
-    pub(crate) const fn failures(&self) -> u32 {
+    pub const fn failures(&self) -> u32 {
         self.failures
     }
 
     /// The wait after one more failure.
-    pub(crate) fn failed(&mut self) -> Duration {
+    pub fn failed(&mut self) -> Duration {
         let doublings = self.failures.min(31);
         self.failures = self.failures.saturating_add(1);
         self.first.saturating_mul(1 << doublings).min(self.longest)
     }
 
     /// It worked: the next failure waits the shortest time again.
-    pub(crate) const fn succeeded(&mut self) {
+    pub const fn succeeded(&mut self) {
         self.failures = 0;
     }
 }
