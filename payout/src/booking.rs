@@ -1,8 +1,8 @@
 //! The door to the books. The binary adapts it to the ledger's writer; the arrows of
 //! the house end here.
 
+use accounting::settle::{Block, Event};
 use async_trait::async_trait;
-use ledger::settle::{Block, Event};
 use thiserror::Error;
 
 /// Where money that arrived, and what is seen of OCEAN's blocks, is written down.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use accounting::Sat;
 use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Address, FeeRate, Txid};
 use ldk_node::{Node, UserChannelId};
-use ledger::Sat;
 use tokio::time::Instant;
 
 use crate::node::payments::{self, OnChainFee};

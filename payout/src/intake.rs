@@ -10,11 +10,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounting::Msat;
+use accounting::settle::{Event, PaidTo, Payment, Via};
 use basics::backoff::Backoff;
 use basics::clock::now_secs;
 use bitcoin::hashes::sha256;
-use ledger::Msat;
-use ledger::settle::{Event, PaidTo, Payment, Via};
 use lightning::offers::offer::OfferId;
 use tokio_util::sync::CancellationToken;
 

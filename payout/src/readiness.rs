@@ -1,6 +1,6 @@
 //! What still keeps OCEAN from paying. Pure.
 
-use ledger::Msat;
+use accounting::Msat;
 use serde::{Deserialize, Serialize};
 
 use crate::node::{ChannelView, NodeView};
@@ -136,7 +136,7 @@ fn inbound(usable: &[&ChannelView], settings: &Settings, expected: Option<Msat>)
     let most_sat = most.to_sat_floor();
     let level = settings
         .inbound_alarm_sat
-        .and_then(|sat| sat.checked_mul(ledger::MSAT_PER_SAT))
+        .and_then(|sat| sat.checked_mul(accounting::MSAT_PER_SAT))
         .map(Msat::new);
     match (expected, level) {
         (Some(expected), _) if expected > most => bad(format!(
@@ -180,8 +180,8 @@ fn reach(view: &NodeView, settings: &Settings) -> Vec<Check> {
 mod tests {
     use super::*;
     use crate::node::Balances;
+    use accounting::Sat;
     use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
-    use ledger::Sat;
 
     const NOW: u64 = 1_800_000_000;
 

@@ -10,6 +10,7 @@ mod witnesses;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use accounting::settle::{Block as OceanBlock, Event, Via};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -17,7 +18,6 @@ use axum::{Json, Router};
 use bitcoin::constants::genesis_block;
 use bitcoin::hashes::Hash as _;
 use bitcoin::{Address, Amount, Block, BlockHash, Network, ScriptBuf, TxOut, WPubkeyHash};
-use ledger::settle::{Block as OceanBlock, Event, Via};
 use payout::chain::ChainClient;
 use payout::ocean::{OceanApi, OceanWatch, SourceHealth};
 use payout::witness::UpstreamTip;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ledger::Work;
+use accounting::Work;
 use ruint::aliases::U256;
 
 use crate::seen::SeenHashes;

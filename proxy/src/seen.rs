@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ledger::CreditedHashes;
+use accounting::CreditedHashes;
 
 /// What became of a hash that asked to be credited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use ledger::{MinerId, MinerKeyError, WorkerName};
+use accounting::{MinerId, MinerKeyError, WorkerName};
 use thiserror::Error;
 
 /// The longest username that is looked at, percent-encoding included: AxeOS sends up to

@@ -8,9 +8,9 @@
 
 use std::collections::HashSet;
 
+use accounting::{MSAT_PER_SAT, Msat, Sat};
 use bitcoin::Txid;
 use ldk_node::{BalanceDetails, LightningBalance, PendingSweepBalance};
-use ledger::{MSAT_PER_SAT, Msat, Sat};
 use lightning::chain::channelmonitor::BalanceSource;
 use lightning::ln::types::ChannelId;
 use lightning::types::payment::PaymentHash;

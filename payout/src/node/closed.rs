@@ -4,9 +4,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use accounting::Sat;
 use bitcoin::secp256k1::PublicKey;
 use ldk_node::{BalanceDetails, LightningBalance};
-use ledger::Sat;
 use lightning::events::ClosureReason;
 use lightning::ln::types::ChannelId;
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,7 @@ impl ClosedBy {
 #[serde(deny_unknown_fields)]
 pub struct ClosedChannel {
     /// The node's own name for it, which commands take.
-    #[serde(with = "ledger::as_text")]
+    #[serde(with = "accounting::as_text")]
     pub id: u128,
     /// The network's name for it, 64 hex digits.
     pub channel: String,

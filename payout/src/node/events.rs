@@ -1,10 +1,10 @@
 //! The node's events. There is one queue and one loop over it: an event that nobody
 //! takes stands before all that come after it.
 
+use accounting::Msat;
+use accounting::settle::Preimage;
 use bitcoin::hashes::{Hash as _, sha256};
 use ldk_node::Event;
-use ledger::Msat;
-use ledger::settle::Preimage;
 
 use super::closed::ClosedChannel;
 use crate::outgoing::{Heard, Name};

@@ -6,8 +6,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use accounting::Msat;
 use bitcoin::Txid;
-use ledger::Msat;
 use serde::{Deserialize, Serialize};
 
 use super::payments::OnChainFee;

@@ -23,9 +23,9 @@ mod wallet;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use accounting::Msat;
 use bitcoin::Txid;
 use ldk_node::Node;
-use ledger::Msat;
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, watch};

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 
+use accounting::settle::Preimage;
+use accounting::{MSAT_PER_SAT, Msat};
 use bitcoin::Txid;
 use bitcoin::hashes::{Hash as _, sha256};
 use ldk_node::payment::{PaymentDetails, PaymentDirection, PaymentKind, PaymentStatus};
 use ldk_node::{Node, PendingSweepBalance};
-use ledger::settle::Preimage;
-use ledger::{MSAT_PER_SAT, Msat};
 use lightning::ln::channelmanager::PaymentId;
 use lightning::offers::offer::OfferId;
 use lightning::types::payment::PaymentHash;

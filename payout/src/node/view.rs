@@ -1,8 +1,8 @@
 //! What the node looks like at one moment, in values of our own.
 
+use accounting::{Msat, Sat};
 use bitcoin::secp256k1::PublicKey;
 use ldk_node::Node;
-use ledger::{Msat, Sat};
 use serde::{Deserialize, Serialize};
 
 use super::balances::{Balances, Swept, balances};
@@ -40,7 +40,7 @@ pub struct NodeView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelView {
     /// The node's own name for it, which commands take.
-    #[serde(with = "ledger::as_text")]
+    #[serde(with = "accounting::as_text")]
     pub id: u128,
     /// With whom.
     pub peer: PublicKey,

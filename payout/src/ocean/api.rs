@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use accounting::Sat;
+use accounting::settle::{Block, Earnings};
 use bitcoin::{BlockHash, Txid};
-use ledger::Sat;
-use ledger::settle::{Block, Earnings};
 use reqwest::Client;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use accounting::settle::Block;
 use basics::clock::now_secs;
-use ledger::settle::Block;
 
 use super::task::Rounds;
 use super::watch::ChainWord;

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use accounting::Sat;
+use accounting::settle::{Block, Payment, Via};
 use bitcoin::{Block as FullBlock, BlockHash, OutPoint, Script, Txid};
-use ledger::Sat;
-use ledger::settle::{Block, Payment, Via};
 use serde::{Deserialize, Serialize};
 
 use super::watch::Watch;
@@ -183,10 +183,10 @@ fn confirmations(deposit: &Deposit, tip: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use accounting::Msat;
     use bitcoin::constants::genesis_block;
     use bitcoin::hashes::Hash as _;
     use bitcoin::{Amount, ScriptBuf, TxOut};
-    use ledger::Msat;
 
     const BEGAN: u32 = 100;
 

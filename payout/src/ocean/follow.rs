@@ -1,8 +1,8 @@
 //! Reading the chain into a [`Watch`] and [`Deposits`], block by block, over
 //! reorganisations.
 
+use accounting::settle::Block;
 use bitcoin::{Block as FullBlock, ScriptBuf};
-use ledger::settle::Block;
 
 use super::deposits::Deposits;
 use super::watch::{REMEMBERED, Watch};

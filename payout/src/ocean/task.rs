@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use accounting::Sat;
+use accounting::settle::{Block, Earnings, Event};
 use basics::backoff::Backoff;
 use basics::clock::now_secs;
 use bitcoin::{Address, BlockHash};
-use ledger::Sat;
-use ledger::settle::{Block, Earnings, Event};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;

@@ -4,9 +4,9 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use accounting::Msat;
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use bitcoin::hex::DisplayHex as _;
-use ledger::Msat;
 use lightning::offers::offer::OfferId;
 
 use super::error::{GIVE_UP_SECS, MAX_ID_BYTES, PayError};

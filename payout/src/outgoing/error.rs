@@ -1,7 +1,7 @@
 //! Why a payment is not made, or not known of.
 
+use accounting::Msat;
 use bitcoin::hashes::sha256;
-use ledger::Msat;
 use thiserror::Error;
 
 use super::journal::JournalError;

@@ -1,6 +1,6 @@
 //! What is set aside for the way of a payment.
 
-use ledger::{Msat, Sat};
+use accounting::{Msat, Sat};
 
 const PPM: u128 = 1_000_000;
 

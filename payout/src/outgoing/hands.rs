@@ -1,6 +1,6 @@
 //! What the desk and the node say to each other.
 
-use ledger::Msat;
+use accounting::Msat;
 
 use super::record::{Key, Name};
 use super::request::{Order, Place};

@@ -1,8 +1,8 @@
 //! The desk's hands: the node itself.
 
+use accounting::Msat;
 use basics::clock::now_secs;
 use ldk_node::{Node, NodeError};
-use ledger::Msat;
 use lightning::routing::router::RouteParametersConfig;
 
 use super::hands::{Hands, Outbound, Unsent};

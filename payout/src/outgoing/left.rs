@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ledger::{MSAT_PER_SAT, Msat, Sat};
+use accounting::{MSAT_PER_SAT, Msat, Sat};
 
 use super::journal::{Journal, JournalError};
 use super::record::{Record, State};

@@ -24,7 +24,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-use ledger::Msat;
+use accounting::Msat;
 use serde::{Deserialize, Serialize};
 
 pub use error::PayError;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ledger::Msat;
+use accounting::Msat;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 

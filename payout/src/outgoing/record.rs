@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use accounting::Msat;
 use bitcoin::hashes::sha256;
 use bitcoin::hex::{DisplayHex as _, FromHex as _, HexToArrayError};
-use ledger::Msat;
 use serde::{Deserialize, Serialize};
 
 use super::Outcome;

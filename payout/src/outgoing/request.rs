@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use accounting::Msat;
 use bitcoin::Network;
 use bitcoin::constants::ChainHash;
 use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::secp256k1::PublicKey;
 use ldk_node::lightning_invoice::Bolt11Invoice;
-use ledger::Msat;
 use lightning::offers::offer::{Amount, Offer};
 use thiserror::Error;
 

@@ -6,9 +6,9 @@ mod source;
 
 use std::path::{Path, PathBuf};
 
+use accounting::Sat;
 use bitcoin::Network;
 use bitcoin::secp256k1::PublicKey;
-use ledger::Sat;
 use lightning::ln::msgs::SocketAddress;
 use serde::Deserialize;
 use thiserror::Error;

@@ -1,7 +1,7 @@
 //! Comparing what the witnesses said.
 
+use accounting::settle::Block;
 use bitcoin::BlockHash;
-use ledger::settle::Block;
 
 use super::{
     Doubt, HEARD_WITHIN_SECS, LATER_SECS, Now, ORDINARY_FORK, STANDS_STILL_SECS, What, Witness,

@@ -12,8 +12,8 @@ mod judge;
 
 use std::collections::BTreeMap;
 
+use accounting::settle::Block;
 use bitcoin::BlockHash;
-use ledger::settle::Block;
 
 /// Blocks by which two chains may differ without a doubt.
 pub const ORDINARY_FORK: u32 = 2;

@@ -1,7 +1,7 @@
 //! Against the `bitcoin` crate, and against the identity that defines a floor.
 
+use accounting::Work;
 use bitcoin::{CompactTarget, Target};
-use ledger::Work;
 use proptest::prelude::*;
 use ruint::Uint;
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
+use accounting::Identity;
 use futures::task::AtomicWaker;
-use ledger::Identity;
 
 use super::address::AddressKey;
 use super::close::CloseReason;
@@ -497,7 +497,7 @@ mod tests {
         let key = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
         let who = Arc::new(Identity {
             miner: key.parse().unwrap(),
-            worker: ledger::WorkerName::clean(name),
+            worker: accounting::WorkerName::clean(name),
         });
         entered.connection().who.set(who.clone()).unwrap();
         entered.replace_earlier(address(last), &who);

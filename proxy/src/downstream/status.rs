@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::Identity;
+use accounting::Identity;
 
 /// The miners' side at a glance.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ledger::Identity;
+use accounting::Identity;
 
 use super::address::AddressKey;
 
@@ -68,7 +68,7 @@ impl Entry {
 mod tests {
     use std::net::IpAddr;
 
-    use ledger::WorkerName;
+    use accounting::WorkerName;
 
     use super::*;
 

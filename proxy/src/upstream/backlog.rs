@@ -1,6 +1,7 @@
 //! The results on their way to the ledger.
 
-use ledger::{ShareSender, UpstreamResult};
+use accounting::UpstreamResult;
+use ledger::ShareSender;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 

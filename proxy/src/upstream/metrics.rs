@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use ledger::Work;
+use accounting::Work;
 use prometheus::{
     Counter, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry,

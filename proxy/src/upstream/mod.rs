@@ -96,7 +96,7 @@ pub struct UpstreamSubmit {
     /// The rolled bits as BIP310 submits them; sent whenever a mask was granted.
     pub version_bits: u32,
     /// Whose share it is, for the books.
-    pub miner: ledger::MinerId,
+    pub miner: accounting::MinerId,
     /// It also meets the network's target.
     pub meets_network: bool,
 }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ledger::CreditedHashes;
+use accounting::CreditedHashes;
 use sha2::{Digest, Sha256};
 
 use super::client::NewJob;

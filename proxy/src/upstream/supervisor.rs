@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::{CreditedHashes, ShareSender, UpstreamResult};
+use accounting::{CreditedHashes, UpstreamResult};
+use ledger::ShareSender;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;

@@ -15,8 +15,8 @@ mod verdict;
 
 use std::collections::BTreeMap;
 
+use accounting::settle::Block;
 use bitcoin::BlockHash;
-use ledger::settle::Block;
 use serde::{Deserialize, Serialize};
 
 pub use verdict::{ChainWord, Verdict};
@@ -53,13 +53,13 @@ pub struct Watch {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Seen {
-    #[serde(with = "ledger::as_text")]
+    #[serde(with = "accounting::as_text")]
     hash: BlockHash,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Candidate {
-    #[serde(with = "ledger::as_text")]
+    #[serde(with = "accounting::as_text")]
     hash: BlockHash,
     is_tagged: bool,
     is_listed: bool,

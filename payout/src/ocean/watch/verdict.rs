@@ -1,7 +1,7 @@
 //! The verdict of a round of the watch: the events for the books.
 
+use accounting::settle::Block;
 use bitcoin::BlockHash;
-use ledger::settle::Block;
 
 use super::{Candidate, GIVE_UP_DEPTH, ORPHAN_DEPTH, SILENT_DEPTH, Told, Watch};
 

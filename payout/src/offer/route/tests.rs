@@ -1,7 +1,7 @@
 use super::*;
 use crate::node::{Balances, ChannelView};
+use accounting::{Msat, Sat};
 use bitcoin::secp256k1::{Secp256k1, SecretKey};
-use ledger::{Msat, Sat};
 
 fn key(n: u8) -> PublicKey {
     PublicKey::from_secret_key(&Secp256k1::new(), &SecretKey::from_slice(&[n; 32]).unwrap())

@@ -1,6 +1,6 @@
 use super::*;
+use accounting::Msat;
 use bitcoin::hashes::{Hash as _, sha256};
-use ledger::Msat;
 
 use std::sync::{Mutex, PoisonError};
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use accounting::{Msat, Sat};
 use bitcoin::hashes::{Hash as _, sha256};
-use ledger::{Msat, Sat};
 
 use super::fake::{AMOUNT, FEE, Fake, Hand, NOW, bolt11, bolt12, offer};
 use crate::marks::Nobody;

@@ -4,11 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::Duration;
 
+use accounting::Msat;
 use bitcoin::Network;
 use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::secp256k1::{Keypair, PublicKey, Secp256k1, SecretKey};
 use ldk_node::lightning_invoice::{Currency, InvoiceBuilder};
-use ledger::Msat;
 use lightning::offers::offer::{Offer, OfferBuilder};
 use lightning::types::payment::PaymentSecret;
 

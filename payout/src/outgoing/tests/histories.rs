@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ledger::Msat;
+use accounting::Msat;
 use proptest::prelude::*;
 
 use super::fake::{Fake, Hand, bolt11, bolt12};

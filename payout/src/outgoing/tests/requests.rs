@@ -1,8 +1,8 @@
 //! What strangers ask to be paid.
 
+use accounting::Msat;
 use bitcoin::Network;
 use bitcoin::hashes::Hash as _;
-use ledger::Msat;
 use lightning::offers::offer::OfferBuilder;
 use std::num::NonZeroU64;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ledger::{Identity, SessionId};
+use accounting::{Identity, SessionId};
 
 use crate::downstream::close::CloseReason;
 use crate::downstream::metrics::SESSIONS_USED_UP;

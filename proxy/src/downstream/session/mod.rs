@@ -27,7 +27,8 @@ use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use ledger::{Identity, SessionId, ShareAck};
+use accounting::{Identity, SessionId};
+use ledger::ShareAck;
 
 pub(crate) use control::Control;
 pub(crate) use handshake::Handshake;
@@ -104,7 +105,7 @@ pub(crate) struct Authorized {
 type UsernameHash = u64;
 
 /// Workers on one connection. The ledger tells as many of a miner's apart.
-const MAX_WORKERS: usize = ledger::Worker::MAX_NAMED;
+const MAX_WORKERS: usize = accounting::Worker::MAX_NAMED;
 
 impl Authorized {
     /// Who is credited for what comes under this username: the worker who was authorized
@@ -422,7 +423,7 @@ impl Session {
 
 /// Work for a graph, where 53 bits of it are enough.
 #[expect(clippy::cast_precision_loss, reason = "a graph")]
-fn approximate(work: ledger::Work) -> f64 {
+fn approximate(work: accounting::Work) -> f64 {
     work.hashes() as f64
 }
 

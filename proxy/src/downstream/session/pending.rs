@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ledger::Work;
+use accounting::Work;
 
 use crate::job::UpstreamJob;
 use crate::wire::OwnedId;

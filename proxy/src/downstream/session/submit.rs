@@ -1,6 +1,6 @@
 //! The outcome of a submission.
 
-use ledger::{ShareId, ShareRecord};
+use accounting::{ShareId, ShareRecord};
 
 use super::jobs::Lookup;
 use super::pending::PendingShare;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use ledger::ShareRecord;
+use accounting::ShareRecord;
 
 use super::rules::Rules;
 use super::seat::Seats;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::ShareRecord;
+use accounting::ShareRecord;
 use serde_json::Value;
 
 use super::{Grant, Outgoing, Rules, Seats, Session, Turn};

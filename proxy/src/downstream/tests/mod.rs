@@ -9,7 +9,8 @@ mod serving;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ledger::{EpochTerms, Ledger, LedgerOptions, QuotePer, Split, Work};
+use accounting::{EpochTerms, QuotePer, Split, Work};
+use ledger::{Ledger, LedgerOptions};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ledger::UpstreamResult;
+use accounting::UpstreamResult;
 
 use super::Lane;
 use crate::Difficulty;

@@ -69,9 +69,9 @@ fn configure_is_granted_even_where_no_bit_is() {
 
 /// The device's last session, of this name from the same address, ended in a storm.
 fn after_a_storm(world: &World, worker: &str) {
-    let who = ledger::Identity {
+    let who = accounting::Identity {
         miner: MINER.parse().unwrap(),
-        worker: ledger::WorkerName::clean(worker),
+        worker: accounting::WorkerName::clean(worker),
     };
     world.storms.note(address(), Arc::new(who), world.now_ms);
 }

@@ -107,7 +107,7 @@ fn true_is_said_when_the_share_is_durable() {
     let records = world.records();
     assert_eq!(records.len(), 2);
     assert_eq!((records[0].id.sequence, records[1].id.sequence), (1, 2));
-    assert_eq!(records[0].id.session, ledger::SessionId::new(7, 1));
+    assert_eq!(records[0].id.session, accounting::SessionId::new(7, 1));
     assert_eq!(records[0].who.miner.to_string(), MINER);
     assert_eq!(records[0].work, Assigned::of(difficulty(EVERY_HASH)).work);
     assert!(!world.entered.connection().is_proven());
