@@ -5,13 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::reader::{LedgerError, Reader};
-use crate::settle::{
+use accounting::settle::{
     AllocationRow, AuditFile, BookRows, Books, EpochAccount, FileHash, MinerAccount, OperatorEntry,
     Payout, PayoutKey, PayoutState, Policy, Posting, Tallied, Totals, audit_file,
 };
-use crate::store::{BookTables, Snapshot, StoreError};
-use crate::{EpochId, MinerId};
+use accounting::{EpochId, MinerId};
+
+use crate::error::{LedgerError, StoreError};
+use crate::reader::Reader;
+use crate::store::{BookTables, Snapshot};
 
 /// The most rows of payments that are looked at for a short list.
 const SCANNED: usize = 10_000;

@@ -3,10 +3,9 @@
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+use accounting::{SessionId, ShareId, Tally, UpstreamOdds, Work, Worker, WorkerName};
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
-
-use crate::{SessionId, ShareId, Tally, UpstreamOdds, Work, Worker, WorkerName};
 
 /// A row that does not read back: the disk lied, or a newer program wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

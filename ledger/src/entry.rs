@@ -4,14 +4,14 @@
 
 use std::sync::Arc;
 
+use accounting::{
+    CloseCause, EpochId, EpochTerms, Identity, MinerId, OutboxId, QuotePer, ShareRecord, Split,
+    UpstreamResult, Work,
+};
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 
 use crate::codec::{BadRow, Fields, put_share_id, put_worker_name};
-use crate::{
-    CloseCause, EpochId, EpochTerms, Identity, MinerId, OutboxId, QuotePer, ShareRecord, Split,
-    UpstreamResult, Work,
-};
 
 /// One thing that happened. The state after a history of entries is a function of the
 /// entries alone: whatever else it depends on (a time, the terms) is in them.

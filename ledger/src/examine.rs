@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{EpochId, Incarnation, Lineage, OutboxId};
+use accounting::{EpochId, Incarnation, Lineage, OutboxId};
 
 /// A ledger that is being opened.
 #[derive(Clone, Debug, PartialEq, Eq)]

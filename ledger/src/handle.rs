@@ -1,102 +1,28 @@
 //! The ledger as the other rooms hold it: a handle to one writer.
 
 use std::ops::Deref;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
+use accounting::settle::{Effect, Event, Held};
+use accounting::{CloseCause, Epoch, EpochTerms, OutboxId, ShareRecord, UpstreamResult};
 use prometheus::Registry;
-use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::entry::Entry;
+use crate::error::{LedgerClosed, LedgerError, OpenError};
+use crate::health::Health;
+use crate::message::{Message, Reply};
 use crate::metrics::Metrics;
-use crate::reader::{LedgerError, Reader};
-use crate::settle::{Effect, Event, Held, Policy};
+use crate::options::LedgerOptions;
+use crate::reader::Reader;
 use crate::settler::{Ask, Request, Settler};
-use crate::store::{FileOpener, OpenError, Opener};
-use crate::writer::{Message, Reply, Writer};
-use crate::{
-    CloseCause, Epoch, EpochTerms, Examiner, OutboxId, ShareAck, ShareRecord, UpstreamResult,
-};
+use crate::share_ack::ShareAck;
+use crate::store::{FileOpener, Opener};
+use crate::writer::Writer;
 
 /// So many events may wait to be booked; then who sends one waits.
 const EVENTS_WAITING: usize = 64;
-
-/// How a ledger is run. [`LedgerOptions::new`] has what suits a household and a pool.
-#[derive(Clone, Debug)]
-pub struct LedgerOptions {
-    /// The store's file. Its directory must be there.
-    pub path: PathBuf,
-    /// For epochs opened from now on; the open one keeps its own.
-    pub terms: EpochTerms,
-    /// The time, milliseconds since 1970: when the first epoch of a new ledger opens.
-    pub now_ms: u64,
-    /// How many entries may wait for the writer. When so many do, [`ShareSender::reserve`]
-    /// waits: the socket is not read, and nothing is dropped.
-    pub channel_capacity: usize,
-    /// How long a batch gathers, at least. It gathers longer where the disk is slow.
-    pub window: Duration,
-    /// How long a batch gathers, at most.
-    pub max_window: Duration,
-    /// How many entries a batch has, at most.
-    pub max_batch: usize,
-    /// How long what is in the journal stays there alone, at most: a start replays it.
-    pub checkpoint_interval: Duration,
-    /// Past so many changed rows a checkpoint comes early, so that the memory that
-    /// they take is bounded whatever keys strangers make up.
-    pub checkpoint_rows: usize,
-    /// How many old rows are packed at once. Shares wait for as long as that takes.
-    pub pack_rows: usize,
-    /// How long it is from one such time to the next, at least.
-    pub pack_interval: Duration,
-    /// What is known of OCEAN's ways, for the settlement.
-    pub policy: Policy,
-    /// Who compares it with other stores before anything is booked, if anybody does.
-    pub examiner: Option<Examiner>,
-    /// Memory for pages of the store.
-    pub cache_bytes: usize,
-}
-
-impl LedgerOptions {
-    /// The defaults.
-    pub fn new(path: PathBuf, terms: EpochTerms, now_ms: u64) -> Self {
-        LedgerOptions {
-            path,
-            terms,
-            now_ms,
-            channel_capacity: 8192,
-            window: Duration::from_millis(20),
-            max_window: Duration::from_millis(500),
-            max_batch: 4096,
-            checkpoint_interval: Duration::from_secs(30),
-            checkpoint_rows: 50_000,
-            pack_rows: 16_384,
-            pack_interval: Duration::from_secs(1),
-            policy: Policy::default(),
-            examiner: None,
-            cache_bytes: 32 << 20,
-        }
-    }
-}
-
-/// Whether shares can be stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// They can.
-    Ok,
-    /// They are refused, and the ledger keeps trying to write.
-    Failing {
-        /// What the disk says.
-        reason: String,
-    },
-}
-
-/// The ledger takes no more entries: it is closed, or its thread is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the ledger is closed")]
-pub struct LedgerClosed;
 
 /// The accounting of the pool. Cheap to clone. What can be looked at is in [`Reader`],
 /// to which this dereferences.
@@ -253,7 +179,7 @@ impl Ledger {
         answer.await.map_err(|_| LedgerError::Closed)?
     }
 
-    /// Keeps `note` for who [examines](Examiner) this ledger at its next opening, instead
+    /// Keeps `note` for who [examines](crate::Examiner) this ledger at its next opening, instead
     /// of the last one. On disk when this returns.
     ///
     /// # Errors

@@ -11,9 +11,13 @@
 mod books_reader;
 mod codec;
 mod entry;
+mod error;
 mod examine;
 mod handle;
+mod health;
+mod message;
 mod metrics;
+mod options;
 mod ordered_quotes;
 mod reader;
 mod settler;
@@ -34,8 +38,11 @@ pub use accounting::{
     UpstreamResult, Work, Worker, WorkerName, as_text, settle,
 };
 pub use codec::BadRow;
+pub use error::{LedgerClosed, LedgerError, OpenError, StoreError};
 pub use examine::{AsLeft, ExamineError, Examiner, GoOn};
-pub use handle::{Health, Ledger, LedgerClosed, LedgerOptions, SharePermit, ShareSender};
-pub use reader::{LedgerError, Reader, RecentWork};
+pub use handle::{Ledger, SharePermit, ShareSender};
+pub use health::Health;
+pub use options::LedgerOptions;
+pub use reader::{Reader, RecentWork};
 pub use share_ack::ShareAck;
-pub use store::{OpenError, Restored, StoreError, restore};
+pub use store::{Restored, restore};

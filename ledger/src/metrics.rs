@@ -1,11 +1,10 @@
 //! The ledger's metrics.
 
+use accounting::Epoch;
+use accounting::settle::{Alarm, Effect, Totals};
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
-
-use crate::Epoch;
-use crate::settle::{Alarm, Effect, Totals};
 
 /// Seconds from a good disk's commit to an SD card's bad day.
 const SECONDS: [f64; 12] = [

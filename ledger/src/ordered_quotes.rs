@@ -3,10 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::reader::{LedgerError, Reader};
-use crate::settle::{EpochAccount, PayoutKey, QuotePart, spread_over_quotes_floor};
+use accounting::settle::{EpochAccount, PayoutKey, QuotePart, spread_over_quotes_floor};
+use accounting::{
+    EpochId, EpochTerms, MinerId, OrderedQuote, QuotedShare, Sat, ShareId, Tally, Work,
+};
+
+use crate::error::LedgerError;
+use crate::reader::Reader;
 use crate::store::BookTables;
-use crate::{EpochId, EpochTerms, MinerId, OrderedQuote, QuotedShare, Sat, ShareId, Tally, Work};
 
 /// What payouts paid a miner of an epoch, in the order of their arrival.
 type Paid = Vec<(PayoutKey, Sat)>;

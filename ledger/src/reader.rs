@@ -2,45 +2,19 @@
 //! whether or not a checkpoint has them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use accounting::Suspects;
+use accounting::{
+    BlockFound, Bucket, CreditedHashes, Epoch, EpochId, Incarnation, Lineage, MinerId, OutboxId,
+    OutboxRow, Resolution, Suspect, Suspects, Tally, Work, Worker,
+};
 use redb::Database;
-use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::settle::SettleError;
+use crate::error::{LedgerError, OpenError, StoreError};
 use crate::state::{Base, State, bucket, slot};
-use crate::store::{FileOpener, OpenError, Opener, Snapshot, StoreError, caught, copy, open_store};
-use crate::{
-    BlockFound, Bucket, CreditedHashes, Epoch, EpochId, Incarnation, Lineage, MinerId, OutboxId,
-    OutboxRow, Resolution, Suspect, Tally, Work, Worker,
-};
-
-/// The ledger could not answer or obey.
-#[derive(Debug, Error)]
-pub enum LedgerError {
-    /// The disk fails, and the ledger keeps trying to write. Nothing was changed.
-    #[error("the ledger cannot be written: {reason}")]
-    Failing {
-        /// What the disk says.
-        reason: String,
-    },
-    /// The ledger is closed, or its thread is gone.
-    #[error("the ledger is closed")]
-    Closed,
-    /// The rules of the books do not take the event. Nothing was changed.
-    #[error(transparent)]
-    Refused(Box<SettleError<Infallible>>),
-    /// Epochs are opened and closed by [`Ledger::close_epoch`](crate::Ledger::close_epoch).
-    #[error("the books learn from the ledger which epochs opened and closed")]
-    ClosesItself,
-    /// The store does not read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
+use crate::store::{FileOpener, Opener, Snapshot, caught, copy, open_store};
 
 /// What miners did lately.
 #[derive(Clone, Debug, PartialEq, Eq)]

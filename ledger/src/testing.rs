@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
+use accounting::{
+    CloseCause, EpochId, EpochTerms, Identity, MinerId, OutboxId, QuotePer, SessionId, ShareId,
+    ShareRecord, Split, UpstreamResult, Work, WorkerName,
+};
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
 use proptest::prelude::*;
 
 use crate::entry::Entry;
-use crate::{
-    CloseCause, EpochId, EpochTerms, Identity, MinerId, OutboxId, QuotePer, SessionId, ShareId,
-    ShareRecord, Split, UpstreamResult, Work, WorkerName,
-};
 
 /// The miner whose secret key is `number`, from 1.
 pub(crate) fn miner(number: u8) -> MinerId {

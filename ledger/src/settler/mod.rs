@@ -12,10 +12,14 @@ mod thread;
 
 use std::collections::BTreeMap;
 
-use crate::reader::{LedgerError, Reader};
-use crate::settle::{Alarm, Block, Changes, Effect, EpochAccount, Event, Policy, Stage, decide};
-use crate::store::{Booking, QuoteParts, StoreError};
-use crate::{CloseCause, Epoch, EpochId, EpochState, QuotePer};
+use accounting::settle::{
+    Alarm, Block, Changes, Effect, EpochAccount, Event, Policy, Stage, decide,
+};
+use accounting::{CloseCause, Epoch, EpochId, EpochState, QuotePer};
+
+use crate::error::{LedgerError, StoreError};
+use crate::reader::Reader;
+use crate::store::{Booking, QuoteParts};
 use rows::StoreRows;
 pub(crate) use thread::{Ask, Request, Settler};
 

@@ -4,10 +4,14 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::reader::{LedgerError, Reader};
-use crate::settle::{EpochAccount, MinerAccount, OperatorEntry, Payout, PayoutKey, Rows, Totals};
+use accounting::settle::{
+    EpochAccount, MinerAccount, OperatorEntry, Payout, PayoutKey, Rows, Totals,
+};
+use accounting::{EpochId, MinerId, Tally, Work};
+
+use crate::error::LedgerError;
+use crate::reader::Reader;
 use crate::store::BookTables;
-use crate::{EpochId, MinerId, Tally, Work};
 
 type Tallies = Rc<BTreeMap<MinerId, Tally>>;
 

@@ -2,14 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use accounting::settle::{Effect, Event, Held, Policy};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::error::LedgerError;
+use crate::message::Message;
 use crate::metrics::Metrics;
-use crate::reader::{LedgerError, Reader};
-use crate::settle::{Effect, Event, Held, Policy};
+use crate::reader::Reader;
 use crate::settler::{book, catch_up, hash_files};
 use crate::store::Booking;
-use crate::writer::Message;
 
 /// What is asked of it.
 #[derive(Debug)]

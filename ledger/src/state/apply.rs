@@ -1,19 +1,18 @@
 //! Entries in: first every row that a batch touches is read, which may fail, then the
 //! batch is applied, which cannot.
 
-use hashbrown::hash_map;
-
+use accounting::{
+    BlockFound, CloseCause, CreditedHashes, Epoch, EpochId, EpochState, EpochTerms, HashMark,
+    MinerId, OutboxId, OutboxKind, OutboxRow, QuotedShare, ShareId, ShareRecord, Tally,
+    UpstreamResult,
+};
 use bitcoin::hashes::Hash;
+use hashbrown::hash_map;
 
 use crate::entry::Entry;
 use crate::state::State;
 use crate::state::base::Base;
 use crate::state::miner::MinerRows;
-use crate::{
-    BlockFound, CloseCause, Epoch, EpochId, EpochState, EpochTerms, MinerId, OutboxId, OutboxKind,
-    OutboxRow, QuotedShare, ShareId, ShareRecord, Tally, UpstreamResult,
-};
-use accounting::{CreditedHashes, HashMark};
 
 /// The rows that a miner's first share since the checkpoint makes dirty: a tally and
 /// two buckets.

@@ -1,6 +1,6 @@
 //! The rows of the last checkpoint, as the state asks for them.
 
-use crate::{EpochId, MinerId, Resolution, SessionId, Tally, Work, Worker};
+use accounting::{EpochId, MinerId, Resolution, SessionId, Tally, Work, Worker};
 
 /// A bucket's key, in the order in which the store keeps them: old ones first, so that
 /// pruning cuts off a range.

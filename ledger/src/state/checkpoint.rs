@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use accounting::{
+    BlockFound, Epoch, EpochId, HashMark, MinerId, OutboxId, OutboxRow, QuotedShare, Resolution,
+    SessionId, Tally, Work, Worker,
+};
+
 use crate::state::base::{BucketKey, SessionRow};
 use crate::state::{KEPT_ROWS, QuotedKey, State, slot};
-use crate::{
-    BlockFound, Epoch, EpochId, MinerId, OutboxId, OutboxRow, QuotedShare, Resolution, SessionId,
-    Tally, Work, Worker,
-};
-use accounting::HashMark;
 
 /// A session that was silent for so long (by the time of the shares) is forgotten: a
 /// share of it delivered again only then would count twice. A proxy delivers again

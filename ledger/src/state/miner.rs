@@ -1,8 +1,9 @@
 //! The rows of one miner, side by side: a share finds all it changes with one look-up.
 
+use accounting::{EpochId, MinerId, Resolution, ShareRecord, Tally, Work, Worker, WorkerName};
+
 use crate::state::base::{Base, BucketKey};
 use crate::state::slot;
-use crate::{EpochId, MinerId, Resolution, ShareRecord, Tally, Work, Worker, WorkerName};
 
 /// What a share of a miner changes.
 #[derive(Debug)]

@@ -16,14 +16,12 @@ mod miner;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use accounting::{
+    BlockFound, Bucket, Epoch, EpochId, HashMark, MinerId, OutboxId, OutboxRow, QuotedShare,
+    Resolution, SessionId, Tally, Work, Worker,
+};
 use bitcoin::BlockHash;
 use hashbrown::HashMap;
-
-use crate::{
-    BlockFound, Bucket, Epoch, EpochId, MinerId, OutboxId, OutboxRow, QuotedShare, Resolution,
-    SessionId, Tally, Work, Worker,
-};
-use accounting::HashMark;
 
 pub(crate) use apply::Outcome;
 pub(crate) use base::{Base, BucketKey, SessionRow};

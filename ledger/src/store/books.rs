@@ -3,16 +3,17 @@
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+use accounting::{EpochId, OutboxId};
 use redb::{Database, WriteTransaction};
 
+use crate::error::StoreError;
+use crate::store::caught;
 use crate::store::checkpoint::begin;
 use crate::store::tables::{
     ALLOCATIONS, AUDIT, AUDIT_HASHES, DISSOLVED, EPOCH_ACCOUNTS, JOURNAL, META, MINER_ACCOUNTS,
     OPERATOR, OUTBOX, PACKED_ACCOUNTS, PAYOUT_NUMBERS, PAYOUTS, POSTINGS, QUOTES, QUOTES_PAID,
     SUSPENDED, meta,
 };
-use crate::store::{StoreError, caught};
-use crate::{EpochId, OutboxId};
 
 /// Rows of the books as bytes, each whole, sorted by their keys where they are many.
 #[derive(Debug, Default)]

@@ -3,12 +3,15 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use redb::{ReadOnlyTable, ReadableTable, ReadableTableMetadata};
-
-use crate::settle::{
+use accounting::settle::{
     AllocationRow, Cause, EpochAccount, FileHash, MinerAccount, OperatorEntry, Payout, PayoutKey,
     PayoutState, Posting, Totals,
 };
+use accounting::{EpochId, MinerId};
+use redb::{ReadOnlyTable, ReadableTable, ReadableTableMetadata};
+
+use crate::error::StoreError;
+use crate::store::Snapshot;
 use crate::store::books_rows::{StoredCause, read_allocations, read_miner_account, read_postings};
 use crate::store::packed::{self, NO_EPOCH, Place, merged};
 use crate::store::snapshot::json;
@@ -17,8 +20,6 @@ use crate::store::tables::{
     PACKED_ACCOUNTS, PAYOUT_NUMBERS, PAYOUTS, POSTINGS, QUOTES, QUOTES_PAID, SUSPENDED, TALLY_KEY,
     meta, read_tally_key, tally_key,
 };
-use crate::store::{Snapshot, StoreError};
-use crate::{EpochId, MinerId};
 
 /// The tables of the books at one moment.
 pub(crate) struct BookTables {

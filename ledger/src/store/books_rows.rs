@@ -2,13 +2,13 @@
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+use accounting::settle::{Account, AllocationRow, MinerAccount, PayoutKey};
+use accounting::{EpochId, MinerId, Msat, OutboxKind, Sat, ShareId};
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::{OutPoint, Txid};
 
 use crate::codec::{BadRow, Fields, put_share_id};
-use crate::settle::{Account, AllocationRow, MinerAccount, PayoutKey};
-use crate::store::StoreError;
-use crate::{EpochId, MinerId, Msat, OutboxKind, Sat, ShareId};
+use crate::error::StoreError;
 
 /// Rows of one key's chunk: four pages, so that a look-up reads sixteen kilobytes.
 pub(super) const CHUNK: usize = 224;

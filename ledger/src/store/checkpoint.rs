@@ -6,6 +6,7 @@ use redb::{Database, Durability, ReadableTable, WriteTransaction};
 use serde::Serialize;
 
 use crate::codec;
+use crate::error::StoreError;
 use crate::state::{Checkpoint, Pruned};
 use crate::store::marks::put_marks;
 use crate::store::prune::prune_rows;
@@ -13,7 +14,7 @@ use crate::store::tables::{
     BLOCKS, BUCKETS, DISSOLVED, EPOCHS, JOURNAL, META, OUTBOX, QUOTED_SHARES, SESSIONS, TALLIES,
     WORKERS, bucket_key, meta, quoted_key, quoted_row, tally_key, worker_key,
 };
-use crate::store::{StoreError, books_rows, caught};
+use crate::store::{books_rows, caught};
 use bitcoin::hashes::Hash;
 
 /// Puts a batch into the journal; back only when it is on disk. After an error it may

@@ -11,8 +11,9 @@ use redb::{
     TableHandle, Value,
 };
 
+use crate::error::StoreError;
 use crate::store::open::private;
-use crate::store::{StoreError, tables};
+use crate::store::tables;
 
 /// So many rows go into one transaction of the copy: what it keeps in memory is bounded.
 const ROWS_AT_ONCE: u64 = 20_000;

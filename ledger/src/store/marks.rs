@@ -4,13 +4,14 @@
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+use accounting::{CreditedHashes, HashMark};
 use redb::{ReadableTable, WriteTransaction};
 
 use crate::codec::{BadRow, Fields};
+use crate::error::StoreError;
 use crate::state::Checkpoint;
+use crate::store::Snapshot;
 use crate::store::tables::MARKS;
-use crate::store::{Snapshot, StoreError};
-use accounting::{CreditedHashes, HashMark};
 
 /// The time in front of a row.
 const TIME_BYTES: usize = 8;

@@ -5,12 +5,14 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use accounting::{
+    CloseCause, Epoch, EpochId, EpochState, EpochTerms, Incarnation, Lineage, OutboxId,
+};
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadableDatabase};
-use thiserror::Error;
 
 use crate::entry;
-use crate::reader::LedgerError;
+use crate::error::{OpenError, StoreError};
 use crate::state::{Start, State};
 use crate::store::books::create_books;
 use crate::store::checkpoint::begin;
@@ -20,67 +22,7 @@ use crate::store::tables::{
     BLOCKS, BUCKETS, EPOCHS, JOURNAL, MARKS, META, OUTBOX, PACKED_ACCOUNTS, PACKED_TALLIES,
     QUOTED_SHARES, SCHEMA, SESSIONS, TALLIES, WORKERS, meta,
 };
-use crate::store::{Snapshot, StoreError, caught};
-use crate::{
-    CloseCause, Epoch, EpochId, EpochState, EpochTerms, ExamineError, Incarnation, Lineage,
-    OutboxId,
-};
-
-/// Why there is no ledger.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    /// Another process has the store: the pool itself, when a command asks.
-    #[error("another process has the ledger open: {}", .0.display())]
-    LockedByAnother(PathBuf),
-    /// A newer program wrote the store.
-    #[error(
-        "the ledger was written by a newer version of this program: its schema is {found}, \
-         the newest known here is {supported}. Start the newer version again"
-    )]
-    NewerSchema {
-        /// The store's.
-        found: u64,
-        /// The newest that this program knows.
-        supported: u64,
-    },
-    /// There is no store to read.
-    #[error("there is no ledger at {}", .0.display())]
-    NoLedger(PathBuf),
-    /// The file cannot be made or opened.
-    #[error("cannot open {}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file is there and cannot be read or written as a ledger.
-    #[error("the ledger cannot be read: {0}")]
-    Store(#[from] StoreError),
-    /// The closes that the books do not have yet cannot be booked.
-    #[error("the books cannot catch up with the closed epochs: {0}")]
-    Books(Box<LedgerError>),
-    /// A fee above all of it.
-    #[error("a fee of {given} basis points is above {limit}, that is 100 %")]
-    Fee {
-        /// What was given.
-        given: u16,
-        /// [`EpochTerms::MAX_FEE_BPS`].
-        limit: u16,
-    },
-    /// The ledger has been started 2^32 times.
-    #[error("the ledger has been started {0} times, which is its limit")]
-    TooManyBoots(u32),
-    /// Its metrics are in the registry already.
-    #[error("cannot register the ledger's metrics: {0}")]
-    Metrics(#[from] prometheus::Error),
-    /// Whoever compares it with other stores cannot say how it goes on.
-    #[error("the stores cannot be compared: {0}")]
-    Examined(ExamineError),
-    /// The writer's thread cannot be started.
-    #[error("cannot start the ledger's thread: {0}")]
-    Thread(io::Error),
-}
+use crate::store::{Snapshot, caught};
 
 /// Opens the database, again if need be. The one seam under the store: the tests put
 /// failing disks here.

@@ -11,15 +11,15 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use accounting::settle::MinerAccount;
+use accounting::{EpochId, Msat, Sat, Tally, UpstreamOdds, Work};
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 use redb::{ReadOnlyTable, ReadableTable};
 
 use crate::codec::{BadRow, Fields, put_number};
-use crate::settle::MinerAccount;
-use crate::store::StoreError;
+use crate::error::StoreError;
 use crate::store::tables::{TALLY_KEY, tally_key};
-use crate::{EpochId, Msat, Sat, Tally, UpstreamOdds, Work};
 
 /// The epoch that no epoch is: blocks of rows that belong to none.
 pub(super) const NO_EPOCH: EpochId = EpochId::new(0);

@@ -4,19 +4,20 @@
 
 use std::collections::BTreeMap;
 
+use accounting::settle::MinerAccount;
+use accounting::{EpochId, Tally};
 use redb::{Database, ReadableTable, Table, WriteTransaction};
 
 use crate::codec;
-use crate::settle::MinerAccount;
+use crate::error::StoreError;
 use crate::store::books_rows::read_miner_account;
+use crate::store::caught;
 use crate::store::checkpoint::begin;
 use crate::store::packed::{Key, NO_EPOCH, Packed, blocks, place};
 use crate::store::tables::{
     META, MINER_ACCOUNTS, PACKED_ACCOUNTS, PACKED_TALLIES, TALLIES, TALLY_KEY, meta,
     read_tally_key, tally_key,
 };
-use crate::store::{StoreError, caught};
-use crate::{EpochId, Tally};
 
 /// At most so many blocks are written anew at once: four megabytes.
 const BLOCKS_AT_ONCE: usize = 256;

@@ -4,11 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::settle::{
+use accounting::settle::{
     Cause, Changes, Effect, EpochAccount, FileHash, PayoutKey, PayoutState, Posting, QuotePart,
     Stage,
 };
-use crate::store::StoreError;
+use accounting::{EpochId, MinerId, OutboxKind};
+
+use crate::error::StoreError;
 use crate::store::books::{Booking, PayoutRow};
 use crate::store::books_reads::BookTables;
 use crate::store::books_rows::{
@@ -16,7 +18,6 @@ use crate::store::books_rows::{
 };
 use crate::store::checkpoint::json;
 use crate::store::tables::tally_key;
-use crate::{EpochId, MinerId, OutboxKind};
 
 /// Postings are read in their order, so their chunks may be bigger: eight pages.
 const POSTINGS: usize = 512;

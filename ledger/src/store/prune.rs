@@ -2,12 +2,12 @@
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+use accounting::Resolution;
 use redb::{ReadableTable, WriteTransaction};
 
-use crate::Resolution;
 use crate::codec;
+use crate::error::StoreError;
 use crate::state::{BucketKey, Prune, PruneFrom, Pruned};
-use crate::store::StoreError;
 use crate::store::tables::{BUCKETS, SESSIONS, WORKERS, bucket_key};
 
 /// What was looked at in one table.

@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
+use accounting::{EpochId, Incarnation, OutboxId};
 use redb::{Database, ReadableDatabase, ReadableTable};
 use serde::Serialize;
 
+use crate::error::{OpenError, StoreError};
+use crate::examine::{AsLeft, Examiner, GoOn};
 use crate::store::checkpoint::{begin, json};
-use crate::store::open::{FileOpener, OpenError, Opened, Opener, lineage, open_store};
+use crate::store::open::{FileOpener, Opened, Opener, lineage, open_store};
 use crate::store::tables::{META, QUOTES_PAID, meta};
-use crate::store::{Snapshot, StoreError, caught};
-use crate::{AsLeft, EpochId, Examiner, GoOn, Incarnation, OutboxId};
+use crate::store::{Snapshot, caught};
 
 /// What a restore made of a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

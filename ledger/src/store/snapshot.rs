@@ -3,22 +3,23 @@
 use std::collections::{BTreeMap, HashSet};
 use std::ops::RangeInclusive;
 
+use accounting::{
+    BlockFound, Epoch, EpochId, MinerId, OutboxId, OutboxRow, QuotedShare, Resolution, SessionId,
+    Tally, Work, Worker,
+};
 use redb::{
     AccessGuard, Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
 };
 
 use crate::codec;
+use crate::error::StoreError;
 use crate::state::{Base, BucketKey, SessionRow};
+use crate::store::books_rows;
 use crate::store::packed::{self, merged};
 use crate::store::tables::{
     BLOCKS, BUCKETS, DISSOLVED, EPOCHS, JOURNAL, META, OUTBOX, PACKED_TALLIES, QUOTED_SHARES,
     SESSIONS, TALLIES, TALLY_KEY, WORKERS, bucket_key, meta, quoted_key, quoted_place,
     read_bucket_key, read_quoted, read_tally_key, read_worker_key, tally_key,
-};
-use crate::store::{StoreError, books_rows};
-use crate::{
-    BlockFound, Epoch, EpochId, MinerId, OutboxId, OutboxRow, QuotedShare, Resolution, SessionId,
-    Tally, Work, Worker,
 };
 
 /// A read transaction.

@@ -1,12 +1,12 @@
 //! The tables. Rows that are few are JSON, rows that are many are fixed-width binary.
 
+use accounting::{EpochId, MinerId, QuotedShare, WorkerName};
 use redb::TableDefinition;
 
 use crate::codec::{BadRow, Fields};
+use crate::error::StoreError;
 use crate::state::BucketKey;
-use crate::store::StoreError;
 use crate::store::copy::EachTable;
-use crate::{EpochId, MinerId, QuotedShare, WorkerName};
 
 /// The shape of all that follows. A program meets an older one with a migration, and
 /// refuses a newer one.

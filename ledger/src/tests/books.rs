@@ -4,6 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use accounting::settle::{
+    Auditor, Books, Effect, EpochAccount, Event, FileHash, PayoutKey, Policy, Rows, Stage,
+    spread_over_shares_floor,
+};
+use accounting::{
+    CloseCause, EpochId, Identity, MinerId, OutboxId, OutboxKind, QuotePer, QuotedShare, Sat,
+    SessionId, ShareId, ShareRecord, Work, WorkerName,
+};
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 
@@ -12,14 +20,7 @@ use super::driver::{Answer, Driver, NOW_MS, terms};
 use super::fixtures::miner;
 use super::histories::{History, Step, try_histories};
 use crate::entry::Entry;
-use crate::settle::{
-    Auditor, Books, Effect, EpochAccount, Event, FileHash, PayoutKey, Policy, Rows, Stage,
-    spread_over_shares_floor,
-};
-use crate::{
-    CloseCause, EpochId, Identity, LedgerError, MinerId, OutboxId, OutboxKind, QuotePer,
-    QuotedShare, Reader, Sat, SessionId, ShareId, ShareRecord, Work, WorkerName,
-};
+use crate::{LedgerError, Reader};
 
 /// The store and the books that it must equal.
 struct World {

@@ -2,17 +2,18 @@
 //! Whoever was not told that it is done asks again: in the end the books, the outbox and
 //! the audit files are what they are without any fault.
 
+use accounting::settle::{Books, Earnings, Event, FileHash, OperatorEntry, OperatorKind, Policy};
+use accounting::{
+    CloseCause, EpochTerms, Msat, OutboxId, OutboxKind, QuotePer, Sat, ShareRecord, Split, Work,
+};
+
 use super::books::{check_audit, outbox};
 use super::disk::{Disk, Fault};
 use super::driver::{Answer, Driver, NOW_MS, terms};
 use super::fixtures::{block, hash, lightning, miner, note, payment};
 use crate::entry::Entry;
-use crate::settle::{Books, Earnings, Event, FileHash, OperatorEntry, OperatorKind, Policy};
 use crate::testing::share;
-use crate::{
-    CloseCause, EpochTerms, Health, LedgerError, Msat, OutboxId, OutboxKind, QuotePer, Sat,
-    ShareRecord, Split, Work,
-};
+use crate::{Health, LedgerError};
 
 #[derive(Clone, Debug)]
 enum Act {

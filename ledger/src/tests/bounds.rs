@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounting::settle::Event;
+use accounting::{
+    CloseCause, CreditedHashes, EpochId, Identity, MinerId, Resolution, SessionId, ShareId,
+    ShareRecord, Work, Worker,
+};
 use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use super::disk::Disk;
 use super::driver::{Answer, Driver, NOW_MS, options, terms};
 use super::fixtures::{block, note, payment};
 use crate::entry::Entry;
-use crate::settle::Event;
 use crate::testing::{miner, share};
-use crate::{
-    CloseCause, CreditedHashes, EpochId, Identity, MinerId, Resolution, SessionId, ShareId,
-    ShareRecord, Work, Worker,
-};
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
@@ -265,7 +265,7 @@ fn throwaway_keys_do_not_fill_the_memory() {
     let mut most = 0;
     for batch in (0..keys).collect::<Vec<_>>().chunks(500) {
         let mut entries: Vec<Entry> = batch.iter().map(|number| throwaway(*number)).collect();
-        let mut replies = entries.iter().map(|_| crate::writer::Reply::None).collect();
+        let mut replies = entries.iter().map(|_| crate::message::Reply::None).collect();
         driver.writer.append(&mut entries, &mut replies);
         most = most.max(driver.writer.shared().state().dirty());
     }

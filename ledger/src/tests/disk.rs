@@ -8,7 +8,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use redb::{Database, DatabaseError, StorageBackend};
 
-use crate::store::{OpenError, Opener, StoreError, SyncedLength};
+use crate::store::{Opener, SyncedLength};
+use crate::{OpenError, StoreError};
 
 /// What a file system gives room by.
 const BLOCK: u64 = 4096;

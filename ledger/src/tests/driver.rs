@@ -4,20 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use accounting::settle::{Effect, Event, Policy};
+use accounting::{EpochTerms, Work};
 use prometheus::Registry;
 use tokio::sync::{oneshot, watch};
 
 use super::disk::Disk;
 use super::model::Model;
 use crate::entry::Entry;
-use crate::handle::{Health, LedgerOptions};
+use crate::message::Reply;
 use crate::metrics::Metrics;
-use crate::reader::{LedgerError, Reader};
-use crate::settle::{Effect, Event, Policy};
-use crate::settler;
-use crate::store::OpenError;
-use crate::writer::{Reply, Writer};
-use crate::{EpochTerms, ShareAck, Work};
+use crate::reader::Reader;
+use crate::writer::Writer;
+use crate::{Health, LedgerError, LedgerOptions, OpenError, ShareAck, settler};
 
 /// When the first epoch opens.
 pub(super) const NOW_MS: u64 = 1_700_000_000_000;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounting::CloseCause;
 use prometheus::Registry;
 use tokio::time::timeout;
 
@@ -10,9 +11,9 @@ use super::disk::{Disk, Fault};
 use super::driver::{Answer, Driver, options};
 use super::history::{Teller, Telling};
 use crate::entry::Entry;
+use crate::message::Reply;
 use crate::testing::share;
-use crate::writer::Reply;
-use crate::{CloseCause, Health, Ledger, LedgerError, Reader, ShareAck};
+use crate::{Health, Ledger, LedgerError, Reader, ShareAck};
 
 /// Far more than any of it takes.
 const DEADLINE: Duration = Duration::from_secs(20);

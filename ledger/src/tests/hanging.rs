@@ -3,14 +3,15 @@
 use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 
+use accounting::{EpochTerms, SessionId, ShareId, ShareRecord};
 use prometheus::Registry;
 use redb::backends::InMemoryBackend;
 use redb::{Database, StorageBackend};
 use tokio::time::{Duration, timeout};
 
-use crate::store::{OpenError, Opener, StoreError};
+use crate::store::Opener;
 use crate::testing::share;
-use crate::{EpochTerms, Ledger, LedgerOptions, SessionId, ShareAck, ShareId, ShareRecord};
+use crate::{Ledger, LedgerOptions, OpenError, ShareAck, StoreError};
 
 /// Whether syncs hang.
 #[derive(Debug, Default)]

@@ -3,6 +3,10 @@
 
 use std::sync::Arc;
 
+use accounting::{
+    CloseCause, EpochTerms, Identity, OutboxId, QuotePer, SessionId, ShareId, ShareRecord,
+    UpstreamResult, Work, WorkerName,
+};
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 use proptest::prelude::*;
@@ -11,10 +15,6 @@ use super::disk::Disk;
 use super::driver::{Answer, Driver, NOW_MS, terms};
 use crate::entry::Entry;
 use crate::testing::miner;
-use crate::{
-    CloseCause, EpochTerms, Identity, OutboxId, QuotePer, SessionId, ShareId, ShareRecord,
-    UpstreamResult, Work, WorkerName,
-};
 
 /// A step of a history.
 #[derive(Clone, Debug)]

@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use accounting::{
+    CloseCause, CreditedHashes, EpochId, EpochTerms, MinerId, OutboxId, OutboxKind, QuotePer,
+    Resolution, ShareRecord,
+};
 use bitcoin::hashes::Hash as _;
 
 use crate::entry::Entry;
 use crate::reader::Reader;
-use crate::{
-    CloseCause, CreditedHashes, EpochId, EpochTerms, MinerId, OutboxId, OutboxKind, QuotePer,
-    Resolution, ShareRecord,
-};
 
 /// Everything stored, in order.
 #[derive(Clone, Debug, Default)]

@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use accounting::settle::{Event, PaidTo, Payment, Preimage, Via};
+use accounting::{CloseCause, EpochTerms, Msat, OutboxId, SessionId, ShareId, ShareRecord, Work};
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash as _, sha256};
 use prometheus::Registry;
@@ -11,13 +13,9 @@ use redb::{ReadableDatabase as _, ReadableTable as _, TableHandle as _};
 use redb_3::ReadableDatabase as _;
 
 use super::disk::{Disk, Fault};
-use crate::settle::{Event, PaidTo, Payment, Preimage, Via};
 use crate::store::{FileOpener, Opener};
 use crate::testing::{miner, share};
-use crate::{
-    CloseCause, EpochTerms, Ledger, LedgerOptions, Msat, OutboxId, SessionId, ShareAck, ShareId,
-    ShareRecord, Work,
-};
+use crate::{Ledger, LedgerOptions, ShareAck};
 
 const NOW_MS: u64 = 1_700_000_000_000;
 

@@ -10,13 +10,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use accounting::{EpochTerms, SessionId, ShareId, ShareRecord};
 use prometheus::Registry;
 use redb::backends::FileBackend;
 use redb::{Database, StorageBackend};
 
-use crate::store::{OpenError, Opener, StoreError};
+use crate::store::Opener;
 use crate::testing::share;
-use crate::{EpochTerms, Ledger, LedgerOptions, SessionId, ShareAck, ShareId, ShareRecord};
+use crate::{Ledger, LedgerOptions, OpenError, ShareAck, StoreError};
 
 /// Devices with one share in flight each.
 const SESSIONS: u32 = 1_000;

@@ -5,13 +5,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use accounting::{Epoch, EpochId, OutboxId};
+
 use crate::entry::{self, Entry};
-use crate::reader::LedgerError;
+use crate::error::{LedgerError, StoreError};
+use crate::message::Reply;
+use crate::share_ack::ShareAck;
 use crate::state::Outcome;
-use crate::store::{Snapshot, StoreError, write_checkpoint, write_journal};
+use crate::store::{Snapshot, write_checkpoint, write_journal};
+use crate::writer::Writer;
 use crate::writer::lazy::LazySnapshot;
-use crate::writer::{Reply, Writer};
-use crate::{Epoch, EpochId, OutboxId, ShareAck};
 
 impl Writer {
     /// Stores and answers the entries, in their order. `entries` and `replies` have

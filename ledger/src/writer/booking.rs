@@ -6,9 +6,10 @@
 use tokio::sync::oneshot;
 
 use crate::entry::{self, Entry};
-use crate::reader::LedgerError;
-use crate::store::{Booking, Snapshot, StoreError, write_booking, write_note};
-use crate::writer::{Reply, Writer};
+use crate::error::{LedgerError, StoreError};
+use crate::message::Reply;
+use crate::store::{Booking, Snapshot, write_booking, write_note};
+use crate::writer::Writer;
 
 impl Writer {
     /// Writes a booking and answers it, as a batch of its own.

@@ -10,10 +10,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::entry::Entry;
-use crate::handle::Health;
-use crate::reader::LedgerError;
-use crate::store::{OpenError, Snapshot, StoreError, identity};
-use crate::writer::{Reply, Writer};
+use crate::error::{LedgerError, OpenError, StoreError};
+use crate::health::Health;
+use crate::message::Reply;
+use crate::store::{Snapshot, identity};
+use crate::writer::Writer;
 
 /// The first wait before the disk is tried again; doubled each time.
 const RETRY_MIN: Duration = Duration::from_millis(100);

@@ -1,8 +1,10 @@
 //! A snapshot that is taken when the first row is asked for: in most batches none is.
 
+use accounting::{EpochId, MinerId, SessionId, Tally, Work, Worker};
+
+use crate::error::StoreError;
 use crate::state::{Base, BucketKey, SessionRow};
-use crate::store::{Snapshot, StoreError};
-use crate::{EpochId, MinerId, SessionId, Tally, Work, Worker};
+use crate::store::Snapshot;
 
 pub(super) struct LazySnapshot<F> {
     begin: F,

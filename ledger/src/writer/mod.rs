@@ -12,49 +12,20 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{oneshot, watch};
+use accounting::settle::Policy;
+use accounting::{EpochTerms, UpstreamResult};
+use tokio::sync::watch;
 
-use crate::entry::Entry;
-use crate::handle::{Health, LedgerOptions};
+use crate::error::{LedgerError, OpenError};
+use crate::health::Health;
 use crate::metrics::Metrics;
-use crate::reader::{LedgerError, Reader, Shared};
-use crate::settle::Policy;
+use crate::options::LedgerOptions;
+use crate::reader::{Reader, Shared};
 use crate::settler;
-use crate::store::{Booking, OpenError, Opener, examine, open_store, write_checkpoint};
-use crate::{Epoch, EpochTerms, ShareAck, UpstreamResult};
+use crate::store::{Opener, examine, open_store, write_checkpoint};
 use failing::Failing;
 use pace::Pace;
 use packing::Packing;
-
-/// What comes through the channel.
-#[derive(Debug)]
-pub(crate) enum Message {
-    /// Something that happened, and who waits for it to be on disk.
-    Append { entry: Entry, reply: Reply },
-    /// Rows of the books to write, and who waits for them to be on disk.
-    Book {
-        booking: Box<Booking>,
-        reply: oneshot::Sender<Result<(), LedgerError>>,
-    },
-    /// Somebody wants to know when all that was sent before is done.
-    Turn(oneshot::Sender<()>),
-    /// What somebody keeps in the store, and who waits for it to be on disk.
-    Note {
-        note: Vec<u8>,
-        reply: oneshot::Sender<Result<(), LedgerError>>,
-    },
-    /// Nothing more comes.
-    Stop,
-}
-
-/// Who waits.
-#[derive(Debug)]
-pub(crate) enum Reply {
-    None,
-    Share(Arc<ShareAck>),
-    Closed(oneshot::Sender<Result<Epoch, LedgerError>>),
-    Done(oneshot::Sender<Result<(), LedgerError>>),
-}
 
 /// The writer. All that it does is done by [`Writer::append`], [`Writer::checkpoint`]
 /// and [`Writer::probe`]; the thread around it only waits for entries.

@@ -8,9 +8,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::entry::Entry;
-use crate::reader::LedgerError;
+use crate::error::LedgerError;
+use crate::message::{Message, Reply};
 use crate::store::Booking;
-use crate::writer::{Message, Reply, Writer};
+use crate::writer::Writer;
 
 /// With nothing to do the thread looks up so often.
 const IDLE: Duration = Duration::from_secs(3600);
