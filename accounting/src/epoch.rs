@@ -1,79 +1,9 @@
-//! Epochs: the spans of shares between two closes, and the terms they are paid by.
+//! Epochs: the spans of shares between two closes.
 
 use bitcoin::BlockHash;
 use serde::{Deserialize, Serialize};
 
-use crate::{EpochId, Work};
-
-/// Over which work a payout is split.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Split {
-    /// The work of the epochs that the payout covers.
-    #[default]
-    Epoch,
-    /// The last `shares_in_window` of our own work, as OCEAN's TIDES pays us.
-    Tides,
-}
-
-/// For what a mint quote is made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum QuotePer {
-    /// One quote per miner and epoch.
-    #[default]
-    Epoch,
-    /// One quote per accepted share, see [`EpochTerms::max_share_quotes`].
-    Share,
-}
-
-/// What an epoch is paid by. Recorded when it opens: a later change of the config
-/// changes nothing about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EpochTerms {
-    /// The operator's fee in basis points (1/100 of a percent), at most
-    /// [`Self::MAX_FEE_BPS`].
-    pub fee_bps: u16,
-    /// Over which work a payout is split.
-    pub split: Split,
-    /// For what a mint quote is made.
-    pub quote_per: QuotePer,
-    /// A miner's work in the epoch from which on the quote is made; below it, at
-    /// settlement. Zero: with the first share.
-    pub quote_min_work: Work,
-    /// With [`QuotePer::Share`]: so many shares of the epoch, its first ones, have a
-    /// quote of their own. All other work is the miner's quote of the epoch.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub max_share_quotes: u32,
-}
-
-impl EpochTerms {
-    /// All of it.
-    pub const MAX_FEE_BPS: u16 = 10_000;
-
-    /// Whether the share that follows on `before` others of the epoch has a quote of
-    /// its own.
-    pub fn quotes_share(&self, before: u64) -> bool {
-        self.quote_per == QuotePer::Share && before < u64::from(self.max_share_quotes)
-    }
-}
-
-/// Published with the terms only where there are such quotes.
-fn is_zero(count: &u32) -> bool {
-    *count == 0
-}
-
-impl Default for EpochTerms {
-    fn default() -> Self {
-        EpochTerms {
-            fee_bps: 0,
-            split: Split::Epoch,
-            quote_per: QuotePer::Epoch,
-            quote_min_work: Work::ZERO,
-            max_share_quotes: 0,
-        }
-    }
-}
+use crate::{EpochId, EpochTerms, Work};
 
 /// Why an epoch was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,9 +19,10 @@ mod rows;
 pub mod settle;
 mod share;
 mod suspects;
+mod terms;
 mod work;
 
-pub use epoch::{CloseCause, Epoch, EpochState, EpochTerms, EpochTotals, QuotePer, Split};
+pub use epoch::{CloseCause, Epoch, EpochState, EpochTotals};
 pub use ids::{EpochId, Incarnation, IncarnationError, OutboxId};
 pub use lineage::Lineage;
 pub use marks::{CreditedHashes, HashMark};
@@ -32,4 +33,5 @@ pub use outbox::{OrderedQuote, OutboxKind, OutboxRow};
 pub use rows::{BlockFound, Bucket, QuotedShare, Resolution, Tally, Worker};
 pub use share::{Identity, SessionId, ShareId, ShareRecord, UpstreamResult};
 pub use suspects::{Suspect, Suspects};
+pub use terms::{EpochTerms, NoSuchChoice, QuotePer, Split};
 pub use work::Work;

@@ -186,14 +186,8 @@ fn cause(fields: &mut Fields<'_>) -> Result<CloseCause, BadRow> {
 
 fn put_terms(row: &mut Vec<u8>, terms: &EpochTerms) {
     row.extend_from_slice(&terms.fee_bps.to_be_bytes());
-    row.push(match terms.split {
-        Split::Epoch => 0,
-        Split::Tides => 1,
-    });
-    let per = match terms.quote_per {
-        QuotePer::Epoch => 0,
-        QuotePer::Share => 1,
-    };
+    row.push(terms.split.code());
+    let per = terms.quote_per.code();
     let most = terms.max_share_quotes;
     row.push(if most == 0 { per } else { per | HAS_MOST });
     row.extend_from_slice(&terms.quote_min_work.hashes().to_be_bytes());
@@ -204,20 +198,12 @@ fn put_terms(row: &mut Vec<u8>, terms: &EpochTerms) {
 
 fn terms(fields: &mut Fields<'_>) -> Result<EpochTerms, BadRow> {
     let fee_bps = fields.u16()?;
-    let split = match fields.u8()? {
-        0 => Split::Epoch,
-        1 => Split::Tides,
-        _ => return Err(fields.bad()),
-    };
+    let split = Split::from_code(fields.u8()?).ok_or_else(|| fields.bad())?;
     let per = fields.u8()?;
     Ok(EpochTerms {
         fee_bps,
         split,
-        quote_per: match per & !HAS_MOST {
-            0 => QuotePer::Epoch,
-            1 => QuotePer::Share,
-            _ => return Err(fields.bad()),
-        },
+        quote_per: QuotePer::from_code(per & !HAS_MOST).ok_or_else(|| fields.bad())?,
         quote_min_work: Work::from_hashes(fields.u128()?),
         max_share_quotes: if per & HAS_MOST == 0 {
             0

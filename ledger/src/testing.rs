@@ -53,12 +53,8 @@ fn terms() -> impl Strategy<Value = EpochTerms> {
         .prop_map(|(fee, tides, share, work, max_share_quotes)| EpochTerms {
             max_share_quotes,
             fee_bps: fee,
-            split: if tides { Split::Tides } else { Split::Epoch },
-            quote_per: if share {
-                QuotePer::Share
-            } else {
-                QuotePer::Epoch
-            },
+            split: Split::ALL[usize::from(tides)],
+            quote_per: QuotePer::ALL[usize::from(share)],
             quote_min_work: Work::from_hashes(work.into()),
         })
 }

@@ -8,7 +8,7 @@
 
 mod key;
 
-use accounting::{EpochId, EpochTerms, Incarnation, MinerId, QuotePer, Split, Work};
+use accounting::{EpochId, EpochTerms, Incarnation, MinerId, Work};
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use bitcoin::secp256k1::{Message, Secp256k1, XOnlyPublicKey, schnorr};
 use serde::{Deserialize, Serialize};
@@ -90,16 +90,8 @@ impl Claim {
 }
 
 fn input_terms(engine: &mut sha256::HashEngine, terms: &EpochTerms) {
-    let split: u8 = match terms.split {
-        Split::Epoch => 0,
-        Split::Tides => 1,
-    };
-    let quote_per: u8 = match terms.quote_per {
-        QuotePer::Epoch => 0,
-        QuotePer::Share => 1,
-    };
     engine.input(&terms.fee_bps.to_be_bytes());
-    engine.input(&[split, quote_per]);
+    engine.input(&[terms.split.code(), terms.quote_per.code()]);
     engine.input(&terms.quote_min_work.hashes().to_be_bytes());
     engine.input(&terms.max_share_quotes.to_be_bytes());
 }

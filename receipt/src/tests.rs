@@ -1,6 +1,8 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
+use accounting::{QuotePer, Split};
+
 use super::*;
 
 fn key() -> ReceiptKey {

@@ -21,7 +21,7 @@ pub(super) struct Quotes {
 
 pub(super) fn read_quotes(section: &mut Section<'_>) -> Quotes {
     Quotes {
-        per: section.get("quote_per", QuotePer::Epoch),
+        per: section.get("quote_per", QuotePer::default()),
         min_work: section.get("quote_min_work", Work::from_hashes(QUOTE_MIN_WORK)),
         max_shares: section.number(
             "max_share_quotes_per_epoch",
@@ -33,7 +33,7 @@ pub(super) fn read_quotes(section: &mut Section<'_>) -> Quotes {
 
 pub(super) fn read(section: &mut Section<'_>, quotes: &Quotes) -> EpochTerms {
     EpochTerms {
-        split: section.get("split", Split::Epoch),
+        split: section.get("split", Split::default()),
         fee_bps: section.number("fee_bps", 0, 0..=EpochTerms::MAX_FEE_BPS),
         quote_per: quotes.per,
         quote_min_work: quotes.min_work,

@@ -111,7 +111,7 @@ fn share_quotes(config: &Config) -> Option<Problem> {
 }
 
 fn epoch_split(config: &Config) -> Option<Problem> {
-    let is_risky = config.terms.split == Split::Epoch
+    let is_risky = config.terms.split.rewards_timing()
         && config.network != Network::Regtest
         && is_public(&config.downstream);
     is_risky.then(|| {
@@ -120,7 +120,10 @@ fn epoch_split(config: &Config) -> Option<Problem> {
             Some(config.terms.split.show()),
             "strangers may reach stratum.listen, and a miner who comes only for short epochs \
              earns more than those who stay",
-            "use \"tides\" unless only people you know mine here, or listen on a private address",
+            &format!(
+                "use \"{}\" unless only people you know mine here, or listen on a private address",
+                Split::FOR_STRANGERS
+            ),
         )
     })
 }

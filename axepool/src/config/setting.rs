@@ -303,27 +303,23 @@ impl Setting for Network {
     }
 }
 
-const SPLITS: [(&str, Split); 2] = [("epoch", Split::Epoch), ("tides", Split::Tides)];
-
 impl Setting for Split {
     fn read(value: &Value) -> Result<Self, Refusal> {
-        one_of(value, &SPLITS)
+        one_of(value, &Split::ALL.map(|split| (split.name(), split)))
     }
 
     fn show(&self) -> Value {
-        name_of(self, &SPLITS)
+        Value::String(self.to_string())
     }
 }
 
-const QUOTE_PER: [(&str, QuotePer); 2] = [("epoch", QuotePer::Epoch), ("share", QuotePer::Share)];
-
 impl Setting for QuotePer {
     fn read(value: &Value) -> Result<Self, Refusal> {
-        one_of(value, &QUOTE_PER)
+        one_of(value, &QuotePer::ALL.map(|per| (per.name(), per)))
     }
 
     fn show(&self) -> Value {
-        name_of(self, &QUOTE_PER)
+        Value::String(self.to_string())
     }
 }
 

@@ -114,7 +114,11 @@ pub(crate) fn fill(
         None => person.yes_or_no(question, false)?,
     };
     if strangers {
-        draft.put("payout", "split", &Value::from("tides"));
+        draft.put(
+            "payout",
+            "split",
+            &Value::from(ledger::Split::FOR_STRANGERS.name()),
+        );
     }
     let public_url = Question {
         section: "http",

@@ -265,7 +265,10 @@ fn throwaway_keys_do_not_fill_the_memory() {
     let mut most = 0;
     for batch in (0..keys).collect::<Vec<_>>().chunks(500) {
         let mut entries: Vec<Entry> = batch.iter().map(|number| throwaway(*number)).collect();
-        let mut replies = entries.iter().map(|_| crate::message::Reply::None).collect();
+        let mut replies = entries
+            .iter()
+            .map(|_| crate::message::Reply::None)
+            .collect();
         driver.writer.append(&mut entries, &mut replies);
         most = most.max(driver.writer.shared().state().dirty());
     }

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use basics::humane;
-use ledger::{EpochTerms, Split};
+use ledger::EpochTerms;
 
 use super::plot::Plot;
 use super::{Frame, Pages, format, page};
@@ -106,7 +106,7 @@ fn shown(
             work: amounts::work(epoch.totals.work),
             miners: format::count(epoch.totals.miners),
             fee: fee(&epoch.terms),
-            split: split(&epoch.terms),
+            split: epoch.terms.split.words(),
         },
         blocks: blocks.collect(),
         payouts: payouts.map(|payout| of_payout(payout, now_ms)).collect(),
@@ -150,13 +150,6 @@ fn fee(terms: &EpochTerms) -> String {
     match rest {
         0 => format!("{whole} %"),
         rest => format!("{whole}.{rest:02} %"),
-    }
-}
-
-fn split(terms: &EpochTerms) -> &'static str {
-    match terms.split {
-        Split::Epoch => "by the work of the epochs that it pays for",
-        Split::Tides => "by the work in OCEAN's window, over several epochs",
     }
 }
 

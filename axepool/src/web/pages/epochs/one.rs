@@ -152,8 +152,8 @@ fn facts(epoch: &ledger::Epoch, account: Option<&EpochAccount>) -> Vec<Fact> {
         fact("Received", format!("{received} sat"));
     }
     fact("Operator's fee", words::fee(&epoch.terms));
-    fact("Split", words::split(&epoch.terms).to_owned());
-    fact("Quotes", words::quotes(&epoch.terms).to_owned());
+    fact("Split", epoch.terms.split.words().to_owned());
+    fact("Quotes", epoch.terms.quote_per.words().to_owned());
     facts
 }
 

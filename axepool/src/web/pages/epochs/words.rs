@@ -1,7 +1,7 @@
 //! How epochs are put in words.
 
 use ledger::settle::{EpochAccount, Stage};
-use ledger::{EpochTerms, QuotePer, Split, Work};
+use ledger::{EpochTerms, Work};
 
 /// Where an epoch is in its life, as a badge: its style and its word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,22 +36,6 @@ pub(super) fn fee(terms: &EpochTerms) -> String {
         0 => format!("{whole} %"),
         tens if tens % 10 == 0 => format!("{whole}.{} %", tens / 10),
         hundredths => format!("{whole}.{hundredths:02} %"),
-    }
-}
-
-/// Over which work payouts are split.
-pub(super) fn split(terms: &EpochTerms) -> &'static str {
-    match terms.split {
-        Split::Epoch => "over the work of the epochs that a payout covers",
-        Split::Tides => "over the pool's last shares in OCEAN's window (TIDES)",
-    }
-}
-
-/// For what a quote is made.
-pub(super) fn quotes(terms: &EpochTerms) -> &'static str {
-    match terms.quote_per {
-        QuotePer::Epoch => "one per miner and epoch",
-        QuotePer::Share => "one per share, up to a limit",
     }
 }
 
