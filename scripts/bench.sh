@@ -40,7 +40,7 @@ if [ -n "$rooms" ]; then
     say "benchmark of the mint: quotes made, paid, minted over HTTP, tokens"
     cargo run --locked --release -p mint --example mint_bench
     say "from a payment that is booked to PAID at a subscriber (NUT-17)"
-    cargo run --locked --release -p mint --example paid_bench
+    cargo run --locked --release -p axepool --example paid_bench
 fi
 
 if [ -n "$rooms" ]; then

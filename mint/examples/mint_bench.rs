@@ -9,12 +9,12 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use accounting::{EpochId, Incarnation, MinerId, OutboxId, Sat};
 use async_trait::async_trait;
 use cdk::amount::{FeeAndAmounts, SplitTarget};
 use cdk::nuts::{BatchMintRequest, PreMintSecrets, SecretKey};
 use cdk::wallet::{HttpClient, MintConnector};
 use cdk_common::{Amount, PaymentMethod};
-use ledger::{EpochId, Incarnation, MinerId, OutboxId, Sat};
 use mint::{Expected, METHOD, Mint, MintConfig, Order, Outbox, OutboxError, QuoteKey, Row};
 use prometheus::Registry;
 use tokio::net::TcpListener;

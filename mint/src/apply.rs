@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
+use accounting::EpochId;
 use basics::clock::now_ms;
 use cdk_common::database::Error;
 use cdk_common::database::mint::Acquired;
 use cdk_common::mint::MintQuote;
 use cdk_common::quote_id::QuoteId;
 use cdk_common::{Amount, CurrencyUnit};
-use ledger::EpochId;
 
 use crate::decide::{Decision, Refusal, decide};
 use crate::epochs::{EpochMark, store_mark};

@@ -5,9 +5,9 @@
 //! transaction that marks the quotes as issued: after a crash there are both or
 //! neither.
 
+use accounting::{MinerId, Sat};
 use cdk_common::database::Error as StoreError;
 use cdk_common::quote_id::QuoteId;
-use ledger::{MinerId, Sat};
 use thiserror::Error;
 
 use crate::handle::Mint;

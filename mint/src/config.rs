@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ledger::{Lineage, OutboxId, Sat};
+use accounting::{Lineage, OutboxId, Sat};
 
 use crate::marks::{LedgerMark, Witness};
 

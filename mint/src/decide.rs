@@ -1,8 +1,8 @@
 //! What a row means for a quote: pure.
 
+use accounting::Sat;
 use cdk_common::mint::MintQuote;
 use cdk_common::quote_id::QuoteId;
-use ledger::Sat;
 use thiserror::Error;
 
 use crate::outbox::{Order, PayoutId};
@@ -114,8 +114,8 @@ fn pay(payout: &PayoutId, amount: Sat, id: &QuoteId, quote: Option<&MintQuote>) 
 
 #[cfg(test)]
 mod tests {
+    use accounting::EpochId;
     use cdk_common::{Amount, CurrencyUnit};
-    use ledger::EpochId;
 
     use super::*;
     use crate::quote::{tests::MINER, unpaid};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
+use accounting::EpochId;
 use cdk_common::database::{DynMintDatabase, Error};
-use ledger::EpochId;
 use serde::{Deserialize, Serialize};
 
 use crate::index::{self, Tx};

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use accounting::EpochId;
 use cdk_common::database::DynMintDatabase;
 use cdk_common::mint_url::MintUrl;
 use cdk_common::nuts::{MintInfo, PublicKey};
-use ledger::EpochId;
 
 use crate::config::MintConfig;
 use crate::epochs::{EpochMark, Epochs};

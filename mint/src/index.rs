@@ -22,10 +22,10 @@
 //! A miner is written as the 64 hex digits of the x coordinate, numbers in hex have 16
 //! digits, so that the order of the keys is the order of the numbers.
 
+use accounting::{EpochId, MinerId};
 use cdk_common::database::mint::Transaction;
 use cdk_common::database::{DynMintDatabase, Error};
 use cdk_common::quote_id::QuoteId;
-use ledger::{EpochId, MinerId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

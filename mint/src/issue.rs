@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use accounting::{MinerId, Sat};
 use cdk_common::database::mint::Acquired;
 use cdk_common::dhke::{blind_message, construct_proofs};
 use cdk_common::mint::{MintQuote, Operation};
@@ -9,7 +10,6 @@ use cdk_common::nuts::nut10::Secret as Nut10Secret;
 use cdk_common::nuts::{BlindedMessage, Id, Proofs, SecretKey, SpendingConditions};
 use cdk_common::secret::Secret;
 use cdk_common::{Amount, CurrencyUnit};
-use ledger::{MinerId, Sat};
 
 use crate::handle::Mint;
 use crate::index::Tx;

@@ -1,6 +1,7 @@
 //! The mint's keysets: their denominations, and the derivation of each from the seed on a
 //! path that is its incarnation's own.
 
+use accounting::{Incarnation, Lineage};
 use basics::clock::now_ms;
 use bitcoin::bip32::{ChildNumber, DerivationPath, Xpriv};
 use bitcoin::hashes::{Hash as _, sha256};
@@ -11,7 +12,6 @@ use cdk_common::nuts::MintKeySet;
 use cdk_common::nuts::nut02::KeySetVersion;
 use cdk_common::{CurrencyUnit, Id};
 use cdk_sqlite::MintSqliteDatabase;
-use ledger::{Incarnation, Lineage};
 
 use crate::seed::Seed;
 

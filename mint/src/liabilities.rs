@@ -1,8 +1,8 @@
 //! The mint's liabilities: ecash that is out there, quotes that are paid and not issued,
 //! and payments that lie parked.
 
+use accounting::Sat;
 use cdk_common::database::Error;
-use ledger::Sat;
 
 use crate::handle::Mint;
 use crate::metrics::gauge_value;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use accounting::Msat;
 use async_trait::async_trait;
-use ledger::Msat;
 use thiserror::Error;
 
 /// What is to be paid.

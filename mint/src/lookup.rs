@@ -4,9 +4,9 @@
 //! `Cashu_MintQuoteLookup_v1 || mint public key || public key`, keys in hex as they
 //! stand in the request; an older text signs the bytes of the key alone.
 
+use accounting::MinerId;
 use bitcoin::secp256k1::schnorr::Signature;
 use cdk_common::nuts::PublicKey;
-use ledger::MinerId;
 use serde::Deserialize;
 use thiserror::Error;
 

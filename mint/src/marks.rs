@@ -13,9 +13,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use accounting::{Incarnation, OutboxId};
 use bitcoin::hex::{DisplayHex as _, FromHex as _};
 use cdk_common::database::{DynMintDatabase, Error};
-use ledger::{Incarnation, OutboxId};
 use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Deserialize, Serialize};
 

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use accounting::{Msat, Sat};
 use async_trait::async_trait;
 use cdk_common::payment::{
     Bolt11Settings, Bolt12Settings, CreateIncomingPaymentResponse, Error, Event,
@@ -12,7 +13,6 @@ use cdk_common::payment::{
 use cdk_common::quote_id::QuoteId;
 use cdk_common::{Amount, CurrencyUnit, MeltOptions, MeltQuoteState};
 use futures::Stream;
-use ledger::{Msat, Sat};
 
 use crate::lightning::{Lightning, LightningError, PayId, PayRequest, PayState};
 use crate::no_events::NoEvents;

@@ -1,10 +1,10 @@
 //! The quotes of a key, as the store has them and as their holder may see them.
 
+use accounting::{EpochId, MinerId};
 use cdk_common::database::Error as StoreError;
 use cdk_common::mint::MintQuote;
 use cdk_common::nuts::MintQuoteCustomResponse;
 use cdk_common::quote_id::QuoteId;
-use ledger::{EpochId, MinerId};
 
 use crate::epochs::EpochMark;
 use crate::handle::Mint;

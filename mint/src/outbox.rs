@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use accounting::{EpochId, OutboxId, Sat};
 use async_trait::async_trait;
-use ledger::{EpochId, OutboxId, Sat};
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 use tokio::sync::watch;

@@ -1,7 +1,7 @@
 //! The debts of a mint's store, summed from what it has.
 
+use accounting::Sat;
 use cdk_common::database::{DynMintDatabase, Error};
-use ledger::Sat;
 use serde::Serialize;
 
 use crate::store::read_totals;

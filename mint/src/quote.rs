@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use accounting::{EpochId, Lineage, MinerId, SessionId, ShareId};
 use bitcoin::hashes::{Hash, HashEngine, Hmac, HmacEngine, sha256};
 use cdk_common::mint::MintQuote;
 use cdk_common::payment::PaymentIdentifier;
 use cdk_common::quote_id::QuoteId;
 use cdk_common::{Amount, CurrencyUnit, PaymentMethod, PublicKey};
-use ledger::{EpochId, Lineage, MinerId, SessionId, ShareId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
@@ -207,7 +207,7 @@ pub(crate) fn is_of(quote: &MintQuote, miner: &MinerId) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use ledger::Incarnation;
+    use accounting::Incarnation;
 
     use super::*;
 

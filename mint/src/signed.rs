@@ -13,9 +13,9 @@
 //! mint's key from being another mint's; the time has to be within ten minutes of the
 //! pool's clock and later than that of the last request of this miner that was taken.
 
+use accounting::MinerId;
 use bitcoin::secp256k1::schnorr::Signature;
 use cdk_common::nuts::PublicKey;
-use ledger::MinerId;
 use serde::Deserialize;
 use thiserror::Error;
 

@@ -1,8 +1,8 @@
 //! Tokens as they are kept, and what the mint knows of each.
 
+use accounting::{MinerId, Sat};
 use cdk_common::database::Error;
 use cdk_common::nuts::{PublicKey, State};
-use ledger::{MinerId, Sat};
 use serde::{Deserialize, Serialize};
 
 use crate::handle::Mint;

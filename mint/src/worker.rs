@@ -10,8 +10,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounting::OutboxId;
 use cdk_common::database::Error as StoreError;
-use ledger::OutboxId;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

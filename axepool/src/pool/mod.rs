@@ -8,6 +8,7 @@ mod gauges;
 pub(crate) mod history;
 mod melts;
 mod minting;
+pub mod outbox;
 mod outbox_head;
 mod parts;
 mod paying;

@@ -1,10 +1,10 @@
 //! `POST /api/miners/{key}/token` and what belongs to it.
 
+use accounting::{MinerId, Sat};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use basics::clock::now_ms;
-use ledger::{MinerId, Sat};
 use serde::{Deserialize, Serialize};
 
 use super::error::HttpError;

@@ -1,8 +1,8 @@
 //! Claims for ecash and quotes from before a restore, and the end of the repair after it.
 
+use accounting::Sat;
 use basics::clock::now_ms;
 use cdk_common::database::Error;
-use ledger::Sat;
 use serde::{Deserialize, Serialize};
 
 use super::record::{BEHIND, RECORD, REPAIRED, Record, read, write};

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use accounting::{Lineage, Sat};
 use basics::clock::now_ms;
 use cdk_common::database::{DynMintDatabase, Error};
 use cdk_common::{Id, MeltQuoteState};
 use cdk_sqlite::MintSqliteDatabase;
-use ledger::{Lineage, Sat};
 
 use super::record::{BEHIND, Record, read, write};
 use crate::config::MintConfig;

@@ -1,8 +1,8 @@
 //! The stored record of the last restore.
 
+use accounting::{EpochId, Incarnation, Sat};
 use cdk_common::Id;
 use cdk_common::database::{DynMintDatabase, Error};
-use ledger::{EpochId, Incarnation, Sat};
 use serde::{Deserialize, Serialize};
 
 use crate::index;

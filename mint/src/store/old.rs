@@ -9,10 +9,10 @@
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use accounting::{EpochId, MinerId};
 use cdk_common::database::Error;
 use cdk_common::mint::MintQuote;
 use cdk_common::{Id, Proof};
-use ledger::{EpochId, MinerId};
 
 use super::totals::add;
 use crate::index::{Tx, read_number, write_number};

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use accounting::{Incarnation, Lineage, Msat, OutboxId, Sat};
 use async_trait::async_trait;
 use cdk::wallet::{ReceiveOptions, SendOptions, Wallet};
 use cdk_common::{Amount, PaymentMethod};
-use ledger::{Incarnation, Lineage, Msat, OutboxId, Sat};
 use prometheus::Registry;
 use serde_json::json;
 use tempfile::TempDir;

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use accounting::OutboxId;
 use async_trait::async_trait;
 use basics::clock::now_ms;
 use cdk_common::database::Error as StoreError;
-use ledger::OutboxId;
 use prometheus::Registry;
 
 use super::support::{FakeLedger, Owner, config, row_sums, work};

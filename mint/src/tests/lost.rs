@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use accounting::{Incarnation, OutboxId, Sat};
 use cdk::wallet::ReceiveOptions;
-use ledger::{Incarnation, OutboxId, Sat};
 use prometheus::Registry;
 
 use super::restored::{Door, lineage, mint, send};

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use accounting::Msat;
 use async_trait::async_trait;
 use cdk_common::PaymentMethod;
-use ledger::Msat;
 
 use super::crash::Crash;
 use super::melts::{INVOICE, funded, until};

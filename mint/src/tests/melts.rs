@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use accounting::Msat;
 use async_trait::async_trait;
 use cdk::wallet::{ReceiveOptions, Wallet};
 use cdk_common::PaymentMethod;
 use cdk_common::nuts::{MeltRequest, Proofs};
-use ledger::Msat;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;

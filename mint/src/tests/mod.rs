@@ -12,7 +12,6 @@ mod refusals;
 mod restored;
 mod share_quotes;
 mod start;
-mod strangers;
 mod support;
 mod wallets;
 mod work;

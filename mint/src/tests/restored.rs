@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use accounting::{Incarnation, Lineage, Sat};
 use cdk::amount::SplitTarget;
 use cdk::wallet::{ReceiveOptions, SendOptions, Wallet, WalletBuilder};
 use cdk_common::{Amount, CurrencyUnit};
-use ledger::{Incarnation, Lineage, Sat};
 use prometheus::Registry;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
@@ -133,7 +133,7 @@ async fn what_happened_after_a_backup_happens_no_second_time_beyond_the_bound() 
             .id(&QuoteKey::of_epoch(owner.miner, epoch))
             .to_string()
     };
-    let [one, two, three] = [1, 2, 3].map(|epoch| id(ledger::EpochId::new(epoch)));
+    let [one, two, three] = [1, 2, 3].map(|epoch| id(accounting::EpochId::new(epoch)));
     let purse = door.wallet().await;
     mint(&purse, &owner, &one).await.expect("mints");
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use accounting::{EpochId, Incarnation, MinerId, OutboxId, Sat};
 use async_trait::async_trait;
 use basics::clock::now_ms;
 use cdk::wallet::{HttpClient, Wallet, WalletBuilder};
 use cdk_common::nuts::SecretKey;
-use ledger::{EpochId, Incarnation, MinerId, OutboxId, Sat};
 use prometheus::Registry;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -93,6 +93,13 @@ impl FakeLedger {
     /// The last row.
     pub(crate) fn end(&self) -> OutboxId {
         OutboxId::new(self.rows.lock().expect("no panics").len() as u64)
+    }
+
+    /// Marks every row as done, whether or not it was.
+    pub(crate) fn all_done(&self) {
+        let rows = self.rows.lock().expect("no panics");
+        let ids = rows.iter().map(|row| row.id);
+        self.done.lock().expect("no panics").extend(ids);
     }
 
     pub(crate) fn waiting(&self) -> usize {

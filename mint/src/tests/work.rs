@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
-use bitcoin::hashes::Hash;
-use ledger::{
-    EpochId, EpochTerms, Identity, Ledger, LedgerOptions, Lineage, OutboxId, Sat, SessionId,
-    ShareId, ShareRecord, Work, WorkerName,
-};
+use accounting::{EpochId, Lineage, OutboxId, Sat, SessionId, ShareId};
 use prometheus::Registry;
 
 use super::restored::lineage;
 use super::support::{FakeLedger, Owner, Pool, config, row_sums, work};
 use crate::worker::Worker;
-use crate::{EpochMark, LedgerOutbox, Mint, Order, QuoteKey, Row};
+use crate::{EpochMark, Mint, Order, QuoteKey, Row};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_in_many_batches_are_done_once() {
@@ -259,74 +255,4 @@ async fn quotes_per_share_pay_the_same_total() {
     for owner in [&by_epoch, &by_share] {
         assert_eq!(pool.claim(owner, false).await["amount"], 10);
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_ledgers_own_outbox_is_drained_and_repaired_from() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let terms = EpochTerms::default();
-    let options = LedgerOptions::new(dir.path().join("ledger.redb"), terms, 1);
-    let ledger = Ledger::open(options, &Registry::new()).expect("opens");
-    let owner = Owner::new();
-    let ack = Arc::new(ledger::ShareAck::default());
-    let who = Arc::new(Identity {
-        miner: owner.miner,
-        worker: WorkerName::clean("garage"),
-    });
-    let share = ShareRecord {
-        id: ShareId {
-            session: SessionId::new(ledger.boot(), 1),
-            sequence: 1,
-        },
-        who,
-        work: Work::from_hashes(1 << 40),
-        hash: bitcoin::BlockHash::from_byte_array([1; 32]),
-        upstream_work: Work::from_hashes(1 << 44),
-        meets_upstream: false,
-        meets_network: false,
-        time_ms: 2,
-    };
-    let permit = ledger.shares().reserve().await.expect("open");
-    permit.send(share, Arc::clone(&ack));
-    std::future::poll_fn(|cx| ack.poll_decided(cx, 0)).await;
-
-    let mut config = config(dir.path(), "http://127.0.0.1:1".into());
-    config.lineage = ledger.lineage().clone();
-    let mint = Mint::open(config, None, &Registry::new())
-        .await
-        .expect("opens");
-    let outbox: Arc<dyn crate::Outbox> = Arc::new(LedgerOutbox::new(ledger.clone()));
-    assert_eq!(
-        outbox
-            .pending(OutboxId::START, 10)
-            .await
-            .expect("reads")
-            .len(),
-        1
-    );
-    let expected = outbox.expected(None, 10).await.expect("reads");
-    assert_eq!(
-        expected
-            .iter()
-            .map(|expected| expected.quote)
-            .collect::<Vec<_>>(),
-        [owner.quote(1)]
-    );
-    assert!(
-        outbox
-            .expected(Some(owner.quote(1)), 10)
-            .await
-            .expect("reads")
-            .is_empty()
-    );
-    work(&mint, Arc::clone(&outbox)).await;
-    assert!(
-        outbox
-            .pending(OutboxId::START, 10)
-            .await
-            .expect("reads")
-            .is_empty()
-    );
-    assert_eq!(mint.quotes(&owner.miner).await.expect("reads").len(), 1);
-    ledger.close().await;
 }

@@ -3,7 +3,7 @@
 //! mint, HTTP listener and websocket are the real ones; the payment itself is told to the
 //! ledger as the node would tell it.
 //!
-//!     cargo run --release -p mint --example paid_bench
+//!     cargo run --release -p axepool --example paid_bench
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -12,16 +12,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axepool::pool::outbox::LedgerOutbox;
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash as _, sha256};
-use cdk::nuts::SecretKey;
+use bitcoin::secp256k1::{Secp256k1, SecretKey};
 use futures::{SinkExt as _, StreamExt as _};
 use ledger::settle::{Event, PaidTo, Payment, Via};
 use ledger::{
     CloseCause, EpochTerms, Identity, Ledger, LedgerOptions, MinerId, Msat, SessionId, ShareAck,
     ShareId, ShareRecord, Work, WorkerName,
 };
-use mint::{LedgerOutbox, Mint, MintConfig};
+use mint::{Mint, MintConfig};
 use prometheus::Registry;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -74,9 +75,12 @@ async fn measure(
     };
     let options = LedgerOptions::new(dir.join("ledger.redb"), terms, 1);
     let ledger = Ledger::open(options, &Registry::new())?;
-    let keys: Vec<MinerId> = (0..miners)
-        .map(|_| MinerId::from_public_key(&SecretKey::generate().public_key()))
-        .collect();
+    let secp = Secp256k1::new();
+    let key = |_| -> Result<MinerId, Error> {
+        let secret = SecretKey::from_slice(&rand::random::<[u8; 32]>())?;
+        Ok(MinerId::from_public_key(&secret.public_key(&secp)))
+    };
+    let keys: Vec<MinerId> = (0..miners).map(key).collect::<Result<_, _>>()?;
     work(&ledger, &keys).await?;
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;

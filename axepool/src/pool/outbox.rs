@@ -1,14 +1,16 @@
-//! The ledger's own outbox, as the worker reads it.
+//! The ledger as the orderer of the mint's quotes: its outbox and its books behind
+//! [`mint::Outbox`], which is all that the mint knows of it.
+
+#[cfg(test)]
+mod tests;
 
 use async_trait::async_trait;
 use ledger::settle::PayoutKey;
 use ledger::{Ledger, LedgerError, OrderedQuote, OutboxId, OutboxKind, OutboxRow, Reader};
+use mint::{Expected, Order, Outbox, OutboxError, PayoutId, PayoutIdError, QuoteKey, Row};
 use tokio::sync::watch;
 
-use crate::outbox::{Expected, Order, Outbox, OutboxError, PayoutId, PayoutIdError, Row};
-use crate::quote::QuoteKey;
-
-/// The outbox of a ledger in this process.
+/// The outbox of a ledger in this process, which the mint's worker drains.
 #[derive(Clone, Debug)]
 pub struct LedgerOutbox(Ledger);
 
@@ -18,7 +20,7 @@ impl LedgerOutbox {
         LedgerOutbox(ledger)
     }
 
-    /// Reads from a blocking thread, since the ledger's reads look at the disk.
+    /// Reads on a blocking thread, since the ledger's reads look at the disk.
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(Reader) -> Result<T, LedgerError> + Send + 'static,
@@ -95,7 +97,7 @@ fn row(row: OutboxRow) -> Result<Row, PayoutIdError> {
     Ok(Row { id: row.id, order })
 }
 
-/// A payout has the same name here as in the ledger's books.
+/// The mint knows a payout by the name that it has in the ledger's books.
 fn payout_id(key: &PayoutKey) -> Result<PayoutId, PayoutIdError> {
     key.to_string().parse()
 }
