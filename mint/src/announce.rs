@@ -1,24 +1,24 @@
-//! What the mint says of itself at this moment: its NUT-06 info, with pauses, closures and
-//! notices in the message of the day.
+//! The mint's NUT-06 info at this moment: pauses, closures and notices stand in the message
+//! of the day.
 
 use cdk_common::nuts::MintInfo;
 
 use crate::handle::Mint;
 use crate::pause::words;
 
-/// What is so besides what the mint says of itself at all times.
+/// The parts of the info that change while the mint runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Told<'a> {
-    /// Why melts are paused.
+    /// The reason for which melts are paused.
     pub(crate) paused: Option<&'a str>,
-    /// Why nothing is issued, swapped or melted.
+    /// The reason for which nothing is issued, swapped or melted.
     pub(crate) closed: Option<&'a str>,
-    /// What owners are to know besides.
+    /// The operator's notice to owners.
     pub(crate) notice: Option<&'a str>,
 }
 
 impl Told<'_> {
-    /// What the mint says of itself meanwhile.
+    /// `info` with these parts in it.
     pub(crate) fn of(&self, info: &MintInfo) -> MintInfo {
         let mut info = info.clone();
         let is_closed = self.closed.is_some();
@@ -45,7 +45,7 @@ impl Mint {
         self.tell(&info, paused.as_deref()).await
     }
 
-    /// Says of itself what is so now.
+    /// Stores the info of this moment, which `/v1/info` answers.
     pub(crate) async fn tell(
         &self,
         info: &MintInfo,

@@ -20,7 +20,7 @@ use crate::outbox::{Order, Row};
 use crate::parked::park;
 use crate::quote::unpaid;
 
-/// What a batch did.
+/// The counts of one batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Applied {
     pub(crate) created: u64,

@@ -1,4 +1,4 @@
-//! How long to wait after failures: pure.
+//! Exponential backoff with jitter after failures. Pure.
 
 use std::time::Duration;
 

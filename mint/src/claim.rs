@@ -1,4 +1,5 @@
-//! Token claims: what a key can mint, as a token that only the key can spend.
+//! Token claims: a claim issues all that a key can mint as one token that only the key can
+//! spend.
 //!
 //! The mint makes secrets and signatures itself and locks them to the miner's key
 //! (NUT-11), so the token can be handed to whoever asks for it. It is stored in the
@@ -16,37 +17,37 @@ use crate::issue::{Taken, issue, plan};
 use crate::signed::{Purpose, Signed, SignedError, check_order};
 use crate::token::{Token, TokenState};
 
-/// How long an unspent token is what an unsigned claim gets, milliseconds.
+/// An unsigned claim gets the unspent token again for this long, milliseconds.
 const TOKEN_DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Quotes that one token may be issued on; those of later epochs wait for the next.
 const MAX_QUOTES: usize = 1000;
 
-/// How often a claim that meets another one for the same key starts over.
+/// A claim that meets another one for the same key starts over at most this often.
 const MAX_ROUNDS: usize = 4;
 
-/// What a claim gets.
+/// The answer to a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// A new token.
     New {
         /// The token.
         token: Token,
-        /// What could be claimed and is not in it.
+        /// The sats that could be claimed and are not in the token.
         waiting: Sat,
     },
     /// The one from before, still unspent.
     Earlier {
         /// The token.
         token: Token,
-        /// What could be claimed and is not in it.
+        /// The sats that could be claimed and are not in the token.
         waiting: Sat,
     },
     /// There is nothing to claim.
     Nothing,
 }
 
-/// Why a claim gets no answer.
+/// The reasons for which a claim fails.
 #[derive(Debug, Error)]
 pub enum ClaimError {
     /// The key's holder wants no tokens.
@@ -61,7 +62,7 @@ pub enum ClaimError {
     /// The mint's URL is none that a token could name.
     #[error("this pool makes no tokens: {why}")]
     NoTokens {
-        /// Why, and what to do instead.
+        /// The reason, and the way that is left to the owner.
         why: String,
     },
     /// Others claim for the same key all the time.
@@ -81,7 +82,7 @@ impl From<StoreError> for ClaimError {
     }
 }
 
-/// What can be minted for a key.
+/// The quotes that can be minted for a key.
 struct Mintable {
     quotes: Vec<QuoteId>,
     total: Sat,
@@ -242,7 +243,7 @@ impl Mint {
         Ok(mintable)
     }
 
-    /// Whether the key's holder asked for no tokens.
+    /// True when the key's holder asked for no tokens.
     pub async fn sweep_only(&self, miner: &MinerId) -> Result<bool, StoreError> {
         let key = index::miner_key(miner);
         Ok(self

@@ -1,4 +1,4 @@
-//! What the mint is told at start.
+//! The mint's settings, given once at start.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use accounting::{Lineage, OutboxId, Sat};
 
 use crate::marks::{LedgerMark, Witness};
 
-/// The mint's settings, given once at start.
+/// The settings of a mint, and its view of the other stores.
 #[derive(Clone, Debug)]
 pub struct MintConfig {
     /// Where the mint's store lives: `mint.sqlite` in it.
@@ -16,22 +16,22 @@ pub struct MintConfig {
     pub mnemonic_file: PathBuf,
     /// The ledger whose quotes these are, with what a restore made of it.
     pub lineage: Lineage,
-    /// How far that ledger is; `None` where nobody compares it.
+    /// The progress of that ledger; `None` where nobody compares it.
     pub ledger: Option<LedgerMark>,
     /// Its last row of the outbox.
     pub outbox_end: OutboxId,
-    /// Who remembers how far the store is.
+    /// The witness that remembers the store's mark.
     pub witness: Option<Arc<dyn Witness>>,
     /// There was a store, whether or not its file is there: no mnemonic is made.
     pub had_store: bool,
-    /// Why the ledger was restored, in words that owners and wallets are told.
+    /// The cause of the ledger's restore, in words that owners and wallets are told.
     pub restored_because: String,
-    /// What was ever melted by the node's own journal: the id of its melt quote, and what
-    /// it cost. Read when the ledger was restored, for what the store forgot.
+    /// All melts in the node's own journal: the id of the melt quote, and its cost. Read when
+    /// the ledger was restored, for melts that the store forgot.
     pub paid_melts: Vec<(String, Sat)>,
     /// The URL that wallets reach this mint under. It is written into every token.
     pub public_url: String,
-    /// Why no tokens are issued to claims, in words for who asks for one, if so: a token
+    /// The reason for which claims get no tokens, if there is one, in words for owners: a token
     /// that names a URL which its owner cannot reach is worth nothing. Sweeps go on.
     pub no_tokens: Option<String>,
     /// The mint's name, as wallets show it.

@@ -9,10 +9,10 @@ use std::time::Duration;
 use rusqlite::Connection;
 use thiserror::Error;
 
-/// How long SQLite waits for a lock, which writers hold for milliseconds.
+/// SQLite waits this long for a lock, which writers hold for milliseconds.
 pub(crate) const BUSY: Duration = Duration::from_secs(10);
 
-/// Why there is no copy.
+/// The reasons for which a copy fails.
 #[derive(Debug, Error)]
 pub enum CopyError {
     /// SQLite could not: the store does not read, or the disk is full.
@@ -54,7 +54,7 @@ pub fn copy_store(dir: &Path, to: &Path) -> Result<bool, CopyError> {
     Ok(true)
 }
 
-/// What ecash was being redeemed when the store at `path` was left, in satoshis.
+/// The ecash that was being redeemed when the store at `path` was left, in satoshis.
 pub(crate) fn pending_sat(path: &Path) -> Result<u64, CopyError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;

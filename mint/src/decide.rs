@@ -1,4 +1,4 @@
-//! What a row means for a quote: pure.
+//! The decision what to do for one outbox row, given the quote in the store. Pure.
 
 use accounting::Sat;
 use cdk_common::mint::MintQuote;
@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::outbox::{Order, PayoutId};
 use crate::quote::{MAX_MONEY_SAT, QuoteKey, is_of};
 
-/// What is to be done for a row.
+/// The action for a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// It was done before.
@@ -17,18 +17,18 @@ pub(crate) enum Decision {
     Create,
     /// The quote, made first if it is not there, gets money.
     Pay {
-        /// Whether it is to be made first.
+        /// True when the quote is to be made first.
         create: bool,
         /// cdk's id of the payment.
         payment_id: String,
-        /// How much.
+        /// The amount.
         amount: Sat,
     },
     /// It can never be done.
     Park(Refusal),
 }
 
-/// Why a row can never be done.
+/// The reasons for which a row can never be done.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// A payment of nothing.
@@ -39,9 +39,9 @@ pub enum Refusal {
         "{paid_sat} sat paid and {amount_sat} sat more exceed the 21 million bitcoin that can exist"
     )]
     TooMuch {
-        /// What the quote has been paid.
+        /// The sats that the quote was paid before.
         paid_sat: u64,
-        /// What it was to be paid now.
+        /// The sats of this payment.
         amount_sat: u64,
     },
     /// The store has another quote under this id.
@@ -49,7 +49,7 @@ pub enum Refusal {
     NotOurs {
         /// The quote's id.
         id: String,
-        /// For whom it should be.
+        /// The quote that should be there.
         key: QuoteKey,
     },
     /// The store's own rules forbid it.
@@ -62,7 +62,7 @@ pub(crate) fn payment_id(payout: &PayoutId, quote: &QuoteId) -> String {
     format!("{payout}:{quote}")
 }
 
-/// What `order` means, given the quote that the store has under `id`.
+/// Decides `order`, given the quote that the store has under `id`.
 pub(crate) fn decide(order: &Order, id: Option<&QuoteId>, quote: Option<&MintQuote>) -> Decision {
     let (Some(key), Some(id)) = (order.quote(), id) else {
         return Decision::Nothing;

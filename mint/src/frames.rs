@@ -9,7 +9,7 @@ use thiserror::Error;
 /// arm's length.
 const FRAGMENT_BYTES: usize = 150;
 
-/// What cannot be shown as a moving code.
+/// The token cannot be shown as a moving code.
 #[derive(Debug, Error)]
 #[error("the token cannot be shown as an animated QR code: {0}")]
 pub struct FramesError(String);

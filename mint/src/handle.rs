@@ -30,12 +30,12 @@ pub(crate) struct Inner {
     pub(crate) lightning: bool,
     pub(crate) epochs: Epochs,
     pub(crate) pause: Arc<Pause>,
-    /// What owners are told beside everything else.
+    /// The operator's notice to owners.
     pub(crate) notice: Mutex<Option<String>>,
-    /// What the mint says of itself when melts are not paused.
+    /// The NUT-06 info of an open mint whose melts are not paused.
     pub(crate) info: tokio::sync::Mutex<MintInfo>,
     pub(crate) metrics: Arc<Metrics>,
-    /// Why the worker's last step failed.
+    /// The error of the worker's last step, if it failed.
     pub(crate) trouble: Mutex<Option<String>>,
 }
 
@@ -49,18 +49,18 @@ impl Mint {
         *self.0.key
     }
 
-    /// Stops the mint's background work. What is durable stays so without it.
+    /// Stops the mint's background work. Nothing durable depends on this.
     pub async fn close(&self) -> Result<(), cdk::Error> {
         self.0.cdk.stop().await
     }
 
-    /// What became of an epoch, as far as the ledger has told.
+    /// The end of an epoch, if the ledger has reported it.
     pub fn epoch_mark(&self, epoch: EpochId) -> Option<EpochMark> {
         self.0.epochs.get(epoch)
     }
 
-    /// Why the outbox waits, while it does: the worker's last step failed and is tried
-    /// again.
+    /// The error of the worker's last step, while the outbox waits because of it. The worker
+    /// retries the step.
     pub fn worker_trouble(&self) -> Option<String> {
         self.0
             .trouble
@@ -85,7 +85,7 @@ impl Mint {
         &self.0.store
     }
 
-    /// The notice that owners are told beside everything else.
+    /// The operator's notice to owners.
     pub(crate) fn notice(&self) -> Option<String> {
         self.0
             .notice

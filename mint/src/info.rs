@@ -1,4 +1,5 @@
-//! What the mint says about itself (NUT-06): only what it does.
+//! The mint's NUT-06 info and its cdk builder: the info names only the methods that the mint
+//! has.
 
 use cdk::mint::{MintBuilder, MintMeltLimits, UnitConfig};
 use cdk_common::nuts::nut17::{SupportedMethods, WsCommand};
@@ -15,8 +16,8 @@ use crate::method::WorkMethod;
 use crate::pause::Pause;
 use crate::quote::{MAX_MONEY_SAT, METHOD, method};
 
-/// How long a repeated request is answered from cdk's cache (NUT-19): cdk's own
-/// default, seconds.
+/// A repeated request is answered from cdk's response cache for this long (NUT-19): cdk's
+/// own default, seconds.
 const CACHE_SECS: u64 = 60;
 
 /// Adds unit, methods and limits to `builder`, and gives what the mint says about

@@ -1,4 +1,4 @@
-//! Issuing a token: how much of which quote, in which proofs.
+//! The issue of a token: the share that it takes of each quote, and its proofs.
 
 use std::collections::HashMap;
 
@@ -23,11 +23,11 @@ const MAX_PROOFS: usize = 64;
 /// The largest denomination, in sat.
 const LARGEST: u64 = 1 << 31;
 
-/// What one token can be worth: 33 proofs of the largest denomination and one each of
+/// The most that one token can be worth: 33 proofs of the largest denomination and one each of
 /// the 31 smaller ones, 64 together.
 const MAX_TOKEN_SAT: u64 = 33 * LARGEST + (LARGEST - 1);
 
-/// How much of each quote a token takes.
+/// The amounts that a token takes of each quote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Taken {
     /// One amount for each quote, in order.

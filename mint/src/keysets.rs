@@ -24,7 +24,7 @@ const FIRST: u32 = 1;
 /// Denominations 1 to 2^31 sat.
 const DENOMINATIONS: u32 = 32;
 
-/// What a keyset has keys for.
+/// The denominations of every keyset, in sat.
 pub(crate) fn amounts() -> Vec<u64> {
     (0..DENOMINATIONS).map(|bit| 1 << bit).collect()
 }

@@ -11,7 +11,7 @@ use crate::owed::{Liabilities, owed};
 use crate::restored::forgotten;
 
 impl Mint {
-    /// What the mint owes now. Its parts are read one after the other, each as of some
+    /// The mint's liabilities now. Their parts are read one after the other, each as of some
     /// commit. Also sets the gauges.
     pub async fn liabilities(&self) -> Result<Liabilities, Error> {
         let owed = owed(self.store(), forgotten(self.store()).await?).await?;

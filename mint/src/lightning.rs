@@ -1,4 +1,4 @@
-//! What the mint needs of a lightning node to melt ecash.
+//! The interface to a lightning node, with all that melts need of one.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use accounting::Msat;
 use async_trait::async_trait;
 use thiserror::Error;
 
-/// What is to be paid.
+/// The request that a melt pays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PayRequest {
     /// A BOLT11 invoice.
@@ -47,16 +47,16 @@ impl fmt::Display for PayId {
     }
 }
 
-/// What a payment will cost.
+/// The cost of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PayQuote {
-    /// What the receiver gets.
+    /// The receiver gets this amount.
     pub amount: Msat,
-    /// What the way there may cost at most; the rest goes back to the payer.
+    /// The most that the route may cost; the rest goes back to the payer.
     pub fee_limit: Msat,
 }
 
-/// What became of a payment.
+/// The outcome of a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PayState {
     /// It arrived.
@@ -73,8 +73,7 @@ pub enum PayState {
     Pending,
 }
 
-/// The node could not do it; what that means for the money is asked with
-/// [`Lightning::look_up`].
+/// The node could not do it. [`Lightning::look_up`] tells the outcome of the payment.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("lightning: {0}")]
 pub struct LightningError(pub String);
@@ -86,11 +85,11 @@ pub struct LightningError(pub String);
 /// leave the payment open, and it is asked about again.
 #[async_trait]
 pub trait Lightning: Send + Sync + 'static {
-    /// What paying `request` would cost. Pays nothing.
+    /// The cost of paying `request`. Pays nothing.
     async fn quote(&self, request: &PayRequest) -> Result<PayQuote, LightningError>;
 
-    /// Pays once: with an `id` that was used before it makes no payment, and says what
-    /// became of that one. `fee_limit` is kept.
+    /// Pays once: with an `id` that was used before it makes no payment, and answers the
+    /// outcome of the earlier one. `fee_limit` is kept.
     async fn pay(
         &self,
         id: &PayId,
@@ -98,6 +97,6 @@ pub trait Lightning: Send + Sync + 'static {
         fee_limit: Msat,
     ) -> Result<PayState, LightningError>;
 
-    /// What became of the payment `id`.
+    /// The outcome of the payment `id`.
     async fn look_up(&self, id: &PayId) -> Result<PayState, LightningError>;
 }

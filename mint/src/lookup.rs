@@ -1,4 +1,4 @@
-//! Looking up quotes by key: what its holder may see.
+//! The request of a look-up by key, and the proof that its sender holds the keys. Pure.
 //!
 //! The draft is cashubtc/nuts #341. The message is the SHA256 of the UTF-8 text
 //! `Cashu_MintQuoteLookup_v1 || mint public key || public key`, keys in hex as they
@@ -26,7 +26,7 @@ pub(crate) struct LookupRequest {
     pub(crate) pubkey_signatures: Vec<String>,
 }
 
-/// Why a look-up is refused.
+/// The reasons for which a look-up is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum LookupRefusal {
     #[error("a look-up is for 1 to {MAX_KEYS} keys, not {0}")]

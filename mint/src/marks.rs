@@ -1,5 +1,5 @@
-//! What identifies the state of the mint's store: an id of its own, a counter that every
-//! commit advances, and how far it followed which ledger.
+//! The marks that identify the state of the mint's store: an id of its own, a counter that
+//! every commit advances, and its progress through the rows of a ledger.
 //!
 //! A store that is lost, an older copy or another pool's cannot be told from a good one by
 //! itself: it is whole, and it issues and redeems everything a second time. So its mark is
@@ -30,7 +30,7 @@ const LEDGER: &str = "ledger";
 const APPLIED: &str = "applied";
 const BEHIND: &str = "behind";
 
-/// Which store: drawn when it is made, and again when it goes on as a restored one.
+/// The id of a store: drawn when it is made, and again when it goes on as a restored one.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct StoreId([u8; 16]);
@@ -70,20 +70,20 @@ impl TryFrom<String> for StoreId {
 /// The state of a mint's store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
-    /// Which store.
+    /// The store's id.
     pub store: StoreId,
-    /// How many commits it has had.
+    /// The number of its commits.
     pub counter: u64,
 }
 
-/// How far a ledger was when somebody looked.
+/// The progress of a ledger at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerMark {
-    /// Which ledger.
+    /// The ledger's incarnation.
     pub incarnation: Incarnation,
-    /// How often it had been started.
+    /// The number of its starts.
     pub boot: u32,
-    /// How many bookings its books had had.
+    /// The number of bookings in its books.
     pub bookings: u64,
 }
 
@@ -97,8 +97,7 @@ pub trait Witness: fmt::Debug + Send + Sync + 'static {
     fn tell(&self, mark: Mark) -> io::Result<()>;
 }
 
-/// What a mint's store says of itself; all of it is missing in one that an older program
-/// wrote.
+/// The marks in a mint's store; a store that an older program wrote has none of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredMarks {
     /// Its mark.
@@ -114,7 +113,7 @@ pub struct StoredMarks {
     pub fingerprint: Option<String>,
 }
 
-/// What the store in `dir` says of itself; `None` when there is none. Nothing may have it
+/// The marks in the store in `dir`; `None` when there is no store. Nothing may have it
 /// open for writing meanwhile.
 ///
 /// # Errors
@@ -176,7 +175,7 @@ fn damaged(error: impl std::error::Error + Send + Sync + 'static) -> CopyError {
 pub(crate) struct Marking {
     store: OnceLock<StoreId>,
     witness: Option<Arc<dyn Witness>>,
-    /// The last telling failed.
+    /// The witness could not be told of the last commit.
     is_untold: AtomicBool,
 }
 
@@ -275,14 +274,14 @@ pub(crate) async fn applied(tx: Tx<'_>, last: OutboxId) -> Result<(), Error> {
     Ok(())
 }
 
-/// Keeps that payments are missing that were acknowledged, for the next start.
+/// Stores for the next start that acknowledged payments are missing.
 pub(crate) async fn set_behind(store: &DynMintDatabase) -> Result<(), Error> {
     let mut tx = store.begin_transaction().await?;
     tx.kv_write(index::AXEPOOL, MARKS, BEHIND, b"1").await?;
     tx.commit().await
 }
 
-/// Whether that was kept.
+/// True when the store says that acknowledged payments are missing.
 pub(crate) async fn is_behind(store: &DynMintDatabase) -> Result<bool, Error> {
     let stored = store.kv_read(index::AXEPOOL, MARKS, BEHIND).await?;
     Ok(stored.is_some())

@@ -1,4 +1,4 @@
-//! Melts at run time: paused and resumed, and those that are open brought to their end.
+//! Melts at run time: the pause, and the settling of those whose outcome is open.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::handle::Mint;
 use crate::index;
 use crate::metrics::gauge_value;
 
-/// How often open melts are asked about when nothing says that one is decided. Costs a
-/// look into a table that is empty as a rule.
+/// The interval at which open melts are asked about when nothing says that one is decided.
+/// It costs a look into a table that is empty as a rule.
 const SETTLE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// How long one may keep the others waiting: cdk gives the node ten seconds for an
+/// The longest time that one may keep the others waiting: cdk gives the node ten seconds for an
 /// answer, and one that is being paid is not asked about before the node answered.
 const ASK_AT_MOST: Duration = Duration::from_secs(12);
 
@@ -59,14 +59,15 @@ impl Mint {
         Ok(())
     }
 
-    /// Why melts are paused; `None` while they are not.
+    /// The reason for which melts are paused; `None` while they are not.
     pub fn melts_paused(&self) -> Option<String> {
         self.pause().why()
     }
 
     /// Asks the node about every melt whose outcome is open, and settles what is
     /// decided: ecash is burnt and the rest given back, or all of it is free again.
-    /// What the node does not know stays as it is. Returns how many are open then.
+    /// A melt that the node does not know stays as it is. Returns the number of melts that are
+    /// open then.
     ///
     /// # Errors
     /// The store cannot be read.

@@ -1,4 +1,4 @@
-//! The mint's numbers for Prometheus.
+//! The mint's Prometheus metrics.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use crate::store::WriteGuard;
 
-/// What the mint counts. Amounts are in satoshis.
+/// The metrics of the mint. Amounts are in satoshis.
 pub(crate) struct Metrics {
     pub(crate) quotes_created: IntCounter,
     pub(crate) payments: IntCounter,

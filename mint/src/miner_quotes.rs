@@ -22,7 +22,7 @@ const PAGE: usize = 1000;
 pub struct QuoteView {
     /// The epoch that it is for.
     pub epoch: EpochId,
-    /// What became of the epoch; nothing yet while it is open or unpaid.
+    /// The end of the epoch; `None` while it is open or unpaid.
     pub mark: Option<EpochMark>,
     /// The quote, as the mint answers it.
     pub quote: MintQuoteCustomResponse<QuoteId>,
@@ -63,7 +63,7 @@ impl Mint {
         })
     }
 
-    /// What a look-up for `miners` answers.
+    /// The answer to a look-up for `miners`.
     pub(crate) async fn look_up(
         &self,
         miners: &[MinerId],

@@ -1,4 +1,5 @@
-//! What the store lacks of the quotes and payments that the ledger expects there.
+//! The difference between the quotes and payments that the ledger expects in the store and
+//! those that are there.
 
 use cdk_common::database::Error;
 use cdk_common::mint::MintQuote;
@@ -32,8 +33,8 @@ impl Mint {
         Ok(lacking(&expected, stored.as_ref(), &id).is_none())
     }
 
-    /// Of what is expected, what the store does not have: quotes that are not there,
-    /// with all their payments, and payments that are not on theirs.
+    /// The quotes of `page` that the store does not have, with all their payments, and the
+    /// payments that are not on their quotes.
     ///
     /// Payments that nobody expects put the mint ahead of the ledger. That cannot come
     /// from a crash; it is shown and never undone.

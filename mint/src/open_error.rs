@@ -1,4 +1,4 @@
-//! The reasons for which a mint does not open.
+//! The error of an opening that failed.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::copy::CopyError;
 use crate::seed::SeedError;
 
-/// Why the mint did not open.
+/// The reasons for which a mint does not open.
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// The directory cannot be made.
@@ -16,7 +16,7 @@ pub enum OpenError {
     Dir {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: std::io::Error,
     },
     /// There is no usable mnemonic.
@@ -40,12 +40,12 @@ pub enum OpenError {
     Newer {
         /// The store.
         path: PathBuf,
-        /// What it has.
+        /// The version that the store has.
         found: String,
         /// The newest that this program knows.
         known: String,
     },
-    /// What a restore left in the store cannot be read.
+    /// SQLite cannot read the store directly.
     #[error(transparent)]
     Copy(#[from] CopyError),
     /// cdk refuses to start.
@@ -54,9 +54,9 @@ pub enum OpenError {
     /// The public URL is none.
     #[error("public_url {url:?} is not a URL that wallets can use: {error}")]
     PublicUrl {
-        /// What was given.
+        /// The text in the config.
         url: String,
-        /// What is wrong with it.
+        /// The parser's error.
         error: cdk_common::mint_url::Error,
     },
     /// A metric's name is taken.

@@ -1,4 +1,5 @@
-//! What the ledger asks of the mint: rows with their own ids, safe to deliver again.
+//! The interface to whoever orders quotes: the ledger, or a stand-in. Orders are rows with
+//! ids of their own, and delivering a row twice does no harm.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,18 +12,18 @@ use tokio::sync::watch;
 
 use crate::quote::QuoteKey;
 
-/// One thing to be done.
+/// An order to the mint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "snake_case")]
 pub enum Order {
     /// Make the quote, unpaid.
     CreateQuote {
-        /// Which.
+        /// The quote.
         quote: QuoteKey,
     },
     /// Pay the quote, once per payout; make it if it is not there.
     PayQuote {
-        /// Which.
+        /// The quote.
         quote: QuoteKey,
         /// The payout that the money came with.
         payout: PayoutId,
@@ -32,14 +33,14 @@ pub enum Order {
     /// The epoch is settled: its quotes that were paid nothing will not be, what was
     /// earned is in carry.
     SettleEpoch {
-        /// Which.
+        /// The epoch.
         epoch: EpochId,
     },
     /// The epoch's block was orphaned: its work counts in another one.
     MergeEpoch {
-        /// Which.
+        /// The epoch.
         epoch: EpochId,
-        /// Where its work went.
+        /// The epoch that its work went to.
         into: EpochId,
     },
 }
@@ -59,7 +60,7 @@ impl Order {
 pub struct Row {
     /// Its number; a later row has a higher one.
     pub id: OutboxId,
-    /// What is to be done.
+    /// The order.
     #[serde(flatten)]
     pub order: Order,
 }
@@ -107,12 +108,12 @@ impl<'de> Deserialize<'de> for PayoutId {
     }
 }
 
-/// All that the mint should know of one quote, by the ledger's books.
+/// A quote that was ever ordered, with its payments by the ledger's books.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     /// The quote.
     pub quote: QuoteKey,
-    /// What it was paid, each payout once.
+    /// Its payments, each payout once.
     pub payments: Vec<(PayoutId, Sat)>,
 }
 
@@ -121,8 +122,9 @@ pub struct Expected {
 #[error("the ledger's outbox: {0}")]
 pub struct OutboxError(pub Box<dyn std::error::Error + Send + Sync>);
 
-/// The ledger's side, as the mint's worker needs it. One row is about one quote: where
-/// a payment is spread over the quotes of many shares, there is a row for each.
+/// All that the mint's worker needs of the ledger; the binary has the adapter. One row is
+/// about one quote: where a payment is spread over the quotes of many shares, there is a row
+/// for each.
 #[async_trait]
 pub trait Outbox: Send + Sync + 'static {
     /// Rows that are not done, with an id above `after`, in order, at most `limit`.
@@ -131,15 +133,15 @@ pub trait Outbox: Send + Sync + 'static {
     /// Marks rows as done, durably. Marking one twice is harmless.
     async fn done(&self, ids: Vec<OutboxId>) -> Result<(), OutboxError>;
 
-    /// Changes when there are new rows, so that nobody waits for the next look; `None`
-    /// where they are only found by looking.
+    /// Changes when there are new rows, which wakes the worker; `None` where the worker has
+    /// to poll.
     fn news(&self) -> Option<watch::Receiver<OutboxId>> {
         None
     }
 
-    /// What the mint should know, in an order of the ledger's own: `after` is the last
-    /// quote of the page before. At most `limit`; none at the end. Read when the mint
-    /// starts, so that a mint store that is older than the ledger is repaired.
+    /// A page of all quotes that were ever ordered, in an order of the ledger's own: `after`
+    /// is the last quote of the page before. At most `limit`; none at the end. The worker
+    /// reads it when the mint starts, to repair a mint store that is older than the ledger.
     async fn expected(
         &self,
         after: Option<QuoteKey>,

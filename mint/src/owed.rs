@@ -29,7 +29,7 @@ impl Liabilities {
     }
 }
 
-/// What is owed for ecash and quotes. After a restore there is more to reckon with than the
+/// The debts for ecash and quotes. After a restore there is more to reckon with than the
 /// store knows of: ecash that was issued since, by the operator's word, and ecash that was
 /// melted since, by the node's. So redeemed may pass what the store knows of as issued, by
 /// what the old quotes were not issued.
@@ -65,7 +65,7 @@ pub(crate) async fn owed(
     })
 }
 
-/// What a restored store does not know of, and what is known of it all the same.
+/// The amounts that a restored store has no rows of, as others know them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Forgotten {
     /// Issued since, by the operator's word.

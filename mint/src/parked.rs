@@ -14,7 +14,7 @@ use crate::outbox::{Order, Row};
 pub struct Parked {
     /// The row.
     pub row: Row,
-    /// Why.
+    /// The reason.
     pub reason: String,
     /// Since when, milliseconds since 1970.
     pub since_ms: u64,

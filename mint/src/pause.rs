@@ -1,4 +1,4 @@
-//! Whether melts are paused, and why.
+//! The pause of melts, with its reason.
 
 use std::sync::{PoisonError, RwLock};
 
@@ -11,7 +11,7 @@ impl Pause {
         Pause(RwLock::new(why))
     }
 
-    /// Why melts are paused; `None` while they are not.
+    /// The reason for which melts are paused; `None` while they are not.
     pub(crate) fn why(&self) -> Option<String> {
         self.0
             .read()
@@ -24,7 +24,7 @@ impl Pause {
     }
 }
 
-/// What wallets are told.
+/// The words that wallets are told.
 pub(crate) fn words(why: &str) -> String {
     format!("melts are paused: {why}")
 }

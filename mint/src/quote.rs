@@ -1,4 +1,4 @@
-//! Mint quotes as this pool makes them: what one is for, its id, its row.
+//! Mint quotes as this pool makes them: their key, their id, their row.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,17 +18,17 @@ pub const METHOD: &str = "axepool";
 /// All the coins there will ever be: no quote is worth more.
 pub(crate) const MAX_MONEY_SAT: u64 = 2_100_000_000_000_000;
 
-/// How the bytes of a compressed key with even y begin (SEC 1).
+/// The first byte of a compressed key with even y (SEC 1).
 const EVEN: u8 = 2;
 
 /// Far beyond any clock, so that cdk never asks a backend whether a quote was paid
 /// (9999-12-31, in seconds since 1970).
 const NEVER_ASK: u64 = 253_402_300_799;
 
-/// What a quote is for: a miner's work of one epoch, or one accepted share of it.
+/// The key of a quote, which pays a miner's work of one epoch, or one accepted share of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QuoteKey {
-    /// To whose key it is locked.
+    /// The miner to whose key it is locked.
     pub miner: MinerId,
     /// The epoch that it is paid for.
     pub epoch: EpochId,
@@ -145,7 +145,7 @@ impl QuoteIds {
     }
 }
 
-/// What a stored quote of `miner` is for; `None` for one that we did not make.
+/// The key of a stored quote of `miner`; `None` for a quote that we did not make.
 pub(crate) fn key_of(miner: &MinerId, quote: &MintQuote) -> Option<QuoteKey> {
     let extra = quote.extra_json.as_ref()?;
     let epoch = EpochId::new(extra.get("epoch")?.as_u64()?);

@@ -14,10 +14,10 @@ use thiserror::Error;
 /// The purpose of the secret that tells one seed from another.
 pub(crate) const FINGERPRINT: &str = "fingerprint";
 
-/// What the file may hold at most: 24 words of 8 letters are 215 bytes.
+/// The longest file that is read: 24 words of 8 letters are 215 bytes.
 const MAX_FILE_BYTES: u64 = 1024;
 
-/// Why there is no seed.
+/// The reasons for which there is no seed.
 #[derive(Debug, Error)]
 pub enum SeedError {
     /// The file cannot be read or made.
@@ -25,7 +25,7 @@ pub enum SeedError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// Others can read it.
@@ -41,7 +41,7 @@ pub enum SeedError {
     Words {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The parser's error.
         error: bip39::Error,
     },
     /// There are keys, and their mnemonic is gone.
@@ -110,7 +110,8 @@ pub(crate) fn open(
     Ok(Seed(mnemonic.to_seed_normalized("")))
 }
 
-/// What tells the mnemonic in `path` from others, without a word of it: 64 hex digits.
+/// A fingerprint of the mnemonic in `path`, which tells it from others without a word of it:
+/// 64 hex digits.
 ///
 /// # Errors
 /// It cannot be read, or is none.

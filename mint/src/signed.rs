@@ -1,4 +1,4 @@
-//! Requests that a miner signs: what is signed, and why it cannot be played again.
+//! Requests that a miner signs: the signed message, and the protection against replay.
 //!
 //! The message is the SHA256 of the UTF-8 text
 //!
@@ -21,10 +21,10 @@ use thiserror::Error;
 
 use crate::quote::locking_key;
 
-/// How far a request's time may be from the pool's, in milliseconds.
+/// The largest difference between a request's time and the pool's, in milliseconds.
 pub const MAX_SKEW_MS: u64 = 10 * 60 * 1000;
 
-/// What a signed request is for.
+/// The purpose of a signed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// A new token now, for all that can be claimed.
@@ -55,13 +55,13 @@ pub struct Signed {
     pub signature: String,
 }
 
-/// Why a signed request is not taken.
+/// The reasons for which a signed request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SignedError {
     /// Not a signature of this by that key.
     #[error("the signature is not valid for this request and the key {miner}")]
     Signature {
-        /// Whose it should be.
+        /// The miner whose signature it should be.
         miner: MinerId,
     },
     /// Signed too long ago, or in the future.
@@ -79,7 +79,7 @@ pub enum SignedError {
     Replay {
         /// The request's time.
         time_ms: u64,
-        /// That of the last one taken.
+        /// The time of the last request that was taken.
         last_ms: u64,
     },
 }

@@ -1,4 +1,4 @@
-//! Tokens as they are kept, and what the mint knows of each.
+//! The stored tokens, with the state of each.
 
 use accounting::{MinerId, Sat};
 use cdk_common::database::Error;
@@ -13,7 +13,7 @@ use crate::index;
 pub struct Token {
     /// Counts the miner's tokens from 1.
     pub number: u64,
-    /// What it is worth.
+    /// Its value.
     pub amount: Sat,
     /// When it was issued, milliseconds since 1970.
     pub issued_ms: u64,
@@ -25,7 +25,7 @@ pub struct Token {
     pub(crate) quotes: Vec<(String, Sat)>,
 }
 
-/// What became of a token.
+/// The state of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenState {

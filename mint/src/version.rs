@@ -1,5 +1,5 @@
-//! The shape of the mint's store: cdk's tables and our records. One that a newer program
-//! wrote is refused before anything looks at it.
+//! The schema version of the mint's store: of cdk's tables and of our records. A store that a
+//! newer program wrote is refused before anything looks at it.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! Drains the ledger's outbox into the mint, and repairs what the mint lost.
+//! The worker that drains the ledger's outbox into the mint, and repairs a mint store that is
+//! behind the ledger.
 //!
 //! The mint is never ahead of the ledger, since it does only what rows say; it may be
 //! behind. A row is marked done after the mint's commit: a crash in between delivers
@@ -26,13 +27,13 @@ use crate::quote::QuoteKey;
 /// lock is free again within a tenth of a second.
 const BATCH: usize = 1000;
 
-/// How often an empty outbox is looked at that does not tell of its rows.
+/// The poll interval of an empty outbox that does not tell of new rows.
 const POLL: Duration = Duration::from_millis(100);
 
-/// How often one is looked at that does.
+/// The poll interval of one that does.
 const POLL_TOLD: Duration = Duration::from_secs(10);
 
-/// How long the ledger may take to hear what was done last, when the worker is stopped.
+/// The timeout of the last acknowledgement to the ledger, when the worker is stopped.
 const LAST_TELLING: Duration = Duration::from_secs(1);
 
 /// One step failed, and is to be tried again.
@@ -44,7 +45,7 @@ pub(crate) enum StepError {
     Outbox(#[from] OutboxError),
 }
 
-/// What a failed transaction calls for.
+/// The reaction to a failed transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AfterFailure {
     /// The store is in trouble: the same again, later.
@@ -81,9 +82,9 @@ pub(crate) struct Worker {
     mint: Mint,
     outbox: Arc<dyn Outbox>,
     after: OutboxId,
-    /// Read while the batch before was applied, and not begun.
+    /// The next batch, read ahead while the batch before was applied.
     ahead: Vec<Row>,
-    /// Done and durable here, and the ledger is not told yet.
+    /// Rows that are durable here and not acknowledged to the ledger yet.
     applied: Vec<OutboxId>,
     repair: Repair,
 }

@@ -74,7 +74,7 @@ impl From<cdk_common::database::Error> for HttpError {
     }
 }
 
-/// What went wrong inside is for the log.
+/// The log gets the internal error, and the caller a sentence.
 fn internal(error: &dyn std::error::Error) -> HttpError {
     tracing::error!(%error, "a request failed");
     let detail = "the mint failed; nothing was issued. Try again later".to_owned();

@@ -17,7 +17,7 @@ use super::refused;
 use crate::handle::Mint;
 use crate::pause::words;
 
-/// What a request asks for, as far as this layer cares.
+/// The kinds of requests that this layer tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
     /// A melt quote.

@@ -1,5 +1,5 @@
-//! How many requests the mint works on at once. A request gets here when its body is there
-//! as a whole, so that nobody holds a place by sending slowly.
+//! The concurrency limit of the mint's requests. A request takes a place when its whole body
+//! is there, so that nobody holds a place by sending slowly.
 
 use std::sync::Arc;
 
@@ -21,10 +21,10 @@ pub(super) struct Places {
     mint: Mint,
 }
 
-/// What a request waits for.
+/// The resource that a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Work {
-    /// What the mint knows without looking.
+    /// Nothing: the mint knows the answer without looking.
     Nothing,
     /// A payment.
     Melt,

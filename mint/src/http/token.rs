@@ -16,7 +16,7 @@ use crate::token::{Token, TokenState};
 /// Tokens in one list, the newest.
 const MAX_LIST: usize = 100;
 
-/// What a claim answers. Amounts are in satoshis, times in milliseconds since 1970.
+/// The answer to a claim. Amounts are in satoshis, times in milliseconds since 1970.
 #[derive(Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub(super) enum ClaimAnswer {
@@ -27,7 +27,7 @@ pub(super) enum ClaimAnswer {
         amount: Sat,
         issued_ms: u64,
         token: String,
-        /// What could be claimed and is not in it.
+        /// The sats that could be claimed and are not in the token.
         waiting: Sat,
     },
     /// Nothing to claim: no error, there will be.

@@ -19,17 +19,17 @@ pub struct OldClaims {
     /// When the operator accepted the bound; `None`: nothing is issued, swapped or
     /// melted.
     pub opened_ms: Option<u64>,
-    /// What there may ever be in all: ecash out there and quotes not issued when the
-    /// backup was made, and what the operator added.
+    /// The bound of all claims: ecash out there and quotes not issued when the
+    /// backup was made, and the operator's addition.
     pub bound_sat: Sat,
-    /// What of it was claimed, what was melted since among it.
+    /// The claims so far, with the melts since among them.
     pub claimed_sat: Sat,
-    /// What was melted since, by the node's journal of payments.
+    /// The melts since, by the node's journal of payments.
     pub melted_sat: Sat,
     /// All payments that the ledger knows are on their quotes: the bound grows no more by
     /// those.
     pub is_complete: bool,
-    /// What the operator added for payouts after the backup.
+    /// The operator's addition for payouts after the backup.
     pub extra_sat: Sat,
 }
 
@@ -102,7 +102,7 @@ impl Mint {
         Ok(repaired.as_deref() != Some(lineage.current().to_string().as_bytes()))
     }
 
-    /// Keeps that it was.
+    /// Stores that all was ordered again.
     pub(crate) async fn repaired_all(&self) -> Result<(), Error> {
         let current = self.config().lineage.current().to_string();
         let mut tx = self.store().begin_transaction().await?;
@@ -128,7 +128,7 @@ impl Mint {
         Ok(())
     }
 
-    /// Why nothing is issued, swapped or melted since a restore, if so.
+    /// The reason for which nothing is issued, swapped or melted since a restore, if so.
     pub fn closed_by_restore(&self) -> Option<String> {
         self.door().closed()
     }

@@ -1,4 +1,4 @@
-//! What the opening of a mint does for ecash and quotes from before a restore.
+//! The opening of a mint over ecash and quotes from before a restore.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::quote::QuoteIds;
 use crate::seed::Seed;
 use crate::store::{BOUND, CLAIMED, Door, RESTORED};
 
-/// What the next open of a mint needs to know about its store.
+/// A store that is being opened.
 pub(crate) struct Opening<'a> {
     pub(crate) store: &'a DynMintDatabase,
     pub(crate) keys: &'a MintSqliteDatabase,
@@ -77,8 +77,9 @@ impl Opening<'_> {
         Ok(record)
     }
 
-    /// What is owed for what is old, as far as this store knows, and what of it is being
-    /// redeemed at this moment or was melted since.
+    /// The record of this restore, with the bound and the claims so far: the debts for what is
+    /// old, as far as this store knows, and those of them that are being redeemed at this
+    /// moment or were melted since.
     async fn record(
         &self,
         lineage: &Lineage,
@@ -111,8 +112,8 @@ impl Opening<'_> {
         Ok((record, bound.get(), claimed.ok_or(Error::AmountOverflow)?))
     }
 
-    /// What was melted by the node's journal and is neither burnt nor held by this store:
-    /// its ecash is spent, whoever brings it.
+    /// The melts in the node's journal whose ecash this store has neither as burnt nor as
+    /// held: it is spent, whoever brings it.
     async fn melted_since(&self) -> Result<Sat, OpenError> {
         let quotes = self.store.get_melt_quotes().await?;
         let is_known = |state| matches!(state, MeltQuoteState::Paid | MeltQuoteState::Pending);

@@ -14,15 +14,15 @@ pub(super) const RECORD: &str = "record";
 /// The last restore after which all that the ledger says was ordered again.
 pub(super) const REPAIRED: &str = "repaired";
 
-/// What is told of a store that lacks what it had acknowledged.
+/// The words about a store that lacks payments that it had acknowledged.
 pub(super) const BEHIND: &str = "the mint's store lacks payments that it had acknowledged, so it is lost or \
     an older copy: nothing is issued, swapped or melted. Restart axepool: it goes on as after a \
     restore";
 
-/// What is kept about it.
+/// The record of a restore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
-    /// Of which restore.
+    /// The incarnation that the restore began.
     pub(super) incarnation: Incarnation,
     /// When the mint first opened after it.
     pub(super) since_ms: u64,
@@ -30,9 +30,9 @@ pub(super) struct Record {
     pub(super) from: EpochId,
     /// The keysets from before.
     pub(super) keysets: Vec<Id>,
-    /// What the operator added to the bound, over all restores.
+    /// The operator's additions to the bound, over all restores.
     pub(super) extra_sat: Sat,
-    /// What was melted by the node's journal and is not known to the store.
+    /// The melts in the node's journal that the store does not know of.
     #[serde(default)]
     pub(super) melted_sat: Sat,
     /// When the operator accepted the bound.
@@ -57,7 +57,8 @@ impl Record {
     }
 }
 
-/// What a restored store does not know of; `None` for a mint that was never restored.
+/// The amounts that a restored store has no rows of; `None` for a mint that was never
+/// restored.
 pub(crate) async fn forgotten(store: &DynMintDatabase) -> Result<Option<Forgotten>, Error> {
     let record = read(store).await?;
     Ok(record.map(|record| Forgotten {

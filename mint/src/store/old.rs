@@ -1,7 +1,7 @@
-//! What a restored mint may still give for ecash and quotes of before: nothing until the
-//! operator opens it, and never more in all than the stated bound.
+//! The bound on claims for ecash and quotes from before a restore: a restored mint gives
+//! nothing for them until the operator opens it, and never more in all than the bound.
 //!
-//! What was spent and issued after the backup is not in the store any more. So every
+//! The store does not know what was spent and issued after the backup. So every
 //! redemption of ecash of the old keysets, and every issue on an old quote, is counted
 //! against one bound in the transaction that makes it
 //! (docs/decisions/0010-backup-and-restore.md).
@@ -19,14 +19,14 @@ use crate::index::{Tx, read_number, write_number};
 use crate::quote::{QuoteIds, key_of};
 use crate::refused;
 
-/// In the namespace of the pool's own records: what is counted.
+/// The namespace of the two numbers, among our own records.
 pub(crate) const RESTORED: &str = "restored";
-/// What may be claimed in all, satoshis.
+/// The bound of all claims, satoshis.
 pub(crate) const BOUND: &str = "bound_sat";
-/// What of it was.
+/// The claims so far, satoshis.
 pub(crate) const CLAIMED: &str = "claimed_sat";
 
-/// What is old, and whether it is open.
+/// The ecash and quotes that are old, and the reason for which they are closed, if they are.
 #[derive(Clone)]
 pub(crate) struct Old {
     /// Keysets from before the restore.
@@ -35,7 +35,7 @@ pub(crate) struct Old {
     pub(crate) from: EpochId,
     /// The names that quotes have now.
     pub(crate) ids: QuoteIds,
-    /// Why nothing is issued, swapped or melted; `None` once it is open.
+    /// The reason for which nothing is issued, swapped or melted; `None` once it is open.
     pub(crate) closed: Option<String>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Old {
 pub(crate) struct Door(RwLock<Option<Arc<Old>>>);
 
 impl Door {
-    /// What transactions are held to from now on.
+    /// The rule for transactions that begin now; `None` where nothing is old.
     pub(crate) fn old(&self) -> Option<Arc<Old>> {
         self.0
             .read()
@@ -74,7 +74,7 @@ impl Door {
         });
     }
 
-    /// Why it is closed, if it is.
+    /// The reason for which it is closed, if it is.
     pub(crate) fn closed(&self) -> Option<String> {
         self.old()?.closed.clone()
     }

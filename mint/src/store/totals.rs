@@ -1,4 +1,4 @@
-//! What all quotes together were paid and issued.
+//! The running totals over all mint quotes: sats paid, sats issued.
 
 use cdk_common::database::{DynMintDatabase, Error};
 use cdk_common::mint::MintQuote;
@@ -12,14 +12,14 @@ const ISSUED: &str = "issued_sat";
 /// Sums over mint quotes, in satoshis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
-    /// What the quotes were paid.
+    /// Paid to the quotes.
     pub(crate) paid_sat: u64,
-    /// What was issued on them.
+    /// Issued on them.
     pub(crate) issued_sat: u64,
 }
 
 impl Totals {
-    /// What `quote` has pending to be written.
+    /// The changes of `quote` that are not written yet.
     pub(crate) fn of(quote: &MintQuote) -> Result<Self, Error> {
         let mut pending = Totals::default();
         let mut copy = quote.clone();

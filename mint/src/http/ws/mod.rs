@@ -30,16 +30,16 @@ use session::{Session, Step};
 /// The longest message and the longest frame: a thousand filters of 69 bytes.
 const MAX_MESSAGE_BYTES: usize = 100 << 10;
 
-/// What a socket holds ready for reading and for writing.
+/// The read buffer and the write buffer of a socket.
 const BUFFER_BYTES: usize = 8 << 10;
 
-/// What may wait to be written: the longest notification is some kilobytes.
+/// The most that may wait to be written: the longest notification is some kilobytes.
 const MAX_UNWRITTEN_BYTES: usize = 256 << 10;
 
-/// How often the other side is asked whether it is there.
+/// The interval of pings to the other side.
 const PING_EVERY: Duration = Duration::from_secs(30);
 
-/// Whoever says nothing for so long, not even that it is there, is gone.
+/// The idle timeout: a peer that sends nothing for so long, not even a pong, is gone.
 const IDLE: Duration = Duration::from_secs(75);
 
 /// Notifications on their way to a socket; more wait in their subscriptions.
@@ -75,7 +75,7 @@ struct Talk {
     begun: Instant,
 }
 
-/// Why a socket is closed from here.
+/// The close code and the reason with which this side closes a socket.
 struct Close(u16, &'static str);
 
 impl Talk {

@@ -1,5 +1,5 @@
-//! What a WebSocket's messages mean, and how much it may ask for. Pure: the time is
-//! handed in.
+//! The state machine of one WebSocket's subscriptions, with its rate limit. Pure: the caller
+//! gives the time.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,13 +26,13 @@ const INVALID_PARAMS: i32 = -32602;
 /// A socket's requests so far.
 #[derive(Debug, Default)]
 pub(super) struct Session {
-    /// How many filters each subscription has.
+    /// The number of filters of each subscription.
     filters: HashMap<Arc<SubId>, usize>,
     /// When the messages so far are paid for.
     paid_ms: u64,
 }
 
-/// What to do.
+/// The step that a message calls for.
 #[derive(Debug, PartialEq)]
 pub(super) enum Step {
     /// It was no request.

@@ -28,7 +28,7 @@ pub(super) struct Write {
     /// Counts the commit and tells of it.
     marking: Arc<Marking>,
     totals: Totals,
-    /// What a restored mint is held to.
+    /// The rule of a restored mint.
     old: Option<Arc<Old>>,
 }
 
