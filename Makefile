@@ -10,7 +10,7 @@ help: ## this list
 
 demo: ## the pool with a simulated OCEAN and five simulated Bitaxes, on this machine alone
 	@scripts/setup.sh build
-	@cargo run --locked -p axepool -- demo
+	@cargo run --locked -p demo
 
 test: ## all tests, documentation examples first
 	@scripts/setup.sh build test
@@ -32,7 +32,7 @@ screenshots: ## pictures of each page into docs/screenshots, from the demonstrat
 	@scripts/setup.sh build test
 	@scripts/screenshots.sh
 
-package: ## the Debian package, in target/debian
+package: ## the Debian packages of the pool and of the wallet, in target/debian
 	@scripts/setup.sh build package
 	@scripts/package.sh
 

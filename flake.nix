@@ -21,13 +21,24 @@
         let
           rust = toolchain pkgs;
           platform = pkgs.makeRustPlatform { cargo = rust; rustc = rust; };
+          version = (builtins.fromTOML (builtins.readFile ./Cargo.toml)).workspace.package.version;
         in {
-          default = platform.buildRustPackage {
-            pname = "axepool";
-            version = (builtins.fromTOML (builtins.readFile ./Cargo.toml)).workspace.package.version;
+          # An owner's program, without any of the pool.
+          wallet = platform.buildRustPackage {
+            pname = "axepool-wallet";
+            inherit version;
             src = self;
             cargoLock.lockFile = ./Cargo.lock;
-            cargoBuildFlags = [ "-p" "axepool" ];
+            cargoBuildFlags = [ "-p" "owner" ];
+            nativeBuildInputs = [ pkgs.protobuf pkgs.pkg-config ];
+            doCheck = false;
+          };
+          default = platform.buildRustPackage {
+            pname = "axepool";
+            inherit version;
+            src = self;
+            cargoLock.lockFile = ./Cargo.lock;
+            cargoBuildFlags = [ "-p" "axepool" "-p" "demo" ];
             nativeBuildInputs = [ pkgs.protobuf pkgs.pkg-config ];
             # The tests want sockets, npm's packages and a browser: `make test` runs them.
             doCheck = false;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Release build, the rooms' own benchmarks, then the real process under load: a
-# simulated OCEAN, `axepool run` and `axepool load`, each a process of its own, on this
+# simulated OCEAN, `axepool run` and `axepool-demo load`, each a process of its own, on this
 # machine. The load generator shares the cores with what it measures. Shares are answered
 # when they are on this machine's disk; TLS and disks that are slower have rows apart.
 #   --big          more miners and longer, for the nightly run
@@ -23,8 +23,9 @@ for option in "$@"; do
 done
 
 say "build ($profile)"
-cargo build --locked --profile "$profile" -p axepool
+cargo build --locked --profile "$profile" -p axepool -p demo
 axepool="${CARGO_TARGET_DIR:-target}/${profile/dev/debug}/axepool"
+demo="$axepool-demo"
 
 if [ -n "$rooms" ]; then
     for bench in */benches/*.rs; do
@@ -76,7 +77,7 @@ within_10_s() {
 ulimit -n "$(ulimit -Hn)" || true
 
 say "a simulated OCEAN"
-"$axepool" sim pool --listen 127.0.0.1:0 --difficulty 0.000001 --job-interval 2 >"$work/ocean" 2>"$work/ocean.log" &
+"$demo" sim pool --listen 127.0.0.1:0 --difficulty 0.000001 --job-interval 2 >"$work/ocean" 2>"$work/ocean.log" &
 ocean_pid=$!
 within_10_s "simulated OCEAN" grep -q '^listening on ' "$work/ocean"
 ocean=$(sed -n 's/^listening on //p' "$work/ocean")
@@ -154,7 +155,7 @@ measure() {
     local to=(--target "$plain")
     [ "$over" = plain ] || to=(--target "$tls" --tls "$work/certificate.pem")
     say "$over: $mode with $count connections, $seconds s"
-    "$axepool" load "${to[@]}" --connections "$count" --mode "$mode" --seconds "$seconds" \
+    "$demo" load "${to[@]}" --connections "$count" --mode "$mode" --seconds "$seconds" \
         --pid "$pool_pid" --json >"$work/report" || failed="$failed $over/$mode/$count"
     stop_pool
     # shellcheck disable=SC2059
@@ -183,7 +184,7 @@ shares_table=$(printf '%-34s %11s %9s %9s' 'shares beside them' accepted/s p50/m
 
 look() {
     local name=$1 file=$2; shift 2
-    "$axepool" load "$@" --seconds "$seconds" --json >"$file" || failed="$failed views/$name"
+    "$demo" load "$@" --seconds "$seconds" --json >"$file" || failed="$failed views/$name"
 }
 
 views_row() {
@@ -195,7 +196,7 @@ views_row() {
 }
 
 mine() {
-    "$axepool" load --target "$plain" --connections "$tls_count" --mode shares \
+    "$demo" load --target "$plain" --connections "$tls_count" --mode shares \
         --seconds "$seconds" --json >"$work/report" || failed="$failed shares/$1"
     shares_table+=$'\n'$(printf '%-34s %11s %9s %9s' "$1" \
         "$(format "$(value accepted_per_sec)" 1 0)" \
@@ -223,4 +224,4 @@ stop_pool
 
 printf '\n%s\n\n%s\n\n%s\n' "$table" "$views_table" "$shares_table"
 cat "$work/pool.log" >&2
-[ -z "$failed" ] || die "not all miners were served well:$failed (run axepool load by hand to see why)"
+[ -z "$failed" ] || die "not all miners were served well:$failed (run axepool-demo load by hand to see why)"

@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# The Debian packages, from a release build, into target/debian: the program, stripped, and
-# its line tables apart (axepool-dbgsym), which make a backtrace name files and lines.
+# The Debian packages, from a release build, into target/debian: the pool with its
+# demonstration, and the wallet of an owner, who needs nothing else. Each is stripped, with
+# its line tables apart (-dbgsym), which make a backtrace name files and lines.
 . "$(dirname "$0")/lib.sh"
 
 say "release build"
-cargo build --locked --release -p axepool
-say "package"
-cargo deb --no-build --dbgsym -p axepool
+cargo build --locked --release -p axepool -p demo -p owner
+for room in axepool owner; do
+    say "package of $room"
+    cargo deb --no-build --dbgsym -p "$room"
+done

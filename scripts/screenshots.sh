@@ -5,8 +5,8 @@
 
 readonly PATIENCE_SECS=600
 
-say "the program"
-cargo build --locked -p axepool
+say "the programs"
+cargo build --locked -p axepool -p demo
 axepool="${CARGO_TARGET_DIR:-target}/debug/axepool"
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/axepool-screenshots-XXXXXX")
@@ -21,7 +21,7 @@ end() {
 trap end EXIT
 
 say "the demonstration: some minutes, until it was paid for three blocks"
-"$axepool" demo --keep-running --data-dir "$work/data" >"$work/said" 2>"$work/log" &
+"$axepool-demo" --keep-running --data-dir "$work/data" >"$work/said" 2>"$work/log" &
 demo_pid=$!
 url=
 for ((second = 0; second < PATIENCE_SECS; second++)); do

@@ -87,7 +87,7 @@ pub(crate) fn admin_socket(data_dir: &Path) -> PathBuf {
 ///
 /// # Errors
 /// When it cannot be made, is no directory, or belongs to somebody else.
-pub(crate) fn prepare(data_dir: &Path) -> Result<()> {
+pub fn prepare(data_dir: &Path) -> Result<()> {
     let shown = data_dir.display();
     DirBuilder::new()
         .recursive(true)

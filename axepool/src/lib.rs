@@ -1,24 +1,22 @@
 //! The binary's inside: command line, config, the supervisor that runs the rooms
-//! together, the admin socket, the metrics' listener and the demonstration.
+//! together, the admin socket and the metrics' listener.
 //!
 //! This is the only room that knows all the others.
 
 pub mod admin;
 mod amounts;
-mod audit;
 pub mod backup;
 mod books;
 mod chain_source;
 mod cli;
 pub mod config;
-mod data_dir;
-mod demo;
+pub mod data_dir;
 mod http;
 mod init;
-mod logs;
+pub mod logs;
 mod mint_url;
 mod money;
-mod open_files;
+pub mod open_files;
 mod operator;
 pub mod pool;
 pub mod service;

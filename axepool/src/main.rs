@@ -7,12 +7,5 @@ use basics::output;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    match Cli::parse().run() {
-        Ok(code) => code,
-        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            output::remark(format!("error: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    output::exit(Cli::parse().run())
 }

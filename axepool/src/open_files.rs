@@ -8,7 +8,7 @@ const RESERVED: u64 = 128;
 
 /// Raises the limit of open files as far as the process may, and warns when so many
 /// connections do not fit; `advice` says what to lower.
-pub(crate) fn raise_for(connections: usize, advice: &str) {
+pub fn raise_for(connections: usize, advice: &str) {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
         let wanted = Rlimit {

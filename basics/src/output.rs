@@ -2,12 +2,15 @@
 //! writes there; everything else returns text.
 
 use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use anyhow::Result;
 
 /// Writes `text` and a line's end to stdout.
 ///
 /// # Errors
 /// When nobody reads any more (`axepool miners | head`), among others: see
-/// [`is_closed_pipe`].
+/// [`exit`].
 pub fn line(text: impl AsRef<str>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_ref().as_bytes())?;
@@ -51,8 +54,21 @@ pub fn redraw(text: impl AsRef<str>) -> io::Result<()> {
     out.flush()
 }
 
+/// How a program ends: with the code of its command, or after its error is told. A reader
+/// of stdout who has gone is no error.
+pub fn exit(done: Result<ExitCode>) -> ExitCode {
+    match done {
+        Ok(code) => code,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            remark(format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// True when an error only says that the reader of our output has gone.
-pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let mut causes = error
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>());

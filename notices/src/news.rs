@@ -152,14 +152,14 @@ impl News {
                 ))
             ),
             News::Ready { sat } => format!(
-                "{} sat wait for you: fetch them on your page, or with axepool sweep.",
+                "{} sat wait for you: fetch them on your page, or with axepool-wallet sweep.",
                 humane::count(sat.get())
             ),
             News::Begun => "What happens to your miners and your sats is told here from now on. \
-                            To end it: axepool notices off."
+                            To end it: axepool-wallet notices off."
                 .to_owned(),
             News::Dropped => "They could not be delivered for too long. To have them again: \
-                              axepool notices set. This feed goes on."
+                              axepool-wallet notices set. This feed goes on."
                 .to_owned(),
             News::Displaced => "The pool sends notices for as many keys as it can, and other keys \
                                 have more work here. This feed goes on."
@@ -248,8 +248,12 @@ mod tests {
             sat: Sat::new(12_345),
         };
         case(&ready, "12,345 sat ready", "12,345 sat wait");
-        case(&News::Begun, "Notices are on", "axepool notices off");
-        case(&News::Dropped, "Notices are off", "axepool notices set");
+        case(&News::Begun, "Notices are on", "axepool-wallet notices off");
+        case(
+            &News::Dropped,
+            "Notices are off",
+            "axepool-wallet notices set",
+        );
         case(&News::Displaced, "Notices are off", "more work here");
     }
 }

@@ -1,7 +1,7 @@
 //! The file that an owner's key is kept in.
 //!
 //! Text: comments begin with `#`, the first other line is the secret, as 64 hex digits
-//! or as an nsec. What `axepool key new` writes is read by it, and so is a file with
+//! or as an nsec. What [`write_key_file`] writes is read by it, and so is a file with
 //! nothing but an nsec in it.
 
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub enum KeyFileError {
     #[error(transparent)]
     File(#[from] SecretFileError),
     /// There is none.
-    #[error("{0}: there is no such file; `axepool key new` makes a key")]
+    #[error("{0}: there is no such file")]
     Missing(PathBuf),
     /// What it says is no key.
     #[error("{path}: {source}", path = .path.display())]
@@ -111,6 +111,6 @@ mod tests {
     #[test]
     fn no_file_is_said_with_what_makes_one() {
         let error = read_key_file(Path::new("/nowhere/key")).unwrap_err();
-        assert!(error.to_string().contains("axepool key new"), "{error}");
+        assert!(error.to_string().contains("no such file"), "{error}");
     }
 }

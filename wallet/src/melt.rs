@@ -159,7 +159,7 @@ impl Purse {
         Err(WalletError::Refused {
             mint: self.mint.to_string(),
             why: format!(
-                "it does not pay over lightning to such a destination now.{said} `axepool wallet \
+                "it does not pay over lightning to such a destination now.{said} `wallet \
                  send` makes a token that another wallet takes"
             ),
         })

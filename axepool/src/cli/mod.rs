@@ -1,32 +1,25 @@
 //! The command line. Each command is a module with its arguments and a `run`.
 
 mod address;
-mod audit;
 mod backup;
 mod check_config;
-mod demo;
 mod epochs;
 mod fee;
 mod health;
 mod init;
-mod key;
-mod load;
 mod log;
 mod miners;
 mod mint;
+mod moved;
 mod node;
-mod notices;
 mod ocean_sign;
 mod offer;
 mod payouts;
 mod place;
 mod restore;
 mod run;
-mod sim;
 mod status;
 mod suspense;
-mod sweep;
-mod wallet;
 mod wind_down;
 
 use std::process::ExitCode;
@@ -46,7 +39,7 @@ use clap::{Parser, Subcommand};
     subcommand_required = true
 )]
 #[command(after_help = "First steps:\n  \
-    axepool demo                                the whole at work, on this machine alone\n  \
+    axepool-demo                                the whole at work, on this machine alone\n  \
     axepool init                                a config, by asking for what it needs\n  \
     axepool check-config --config axepool.toml  what a config file means, every key with its value\n  \
     axepool run --config axepool.toml           the pool itself; two lines of config are enough:\n\n      \
@@ -72,7 +65,6 @@ enum Command {
     Payouts(payouts::Args),
     Suspense(suspense::Args),
     Fee(fee::Args),
-    Audit(audit::Args),
     Backup(backup::Args),
     Restore(restore::Args),
     WindDown(wind_down::Args),
@@ -81,13 +73,10 @@ enum Command {
     Address(address::Args),
     Offer(offer::Args),
     OceanSign(ocean_sign::Args),
-    Demo(demo::Args),
-    Load(load::Args),
-    Sim(sim::Args),
-    Key(key::Args),
-    Sweep(sweep::Args),
-    Notices(notices::Args),
-    Wallet(wallet::Args),
+    #[command(flatten)]
+    Owner(owner::Command),
+    #[command(flatten)]
+    Moved(moved::Command),
 }
 
 impl Cli {
@@ -98,10 +87,7 @@ impl Cli {
     pub fn run(self) -> Result<ExitCode> {
         let quiet = match &self.command {
             Command::Run(_) => "info",
-            // What is made anew each time is worth no warning.
-            Command::Demo(_) => "error",
-            // What cdk has to say of a mint, the command says better.
-            Command::Sweep(_) | Command::Wallet(_) => "warn,cdk=off",
+            Command::Owner(command) => command.log_levels(),
             _ => "warn",
         };
         let mut logs = crate::logs::start(self.log.as_deref().unwrap_or(quiet))?;
@@ -117,7 +103,6 @@ impl Cli {
             Command::Payouts(args) => payouts::run(args),
             Command::Suspense(args) => suspense::run(args),
             Command::Fee(args) => fee::run(args),
-            Command::Audit(args) => audit::run(args),
             Command::Backup(args) => backup::run(args),
             Command::Restore(args) => restore::run(args),
             Command::WindDown(args) => wind_down::run(args),
@@ -126,13 +111,8 @@ impl Cli {
             Command::Address(args) => address::run(args),
             Command::Offer(args) => offer::run(args),
             Command::OceanSign(args) => ocean_sign::run(args),
-            Command::Demo(args) => demo::run(args),
-            Command::Load(args) => load::run(args),
-            Command::Sim(args) => sim::run(args),
-            Command::Key(args) => key::run(args),
-            Command::Sweep(args) => sweep::run(args),
-            Command::Notices(args) => notices::run(args),
-            Command::Wallet(args) => wallet::run(args),
+            Command::Owner(command) => command.run(),
+            Command::Moved(command) => command.run(),
         }
     }
 }

@@ -56,7 +56,7 @@ impl HttpConfig {
     /// on one machine.
     pub(crate) fn no_tokens(&self, network: Network) -> Option<&'static str> {
         const WHY: &str = "its operator has not set http.public_url, which every token names. \
-                           `axepool sweep` and other wallets that look up quotes fetch your \
+                           `axepool-wallet sweep` and other wallets that look up quotes fetch your \
                            earnings without one";
         (self.public_url.is_none() && network != Network::Regtest).then_some(WHY)
     }

@@ -68,7 +68,7 @@ pub(crate) fn dropped() -> IntCounter {
 ///
 /// # Errors
 /// When the levels cannot be read, or the thread that writes cannot be started.
-pub(crate) fn start(levels: &str) -> Result<Logs> {
+pub fn start(levels: &str) -> Result<Logs> {
     let filter = levels::parse(levels).with_context(|| format!("--log {levels:?}"))?;
     let (filter, control) = reload::Layer::new(filter);
     let limit = Limit::new();
@@ -121,7 +121,7 @@ fn writer(name: &str, to: impl Write + Send + 'static) -> Result<SyncSender<Mess
 
 /// The running log. Dropped, it waits a moment until what was logged is written.
 #[must_use = "what is logged last is written when it is dropped"]
-pub(crate) struct Logs {
+pub struct Logs {
     writers: Vec<SyncSender<Message>>,
     files: reload::Handle<FileLayer, Registry>,
     limit: Limit,

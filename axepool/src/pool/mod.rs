@@ -14,7 +14,7 @@ mod parts;
 mod paying;
 mod pulse;
 mod sight;
-pub(crate) mod signals;
+pub mod signals;
 mod solvency;
 mod supervisor;
 mod view;
@@ -44,7 +44,7 @@ use paying::Paying;
 use pulse::Pulse;
 use signals::StopSignals;
 use supervisor::Supervisor;
-pub(crate) use view::View;
+pub use view::View;
 use view::ViewParts;
 
 /// A stop takes no longer: what is left then is dropped. No answered share is among
@@ -223,7 +223,7 @@ impl Pool {
 
     /// Waits for SIGTERM or SIGINT, and gives its name. One that came since the start, with
     /// nobody waiting, is not lost.
-    pub(crate) async fn stop_signal(&self) -> &'static str {
+    pub async fn stop_signal(&self) -> &'static str {
         self.signals.next().await
     }
 
@@ -233,7 +233,7 @@ impl Pool {
     }
 
     /// What there is to know about the running pool.
-    pub(crate) fn view(&self) -> &Arc<View> {
+    pub fn view(&self) -> &Arc<View> {
         &self.view
     }
 

@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 /// SIGTERM and SIGINT (Ctrl-C), caught from [`Self::listen`] on: a signal that comes while
 /// nobody waits is kept for the next [`Self::next`].
 #[derive(Debug)]
-pub(crate) struct StopSignals(Mutex<Caught>);
+pub struct StopSignals(Mutex<Caught>);
 
 #[derive(Debug)]
 struct Caught {
@@ -23,7 +23,7 @@ impl StopSignals {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub(crate) fn listen() -> Result<StopSignals> {
+    pub fn listen() -> Result<StopSignals> {
         Ok(StopSignals(Mutex::new(Caught {
             terminate: signal(SignalKind::terminate()).context("SIGTERM cannot be listened for")?,
             interrupt: signal(SignalKind::interrupt()).context("SIGINT cannot be listened for")?,
@@ -31,7 +31,7 @@ impl StopSignals {
     }
 
     /// Waits for the next one, and gives its name. A wait that is given up loses none.
-    pub(crate) async fn next(&self) -> &'static str {
+    pub async fn next(&self) -> &'static str {
         let mut caught = self.0.lock().await;
         let Caught {
             terminate,

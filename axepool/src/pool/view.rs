@@ -34,7 +34,7 @@ const STOPPING: &str = "it is stopping";
 
 /// The running pool, to look at.
 #[derive(Debug)]
-pub(crate) struct View {
+pub struct View {
     pub(super) name: String,
     pub(super) network: String,
     started_ms: u64,
@@ -137,27 +137,40 @@ impl View {
     }
 
     /// Where miners connect, as bound.
-    pub(crate) fn stratum(&self) -> &[SocketAddr] {
+    pub fn stratum(&self) -> &[SocketAddr] {
         &self.stratum
     }
 
     /// Where the pages and the mint are, as bound.
-    pub(crate) fn http(&self) -> &[SocketAddr] {
+    pub fn http(&self) -> &[SocketAddr] {
         &self.http
     }
 
     /// The payout address, as OCEAN knows it.
-    pub(crate) fn payout_address(&self) -> String {
+    pub fn payout_address(&self) -> String {
         self.paying.address().to_string()
     }
 
+    /// The accounting.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Miners are served.
+    pub fn is_ready(&self) -> bool {
+        http::Health::not_ready(self).is_empty()
+    }
+
     /// Asks the lightning node.
-    pub(crate) async fn node(&self, request: NodeRequest) -> anyhow::Result<NodeReply> {
+    ///
+    /// # Errors
+    /// There is none, or it cannot do what was asked.
+    pub async fn node(&self, request: NodeRequest) -> anyhow::Result<NodeReply> {
         self.paying.node_answer(request).await
     }
 
     /// The authorized sessions, at most `most`.
-    pub(crate) fn sessions(&self, most: usize) -> Vec<SessionStatus> {
+    pub fn sessions(&self, most: usize) -> Vec<SessionStatus> {
         self.proxy(most)
             .map(|status| status.downstream.sessions)
             .unwrap_or_default()

@@ -30,9 +30,6 @@ fn help_lists_the_commands() {
         "restore",
         "wind-down",
         "notices",
-        "demo",
-        "load",
-        "sim",
         "key",
         "sweep",
         "wallet",
@@ -41,6 +38,22 @@ fn help_lists_the_commands() {
             help.contains(&format!("\n  {command} ")),
             "{command} is missing:\n{help}"
         );
+    }
+}
+
+#[test]
+fn what_is_a_program_of_its_own_now_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    for (typed, now) in [
+        (&["demo", "--miners", "3"][..], "axepool-demo --miners 3"),
+        (&["demo", "--help"], "axepool-demo --help"),
+        (&["sim", "pool"], "axepool-demo sim pool"),
+        (&["load"], "axepool-demo load"),
+    ] {
+        let output = axepool(typed, dir.path());
+        assert_eq!(output.status.code(), Some(1), "{typed:?}");
+        let said = stderr(&output);
+        assert!(said.trim_end().ends_with(now), "{said}");
     }
 }
 

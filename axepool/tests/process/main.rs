@@ -13,8 +13,6 @@
     reason = "a test binary has no users: pub says what its modules share"
 )]
 
-#[path = "../common/background.rs"]
-mod background;
 #[path = "../common/client.rs"]
 mod client;
 #[path = "../common/mod.rs"]
@@ -31,7 +29,6 @@ mod schema;
 mod world;
 
 mod cli;
-mod demo;
 mod e2e;
 mod e2e_mint;
 mod grafana;

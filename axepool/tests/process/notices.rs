@@ -228,7 +228,7 @@ async fn a_pool_that_tells_nobody_says_nothing_of_it() {
     let miner = format!("/miners/{}", key(1).hex);
     let (code, page) = get(http, &miner).await;
     assert_eq!(code, 200, "{page}");
-    for part in ["feed.atom", "axepool notices"] {
+    for part in ["feed.atom", "axepool-wallet notices"] {
         assert!(!page.contains(part), "{part} in {page}");
     }
     assert_eq!(get(http, &format!("{miner}/feed.atom")).await.0, 404);

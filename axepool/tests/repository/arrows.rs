@@ -7,7 +7,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 /// Which rooms a room may import. A room that is not here may not exist.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     (
         "axepool",
         &[
@@ -17,6 +17,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
             "listener",
             "mint",
             "notices",
+            "owner",
             "payout",
             "proxy",
             "receipt",
@@ -33,9 +34,19 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("ledger", &["accounting"]),
     ("accounting", &[]),
     ("wallet", &[]),
+    ("owner", &["accounting", "basics", "receipt", "wallet"]),
+    (
+        "demo",
+        &[
+            "axepool", "basics", "ledger", "payout", "proxy", "simnet", "wallet",
+        ],
+    ),
     ("simnet", &[]),
     ("basics", &[]),
 ];
+
+/// What a room may import for its tests alone: the pool's program has no simulation in it.
+const FOR_TESTS: [(&str, &str); 1] = [("axepool", "simnet")];
 
 /// Crates that are kept to a few rooms: a name, or a beginning and `*`. The first rule
 /// that fits counts.
@@ -77,6 +88,9 @@ struct Package {
 struct Dependency {
     /// The crate's own name, whatever it is renamed to.
     name: String,
+    /// `dev` or `build`; none of what the program itself is made from.
+    #[serde(default)]
+    kind: Option<String>,
 }
 
 /// Everything in `metadata` that the rules forbid, in words.
@@ -90,11 +104,11 @@ fn violations(metadata: &Metadata) -> BTreeSet<String> {
             ));
             continue;
         };
-        for dependency in package
-            .dependencies
-            .iter()
-            .map(|dependency| dependency.name.as_str())
-        {
+        for Dependency { name, kind } in &package.dependencies {
+            let dependency = name.as_str();
+            if FOR_TESTS.contains(&(room, dependency)) && kind.as_deref() != Some("dev") {
+                found.insert(format!("{room} imports {dependency} outside of its tests"));
+            }
             let is_room = ROOMS.iter().any(|(name, _)| *name == dependency);
             if is_room && !may_import.contains(&dependency) {
                 found.insert(format!("{room} imports the room {dependency}"));
@@ -167,6 +181,14 @@ fn case(room: &str, dependency: &str, said: Option<&str>) {
 
 #[test]
 fn broken_arrows_are_found() {
+    case("owner", "ledger", Some("owner imports the room ledger"));
+    case("owner", "payout", Some("owner imports the room payout"));
+    case("axepool", "demo", Some("axepool imports the room demo"));
+    case(
+        "axepool",
+        "simnet",
+        Some("axepool imports simnet outside of its tests"),
+    );
     case("proxy", "mint", Some("proxy imports the room mint"));
     case("payout", "proxy", Some("payout imports the room proxy"));
     case("payout", "ledger", Some("payout imports the room ledger"));
@@ -249,7 +271,10 @@ fn arrows_as_they_should_be_are_left_alone() {
     case("listener", "proxy", None);
     case("payout", "basics", None);
     case("notices", "receipt", None);
-    case("axepool", "simnet", None);
+    case("axepool", "owner", None);
+    case("demo", "axepool", None);
+    case("demo", "simnet", None);
+    case("owner", "wallet", None);
     case("proxy", "ledger", None);
     case("wallet", "cdk-redb", None);
     case("mint", "cdk-sqlite", None);

@@ -5,4 +5,5 @@ mod arrows;
 mod circles;
 mod deploy;
 mod docs;
+mod pages;
 mod words;

@@ -15,7 +15,6 @@ use super::ask;
 use crate::admin::{NodeReply, NodeRequest};
 use crate::cli::address;
 use crate::cli::place::{OTHER_VERSION, Place};
-use crate::cli::wallet::block_on;
 use crate::config::NodeConfig;
 
 /// Fetch the node's money that its wallet does not see after a restore
@@ -187,6 +186,15 @@ fn send(args: &Args, node: &NodeConfig, found: &[Unspent], sent: &Transaction) -
         humane::count(fee),
     ))?;
     Ok(())
+}
+
+/// Runs questions to the chain to their end.
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(Box::pin(work))
 }
 
 fn client(node: &NodeConfig) -> Result<ChainClient> {

@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use simnet::load::{self, LoadMode, LoadOptions};
 use simnet::pool::SimPoolHandle;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::client::{Client, Verdict, handshake};
-use crate::common::{PoolProcess, axepool, stderr, stdout};
+use crate::common::PoolProcess;
 use crate::world::{
     LOADED, STRATUM, agrees, bitaxe, credited_to, earns, key, metric, metric_reaches, ocean, pool,
 };
@@ -123,28 +125,21 @@ async fn the_load_generator_speaks_tls() {
     let (dir, _) = certificate();
     let pool = tls_pool(&ocean, LOADED, &dir).await;
     let tls = pool.status().await.stratum_tls[0].to_string();
-    let load = move |authorities: &'static str| {
-        let args = [
-            "load",
-            "--target",
-            &tls,
-            "--connections",
-            "5",
-            "--seconds",
-            "1",
-        ];
-        axepool(
-            &[&args[..], &["--json", "--tls", authorities]].concat(),
-            dir.path(),
-        )
+    let load = async |authorities: &str| {
+        let options = LoadOptions {
+            tls: Some(dir.path().join(authorities)),
+            duration: Duration::from_secs(1),
+            ..LoadOptions::new(tls.clone(), LoadMode::Shares, 5)
+        };
+        load::run(options).await
     };
-    let (good, bad) = tokio::task::spawn_blocking(move || (load("cert.pem"), load("key.pem")))
-        .await
-        .expect("they end");
-    assert!(good.status.success(), "{}", stderr(&good));
-    let report: serde_json::Value = serde_json::from_str(&stdout(&good)).expect("JSON");
-    assert_eq!(report["connections"], 5);
-    assert!(report["accepted"].as_u64() > Some(5), "{report}");
+    let report = load("cert.pem").await.expect("a report");
+    assert_eq!(report.connections, 5);
+    assert!(report.accepted > 5, "{report}");
     assert_eq!(metric(&pool, "axepool_connections_total", "tls").await, 5.0);
-    assert!(stderr(&bad).contains("cannot read the certificates"));
+    let bad = load("key.pem").await.expect_err("no certificates");
+    assert!(
+        bad.to_string().contains("cannot read the certificates"),
+        "{bad}"
+    );
 }

@@ -1,22 +1,21 @@
-//! What an operator sees and is woken by: `grafana/` and `docs/metrics.md` against running
-//! pools, through a real Prometheus (Debian's, which `scripts/setup.sh test` installs).
+//! What an operator is woken by: the alert rules of `grafana/` against running pools, through
+//! a real Prometheus (Debian's, which `scripts/setup.sh test` installs). The tests of
+//! `axepool-demo` hold dashboards and `docs/metrics.md` to a pool that does everything.
 
+#[allow(dead_code, reason = "the demonstration's tests use the rest of it")]
 pub mod dashboards;
-mod page;
+#[allow(dead_code, reason = "the demonstration's tests use the rest of it")]
 pub mod server;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::background::Background;
 use crate::common::{PoolProcess, stderr, stdout};
-use crate::grafana::dashboards::Query;
 use crate::grafana::server::{CLOCK, Firing, NO_BACKUP, PATIENCE, Server};
-use crate::world::{NO_SIGNAL, bitaxe, earns, get, key, limit, ocean, pool};
-use axepool::admin::{self, Reply, Request, Status};
+use crate::world::{NO_SIGNAL, bitaxe, earns, key, limit, ocean, pool};
 
 fn top() -> &'static Path {
     let room = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -73,59 +72,6 @@ fn kebab(name: &str) -> String {
         false => letter.to_string(),
     });
     parts.collect()
-}
-
-/// The status of the pool with this data directory, as soon as it answers.
-async fn status(data_dir: &Path) -> Status {
-    let begun = Instant::now();
-    loop {
-        match admin::ask(&data_dir.join("admin.sock"), &Request::Status).await {
-            Ok(Reply::Status(status)) => return *status,
-            other => assert!(begun.elapsed() < PATIENCE, "{other:?}"),
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_panel_and_every_rule_answers_on_a_running_pool() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let args = "demo --miners 5 --blocks 3 --seconds 4 --keep-running --data-dir data";
-    let args: Vec<&str> = args.split(' ').collect();
-    let mut demo = Background::start(&args, dir.path());
-    let pool = status(&dir.path().join("data")).await;
-    let (metrics, http) = (pool.metrics[0], pool.http[0]);
-    // A look at the books every ten seconds may be wrong once, in the middle of a payout.
-    let server = Server::start(top(), &[metrics], Duration::from_secs(20)).await;
-    while !demo.line().contains("until Ctrl-C") {}
-
-    let rules = server.rules().await;
-    let mut queries = dashboards::queries(top());
-    assert!(rules.len() > 20 && queries.len() > 100);
-    queries.extend(rules.iter().map(|(name, expr)| Query {
-        place: format!("rule {name}"),
-        expr: dashboards::always_answering(expr),
-    }));
-    let visitor = async || {
-        for path in ["/", "/api/epochs", "/v1/info", "/v1/keys", "/nowhere"] {
-            get(http, path).await;
-        }
-    };
-    server.answers_all(queries, visitor).await;
-    let (_, text) = get(metrics, "/metrics").await;
-    page::is_complete(&text);
-    page::is_well_formed(&text);
-
-    let firing = server.firing_when(|firing| firing.contains(CLOCK)).await;
-    let expected = [CLOCK, NO_BACKUP].map(|name| (name.to_owned(), metrics.to_string()));
-    let false_alarms: Vec<_> = firing
-        .0
-        .iter()
-        .filter(|(name, _)| !expected.iter().any(|(right, _)| right == name))
-        .collect();
-    assert_eq!(false_alarms, Vec::<&(String, String)>::new());
-    let (_, code) = demo.interrupt();
-    assert_eq!(code, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

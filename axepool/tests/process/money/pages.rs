@@ -54,14 +54,14 @@ async fn an_epoch_tells_its_block_its_money_and_its_miners() {
             "75.0000 %",
             ">87,964<",
             "href=\"/api/audit/1.json\"",
-            "axepool audit 1.json",
+            "axepool-wallet audit 1.json",
         ],
     );
     assert_eq!(FIRST_MSAT, 123_457);
     // What a payer wrote is nowhere: whoever sends a msat would write on this page.
     assert!(!one.contains("OCEAN lightning"), "{one}");
     let second = html(&pool, "/epochs/2?payout=2").await;
-    says(&second, &["axepool audit 2.json --previous 1.json"]);
+    says(&second, &["axepool-wallet audit 2.json --previous 1.json"]);
     let open = html(&pool, "/epochs/3").await;
     says(&open, &[">open<", "No payment yet", &miner]);
     let older = html(&pool, "/epochs?before=2").await;

@@ -58,6 +58,9 @@ impl Installed {
         fs::create_dir_all(target.join("release")).expect("a directory");
         let binary = env!("CARGO_BIN_EXE_axepool");
         fs::copy(binary, target.join("release/axepool")).expect("the binary");
+        // A file in its place: the other program is of another room, whose binary this test
+        // cannot be sure of, and nothing here starts it.
+        fs::copy(binary, target.join("release/axepool-demo")).expect("the binary");
         let package = path.join("axepool.deb");
         done(
             Command::new("cargo")

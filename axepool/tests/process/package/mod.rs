@@ -30,8 +30,10 @@ fn the_package_has_all_that_the_guide_speaks_of() {
     ] {
         assert!(installed.root(path).exists(), "{path}");
     }
-    let binary = fs::metadata(installed.root("usr/bin/axepool")).expect("the binary");
-    assert_eq!(binary.permissions().mode() & 0o7777, 0o755);
+    for program in ["usr/bin/axepool", "usr/bin/axepool-demo"] {
+        let binary = fs::metadata(installed.root(program)).expect("the binary");
+        assert_eq!(binary.permissions().mode() & 0o7777, 0o755);
+    }
     for script in ["postinst", "prerm", "postrm"] {
         let script = installed.path().join("control").join(script);
         done(Command::new("sh").arg("-n").arg(script));

@@ -16,7 +16,7 @@ impl Check {
     pub(super) fn new(row: &Row, url: &str, address: Option<&str>) -> Check {
         let number = row.number;
         let mut lines = vec![format!("curl -fsSO {url}{}", row.json)];
-        let mut audit = format!("axepool audit {number}.json");
+        let mut audit = format!("axepool-wallet audit {number}.json");
         if let Some(before) = number.checked_sub(1).filter(|before| *before > 0) {
             lines.push(format!("curl -fsSO {url}/api/audit/{before}.json"));
             audit.push_str(&format!(" --previous {before}.json"));
@@ -75,7 +75,7 @@ mod tests {
             format!(
                 "curl -fsSO https://pool.example/api/audit/1.json\n\
                  echo \"{hash}  1.json\" | sha256sum -c\n\
-                 axepool audit 1.json"
+                 axepool-wallet audit 1.json"
             )
         );
         let third = Check::new(&row(3), "http://[::1]:80/x", Some("bc1q")).commands;
@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(lines[1], "curl -fsSO http://[::1]:80/x/api/audit/2.json");
         assert_eq!(
             lines[3],
-            "axepool audit 3.json --previous 2.json --ocean bc1q"
+            "axepool-wallet audit 3.json --previous 2.json --ocean bc1q"
         );
     }
 }

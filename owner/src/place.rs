@@ -1,0 +1,65 @@
+//! Where things are: the wallet, the files in `~/.axepool`, the mint.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, anyhow, bail};
+use basics::output;
+use wallet::{Home, MintUrl, plain};
+
+use crate::runtime::block_on;
+
+/// Where the wallet is
+#[derive(Debug, clap::Args)]
+pub(crate) struct Place {
+    /// The wallet's directory [default: ~/.axepool/wallet]
+    #[arg(long, value_name = "DIR", env = "AXEPOOL_WALLET", global = true)]
+    wallet: Option<PathBuf>,
+}
+
+impl Place {
+    /// Opens the wallet; of a new one the person is told to copy the words.
+    pub(crate) fn open(&self) -> Result<Home> {
+        let dir = self.dir()?;
+        let home = block_on(async { Ok(Home::open(&dir).await?) })?;
+        if home.new_words() {
+            output::remark(format!(
+                "a new wallet was made in {}. Copy the twelve words in {} to paper now: they bring \
+                 its ecash back when this disk dies. Your miner's key does not, and they do not \
+                 bring back your miner's key: keep a copy of both",
+                dir.display(),
+                home.mnemonic_path().display()
+            ));
+        }
+        Ok(home)
+    }
+
+    /// The wallet's directory.
+    pub(crate) fn dir(&self) -> Result<PathBuf> {
+        match &self.wallet {
+            Some(dir) => Ok(dir.clone()),
+            None => default_place("wallet"),
+        }
+    }
+}
+
+/// A file or directory of this name in ~/.axepool.
+pub(crate) fn default_place(name: &str) -> Result<PathBuf> {
+    let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
+    let home = home
+        .ok_or_else(|| anyhow!("there is no home directory: say where with --wallet and --key"))?;
+    Ok(home.join(".axepool").join(name))
+}
+
+/// A mint's address, as people write it.
+pub(crate) fn parse_mint(text: &str) -> Result<MintUrl> {
+    let text = text.trim();
+    let known = text.starts_with("http://") || text.starts_with("https://");
+    if !known {
+        bail!(
+            "{}: the mint's address begins with https:// (or http:// in your own network)",
+            plain(text)
+        );
+    }
+    text.parse()
+        .map_err(|error| anyhow!("{}: {error}", plain(text)))
+}
