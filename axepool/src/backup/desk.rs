@@ -7,8 +7,7 @@ use ledger::Reader;
 use prometheus::{IntCounter, IntGauge, Registry};
 
 use super::make::{Order, Sources, make};
-use super::{Progress, read_last};
-use crate::admin::{BackupDone, BackupState};
+use super::{BackupDone, BackupState, Progress, read_last};
 
 /// The metrics of backups.
 #[derive(Clone, Debug)]

@@ -20,6 +20,7 @@ mod manifest;
 mod record;
 mod restore;
 pub(crate) mod series;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ pub(crate) use manifest::Manifest;
 pub use record::{Accepted, Cause, RestoreRecord};
 pub(crate) use record::{held, read_last, read_restore, write_accepted, write_restore};
 pub(crate) use restore::{Outcome, restore};
+pub use state::{BackupDone, BackupState};
 
 /// How far a backup or a restore is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

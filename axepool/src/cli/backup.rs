@@ -12,7 +12,7 @@ use ledger::Reader;
 use super::place::Place;
 use crate::admin::{BackupDone, BackupRequest, BackupState, Reply, Request};
 use crate::backup::{self, Order, Progress, Sources, series};
-use crate::{books, data_dir};
+use crate::{control, data_dir};
 
 /// How often the running process is asked how far it is.
 const ASK_EVERY: Duration = Duration::from_millis(300);
@@ -121,7 +121,7 @@ fn alone(place: &Place, order: &Order) -> Result<BackupDone> {
     let config = place.full_config()?;
     let sources = Sources::of(&config);
     let reader =
-        Reader::open(&data_dir::ledger(sources.data_dir())).context(books::NOTHING_RUNS)?;
+        Reader::open(&data_dir::ledger(sources.data_dir())).context(control::NOTHING_RUNS)?;
     let mut shown = Shown::default();
     let manifest = backup::make(&sources, &reader, order, &mut |progress| {
         shown.show(&progress)

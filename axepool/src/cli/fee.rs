@@ -14,7 +14,7 @@ use super::node::tell_after;
 use super::payouts::ask;
 use super::place::{OTHER_VERSION, Place};
 use crate::admin::{FeeStatus, MoneyReply, MoneyRequest, WithdrawalOutcome, WithdrawalRow};
-use crate::money;
+use crate::control;
 
 /// Show or withdraw the operator's balance
 ///
@@ -157,7 +157,7 @@ fn withdraw(args: WithdrawArgs) -> Result<ExitCode> {
         Wanted::All => None,
         Wanted::Sats(sats) => Some(sats),
     };
-    let id = args.id.unwrap_or_else(money::withdrawal_id);
+    let id = args.id.unwrap_or_else(control::withdrawal_id);
     let request = MoneyRequest::Withdraw {
         id: id.clone(),
         to: args.to,

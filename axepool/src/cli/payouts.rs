@@ -11,7 +11,7 @@ use super::place::{OTHER_VERSION, Place};
 use crate::admin::{
     EpochPart, MoneyReply, MoneyRequest, PayoutFate, PayoutRow, PayoutSplit, Reply, Request, Way,
 };
-use crate::{amounts, money};
+use crate::{amounts, control};
 
 /// How many payments are listed unless more are asked for.
 const NEWEST: usize = 30;
@@ -197,7 +197,7 @@ fn way(way: Way) -> &'static str {
 fn fate(fate: &PayoutFate) -> String {
     match fate {
         PayoutFate::Settled { .. } => "settled".to_owned(),
-        PayoutFate::Suspended { why } => format!("SUSPENDED: {}", money::suspense(*why)),
+        PayoutFate::Suspended { why } => format!("SUSPENDED: {}", control::suspense(*why)),
         PayoutFate::Gathered => "too small to be split by itself: with the next one".to_owned(),
         PayoutFate::Operators => "the operator's: not for the OCEAN offer".to_owned(),
         PayoutFate::ToFee => "the operator's: taken out of suspense".to_owned(),

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::admin::{self, AskError, Reply, Request};
 use crate::config::{self, Config};
-use crate::{books, data_dir};
+use crate::{control, data_dir};
 
 /// An answer of another kind than what was asked for.
 pub(super) const OTHER_VERSION: &str =
@@ -33,7 +33,7 @@ impl Place {
         runtime.block_on(async {
             match admin::ask(&data_dir::admin_socket(&data_dir), &request).await {
                 Err(AskError::NotRunning(_)) => {
-                    books::ask_the_store(&data_dir, config.map(|config| config.terms), request)
+                    control::ask_the_store(&data_dir, config.map(|config| config.terms), request)
                         .await
                 }
                 reply => Ok(reply?),

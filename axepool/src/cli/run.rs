@@ -8,10 +8,10 @@ use anyhow::{Context, Result};
 use basics::output;
 
 use crate::config;
-use crate::http::Health as _;
 use crate::logs::{self, Logs};
-use crate::pool::{self, Pool, View};
+use crate::pool::{self, View};
 use crate::service::{Inherited, Manager};
+use crate::serving;
 
 /// The exit status for a config that cannot be used: `EX_CONFIG` of sysexits.h. The unit's
 /// `RestartPreventExitStatus=` names it, since starting again does not mend a config.
@@ -55,7 +55,7 @@ pub(super) fn run(args: Args, logs: &mut Logs, has_levels: bool) -> Result<ExitC
     // Before the pool's threads: whoever reads the environment then finds it settled.
     let inherited = Inherited::take()?;
     let manager = Manager::of_process();
-    let pool = Pool::start_with(config, inherited).context("the pool did not start")?;
+    let pool = serving::start_with(config, inherited).context("the pool did not start")?;
     manager.ready();
     let ended = pool.block_on(async {
         tokio::select! {

@@ -5,20 +5,7 @@ use std::path::{Path, PathBuf};
 use super::from_base;
 use super::reader::Section;
 use super::setting::Refusal;
-use crate::logs;
-
-/// The log's settings.
-#[derive(Clone, Debug)]
-pub struct LogConfig {
-    /// What is logged, `info,proxy=debug`.
-    pub levels: String,
-    /// Where the files are, if there are any.
-    pub dir: Option<PathBuf>,
-    /// Bytes of a file at most.
-    pub max_bytes: u64,
-    /// Files at most.
-    pub keep: u32,
-}
+use crate::logs::{self, LogConfig};
 
 pub(super) fn read(section: &mut Section<'_>, base: &Path) -> LogConfig {
     let levels = section.get_if("levels", "info".to_owned(), |levels| {

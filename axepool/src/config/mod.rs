@@ -41,10 +41,10 @@ use ledger::EpochTerms;
 use proxy::config::{DownstreamConfig, UpstreamConfig};
 use toml::Table;
 
+pub use crate::logs::LogConfig;
 pub use environment::Environment;
 pub use http::{HttpConfig, HttpLimits, PublicUrl};
 pub use income::{Income, NodeConfig};
-pub use log::LogConfig;
 pub use mint::MintSettings;
 pub use notices::NoticesConfig;
 pub use operator::OperatorConfig;

@@ -19,19 +19,11 @@ use axum::routing::get;
 use listener::{Bounds, Door, Naming, Shared};
 use prometheus::{Registry, TextEncoder};
 
-/// What the listener asks of the pool.
-pub(crate) trait Health: Send + Sync + 'static {
-    /// What a restart would mend; `None` when nothing is wrong of that kind.
-    fn broken(&self) -> Option<String>;
-    /// Why miners would not be served; empty when they are.
-    fn not_ready(&self) -> Vec<String>;
-    /// What is wrong beside mining; miners are served all the same.
-    fn beside(&self) -> Vec<String>;
-}
+use crate::pool::View;
 
-struct Answered<H> {
+struct Answered {
     registry: Registry,
-    health: Arc<H>,
+    view: Arc<View>,
 }
 
 /// What Prometheus and those who look after the process take at once.
@@ -47,15 +39,15 @@ pub(crate) fn door(shared: &Shared) -> Arc<Door> {
 }
 
 /// What is answered there.
-pub(crate) fn routes<H: Health>(registry: Registry, health: Arc<H>) -> Arc<Router> {
+pub(crate) fn routes(registry: Registry, view: Arc<View>) -> Arc<Router> {
     let routes = Router::new()
-        .route("/metrics", get(metrics::<H>))
-        .route("/healthz", get(healthz::<H>))
-        .route("/readyz", get(readyz::<H>));
-    Arc::new(routes.with_state(Arc::new(Answered { registry, health })))
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz));
+    Arc::new(routes.with_state(Arc::new(Answered { registry, view })))
 }
 
-async fn metrics<H: Health>(State(shared): State<Arc<Answered<H>>>) -> Response {
+async fn metrics(State(shared): State<Arc<Answered>>) -> Response {
     match TextEncoder::new().encode_to_string(&shared.registry.gather()) {
         Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
         Err(error) => {
@@ -67,19 +59,19 @@ async fn metrics<H: Health>(State(shared): State<Arc<Answered<H>>>) -> Response 
 
 /// Fails only for what a restart mends: with the upstream gone or the disk full a
 /// restart would only throw the miners out.
-async fn healthz<H: Health>(State(shared): State<Arc<Answered<H>>>) -> Response {
-    match shared.health.broken() {
+async fn healthz(State(shared): State<Arc<Answered>>) -> Response {
+    match shared.view.broken() {
         None => "ok\n".into_response(),
         Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }
 }
 
 /// Fails while a miner that connects now would get no work, or its shares no disk.
-async fn readyz<H: Health>(State(shared): State<Arc<Answered<H>>>) -> Response {
-    let reasons = shared.health.not_ready();
+async fn readyz(State(shared): State<Arc<Answered>>) -> Response {
+    let reasons = shared.view.not_ready();
     if reasons.is_empty() {
         let mut text = "ready\n".to_owned();
-        for beside in shared.health.beside() {
+        for beside in shared.view.beside() {
             text.push_str(&beside);
             text.push('\n');
         }

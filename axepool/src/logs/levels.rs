@@ -30,6 +30,10 @@ const QUIET: [(&str, &str); 9] = [
     ("cdk::mint::issue", "off"),
 ];
 
+/// Rooms that whoever names `axepool` means, too, unless they are named themselves: what
+/// they say was said by the binary's own modules.
+const PARTS: [&str; 4] = ["basics", "listener", "notices", "receipt"];
+
 /// The filter of the process's one log.
 static CURRENT: OnceLock<reload::Handle<EnvFilter, Below>> = OnceLock::new();
 
@@ -62,7 +66,7 @@ pub(super) fn parse(levels: &str) -> Result<EnvFilter, LevelsError> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-');
         !room.is_empty() && room.chars().all(fits)
     };
-    let (mut named, mut general) = (Vec::new(), "off");
+    let (mut named, mut general, mut own) = (Vec::new(), "off", None);
     for part in levels.split(',').filter(|part| !part.is_empty()) {
         let (room, level) = part.split_once('=').unwrap_or(("all", part));
         if !is_room(room) || !LEVELS.contains(&level) {
@@ -72,9 +76,15 @@ pub(super) fn parse(levels: &str) -> Result<EnvFilter, LevelsError> {
             general = level;
         } else {
             named.push(room);
+            own = (room == "axepool").then_some(level).or(own);
         }
     }
     let mut whole = levels.to_owned();
+    for room in PARTS.iter().filter(|room| !named.contains(*room)) {
+        if let Some(level) = own {
+            whole.push_str(&format!(",{room}={level}"));
+        }
+    }
     // Where nothing is told in general, to be quiet would be louder than that.
     let quiet = QUIET.iter().filter(|_| general != "off");
     for (room, level) in quiet {
@@ -177,6 +187,13 @@ mod tests {
         // To be quiet is never louder than the rest.
         case("off", &["off"], &["cdk=error"]);
         case("proxy=debug", &["proxy=debug"], &["cdk=error"]);
+        // Who names the binary means the rooms that are parts of it.
+        case("info,axepool=debug", &["notices=debug"], &[]);
+        case(
+            "info,axepool=debug,notices=warn",
+            &["notices=warn", "listener=debug"],
+            &["notices=debug"],
+        );
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod levels;
 mod limit;
 
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
@@ -30,11 +31,23 @@ use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, fmt, reload};
 
-use crate::config::LogConfig;
 use files::Files;
 pub(crate) use levels::{LevelsError, check as check_levels, current as levels, set as set_levels};
 use limit::Limit;
 pub(crate) use limit::left_out;
+
+/// The log's settings.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// What is logged, `info,proxy=debug`.
+    pub levels: String,
+    /// Where the files are, if there are any.
+    pub dir: Option<PathBuf>,
+    /// Bytes of a file at most.
+    pub max_bytes: u64,
+    /// Files at most.
+    pub keep: u32,
+}
 
 /// Lines that wait to be written. Full, further ones are dropped: a log is no paid fact.
 const WAITING_LINES: usize = 1_024;

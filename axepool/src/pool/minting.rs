@@ -18,12 +18,12 @@ use crate::backup::Cause;
 use crate::config::{Config, PublicUrl};
 use crate::data_dir;
 use crate::mint_url::{self, Record};
+use crate::pool::faces::Routes;
 use crate::pool::outbox::LedgerOutbox;
 use crate::pool::outbox_head::OutboxHead;
 use crate::pool::paying::{Melter, is_operators};
 use crate::pool::supervisor::{Supervisor, Task};
 use crate::stores::Stores;
-use crate::web::Routes;
 
 /// How long it waits before it opens the mint again: doubled up to the second.
 const FIRST_RETRY: Duration = Duration::from_secs(1);

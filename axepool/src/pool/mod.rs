@@ -3,7 +3,7 @@
 
 mod backups;
 mod claimable;
-mod facts;
+pub(crate) mod faces;
 mod gauges;
 pub(crate) mod history;
 mod melts;
@@ -13,7 +13,7 @@ mod outbox_head;
 mod parts;
 mod paying;
 mod pulse;
-mod sight;
+pub(crate) mod sight;
 pub mod signals;
 mod solvency;
 mod supervisor;
@@ -33,11 +33,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::service::Inherited;
 use crate::stores::Stores;
-use crate::{backup, data_dir, open_files, wind_down};
+use crate::{admin, backup, data_dir, open_files, wind_down};
 
 pub(crate) use claimable::{Claimable, Claimed};
+use faces::{Faces, Running};
 use gauges::Gauges;
 use minting::Minting;
 use paying::Paying;
@@ -77,20 +77,17 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Starts all rooms; on return miners can connect.
+    /// Starts all rooms; on return miners can connect. Those that show the pool are bound
+    /// by `bind`, once the store is this process's. `stratum` are sockets that were handed
+    /// in: each kind goes before what the config says of it.
     ///
     /// # Errors
     /// Whatever of it cannot be had: the directory, the store, a listener.
-    pub fn start(config: Config) -> Result<Pool> {
-        Pool::start_with(config, Inherited::default())
-    }
-
-    /// As [`start`](Self::start), listening on sockets that were handed in: each kind goes
-    /// before what the config says of it.
-    ///
-    /// # Errors
-    /// As [`start`](Self::start).
-    pub fn start_with(mut config: Config, inherited: Inherited) -> Result<Pool> {
+    pub(crate) fn start<F: Faces>(
+        mut config: Config,
+        stratum: ProxyListeners,
+        bind: impl AsyncFnOnce(&Config) -> Result<F>,
+    ) -> Result<Pool> {
         data_dir::prepare(&config.data_dir)?;
         open_files::raise_for(
             config.downstream.limits.max_connections,
@@ -106,10 +103,6 @@ impl Pool {
         let winding = wind_down::read(&config.data_dir).context("whether it winds down")?;
         let side_cancel = CancellationToken::new();
         let side_tasks = TaskTracker::new();
-        let stratum = ProxyListeners {
-            plain: inherited.stratum,
-            tls: inherited.stratum_tls,
-        };
         parts::listen_only_on(&mut config.downstream, &stratum);
         // Before anything answers: whoever sees the pool ready may stop it at once, and a
         // signal without a handler would kill the process. Not earlier: until here a
@@ -118,16 +111,16 @@ impl Pool {
             let _entered = side.enter();
             StopSignals::listen()?
         };
-        let bound = parts::bind(&config, inherited.http, inherited.metrics);
-        let bound = side.block_on(bound)?;
-        let metrics_addresses = parts::addresses(&bound.metrics)?;
-        let http_addresses = parts::addresses(&bound.http)?;
+        let socket = data_dir::admin_socket(&config.data_dir);
+        let socket = side.block_on(admin::bind(&socket))?;
+        let faces = side.block_on(bind(&config))?;
+        let addresses = faces.addresses()?;
         let tasks = Supervisor::register(&registry).context("the tasks' metrics")?;
         let (paying, paying_tasks) =
             Paying::prepare(&config, ledger.clone(), Arc::clone(&stores) as _, &registry)?;
         let minting = Minting::new(
             &config,
-            config.http.public_url_at(&http_addresses),
+            config.http.public_url_at(&addresses.http),
             ledger.clone(),
             (paying.melter(), winding.map(|word| word.notice())),
             (&tasks, &stores, &registry),
@@ -160,8 +153,7 @@ impl Pool {
         );
         let parts = ViewParts {
             started_ms,
-            metrics: metrics_addresses,
-            http: http_addresses,
+            shown_at: addresses,
             minting,
             paying,
             backups,
@@ -185,27 +177,27 @@ impl Pool {
             gauges.run(Arc::clone(&view), side_cancel.clone()),
             side.handle(),
         );
-        let shared = parts::shared(&config, &registry)?;
-        let public = parts::Public {
-            listeners: bound.http,
-            onion: bound.onion,
-        };
-        parts::serve_public(
-            &side,
-            &config,
-            &view,
-            &registry,
-            (public, &shared),
-            (&side_cancel, &side_tasks),
-        )?;
-        parts::serve(
-            &side,
-            &view,
-            (registry, shared),
-            bound.socket,
-            bound.metrics,
-            &side_cancel,
-            &side_tasks,
+        let shown = faces.serve(&Running {
+            config: &config,
+            view: &view,
+            registry: &registry,
+            handle: side.handle(),
+            cancel: &side_cancel,
+            tasks: &side_tasks,
+        })?;
+        view.is_shown(shown.telling);
+        let beside = side.handle();
+        side_tasks.spawn_on(view.keep_history(side_cancel.clone()), beside);
+        let minting = Arc::clone(&view.minting);
+        side_tasks.spawn_on(minting.run(shown.routes, side_cancel.clone()), beside);
+        side_tasks.spawn_on(
+            admin::serve(
+                socket,
+                Arc::clone(&view),
+                side_cancel.clone(),
+                side_tasks.clone(),
+            ),
+            beside,
         );
         view.announce();
         Ok(Pool {

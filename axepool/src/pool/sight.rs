@@ -12,14 +12,13 @@ use prometheus::Registry;
 use super::View;
 use crate::config::Config;
 use crate::data_dir;
-use crate::http::Health as _;
 
 /// Of fewer shares in an hour it is not said that many are rejected.
 const REJECT_LEAST: u64 = 50;
 
 /// The desk that tells miners, unless it is switched off. Without one the pool runs all
 /// the same: miners come first.
-pub(super) fn notices(
+pub(crate) fn notices(
     config: &Config,
     view: &Arc<View>,
     pool: Option<XOnlyPublicKey>,

@@ -8,13 +8,13 @@ use std::time::Instant;
 
 use basics::clock;
 use ledger::{Health as LedgerHealth, Ledger, MinerId};
-use listener::Tls;
 use mint::Mint;
 use proxy::{Proxy, ProxyStatus, SessionStatus};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::claimable::Claimable;
+use super::faces::{FaceAddresses, Telling};
 use super::history::History;
 use super::minting::Minting;
 use super::paying::Paying;
@@ -24,10 +24,9 @@ use crate::admin::{
     Answers, LedgerStatus, NodeReply, NodeRequest, Reply, Request, Status, UpstreamLeft,
     UpstreamStatus,
 };
-use crate::config::Config;
-use crate::operator::Operator;
+use crate::config::{Config, PublicUrl};
 use crate::wind_down::WindDown;
-use crate::{backup, books, data_dir, http, logs, money};
+use crate::{backup, control, data_dir, logs};
 
 /// Why nothing is served while it ends.
 const STOPPING: &str = "it is stopping";
@@ -38,15 +37,13 @@ pub struct View {
     pub(super) name: String,
     pub(super) network: String,
     started_ms: u64,
-    metrics: Vec<SocketAddr>,
-    http: Vec<SocketAddr>,
-    /// Where the onion service's visitors come, and the certificate of `http`.
-    public: OnceLock<(Vec<SocketAddr>, Option<Arc<Tls>>)>,
+    shown_at: FaceAddresses,
+    /// Those that show the pool, once they do.
+    shown: OnceLock<Arc<dyn Telling>>,
     pub(super) minting: Arc<Minting>,
     pub(super) paying: Arc<Paying>,
     history: Arc<History>,
-    money: money::Desk,
-    pub(super) operator: Arc<Operator>,
+    money: control::Desk,
     pub(super) backups: Arc<backup::Desk>,
     /// It winds down, if it does.
     pub(super) winding: Mutex<Option<WindDown>>,
@@ -64,8 +61,7 @@ pub struct View {
 /// The started parts of a pool that a [`View`] shows.
 pub(super) struct ViewParts<'a> {
     pub(super) started_ms: u64,
-    pub(super) metrics: Vec<SocketAddr>,
-    pub(super) http: Vec<SocketAddr>,
+    pub(super) shown_at: FaceAddresses,
     pub(super) minting: Arc<Minting>,
     pub(super) paying: Arc<Paying>,
     pub(super) backups: Arc<backup::Desk>,
@@ -82,14 +78,12 @@ impl View {
             name: config.name.clone(),
             network: config.network.to_string(),
             started_ms: parts.started_ms,
-            metrics: parts.metrics,
-            http: parts.http,
-            public: OnceLock::new(),
+            shown_at: parts.shown_at,
+            shown: OnceLock::new(),
             minting: parts.minting,
             paying: parts.paying,
             history: History::open(data_dir::history(&config.data_dir)),
-            money: money::Desk::new(parts.ledger.clone(), config.network),
-            operator: Operator::new(config),
+            money: control::Desk::new(parts.ledger.clone(), config.network),
             backups: parts.backups,
             winding: Mutex::new(parts.winding),
             ledger_health: parts.ledger.health(),
@@ -103,22 +97,26 @@ impl View {
         }
     }
 
-    /// The public is served, at `onion` too, and with this certificate.
-    pub(super) fn serves_at(&self, onion: Vec<SocketAddr>, tls: Option<Arc<Tls>>) {
+    /// The pool is shown, by those that `telling` tells of.
+    pub(super) fn is_shown(&self, telling: Arc<dyn Telling>) {
         // It is told once.
-        let _ = self.public.set((onion, tls));
+        let _ = self.shown.set(telling);
     }
 
     /// Where the tor process brings visitors, as bound.
     fn onion(&self) -> &[SocketAddr] {
-        self.public.get().map_or(&[], |(onion, _)| onion)
+        self.shown.get().map_or(&[], |shown| shown.onion())
     }
 
     /// Why no page is served over TLS, if so.
     fn certificate_trouble(&self) -> Option<String> {
-        let (_, tls) = self.public.get()?;
-        let why = tls.as_ref()?.trouble()?;
+        let why = self.shown.get()?.certificate_trouble()?;
         Some(format!("no page is served: http.certificate: {why}"))
+    }
+
+    /// The operator's page with what opens it; `None` while it is nowhere.
+    fn operator_url(&self) -> Option<String> {
+        self.shown.get()?.operator_url()
     }
 
     /// The pool's name.
@@ -143,7 +141,17 @@ impl View {
 
     /// Where the pages and the mint are, as bound.
     pub fn http(&self) -> &[SocketAddr] {
-        &self.http
+        &self.shown_at.http
+    }
+
+    /// The URL that the mint's tokens name.
+    pub(crate) fn public_url(&self) -> &PublicUrl {
+        self.minting.public_url()
+    }
+
+    /// What is owed and what is there, for anybody.
+    pub(crate) fn solvency(&self) -> serde_json::Value {
+        self.paying.solvency()
     }
 
     /// The payout address, as OCEAN knows it.
@@ -158,7 +166,7 @@ impl View {
 
     /// Miners are served.
     pub fn is_ready(&self) -> bool {
-        http::Health::not_ready(self).is_empty()
+        self.not_ready().is_empty()
     }
 
     /// Asks the lightning node.
@@ -220,9 +228,9 @@ impl View {
             network = self.network,
             stratum = ?self.stratum,
             stratum_tls = ?self.stratum_tls,
-            http = ?self.http,
+            http = ?self.shown_at.http,
             public_url = %self.minting.public_url(),
-            metrics = ?self.metrics,
+            metrics = ?self.shown_at.metrics,
             "the pool runs"
         );
     }
@@ -260,13 +268,13 @@ impl View {
             network: self.network.clone(),
             started_ms: self.started_ms,
             now_ms: clock::now_ms(),
-            not_ready: http::Health::not_ready(self),
+            not_ready: self.not_ready(),
             stratum: self.stratum.clone(),
             stratum_tls: self.stratum_tls.clone(),
-            metrics: self.metrics.clone(),
-            http: self.http.clone(),
+            metrics: self.shown_at.metrics.clone(),
+            http: self.shown_at.http.clone(),
             onion: self.onion().to_vec(),
-            operator: self.operator.url(),
+            operator: self.operator_url(),
             connections: proxy.downstream.connections,
             workers: proxy.downstream.workers,
             upstream: upstream(&proxy.upstream),
@@ -276,7 +284,7 @@ impl View {
             },
             mint,
             node: self.paying.node_state(),
-            beside: http::Health::beside(self),
+            beside: self.beside(),
             backup_ms: backup_ms(self.backups.data_dir()),
             winding_down: self.winding_down(),
         }))
@@ -292,8 +300,10 @@ impl View {
     }
 }
 
-impl http::Health for View {
-    fn broken(&self) -> Option<String> {
+/// How the pool is.
+impl View {
+    /// What a restart would mend; `None` when nothing is wrong of that kind.
+    pub(crate) fn broken(&self) -> Option<String> {
         // The writer holds the sender as long as it lives.
         if self.ledger_health.has_changed().is_err() {
             return Some("the ledger's writer ended".to_owned());
@@ -305,7 +315,8 @@ impl http::Health for View {
         ))
     }
 
-    fn beside(&self) -> Vec<String> {
+    /// What is wrong beside mining; miners are served all the same.
+    pub(crate) fn beside(&self) -> Vec<String> {
         let mint = self.minting.trouble();
         let mint = mint.map(|why| format!("the mint: {why}"));
         let closed = self.minting.closed_by_restore();
@@ -319,7 +330,8 @@ impl http::Health for View {
             .collect()
     }
 
-    fn not_ready(&self) -> Vec<String> {
+    /// Why miners would not be served; empty when they are.
+    pub(crate) fn not_ready(&self) -> Vec<String> {
         let mut reasons = Vec::new();
         reasons.extend(self.broken());
         reasons.extend(
@@ -355,9 +367,9 @@ impl Answers for View {
         match request {
             Request::Status => self.status().await,
             Request::Health => Reply::Health {
-                broken: http::Health::broken(self),
-                not_ready: http::Health::not_ready(self),
-                beside: http::Health::beside(self),
+                broken: self.broken(),
+                not_ready: self.not_ready(),
+                beside: self.beside(),
             },
             Request::MintParked { retry } => match self.minting.parked(retry).await {
                 Ok((done, parked)) => Reply::MintParked { done, parked },
@@ -396,7 +408,7 @@ impl Answers for View {
                     why: format!("{error:#}"),
                 },
             },
-            other => books::answer(&self.ledger, other).await,
+            other => control::answer(&self.ledger, other).await,
         }
     }
 }

@@ -61,7 +61,7 @@ impl View {
     }
 
     /// What is left.
-    pub(super) async fn wind_down_status(&self) -> Result<WindDownStatus> {
+    pub(crate) async fn wind_down_status(&self) -> Result<WindDownStatus> {
         let reader = self.ledger.reader().clone();
         let books = tokio::task::spawn_blocking(move || {
             let accounts = reader.epoch_accounts()?;

@@ -12,6 +12,7 @@
 //! never at `onion_listen`.
 
 mod api;
+mod facts;
 mod figures;
 mod kept;
 mod limits;

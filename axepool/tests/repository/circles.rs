@@ -10,7 +10,16 @@ use std::path::{Path, PathBuf};
 
 /// The circles that are left, to be taken apart: a room and the modules of one circle. A
 /// circle that is gone must leave this list.
-const LEFT: &[(&str, &[&str])] = &[];
+const LEFT: &[(&str, &[&str])] = &[
+    (
+        "payout",
+        &[
+            "chain", "intake", "keys", "node", "offer", "outgoing", "seed", "settings",
+        ],
+    ),
+    ("wallet", &["destination", "error"]),
+    ("wallet", &["home", "purse", "recover"]),
+];
 
 type Edges = BTreeMap<String, BTreeSet<String>>;
 
@@ -75,7 +84,10 @@ fn re_exports(lib: &str) -> BTreeMap<String, String> {
         };
         for item in items.split([',', '{', '}']) {
             let name = item.rsplit("::").next().map(word).unwrap_or_default();
-            found.insert(name, module.trim().to_owned());
+            // After a list's last comma there is none.
+            if !name.is_empty() {
+                found.insert(name, module.trim().to_owned());
+            }
         }
     }
     found

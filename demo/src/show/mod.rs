@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use axepool::pool::Pool;
+use axepool::serving;
 use basics::output;
 use tempfile::TempDir;
 
@@ -54,7 +54,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let mut story = Story::begin()?;
     let world = World::start(options, scratch.path())?;
     let config = setup::config(&world, options.listen, data_dir.clone())?;
-    let pool = Pool::start(config).context("the pool did not start")?;
+    let pool = serving::start(config).context("the pool did not start")?;
     let told = pool.block_on(act::all(
         &mut story,
         &pool,

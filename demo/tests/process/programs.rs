@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use axepool::config;
 use axepool::pool::Pool;
+use axepool::serving;
 use ledger::{EpochId, Reader};
 
 use crate::background::Background;
@@ -116,7 +117,7 @@ fn pool(upstream: &str, stratum: &str, dir: &Path) -> Pool {
         dir.join("data").display()
     );
     let loaded = config::parse(&text, Path::new("")).expect("a config");
-    let pool = Pool::start(loaded.config).expect("the pool starts");
+    let pool = serving::start(loaded.config).expect("the pool starts");
     let begun = Instant::now();
     while !pool.view().is_ready() {
         assert!(begun.elapsed() < PATIENCE, "no work from the upstream");

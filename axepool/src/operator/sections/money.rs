@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Note, Section, Table, alarm, bad, doubtful, good, plain, warn};
 use crate::admin::{FeeStatus, PayoutFate, PayoutRow, WithdrawalOutcome};
-use crate::{amounts, money};
+use crate::{amounts, control};
 
 /// The names of the parts in the JSON, and in words.
 const OWED: [(&str, &str); 7] = [
@@ -101,7 +101,7 @@ fn msat_words(msat: u128) -> String {
 pub(super) fn suspense(payouts: &[PayoutRow]) -> Section {
     let row = |row: &PayoutRow| {
         let why = match row.state {
-            PayoutFate::Suspended { why } => money::suspense(why),
+            PayoutFate::Suspended { why } => control::suspense(why),
             _ => "settled meanwhile".to_owned(),
         };
         vec![

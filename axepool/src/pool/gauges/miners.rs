@@ -11,7 +11,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntGauge, Opts, Registry};
 
 use super::{clip, gauge};
-use crate::books::HASHRATE_BUCKETS;
+use crate::control::HASHRATE_BUCKETS;
 use crate::pool::history::History;
 
 /// So many have series.

@@ -20,8 +20,8 @@ use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
 use tokio_util::sync::CancellationToken;
 
 use super::View;
-use crate::books::SUSPECT_EPOCHS;
 use crate::config::Config;
+use crate::control::SUSPECT_EPOCHS;
 use books::Books;
 use disk::Disk;
 use miners::Miners;

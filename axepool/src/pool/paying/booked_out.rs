@@ -4,7 +4,7 @@ use ledger::settle::PayoutKey;
 use payout::ocean::Gone;
 
 use super::{Paying, Watching};
-use crate::money;
+use crate::control;
 
 impl Paying {
     /// What the watch over the chain misses, whether or not it was booked out.
@@ -29,7 +29,7 @@ impl Paying {
             let entries = tokio::task::spawn_blocking(move || reader.operator_entries()).await;
             if let Ok(Ok(entries)) = entries {
                 gone.retain(|one| {
-                    let id = money::booked_out_id(&PayoutKey::OnChain(one.output));
+                    let id = control::booked_out_id(&PayoutKey::OnChain(one.output));
                     !entries.iter().any(|entry| entry.id == id)
                 });
             }

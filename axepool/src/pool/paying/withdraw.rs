@@ -12,7 +12,7 @@ use payout::commands::Amount;
 use super::guard::Outlay;
 use super::{Node, Paying};
 use crate::admin::Afterwards;
-use crate::money::Coffer;
+use crate::control::Coffer;
 
 impl Paying {
     fn wallet(&self) -> Result<&Node> {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::Api;
 use super::answer::{self, Newest, Refusal};
 use crate::admin::PayoutRow;
-use crate::money;
+use crate::control;
 
 #[derive(Debug, Serialize)]
 struct List {
@@ -34,7 +34,7 @@ pub(super) async fn list(
 pub(super) fn listed(api: &Api, newest: usize) -> Result<Vec<PayoutRow>, LedgerError> {
     let mut payouts = api.reader.payouts(newest)?;
     payouts.retain(|payout| payout.state != PayoutState::Operators);
-    let mut rows = money::rows(&api.reader, &mut api.settled().index, payouts)?;
+    let mut rows = control::rows(&api.reader, &mut api.settled().index, payouts)?;
     for row in &mut rows {
         // Whoever pays us a msat would write on this page. The audit file has it.
         row.note = None;

@@ -2,13 +2,12 @@
 
 use serde_json::Value;
 
-use super::View;
-use crate::http::Health as _;
-use crate::web::Facts;
+use super::routes::Facts;
+use crate::pool::View;
 
 impl Facts for View {
     fn solvency(&self) -> Value {
-        self.paying.solvency()
+        View::solvency(self)
     }
 
     fn can_go_on(&self) -> bool {

@@ -1,5 +1,4 @@
-//! Questions to the ledger and their answers: one code for the running process, which
-//! is asked at its admin socket, and for a command that opens the store itself.
+//! Questions to the ledger, and their answers.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -9,13 +8,14 @@ use std::time::Duration;
 use anyhow::Result;
 use basics::clock;
 use ledger::{
-    CloseCause, Epoch, EpochId, EpochTerms, Ledger, LedgerError, LedgerOptions, MinerId, OpenError,
-    Reader, RecentWork, Resolution, Tally,
+    CloseCause, Epoch, EpochId, EpochTerms, Ledger, LedgerError, MinerId, Reader, RecentWork,
+    Resolution, Tally,
 };
 use thiserror::Error;
 
+use super::store;
 use crate::admin::{MinerRow, Miners, Reply, Request, SuspectRow};
-use crate::{amounts, data_dir, money};
+use crate::{amounts, data_dir};
 
 /// Over how many epochs withholding is looked for: some months of OCEAN's blocks.
 pub(crate) const SUSPECT_EPOCHS: u64 = 100;
@@ -27,12 +27,9 @@ pub(crate) const HASHRATE_BUCKETS: u64 = 4;
 /// those buckets, or their age says enough.
 const RECENT_EPOCHS: usize = 20;
 
-/// Why a command opens the store itself, where that fails.
-pub(crate) const NOTHING_RUNS: &str = "nothing runs, so the store itself was to be read";
-
 /// Why a question has no answer.
 #[derive(Debug, Error)]
-pub(crate) enum BooksError {
+pub(super) enum BooksError {
     /// There is no such epoch.
     #[error("there is no epoch {given}; the newest is {newest}")]
     NoEpoch {
@@ -67,39 +64,20 @@ pub(crate) async fn answer(ledger: &Ledger, request: Request) -> Reply {
 }
 
 /// The answer from the store in `data_dir`, which no process has open.
-pub(crate) async fn ask_the_store(
+pub(super) async fn ask_the_store(
     data_dir: &Path,
     terms: Option<EpochTerms>,
     request: Request,
 ) -> Result<Reply> {
     match request {
         Request::CloseEpoch => {
-            let ledger = open_to_write(data_dir, terms)?;
+            let ledger = store::open_to_write(data_dir, terms)?;
             let reply = close_epoch(&ledger).await;
             ledger.close().await;
             Ok(reply?)
         }
-        Request::Money(request) => {
-            let reply = money::ask_the_store(data_dir, terms, request).await?;
-            Ok(Reply::Money(reply))
-        }
         looking => Ok(look(&Reader::open(&data_dir::ledger(data_dir))?, &looking)?),
     }
-}
-
-/// The ledger in `data_dir`, which no process has open, for an order.
-pub(crate) fn open_to_write(data_dir: &Path, terms: Option<EpochTerms>) -> Result<Ledger> {
-    let path = data_dir::ledger(data_dir);
-    if !path.exists() {
-        return Err(OpenError::NoLedger(path).into());
-    }
-    // The next epoch's terms are the config's; without one those of the open epoch stay.
-    let terms = match terms {
-        Some(terms) => terms,
-        None => Reader::open(&path)?.open_epoch().terms,
-    };
-    let options = LedgerOptions::new(path, terms, clock::now_ms());
-    Ok(Ledger::open(options, &prometheus::Registry::new())?)
 }
 
 async fn close_epoch(ledger: &Ledger) -> Result<Reply, BooksError> {
@@ -235,7 +213,9 @@ mod tests {
 
     use bitcoin::BlockHash;
     use bitcoin::hashes::Hash as _;
-    use ledger::{Identity, SessionId, ShareAck, ShareId, ShareRecord, Work, WorkerName};
+    use ledger::{
+        Identity, LedgerOptions, SessionId, ShareAck, ShareId, ShareRecord, Work, WorkerName,
+    };
     use prometheus::Registry;
 
     use super::*;

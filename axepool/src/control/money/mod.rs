@@ -23,8 +23,9 @@ use ledger::{EpochTerms, Ledger, Reader, Sat};
 use payout::NodeError;
 use tokio::sync::Mutex;
 
+use super::store;
 use crate::admin::{Afterwards, MoneyReply, MoneyRequest, PayoutSplit};
-use crate::{books, data_dir};
+use crate::data_dir;
 
 pub(crate) use fee::withdrawal_id;
 pub(crate) use gone::booked_out_id;
@@ -137,7 +138,7 @@ pub(crate) async fn ask_the_store(
         order @ (MoneyRequest::Assign { .. }
         | MoneyRequest::ToFee { .. }
         | MoneyRequest::Resolve { .. }) => {
-            let ledger = books::open_to_write(data_dir, terms)?;
+            let ledger = store::open_to_write(data_dir, terms)?;
             let reply = obey(&ledger, order).await;
             ledger.close().await;
             reply
