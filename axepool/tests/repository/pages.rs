@@ -47,7 +47,9 @@ fn command(line: &str, program: &str) -> Option<String> {
     let line = line.split(" # ").next()?.split(" | ").next()?.trim();
     let line = line.strip_prefix("sudo -u axepool ").unwrap_or(line);
     let is_ours = line.split_whitespace().next() == Some(program);
-    (is_ours && !line.contains("...")).then(|| line.to_owned())
+    // A line with an arrowhead is part of a drawing.
+    let is_command = is_ours && !line.contains("...") && !line.contains('►');
+    is_command.then(|| line.to_owned())
 }
 
 /// Tries each command of `program` in the documents; how many there are.
