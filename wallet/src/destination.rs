@@ -6,6 +6,8 @@ use std::str::FromStr;
 use cdk_common::Bolt11Invoice;
 use thiserror::Error;
 
+use crate::text::plain;
+
 /// Letters of a destination at most; offers with long paths are a few thousand.
 const MAX_LETTERS: usize = 8192;
 
@@ -103,7 +105,7 @@ impl FromStr for Destination {
 
     fn from_str(text: &str) -> Result<Destination, DestinationError> {
         let text = text.trim();
-        let form = || DestinationError::Form(crate::plain(text));
+        let form = || DestinationError::Form(plain(text));
         if text.len() > MAX_LETTERS {
             return Err(form());
         }
@@ -133,7 +135,7 @@ impl FromStr for Destination {
         if bare.starts_with("lnbc") || bare.starts_with("lntb") {
             let invoice = bare
                 .parse()
-                .map_err(|error| DestinationError::Invoice(crate::plain(&format!("{error}"))))?;
+                .map_err(|error| DestinationError::Invoice(plain(&format!("{error}"))))?;
             return Ok(Destination::Invoice(Box::new(invoice)));
         }
         Err(form())

@@ -5,9 +5,7 @@ use cdk_http_client::HttpError;
 use thiserror::Error;
 
 use crate::destination::DestinationError;
-
-/// Letters of a stranger's text that are shown at most.
-const MAX_SHOWN: usize = 300;
+use crate::text::plain;
 
 /// Why an operation of the wallet did not come to its end. None of these loses money:
 /// what was under way is written down and taken up by the next command.
@@ -158,19 +156,6 @@ impl WalletError {
     }
 }
 
-/// A stranger's text as one line that can do nothing to a terminal, and not too long.
-pub fn plain(text: &str) -> String {
-    let mut shown: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MAX_SHOWN)
-        .collect();
-    if text.chars().nth(MAX_SHOWN).is_some() {
-        shown.push_str("...");
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,16 +193,6 @@ mod tests {
             cdk::Error::Database(cdk_common::database::Error::ConcurrentUpdate),
             false,
             "the wallet's store",
-        );
-    }
-
-    #[test]
-    fn a_strangers_text_does_nothing_to_the_terminal() {
-        assert_eq!(plain("a\x1b[2Jb\r\nc\u{9b}d"), "a [2Jb  c d");
-        assert_eq!(plain(&"é".repeat(MAX_SHOWN)), "é".repeat(MAX_SHOWN));
-        assert_eq!(
-            plain(&"é".repeat(MAX_SHOWN + 1)),
-            format!("{}...", "é".repeat(MAX_SHOWN))
         );
     }
 }

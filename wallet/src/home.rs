@@ -29,11 +29,8 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::error::WalletError;
-use crate::purse::Purse;
+use crate::purse::{Purse, Store};
 use crate::secret_file::{self, SecretFileError};
-
-/// cdk's store, whichever it is.
-pub(crate) type Store = Arc<dyn WalletDatabase<database::Error> + Send + Sync>;
 
 const MNEMONIC: &str = "mnemonic";
 const STORE: &str = "wallet.redb";

@@ -17,25 +17,24 @@
 mod destination;
 mod error;
 mod home;
-mod join;
 mod key;
 mod key_file;
 mod melt;
 mod pool;
 mod purse;
 mod qr;
-mod recover;
 mod restore;
 mod secret_file;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod text;
 mod tokens;
 mod transport;
 
 pub use cdk_common::mint_url::MintUrl;
 pub use destination::{Destination, DestinationError};
-pub use error::{WalletError, plain};
+pub use error::WalletError;
 pub use home::{Home, HomeError, MintBalance};
 pub use key::{KeyError, OwnerKey};
 pub use key_file::{KeyFileError, read_key_file, write_key_file};
@@ -45,3 +44,4 @@ pub use qr::terminal_qr;
 pub use restore::Restored;
 pub use secret_file::SecretFileError;
 pub use sweep::{Left, Progress, Swept};
+pub use text::plain;

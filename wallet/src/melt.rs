@@ -6,8 +6,9 @@ use cdk::wallet::MeltQuote;
 use cdk_common::nuts::{MeltOptions, MeltQuoteState, MintInfo, PaymentMethod};
 
 use crate::destination::{Destination, DestinationError};
-use crate::error::{WalletError, plain};
+use crate::error::WalletError;
 use crate::purse::Purse;
+use crate::text::plain;
 
 /// Tries at an amount that is all there is less what the payment costs. Each brings the
 /// fee closer; two or three are usual.

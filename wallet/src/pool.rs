@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::WalletError;
 use crate::key::OwnerKey;
+use crate::text::plain;
 use crate::transport::Bounded;
 
 /// The payment method of a pool's quotes.
@@ -109,7 +110,7 @@ impl PoolClient {
             },
             HttpError::Serialization(why) => WalletError::NoPool {
                 mint: self.mint.to_string(),
-                why: format!("its look-up answers something else: {}", crate::plain(&why)),
+                why: format!("its look-up answers something else: {}", plain(&why)),
             },
             error => WalletError::http(&self.mint, error),
         }

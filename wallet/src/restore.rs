@@ -17,8 +17,10 @@ use cdk_common::nuts::{CurrencyUnit, PublicKey, State};
 use cdk_common::wallet::KeysetLoadPolicy;
 use serde::Serialize;
 
-use crate::error::{WalletError, plain};
-use crate::home::{Home, Store, open_store};
+use crate::error::WalletError;
+use crate::home::{Home, open_store};
+use crate::purse::Store;
+use crate::text::plain;
 
 /// The store that is thrown away again.
 const SCRATCH: &str = "restoring.redb";

@@ -11,6 +11,7 @@ use crate::error::WalletError;
 use crate::key::OwnerKey;
 use crate::pool::{METHOD, PoolQuote};
 use crate::purse::Purse;
+use crate::text::plain;
 
 /// Quotes in one request at most, whatever a mint advertises: what it has to answer for
 /// them stays small, and so does what is lost when a request fails.
@@ -339,7 +340,7 @@ impl Run<'_> {
 
     fn leave(&mut self, quote: &PoolQuote, why: String) {
         let left = Left {
-            what: crate::plain(&quote.quote),
+            what: plain(&quote.quote),
             sat: Some(mintable_sat(quote)),
             why,
         };
@@ -349,7 +350,7 @@ impl Run<'_> {
     fn amount(&self, error: &dyn std::fmt::Display) -> WalletError {
         WalletError::Refused {
             mint: self.purse.mint.to_string(),
-            why: crate::plain(&error.to_string()),
+            why: plain(&error.to_string()),
         }
     }
 }

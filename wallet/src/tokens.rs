@@ -9,6 +9,7 @@ use cdk_common::wallet::KeysetLoadPolicy;
 use crate::error::WalletError;
 use crate::key::OwnerKey;
 use crate::purse::{Purse, read_token};
+use crate::text::plain;
 
 impl Purse {
     /// The mint that a token is of.
@@ -69,10 +70,10 @@ impl Purse {
             .map_err(|error| self.store_error(error))?;
         let proofs = token
             .proofs(&keysets.unwrap_or_default())
-            .map_err(|error| WalletError::Token(crate::plain(&error.to_string())))?;
+            .map_err(|error| WalletError::Token(plain(&error.to_string())))?;
         let ys = proofs
             .ys()
-            .map_err(|error| WalletError::Token(crate::plain(&error.to_string())))?;
+            .map_err(|error| WalletError::Token(plain(&error.to_string())))?;
         let answer = self
             .wallet
             .mint_connector()

@@ -17,7 +17,7 @@ use cdk_common::wallet::{
     TransactionId, WalletSaga,
 };
 
-use crate::home::Store;
+use crate::purse::Store;
 
 /// Lets so many writes through, then nothing.
 #[derive(Clone, Debug)]

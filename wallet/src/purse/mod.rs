@@ -1,19 +1,27 @@
 //! The ecash of one mint: its balance, tokens out and in.
 
+mod join;
+mod recover;
+
+use std::sync::Arc;
 use std::time::Duration;
 
+use cdk::cdk_database::WalletDatabase;
 use cdk::wallet::{BaseHttpClient, SendOptions, Wallet, WalletBuilder};
 use cdk_common::mint_url::MintUrl;
 use cdk_common::nuts::{CurrencyUnit, MintInfo, Token};
 use cdk_common::wallet::{OperationData, SendSagaState, WalletSagaState};
 use cdk_common::{Amount, database};
 
-use crate::error::{WalletError, plain};
-use crate::home::Store;
+use crate::error::WalletError;
 use crate::pool::PoolClient;
+use crate::text::plain;
 use crate::transport::Bounded;
 
-pub use crate::recover::Recovered;
+pub use recover::Recovered;
+
+/// cdk's store, whichever it is.
+pub(crate) type Store = Arc<dyn WalletDatabase<database::Error> + Send + Sync>;
 
 /// A payment over lightning is made or given up within a minute, as a rule.
 const PATIENCE: Duration = Duration::from_secs(120);

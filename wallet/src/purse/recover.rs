@@ -13,8 +13,8 @@ use cdk_common::wallet::{
     WalletSagaState,
 };
 
+use super::Purse;
 use crate::error::WalletError;
-use crate::purse::Purse;
 
 /// Where the store keeps what is ours.
 const NAMESPACE: &str = "axepool";

@@ -6,8 +6,8 @@
 
 use cdk::amount::SplitTarget;
 
+use super::Purse;
 use crate::error::WalletError;
-use crate::purse::Purse;
 
 /// A wallet of so many proofs is left alone: all of them fit into one request.
 const FIT: usize = 200;
