@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounting::Msat;
-use accounting::settle::{Event, PaidTo, Payment, Via};
+use accounting::settle::{Event, PaidTo, Payment, Preimage, Via};
 use basics::backoff::Backoff;
 use basics::clock::now_secs;
 use bitcoin::hashes::sha256;
@@ -19,9 +19,7 @@ use lightning::offers::offer::OfferId;
 use tokio_util::sync::CancellationToken;
 
 use crate::booking::{BookError, Booked, Booking};
-use crate::node::Live;
-use crate::node::payments::{self, Paid, Received};
-use crate::offer::OfferBook;
+use crate::offer_book::OfferBook;
 
 /// While the books are not to be had nothing is acknowledged.
 const BOOK_AGAIN: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
@@ -52,6 +50,56 @@ impl fmt::Debug for Intake {
     }
 }
 
+/// A payment that arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Received {
+    /// Its hash.
+    pub(crate) hash: sha256::Hash,
+    /// What arrived (payers round up and overpay).
+    pub(crate) amount: Msat,
+    /// Its proof.
+    pub(crate) preimage: Option<Preimage>,
+    /// When it was claimed, seconds since 1970.
+    pub(crate) at_secs: u64,
+    /// What it paid.
+    pub(crate) paid: Paid,
+}
+
+/// What a payment paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Paid {
+    /// An offer of this node.
+    Offer {
+        /// Which.
+        id: OfferId,
+        /// The payer's note, as it came.
+        note: Option<String>,
+    },
+    /// An invoice, a refund, or nothing (a keysend).
+    Other,
+}
+
+/// What the node says of the chain at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tip {
+    /// Its last block.
+    pub(crate) height: u32,
+    /// When it last heard of the chain, seconds since 1970.
+    pub(crate) heard_secs: Option<u64>,
+}
+
+/// What the intake asks of the node. All of it is `None` while the node is down.
+pub(crate) trait Arrivals: Sync {
+    /// The incoming payment of that hash, if the node has it and it is complete.
+    fn received(&self, hash: sha256::Hash) -> impl Future<Output = Option<Received>> + Send;
+
+    /// All that ever arrived over lightning, oldest first.
+    fn all_received(&self) -> impl Future<Output = Option<Vec<Received>>> + Send;
+
+    /// What the node says of the chain.
+    fn tip(&self) -> impl Future<Output = Option<Tip>> + Send;
+}
+
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
@@ -59,13 +107,6 @@ pub(crate) enum Taken {
     Dealt,
     /// We are stopping: the node keeps it.
     Not,
-}
-
-/// What the node says of the chain at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Tip {
-    height: u32,
-    heard_secs: Option<u64>,
 }
 
 impl Intake {
@@ -89,12 +130,12 @@ impl Intake {
     /// books take.
     pub(crate) async fn take(
         &mut self,
-        live: &Live,
+        node: &impl Arrivals,
         hash: sha256::Hash,
         amount: Msat,
         stop: &CancellationToken,
     ) -> Taken {
-        let Some(received) = ask(live, hash, stop).await else {
+        let Some(received) = ask(node, hash, stop).await else {
             if stop.is_cancelled() {
                 return Taken::Not;
             }
@@ -107,7 +148,7 @@ impl Intake {
             // Both come from the same claim; the stored one is what a sweep would tell.
             tracing::warn!(%hash, event = %amount, stored = %received.amount, "a payment was reported with two different amounts");
         }
-        let Some(payment) = self.payment(live, received).await else {
+        let Some(payment) = self.payment(node, received).await else {
             return Taken::Not;
         };
         self.keep_booking(payment, hash, stop).await
@@ -115,8 +156,8 @@ impl Intake {
 
     /// Every stored payment, through the same door. What cannot be booked now is left for
     /// the next sweep.
-    pub(crate) async fn sweep(&mut self, live: &Live, stop: &CancellationToken) {
-        let Ok(all) = live.with(payments::all_received).await else {
+    pub(crate) async fn sweep(&mut self, node: &impl Arrivals, stop: &CancellationToken) {
+        let Some(all) = node.all_received().await else {
             return;
         };
         let news = all.into_iter();
@@ -125,7 +166,7 @@ impl Intake {
             .collect();
         for received in news {
             let hash = received.hash;
-            let Some(payment) = self.payment(live, received).await else {
+            let Some(payment) = self.payment(node, received).await else {
                 return;
             };
             let booked = stop
@@ -148,15 +189,8 @@ impl Intake {
         }
     }
 
-    async fn payment(&self, live: &Live, received: Received) -> Option<Payment> {
-        let tip = live.with(|node| {
-            let status = node.status();
-            Tip {
-                height: status.current_best_block.height,
-                heard_secs: status.latest_lightning_wallet_sync_timestamp,
-            }
-        });
-        let tip = tip.await.ok()?;
+    async fn payment(&self, node: &impl Arrivals, received: Received) -> Option<Payment> {
+        let tip = node.tip().await?;
         let is_ocean = |id: &OfferId| self.offers.has(id);
         Some(as_payment(received, tip, now_secs(), is_ocean))
     }
@@ -215,11 +249,14 @@ impl Intake {
 }
 
 /// What the node has stored of a payment; `None` when it does not know, or we stop.
-async fn ask(live: &Live, hash: sha256::Hash, stop: &CancellationToken) -> Option<Received> {
+async fn ask(
+    node: &impl Arrivals,
+    hash: sha256::Hash,
+    stop: &CancellationToken,
+) -> Option<Received> {
     let mut backoff = BOOK_AGAIN;
     for _ in 0..ASK_AGAIN {
-        let stored = live.with(move |node| payments::received(node, &hash)).await;
-        if let Ok(Some(received)) = stored {
+        if let Some(received) = node.received(hash).await {
             return Some(received);
         }
         stop.run_until_cancelled(tokio::time::sleep(backoff.failed()))

@@ -10,7 +10,7 @@ use bitcoin::hex::DisplayHex as _;
 use thiserror::Error;
 
 use crate::files;
-use crate::node::words_are_new;
+use crate::given::words_are_new;
 
 /// The node's secret.
 #[derive(Clone)]

@@ -9,7 +9,8 @@ use bitcoin::Network;
 use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::hex::FromHex as _;
 use ledger::{Msat, Sat};
-use payout::outgoing::{Fees, Outcome, PayError, Request, RequestError};
+use payout::outgoing::{Outcome, PayError, Request, RequestError};
+use payout::settings::Fees;
 use payout::sign::sign;
 use payout::{Payer, Seed, payout_address};
 

@@ -4,6 +4,7 @@
 //! thread from mining. Everything else talks to it through a [`Lightning`], which is
 //! there whether the node is or not.
 
+mod arrivals;
 mod balances;
 mod build;
 mod closed;
@@ -11,11 +12,10 @@ mod decided;
 mod directory;
 mod events;
 mod fetched;
-mod given;
+mod hands;
 mod lock;
 pub mod payments;
 mod run;
-mod state;
 mod store;
 mod view;
 mod wallet;
@@ -23,10 +23,7 @@ mod wallet;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use accounting::Msat;
-use bitcoin::Txid;
 use ldk_node::Node;
-use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, watch};
 
@@ -35,14 +32,13 @@ use crate::outgoing::Desk;
 use directory::Directory;
 use payments::OnChainFee;
 
-pub(crate) use given::words_are_new;
 use store::Store;
 
+pub use crate::node_state::{NodeError, NodeState};
 pub use balances::Balances;
 pub use closed::{ClosedBy, ClosedChannel, ClosedView};
 pub use events::ChannelNews;
 pub use run::{NodeTask, Parts, Spawned};
-pub use state::NodeState;
 pub use view::{ChannelView, NodeView, PeerView};
 
 /// A handle on the node, whether it is up or not.
@@ -84,39 +80,6 @@ pub struct WalletRange {
     pub external: u32,
     /// The last change address, likewise.
     pub internal: u32,
-}
-
-/// Why the node did not do it.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum NodeError {
-    /// It is not up.
-    #[error("the lightning node is not up: {0}")]
-    Down(NodeState),
-    /// It refused or failed; its own words.
-    #[error("the lightning node: {0}")]
-    Failed(String),
-    /// The witnesses of the chain do not agree: no channel is opened, and nothing is sent
-    /// on-chain.
-    #[error(
-        "refused while the chain is in doubt: {0}. See axepool status, and \"Alert: axepool chain in doubt\" in docs/operator.md"
-    )]
-    ChainInDoubt(String),
-    /// It ended in the middle: whether it was done is not known.
-    #[error("a call of the lightning node was interrupted: {0}")]
-    BrokeOff(String),
-    /// A transaction of it was handed over, and its chain source does not show it: whether
-    /// the network has it is not known.
-    #[error(
-        "transaction {0} was given to the chain source, which has not shown it since: its outcome is unknown"
-    )]
-    Unseen(Txid),
-}
-
-impl From<ldk_node::NodeError> for NodeError {
-    fn from(error: ldk_node::NodeError) -> Self {
-        let said = error.to_string();
-        NodeError::Failed(said.trim_end_matches('.').to_owned())
-    }
 }
 
 impl Lightning {
@@ -244,11 +207,6 @@ impl Lightning {
 /// Where the node keeps its data.
 fn storage_dir(node: &Node) -> PathBuf {
     node.config().storage_dir_path.into()
-}
-
-/// What the usable channels can send in all.
-pub(crate) fn spendable(node: &Node) -> Msat {
-    view::spendable(node)
 }
 
 impl Live {

@@ -11,40 +11,11 @@ use bitcoin::hashes::{Hash as _, sha256};
 use ldk_node::payment::{PaymentDetails, PaymentDirection, PaymentKind, PaymentStatus};
 use ldk_node::{Node, PendingSweepBalance};
 use lightning::ln::channelmanager::PaymentId;
-use lightning::offers::offer::OfferId;
 use lightning::types::payment::PaymentHash;
 
 use super::{fetched, storage_dir};
+use crate::intake::{Paid, Received};
 use crate::outgoing::{Name, Outbound, Status};
-
-/// A payment that arrived.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Received {
-    /// Its hash.
-    pub hash: sha256::Hash,
-    /// What arrived (payers round up and overpay).
-    pub amount: Msat,
-    /// Its proof.
-    pub preimage: Option<Preimage>,
-    /// When it was claimed, seconds since 1970.
-    pub at_secs: u64,
-    /// What it paid.
-    pub paid: Paid,
-}
-
-/// What a payment paid.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Paid {
-    /// An offer of this node.
-    Offer {
-        /// Which.
-        id: OfferId,
-        /// The payer's note, as it came.
-        note: Option<String>,
-    },
-    /// An invoice, a refund, or nothing (a keysend).
-    Other,
-}
 
 /// What a transaction of ours cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -22,8 +22,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::balances::Swept;
-use super::given::{Given, GivenFiles};
 use super::payments;
+use crate::given::{Given, GivenFiles};
 use crate::keys::{Keychain, WalletKeys};
 use crate::marks::{Found, MarkKeeper, NodeMark, Part};
 

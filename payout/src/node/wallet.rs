@@ -7,8 +7,8 @@ use ldk_node::Node;
 use lightning::io;
 use thiserror::Error;
 
-use super::given::{Given, GivenError, GivenFiles, PASSED_OVER};
 use super::store::{Rows, Store};
+use crate::given::{Given, GivenError, GivenFiles, PASSED_OVER};
 use crate::keys::{KeyError, Keychain, WalletKeys};
 use crate::marks::MarkKeeper;
 use crate::seed::Seed;

@@ -4,10 +4,10 @@ use basics::clock::now_secs;
 use bitcoin::Network;
 use thiserror::Error;
 
-use super::book::{OfferBook, OfferBookError, StoredOffer};
 use super::make::{self, MakeError};
-use super::route::{Obstacle, Route, Standing, choose, standing};
+use super::route::{Obstacle, Standing, choose, standing};
 use crate::node::{Lightning, NodeError, NodeView};
+use crate::offer_book::{OfferBook, OfferBookError, Route, StoredOffer};
 use crate::seed::{Seed, SeedError};
 use crate::settings::Settings;
 

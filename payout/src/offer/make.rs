@@ -10,8 +10,8 @@ use lightning::offers::offer::{Offer, OfferBuilder};
 use lightning::sign::{NodeSigner as _, Recipient};
 use thiserror::Error;
 
-use super::route::Route;
 use crate::keys::{KeyError, node_keys};
+use crate::offer_book::Route;
 use crate::seed::Seed;
 
 /// Why no offer could be made.

@@ -4,11 +4,10 @@
 //! (the node answers them as its own) and name the node: a public node's offer has no
 //! path, a private one's has one hop, through its channel peer.
 
-mod book;
 mod desk;
 mod make;
 mod route;
 
-pub use book::{OfferBook, OfferBookError, StoredOffer};
+pub use crate::offer_book::{OfferBook, OfferBookError, Route, StoredOffer};
 pub use desk::{Answer, OfferDesk, OfferError};
-pub use route::{Obstacle, Route, Standing};
+pub use route::{Obstacle, Standing};

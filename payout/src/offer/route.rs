@@ -3,20 +3,10 @@
 use std::fmt;
 
 use bitcoin::secp256k1::PublicKey;
-use serde::{Deserialize, Serialize};
 
 use crate::node::NodeView;
+use crate::offer_book::Route;
 use crate::settings::{OfferPath, Settings};
-
-/// How a payer finds the node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Route {
-    /// By its id in the network's map: the node is announced.
-    Public,
-    /// Through one peer that it has a channel with.
-    Through(PublicKey),
-}
 
 /// Why no offer would work now.
 #[derive(Clone, Debug, PartialEq, Eq)]

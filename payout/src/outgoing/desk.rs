@@ -14,9 +14,10 @@ use super::hands::{Hands, Heard, Status, Unsent};
 use super::journal::{Gap, Journal, JournalError};
 use super::record::{Key, Ordered, Record, State};
 use super::request::{Order, Request, RequestError};
-use super::{Fees, Outcome, Quote, Undecided};
+use super::{Outcome, Quote, Undecided};
 use crate::marks::{Found, MarkKeeper, NodeMark};
-use crate::offer::OfferBook;
+use crate::offer_book::OfferBook;
+use crate::settings::Fees;
 
 /// The desk.
 #[derive(Debug)]
@@ -68,7 +69,7 @@ impl Desk {
         self.with_journal(|journal| Ok(journal.gap().map(|gap| gap.until_secs)))
     }
 
-    pub(super) fn quote(
+    pub(crate) fn quote(
         &self,
         node: &impl Hands,
         request: &Request,
@@ -87,7 +88,7 @@ impl Desk {
     }
 
     /// Pays, unless `id` is known.
-    pub(super) fn pay(
+    pub(crate) fn pay(
         &self,
         node: &impl Hands,
         id: &str,
@@ -116,7 +117,7 @@ impl Desk {
 
     /// What became of `id`. One that was never ordered never will be; one that may have been
     /// ordered before the journal was lost is not known, for the operator to decide.
-    pub(super) fn look_up(&self, node: &impl Hands, id: &str) -> Result<Outcome, PayError> {
+    pub(crate) fn look_up(&self, node: &impl Hands, id: &str) -> Result<Outcome, PayError> {
         if id.is_empty() || id.len() > MAX_ID_BYTES {
             return Err(PayError::Id(id.len()));
         }
@@ -196,7 +197,7 @@ impl Desk {
     }
 
     /// Declares an old payment as not made, on the operator's word.
-    pub(super) fn give_up(&self, node: &impl Hands, id: &str) -> Result<Outcome, PayError> {
+    pub(crate) fn give_up(&self, node: &impl Hands, id: &str) -> Result<Outcome, PayError> {
         self.with_journal(|journal| {
             let outcome = resolve(journal, node, id)?;
             let Some(record) = journal.get(id).cloned() else {

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::journal::JournalError;
 use super::request::RequestError;
-use crate::node::NodeError;
+use crate::node_state::NodeError;
 
 /// Why a payment is not quoted, or what became of one is not known now.
 #[derive(Debug, Error)]

@@ -13,12 +13,9 @@
 
 mod desk;
 mod error;
-mod fees;
 mod hands;
 mod journal;
-mod ldk;
 mod left;
-mod payer;
 mod record;
 mod request;
 #[cfg(test)]
@@ -28,15 +25,14 @@ use accounting::Msat;
 use serde::{Deserialize, Serialize};
 
 pub use error::PayError;
-pub use fees::Fees;
 pub use journal::JournalError;
 pub use left::left;
-pub use payer::{Payer, Undecided};
 pub use request::{Request, RequestError};
 
 pub(crate) use desk::Desk;
-pub(crate) use hands::{Heard, Outbound, Status};
-pub(crate) use record::Name;
+pub(crate) use hands::{Hands, Heard, Outbound, Status, Unsent};
+pub(crate) use record::{Key, Name};
+pub(crate) use request::{Order, Place};
 
 /// What became of a payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,4 +61,17 @@ pub struct Quote {
     pub amount: Msat,
     /// What the way there may cost, on top.
     pub fee_limit: Msat,
+}
+
+/// A payment of which nobody knows yet what becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undecided {
+    /// Its id: that of a melt quote, or `operator-` and a number.
+    pub id: String,
+    /// What the receiver is to get.
+    pub amount: Msat,
+    /// What the way may cost, on top.
+    pub fee_limit: Msat,
+    /// When it was ordered, seconds since 1970.
+    pub since_secs: u64,
 }

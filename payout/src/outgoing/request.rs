@@ -91,9 +91,9 @@ pub(crate) enum Order {
 /// Who pays, and when.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    pub(super) network: Network,
-    pub(super) node: PublicKey,
-    pub(super) now_secs: u64,
+    pub(crate) network: Network,
+    pub(crate) node: PublicKey,
+    pub(crate) now_secs: u64,
 }
 
 /// Ours are below 1,000 characters; those with many paths have some thousands.

@@ -1,5 +1,6 @@
 //! The node's settings: a file of `ldk-node-config/`, where every key is explained.
 
+mod fees;
 mod parsed;
 mod peer;
 mod source;
@@ -13,7 +14,7 @@ use lightning::ln::msgs::SocketAddress;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::outgoing::Fees;
+pub use fees::Fees;
 use parsed::Parsed;
 pub use peer::{Peer, PeerError};
 pub use source::{ChainSource, ChainSourceError};

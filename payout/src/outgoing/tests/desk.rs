@@ -7,10 +7,9 @@ use bitcoin::hashes::{Hash as _, sha256};
 
 use super::fake::{AMOUNT, FEE, Fake, Hand, NOW, bolt11, bolt12, offer};
 use crate::marks::Nobody;
-use crate::offer::OfferBook;
-use crate::outgoing::{
-    Desk, Fees, Heard, Name, Outcome, PayError, Quote, Request, RequestError, Status,
-};
+use crate::offer_book::OfferBook;
+use crate::outgoing::{Desk, Heard, Name, Outcome, PayError, Quote, Request, RequestError, Status};
+use crate::settings::Fees;
 
 const LIMIT: Msat = Msat::new(100);
 

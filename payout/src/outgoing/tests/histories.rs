@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::fake::{Fake, Hand, bolt11, bolt12};
 use crate::marks::Nobody;
-use crate::offer::OfferBook;
+use crate::offer_book::OfferBook;
 use crate::outgoing::record::Key;
 use crate::outgoing::{Desk, Heard, Name, Outcome, Request, Status};
 

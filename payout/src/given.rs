@@ -4,7 +4,7 @@
 //! starts anew from its words would count from its first address again, which is where
 //! OCEAN pays on-chain, and give addresses a second time. So the counter is written beside
 //! the store, where backups take it from, and beside the words, each time before ldk-node
-//! has an address (the [store](super::store) sees it write its own). A wallet whose store
+//! has an address (the node's store sees it write its own). A wallet whose store
 //! is behind the counter is led beyond it before the node starts.
 
 use std::io;
@@ -22,14 +22,14 @@ const NAME: &str = "wallet.json";
 /// How many addresses are passed over when the store is lost: so many may have been given
 /// out since the copy of the counter was made. Each costs a request in each look of a node
 /// on Esplora.
-pub(super) const PASSED_OVER: u32 = 100;
+pub(crate) const PASSED_OVER: u32 = 100;
 
 /// The shape of the file.
 const VERSION: u64 = 1;
 
 /// Why the counter cannot be used.
 #[derive(Debug, Error)]
-pub(super) enum GivenError {
+pub(crate) enum GivenError {
     /// A file cannot be read or written.
     #[error("{path} cannot be used: {error}")]
     File {
@@ -61,35 +61,35 @@ pub(super) enum GivenError {
 /// What was ever given out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Given {
+pub(crate) struct Given {
     version: u64,
     /// The payout address, which tells whose counter it is; `None` while no node has
     /// started with the words.
     address: Option<String>,
     /// The first block that a wallet of these words saw; nothing of it is older.
-    pub(super) birthday: Option<u32>,
+    pub(crate) birthday: Option<u32>,
     /// The block at which the wallet of the present store began: it has seen nothing of
     /// what was there by then. 0: it has asked for each of its addresses. `None`: not known
     /// yet.
-    pub(super) first_block: Option<u32>,
+    pub(crate) first_block: Option<u32>,
     /// The wallet began anew on a chain where it may have had coins, and nobody has looked
     /// for them.
     #[serde(default)]
-    pub(super) is_unsought: bool,
+    pub(crate) is_unsought: bool,
     /// The last address that was given out, counted from 0.
-    pub(super) external: u32,
+    pub(crate) external: u32,
     /// The last change address, likewise.
-    pub(super) internal: u32,
+    pub(crate) internal: u32,
 }
 
 /// The two files.
 #[derive(Debug)]
-pub(super) struct GivenFiles {
+pub(crate) struct GivenFiles {
     beside_store: PathBuf,
     beside_words: PathBuf,
     known: Mutex<Given>,
     /// Nobody has started a node with these words yet.
-    pub(super) is_fresh: bool,
+    pub(crate) is_fresh: bool,
 }
 
 /// Where the counter beside the words at `path` is.
@@ -116,7 +116,7 @@ impl GivenFiles {
     ///
     /// # Errors
     /// If one of them cannot be read.
-    pub(super) fn open(dir: &Path, words: &Path, address: &str) -> Result<GivenFiles, GivenError> {
+    pub(crate) fn open(dir: &Path, words: &Path, address: &str) -> Result<GivenFiles, GivenError> {
         let (beside_store, beside_words) = (dir.join(NAME), beside(words));
         let mut known = Given {
             version: VERSION,
@@ -148,7 +148,7 @@ impl GivenFiles {
     }
 
     /// What is known.
-    pub(super) fn known(&self) -> Given {
+    pub(crate) fn known(&self) -> Given {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.clone()
     }
@@ -157,7 +157,7 @@ impl GivenFiles {
     ///
     /// # Errors
     /// If it cannot be written beside the store. Words may be where nothing can be written.
-    pub(super) fn raise(&self, more: &Given) -> io::Result<()> {
+    pub(crate) fn raise(&self, more: &Given) -> io::Result<()> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut raised = known.clone();
         raised.raise(more);
@@ -173,7 +173,7 @@ impl GivenFiles {
     ///
     /// # Errors
     /// As [`Self::raise`].
-    pub(super) fn set_first_block(&self, block: Option<u32>) -> io::Result<()> {
+    pub(crate) fn set_first_block(&self, block: Option<u32>) -> io::Result<()> {
         self.set(|known| known.first_block = block)
     }
 
@@ -181,7 +181,7 @@ impl GivenFiles {
     ///
     /// # Errors
     /// As [`Self::raise`].
-    pub(super) fn set_unsought(&self, is_unsought: bool) -> io::Result<()> {
+    pub(crate) fn set_unsought(&self, is_unsought: bool) -> io::Result<()> {
         self.set(|known| known.is_unsought = is_unsought)
     }
 
@@ -209,7 +209,7 @@ impl GivenFiles {
     ///
     /// # Errors
     /// As [`Self::raise`].
-    pub(super) fn write(&self) -> io::Result<()> {
+    pub(crate) fn write(&self) -> io::Result<()> {
         write(&self.beside_store, &self.known())?;
         if let Err(error) = write(&self.beside_words, &self.known()) {
             tracing::warn!(file = %self.beside_words.display(), %error, "the counter of addresses cannot be stored beside the seed words; backups still contain it");
@@ -220,7 +220,7 @@ impl GivenFiles {
 
 impl Given {
     /// With these counters.
-    pub(super) fn counted(external: u32, internal: u32) -> Given {
+    pub(crate) fn counted(external: u32, internal: u32) -> Given {
         Given {
             external,
             internal,

@@ -5,10 +5,8 @@ use basics::clock::now_secs;
 use ldk_node::{Node, NodeError};
 use lightning::routing::router::RouteParametersConfig;
 
-use super::hands::{Hands, Outbound, Unsent};
-use super::record::{Key, Name};
-use super::request::{Order, Place};
-use crate::node::{payments, spendable};
+use super::{payments, view};
+use crate::outgoing::{Hands, Key, Name, Order, Outbound, Place, Unsent};
 
 impl Hands for Node {
     fn place(&self) -> Place {
@@ -20,7 +18,7 @@ impl Hands for Node {
     }
 
     fn spendable(&self) -> Msat {
-        spendable(self)
+        view::spendable(self)
     }
 
     fn by_key(&self, key: &Key) -> Option<Outbound> {

@@ -4,12 +4,22 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use bitcoin::secp256k1::PublicKey;
 use lightning::offers::offer::{Offer, OfferId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::route::Route;
 use crate::files;
+
+/// How a payer finds the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    /// By its id in the network's map: the node is announced.
+    Public,
+    /// Through one peer that it has a channel with.
+    Through(PublicKey),
+}
 
 /// An offer that OCEAN was, or may have been, given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,7 +143,7 @@ impl OfferBook {
     ///
     /// # Errors
     /// If it cannot be written; then it is not kept at all.
-    pub(super) fn add(&self, offer: &Offer, stored: StoredOffer) -> Result<(), OfferBookError> {
+    pub(crate) fn add(&self, offer: &Offer, stored: StoredOffer) -> Result<(), OfferBookError> {
         let mut offers = self.offers.write().unwrap_or_else(PoisonError::into_inner);
         let kept = offers.iter().map(|known| known.stored.clone());
         let file = File {

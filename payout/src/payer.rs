@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use accounting::Msat;
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{Fees, Outcome, PayError, Quote, Request};
 use crate::node::{Lightning, Live};
+use crate::outgoing::{Outcome, PayError, Quote, Request, Undecided};
+use crate::settings::Fees;
 
 /// How long a payment is waited for before it is told as pending. Nearly all are decided
 /// within seconds; the asker's own patience is longer.
@@ -19,19 +19,6 @@ pub struct Payer {
     lightning: Lightning,
     fees: Fees,
     patience: Duration,
-}
-
-/// A payment of which nobody knows yet what becomes of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Undecided {
-    /// Its id: that of a melt quote, or `operator-` and a number.
-    pub id: String,
-    /// What the receiver is to get.
-    pub amount: Msat,
-    /// What the way may cost, on top.
-    pub fee_limit: Msat,
-    /// When it was ordered, seconds since 1970.
-    pub since_secs: u64,
 }
 
 impl Payer {
