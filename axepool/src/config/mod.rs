@@ -13,6 +13,8 @@
 //! is never printed. `risks.rs` lists settings that are allowed but risky: `check-config`
 //! and `run` print them.
 
+mod advice;
+mod effective;
 mod environment;
 mod expert;
 mod http;
@@ -42,6 +44,7 @@ use proxy::config::{DownstreamConfig, UpstreamConfig};
 use toml::Table;
 
 pub use crate::logs::LogConfig;
+pub use effective::{Effective, Origin};
 pub use environment::Environment;
 pub use http::{HttpConfig, HttpLimits, PublicUrl};
 pub use income::{Income, NodeConfig};
@@ -50,7 +53,6 @@ pub use notices::NoticesConfig;
 pub use operator::OperatorConfig;
 pub use problem::{Problem, Problems};
 use reader::Reader;
-pub use reader::{Effective, Origin};
 
 /// All that the binary is told, checked.
 #[derive(Clone, Debug)]

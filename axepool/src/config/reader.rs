@@ -7,47 +7,12 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
+use super::advice;
+use super::effective::{Effective, Origin};
 use super::environment::{self, Environment};
 use super::expert;
 use super::problem::Problem;
 use super::setting::{Refusal, Setting};
-
-/// One key as it is in force.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Effective {
-    /// The section's name.
-    pub section: &'static str,
-    /// The key's name.
-    pub key: &'static str,
-    /// True for a key that stands in `[expert.SECTION]`.
-    pub is_expert: bool,
-    /// The value in force; `None` for a key without a default that was not given.
-    pub value: Option<Value>,
-    /// Who says so.
-    pub origin: Origin,
-}
-
-impl Effective {
-    /// The table of the file that the key stands in.
-    pub fn table(&self) -> String {
-        if self.is_expert {
-            expert::table(self.section)
-        } else {
-            self.section.to_owned()
-        }
-    }
-}
-
-/// Who says what a key's value is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Nobody.
-    Default,
-    /// The file.
-    File,
-    /// A variable of the environment, whatever the file says.
-    Environment,
-}
 
 /// Reads a whole config: sections are opened one after the other, then
 /// [`finish`](Reader::finish) tells what was left over.
@@ -175,7 +140,7 @@ impl Reader {
     /// Reports what nobody asked for; all problems, or all that was read.
     pub(super) fn finish(mut self) -> Result<Read, Vec<Problem>> {
         for (section, key, value) in std::mem::take(&mut self.strangers) {
-            let fix = self.nearest_key(section, &key);
+            let fix = advice::for_key(&self.effective, section, &key);
             self.problem(
                 &format!("{section}.{key}"),
                 Some(&value),
@@ -184,12 +149,7 @@ impl Reader {
             );
         }
         for (section, key, value) in std::mem::take(&mut self.expert_strangers) {
-            let is_plain = |known: &Effective| (known.section, known.key) == (section, &*key);
-            let fix = if self.effective.iter().any(is_plain) {
-                format!("it belongs to [{section}]")
-            } else {
-                self.nearest_expert(section, &key)
-            };
+            let fix = advice::for_expert_key(&self.effective, section, &key);
             self.problem(
                 &format!("{}.{key}", expert::table(section)),
                 Some(&value),
@@ -209,18 +169,21 @@ impl Reader {
         }
         for (name, value) in std::mem::take(&mut self.file) {
             let (why, fix) = if value.is_table() {
-                ("there is no such section", self.nearest_section(&name))
+                (
+                    "there is no such section",
+                    advice::for_section(&self.sections, &name),
+                )
             } else {
                 (
                     "this key stands outside of every section",
-                    self.nearest_key("", &name),
+                    advice::for_key(&self.effective, "", &name),
                 )
             };
             let shown = (!value.is_table()).then_some(value);
             self.problem(&name, shown.as_ref(), why, &fix);
         }
         for (name, key) in std::mem::take(&mut self.environment).into_rest() {
-            let fix = self.nearest_variable(&key);
+            let fix = advice::for_variable(&self.effective, &key);
             // What it says is not shown: a secret may be in it.
             self.problem(&name, None, "there is no such key", &fix);
         }
@@ -234,70 +197,6 @@ impl Reader {
             Err(self.problems)
         }
     }
-
-    /// The advice for a variable that stands for no key.
-    fn nearest_variable(&self, key: &str) -> String {
-        let known = |known: &Effective| (format!("{}.{}", known.section, known.key), known.clone());
-        let known: Vec<_> = self.effective.iter().map(known).collect();
-        let near = nearest(key, known.iter().map(|(name, _)| name.as_str()));
-        match near.and_then(|near| known.iter().find(|(name, _)| name == near)) {
-            Some((_, key)) => format!("did you mean {}?", environment::name(key.section, key.key)),
-            None => format!(
-                "unset it; a variable is a section and a key, such as {}",
-                environment::name("stratum", "listen")
-            ),
-        }
-    }
-
-    /// The advice for an unknown key: the nearest name in its section, or the section
-    /// that has a key of this name.
-    fn nearest_key(&self, section: &str, key: &str) -> String {
-        let here = self
-            .effective
-            .iter()
-            .filter(|known| known.section == section)
-            .map(|known| known.key);
-        if let Some(near) = nearest(key, here.clone()) {
-            return format!("did you mean {near}?");
-        }
-        if let Some(known) = self.effective.iter().find(|known| known.key == key) {
-            return format!("it belongs to [{}]", known.section);
-        }
-        if let Some(near) = nearest(key, self.effective.iter().map(|known| known.key)) {
-            return format!("did you mean {near}?");
-        }
-        let names: Vec<_> = here.collect();
-        match names.as_slice() {
-            [] => "remove it".to_owned(),
-            names => format!("remove it; [{section}] has {}", names.join(", ")),
-        }
-    }
-
-    /// The advice for an unknown key of `[expert.SECTION]`.
-    fn nearest_expert(&self, section: &str, key: &str) -> String {
-        let known = self.effective.iter();
-        let known = known.filter(|known| known.is_expert && known.section == section);
-        let names: Vec<_> = known.map(|known| known.key).collect();
-        match nearest(key, names.iter().copied()) {
-            Some(near) => format!("did you mean {near}?"),
-            None if names.is_empty() => "remove it".to_owned(),
-            None => format!(
-                "remove it; [{}] has {}",
-                expert::table(section),
-                names.join(", ")
-            ),
-        }
-    }
-
-    fn nearest_section(&self, name: &str) -> String {
-        match nearest(name, self.sections.iter().copied()) {
-            Some(near) => format!("did you mean [{near}]?"),
-            None => format!(
-                "remove it; the sections of this version are {}",
-                self.sections.join(", ")
-            ),
-        }
-    }
 }
 
 /// What was read of a config without problems.
@@ -307,16 +206,6 @@ pub(super) struct Read {
     pub(super) warnings: Vec<Problem>,
     /// Keys whose secret stands in the file itself.
     pub(super) plain_secrets: Vec<String>,
-}
-
-/// The most similar name, if any is similar enough to be meant.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    const SIMILAR: f64 = 0.82;
-    known
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
-        .filter(|(similarity, _)| *similarity >= SIMILAR)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
 }
 
 /// One section while it is read.
