@@ -140,7 +140,7 @@ impl Ocean {
         std::fs::write(&file, self.node_settings()).expect("the node's settings");
         format!(
             "[chain]\nurl = \"{}\"\n[lightning]\nconfig = \"{}\"\n\
-             [ocean]\nask_every_secs = 1\nblocks = [\"chain\"]\n",
+             [ocean]\nblocks = [\"chain\"]\n[expert.ocean]\nask_every_secs = 1\n",
             self.chain_url(),
             file.display()
         )

@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// A quote at the first share.
-const AT_ONCE: &str = "[mint]\nquote_min_work = 0\n";
+const AT_ONCE: &str = "[expert.mint]\nquote_min_work = 0\n";
 
 async fn http(pool: &PoolProcess) -> SocketAddr {
     pool.status().await.http[0]
@@ -232,7 +232,7 @@ async fn caught_up(pool: &PoolProcess) {
 async fn a_quote_waits_until_it_is_worth_a_row() {
     // Some thirty shares.
     const MIN_WORK: u128 = 130_000;
-    let lines = format!("[mint]\nquote_min_work = {MIN_WORK}\n");
+    let lines = format!("[expert.mint]\nquote_min_work = {MIN_WORK}\n");
     let ocean = ocean(|_| {}).await;
     let pool = pool(&ocean, |setup| setup.stratum.push_str(&lines)).await;
     mint_is(&pool, MintState::Open).await;

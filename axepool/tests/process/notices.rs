@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 /// A pool for its operator's own miners, which looks at them every second.
 const NOTICES: &str = "[notices]\nwebhooks = true\nallow_private_targets = true\n\
-    silent_after_secs = 5\nlook_secs = 1\n";
+    silent_after_secs = 5\n[expert.notices]\nlook_secs = 1\n";
 
 /// What arrived at a receiver.
 type Received = Arc<Mutex<Vec<Value>>>;

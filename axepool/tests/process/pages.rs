@@ -23,7 +23,7 @@ use simnet::keys::SimKey;
 async fn owners() -> (Vec<SimKey>, SimKey, Earned, String) {
     let (keys, crumb) = ((1..=3).map(key).collect::<Vec<_>>(), key(9));
     let change = |setup: &mut PoolSetup| {
-        setup.stratum = format!("{STRATUM}[notices]\nlook_secs = 1\n");
+        setup.stratum = format!("{STRATUM}[expert.notices]\nlook_secs = 1\n");
     };
     let paid = earned(&keys, std::slice::from_ref(&crumb), 3, change).await;
     let url = format!("http://{}", paid.pool.status().await.http[0]);

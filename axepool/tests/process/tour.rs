@@ -35,7 +35,7 @@ impl Tour {
         setup.listen = free_address();
         setup.upstream = UPSTREAM_LINES.to_owned();
         setup.stratum = format!(
-            "{STRATUM}[mint]\nquote_min_work = 0\n{}",
+            "{STRATUM}[expert.mint]\nquote_min_work = 0\n{}",
             sections(&ocean, node_at, dir.path())
         );
         let pool = PoolProcess::start(setup).await;
@@ -114,7 +114,7 @@ fn sections(ocean: &Ocean, node_at: SocketAddr, dir: &std::path::Path) -> String
     std::fs::write(&file, settings).expect("the node's settings");
     format!(
         "[chain]\nurl = \"http://pool:pool@{}\"\n[lightning]\nconfig = \"{}\"\n\
-         [ocean]\napi_url = \"{}\"\nask_every_secs = 1\n",
+         [ocean]\napi_url = \"{}\"\n[expert.ocean]\nask_every_secs = 1\n",
         ocean.chain_rpc(),
         file.display(),
         ocean.api_url()

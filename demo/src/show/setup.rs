@@ -41,10 +41,10 @@ pub(super) fn config(world: &World, listen: IpAddr, data_dir: PathBuf) -> Result
          target_shares_per_minute = {}\n\
          [http]\nlisten = \"{listen}\"\n[metrics]\nlisten = \"127.0.0.1:0\"\n\
          [operator]\nlisten = \"127.0.0.1:0\"\n\
-         [mint]\nquote_min_work = 0\n\
+         [expert.mint]\nquote_min_work = 0\n\
          [chain]\nurl = \"http://demo:demo@{}\"\n\
          [lightning]\nconfig = {}\n\
-         [ocean]\napi_url = \"{}\"\nask_every_secs = 1\n",
+         [ocean]\napi_url = \"{}\"\n[expert.ocean]\nask_every_secs = 1\n",
         ocean.stratum(),
         world.min_difficulty,
         world.start_difficulty,

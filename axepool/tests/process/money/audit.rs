@@ -96,7 +96,7 @@ async fn what_is_published_is_audited_with_the_binary() {
     tampered(
         "\"fee_bps\":500",
         "\"fee_bps\":499",
-        "the slices of the part of epoch 1 are not",
+        "the slices of the part of epoch 1 do not follow from their work and fees",
     );
     tampered("\"previous\":null", "\"previous\": null", "from byte");
     tampered("{", "[", "is not an audit file");

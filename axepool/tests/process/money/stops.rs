@@ -68,7 +68,7 @@ fn waiting(pool: &PoolProcess) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_comes_in_time_whatever_waits_in_the_outbox() {
     let stratum = world::ocean(|_| {}).await;
-    let sections = "[mint]\nquote_min_work = 0\n";
+    let sections = "[expert.mint]\nquote_min_work = 0\n";
     let mut pool = world::pool(&stratum, |setup| setup.stratum.push_str(sections)).await;
     assert!(pool.stop().await.success());
     let path = pool.data_dir().join("ledger.redb");

@@ -220,7 +220,7 @@ async fn the_height_of_the_operators_word_is_the_chains_own() {
     let mut earned = earned(&keys, &[], 1, |setup| {
         setup.stratum.push_str(&format!(
             "[chain]\nurl = \"http://pool:password@{at}\"\n\
-             [ocean]\nblocks = [\"chain\"]\nask_every_secs = 1\n"
+             [ocean]\nblocks = [\"chain\"]\n[expert.ocean]\nask_every_secs = 1\n"
         ));
     })
     .await;

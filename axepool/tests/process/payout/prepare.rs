@@ -20,7 +20,7 @@ use crate::world::{self, bitaxe, earns, get};
 pub const PAYOUT_MSAT: u64 = 500_000_000;
 
 /// Quotes at the first share, and no others.
-const AT_ONCE: &str = "[mint]\nquote_min_work = 0\n";
+const AT_ONCE: &str = "[expert.mint]\nquote_min_work = 0\n";
 
 /// A pool with a usable channel from OCEAN, and its offer.
 pub async fn pool_and_ocean(
