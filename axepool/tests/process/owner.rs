@@ -3,7 +3,7 @@
 //! and whenever: what was paid is there, to the satoshi.
 
 mod lost;
-mod property;
+pub mod property;
 mod restore;
 
 use std::fs;

@@ -84,10 +84,14 @@ impl Part {
 }
 
 /// The same numbers for the same case (SplitMix64).
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
+    pub fn new(case: u64) -> Dice {
+        Dice(case)
+    }
+
+    pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -95,7 +99,7 @@ impl Dice {
         (mixed ^ (mixed >> 31)) % end
     }
 
-    fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+    pub fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         let at = self.below(of.len() as u64);
         &of[usize::try_from(at).expect("small")]
     }
@@ -150,7 +154,7 @@ impl World {
             epochs: 1,
             words,
             is_new: false,
-            dice: Dice(case),
+            dice: Dice::new(case),
         }
     }
 
@@ -343,7 +347,8 @@ impl World {
     }
 }
 
-fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies a directory with all that is in it.
+pub fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
@@ -353,7 +358,7 @@ fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Copies a file or a directory, if it is there; a socket is none.
-fn put_back(from: &Path, to: &Path) -> io::Result<()> {
+pub fn put_back(from: &Path, to: &Path) -> io::Result<()> {
     match fs::symlink_metadata(from) {
         Ok(about) if about.is_dir() => copy_all(from, to)?,
         Ok(about) if about.is_file() => {
@@ -368,7 +373,8 @@ fn put_back(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+/// Removes a file or a directory, if it is there.
+pub fn remove(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Ok(about) if about.is_dir() => {

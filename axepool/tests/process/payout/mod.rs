@@ -7,6 +7,7 @@ mod commands;
 mod held;
 mod kills;
 mod lost;
+mod older;
 mod paid;
 pub mod prepare;
 mod restored;
