@@ -4,8 +4,10 @@
 mod breach;
 mod closed;
 mod commands;
+mod doubted;
 mod held;
 mod kills;
+pub mod listed;
 mod lost;
 mod older;
 mod paid;

@@ -2,12 +2,15 @@
 
 use std::fs;
 
-use bitcoin::Address;
+use bitcoin::hashes::Hash as _;
+use bitcoin::{Address, BlockHash};
 use serde_json::Value;
 
 use crate::common::{PoolProcess, axepool, stderr, stdout};
 use crate::ocean::{look, node_status};
-use crate::payout::prepare::{earned, pool_and_ocean};
+use crate::payout::doubted::{doubts, is_refused};
+use crate::payout::listed::List;
+use crate::payout::prepare::{PAYOUT_MSAT, closed_by, mine_some, paid_sat, pool_and_ocean};
 use crate::world::key;
 
 /// What the operator put into the wallet before the backup, and after it.
@@ -16,8 +19,15 @@ const LATER_SAT: u64 = 40_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_money_of_lost_channels_comes_back_to_the_wallet() {
-    let (mut pool, ocean, _stratum, offer) = pool_and_ocean(|_| {}).await;
-    earned(&pool, &ocean, &offer, &[key(1)]).await;
+    let list = List::serve().await;
+    let (mut pool, ocean, _stratum, offer) = pool_and_ocean(|setup| list.is_asked_by(setup)).await;
+    mine_some(&pool, &[key(1)]).await;
+    let (hash, height) = ocean.find_block();
+    list.says(height, hash);
+    ocean.mine(2);
+    closed_by(&pool, height).await;
+    ocean.pay(&offer, PAYOUT_MSAT, height).await;
+    paid_sat(&pool).await;
     let node_id = look(&pool).await.node_id;
     // The operator's own coins, at an address that is given before the backup and one after.
     let mut given = Vec::new();
@@ -90,6 +100,18 @@ async fn the_money_of_lost_channels_comes_back_to_the_wallet() {
         stdout(&found)
     );
     assert_eq!(on_chain().await, 0, "only looked");
+    // Nobody knows on which chain this money is.
+    let mempool = || ocean.chain.lock().mempool().len();
+    let before = mempool();
+    let height = ocean.chain.lock().height();
+    list.says(height - 3, BlockHash::all_zeros());
+    doubts(&pool, true).await;
+    is_refused(&pool, &["node", "recover"]);
+    assert_eq!(mempool(), before);
+    let (hash, height) = ocean.find_block();
+    list.says(height, hash);
+    ocean.mine(3);
+    doubts(&pool, false).await;
     let sent = pool.command(&["node", "recover"]);
     assert!(sent.status.success(), "{}", stderr(&sent));
     assert!(
