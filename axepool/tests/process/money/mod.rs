@@ -4,6 +4,7 @@
 mod audit;
 mod books;
 mod fetch;
+mod gone;
 mod kills;
 mod openapi;
 mod operator;
