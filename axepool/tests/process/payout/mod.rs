@@ -13,3 +13,4 @@ mod older;
 mod paid;
 pub mod prepare;
 mod restored;
+mod unknown_offer;
