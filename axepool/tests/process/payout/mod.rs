@@ -13,4 +13,5 @@ mod older;
 mod paid;
 pub mod prepare;
 mod restored;
+mod shared;
 mod unknown_offer;
