@@ -24,6 +24,9 @@ pub struct QuoteView {
     pub epoch: EpochId,
     /// The end of the epoch; `None` while it is open or unpaid.
     pub mark: Option<EpochMark>,
+    /// False for a quote under a name of before a restore. Its epoch is one of the books of
+    /// then: another one may have the same number now.
+    pub is_named_now: bool,
     /// The quote, as the mint answers it.
     pub quote: MintQuoteCustomResponse<QuoteId>,
 }
@@ -46,19 +49,26 @@ impl QuoteView {
 }
 
 impl Mint {
-    /// All quotes of a key, by epoch, with those that got nothing.
+    /// All quotes of a key, by epoch, with those that got nothing. Of the quotes of before a
+    /// restore that have other names now, those that something can be minted on.
     pub async fn quotes(&self, miner: &MinerId) -> Result<Vec<QuoteView>, cdk::Error> {
         let stored = self.stored_quotes(miner).await?;
         stored
             .into_iter()
-            .map(|(epoch, quote)| self.view(epoch, quote))
+            .map(|(epoch, quote)| self.view(miner, epoch, quote))
             .collect()
     }
 
-    fn view(&self, epoch: EpochId, quote: MintQuote) -> Result<QuoteView, cdk::Error> {
+    fn view(
+        &self,
+        miner: &MinerId,
+        epoch: EpochId,
+        quote: MintQuote,
+    ) -> Result<QuoteView, cdk::Error> {
         Ok(QuoteView {
             epoch,
             mark: self.epoch_mark(epoch),
+            is_named_now: self.is_named_now(miner, &quote),
             quote: quote.try_into()?,
         })
     }
@@ -87,7 +97,7 @@ impl Mint {
         Ok(found.into_iter().map(|view| view.quote).collect())
     }
 
-    /// All quotes of a key, by epoch.
+    /// The quotes of a key, as [`Mint::quotes`] has them.
     pub(crate) async fn stored_quotes(
         &self,
         miner: &MinerId,
@@ -105,12 +115,15 @@ impl Mint {
             );
         }
         if self.config().lineage.was_restored() {
-            quotes.retain(|(_, quote)| self.is_named_now(miner, quote));
+            quotes.retain(|(_, quote)| {
+                quote.amount_mintable().value() > 0 || self.is_named_now(miner, quote)
+            });
         }
         Ok(quotes)
     }
 
-    /// False for a quote that a restore gave another name: nobody pays it any more.
+    /// False for a quote that a restore gave another name: nobody pays it any more. What was
+    /// paid to it before is still its miner's, within the bound of the restore.
     fn is_named_now(&self, miner: &MinerId, quote: &MintQuote) -> bool {
         key_of(miner, quote).is_some_and(|key| self.ids().id(&key) == quote.id)
     }

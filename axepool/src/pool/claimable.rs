@@ -37,6 +37,10 @@ impl Claimable {
                 sum.ok_or(CdkError::AmountOverflow)
             };
             found.ready = add(found.ready, view.mintable_sat())?;
+            // Quotes of before a restore are of other epochs, whatever their numbers are.
+            if !view.is_named_now {
+                continue;
+            }
             let claimed = found.epochs.entry(view.epoch).or_default();
             claimed.paid = add(claimed.paid, view.quote.amount_paid.into())?;
             claimed.issued = add(claimed.issued, view.quote.amount_issued.into())?;
