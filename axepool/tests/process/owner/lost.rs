@@ -209,6 +209,82 @@ async fn an_older_ledger_is_noticed() {
     says(&paid.pool, Cause::LedgerOlder).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_ledger_pays_nothing_twice() {
+    let mut paid = paid().await;
+    let desk = &paid.desk;
+    assert!(paid.pool.stop().await.success());
+    fs::remove_file(paid.pool.data_dir().join("ledger.redb")).expect("removes");
+    paid.pool.spawn().await;
+    paid.pool.wait_ready().await;
+    paid.door.leads_to(&paid.pool).await;
+    says(&paid.pool, Cause::LedgerLost).await;
+    let again = desk.run("thief", &["sweep", "--key", &paid.files[1]]);
+    let said = format!("{}{}", stdout(&again), stderr(&again));
+    assert!(said.contains("disabled"), "{said}");
+
+    accept(&paid.pool).await;
+    for file in &paid.files {
+        desk.run("thief", &["sweep", "--key", file]);
+    }
+    let held = spendable(desk, &["first", "thief"]);
+    assert!(held <= paid.paid_sat, "{held} of {}", paid.paid_sat);
+    // The ecash that is out is honoured, and the quotes of the second key.
+    assert!(held > paid.first_sat, "{held} of {}", paid.paid_sat);
+}
+
+/// Somebody copied the wrong pool's files.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_pools_files_are_noticed() {
+    let mut ours = paid().await;
+    let mut theirs = earned(&[key(3)], &[], 1, |_| {}).await;
+    assert!(theirs.pool.stop().await.success());
+    assert!(ours.pool.stop().await.success());
+
+    // A mint's store is of its own words, and does not open with others.
+    let own = ours.pool.data_dir().join("own.sqlite");
+    fs::copy(store(&ours.pool), &own).expect("copies");
+    remove_store(&store(&ours.pool));
+    fs::copy(store(&theirs.pool), store(&ours.pool)).expect("copies");
+    ours.pool.spawn().await;
+    ours.pool.wait_ready().await;
+    let why = ours
+        .pool
+        .poll("why the mint does not open", async |pool| {
+            pool.status().await.mint.failing
+        })
+        .await;
+    assert!(why.contains("mnemonic"), "{why}");
+    let told = stdout(&ours.pool.command(&["status"]));
+    assert!(told.contains("mnemonic"), "{told}");
+    assert!(!told.contains("axepool restore status"), "{told}");
+    assert!(ours.pool.stop().await.success());
+    remove_store(&store(&ours.pool));
+    fs::copy(&own, store(&ours.pool)).expect("puts back");
+    ours.pool.spawn().await;
+    ours.pool.wait_ready().await;
+    ours.pool
+        .poll("the mint to open", async |pool| {
+            (pool.status().await.mint.state == MintState::Open).then_some(())
+        })
+        .await;
+    let told = stdout(&ours.pool.command(&["status"]));
+    assert!(!told.contains("axepool restore status"), "{told}");
+    assert!(ours.pool.stop().await.success());
+
+    // A ledger has no words: it is known by what the others know of ours.
+    let ledger = |pool: &PoolProcess| pool.data_dir().join("ledger.redb");
+    fs::copy(ledger(&theirs.pool), ledger(&ours.pool)).expect("copies");
+    ours.pool.spawn().await;
+    ours.pool.wait_ready().await;
+    ours.door.leads_to(&ours.pool).await;
+    says(&ours.pool, Cause::LedgerOlder).await;
+    let swept = ours.desk.run("thief", &["sweep", "--key", &ours.files[1]]);
+    let said = format!("{}{}", stdout(&swept), stderr(&swept));
+    assert!(said.contains("disabled"), "{said}");
+    assert!(ours.pool.stop().await.success());
+}
+
 /// Payments on-chain up to the height of the operator's word are held for ever: it is the
 /// height of the chain at that moment, or there is no word.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
