@@ -304,3 +304,36 @@ async fn what_is_known_of_the_node_is_believed_until_the_file_is_a_copy() {
     drop(stores);
     assert_eq!(open().await.known(), settled);
 }
+
+/// How many commits of the mint are told.
+const TOLD: u64 = 300;
+
+/// What it costs is printed, for docs/benchmarks.md.
+#[tokio::test]
+async fn each_commit_of_the_mint_is_on_disk_when_it_is_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gauge = IntGauge::new("waiting", "waiting").expect("a gauge");
+    let stores = Stores::of(dir.path().to_owned(), None, gauge);
+    let path = data_dir::ledger(dir.path());
+    let mut options = ledger::LedgerOptions::new(path, ledger::EpochTerms::default(), 1);
+    options.examiner = Some(stores.examiner());
+    let opened = Ledger::open(options, &Registry::new()).expect("opens");
+    let marks = data_dir::store_marks(dir.path());
+    let mut took = Vec::new();
+    for counter in 1..=TOLD {
+        let since = Instant::now();
+        stores.tell(mark(1, counter)).expect("tells");
+        took.push(since.elapsed());
+        let (kept, _) = read_marks(&marks).expect("reads").expect("there");
+        assert_eq!(kept.mint, Some(mark(1, counter)));
+    }
+    opened.close().await;
+    took.sort_unstable();
+    let sum: Duration = took.iter().sum();
+    let of = |per_cent: usize| took[took.len() * per_cent / 100];
+    println!(
+        "{TOLD} marks in {sum:?}: p50 {:?}, p99 {:?}",
+        of(50),
+        of(99)
+    );
+}
