@@ -73,7 +73,7 @@ pub use outbox::{Expected, Order, Outbox, OutboxError, PayoutId, PayoutIdError, 
 pub use owed::Liabilities;
 pub use parked::Parked;
 pub use quote::{METHOD, QuoteKey, QuoteKeyError};
-pub use restored::OldClaims;
+pub use restored::{OldClaims, Since};
 pub use seed::{SeedError, fingerprint};
 pub use signed::{MAX_SKEW_MS, Purpose, Signed, SignedError, check_clock, check_order, message};
 pub use token::{Token, TokenState};

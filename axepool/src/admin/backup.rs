@@ -38,6 +38,9 @@ pub enum RestoreRequest {
         bound: Sat,
         /// What the miners were paid by payouts after the backup.
         paid_since: Sat,
+        /// The melts since that only the operator knows of.
+        #[serde(default)]
+        melted_since: Sat,
     },
 }
 

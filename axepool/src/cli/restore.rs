@@ -63,6 +63,10 @@ struct AcceptArgs {
     /// from these
     #[arg(long, value_name = "SAT", default_value_t = 0)]
     paid_since: u64,
+    /// Ecash that was melted since, in satoshis, when the node's journal of payments was lost
+    /// together with the mint's store and nothing here knows of it: it counts as claimed
+    #[arg(long, value_name = "SAT", default_value_t = 0)]
+    melted_since: u64,
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode> {
@@ -79,6 +83,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
             let request = RestoreRequest::Accept {
                 bound: Sat::new(args.bound),
                 paid_since: Sat::new(args.paid_since),
+                melted_since: Sat::new(args.melted_since),
             };
             let status = ask(&args.place, request)?;
             output::line(render(&status).trim_end())?;
@@ -264,6 +269,13 @@ fn bound(text: &mut String, claims: &OldClaims, accepted: bool) {
             text,
             "of these {} sat were melted since, by the node's journal of payments",
             claims.melted_sat
+        );
+    }
+    if !claims.told_melted_sat.is_zero() {
+        let _ = writeln!(
+            text,
+            "of these {} sat were melted since, by the operator's word",
+            claims.told_melted_sat
         );
     }
     if !accepted && !claims.is_complete {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use basics::clock;
 use ledger::Sat;
+use mint::Since;
 
 use super::View;
 use crate::admin::{
@@ -65,7 +66,12 @@ impl View {
             record.context("this pool was not restored, and its stores are the last ones")?;
         let claims = self.minting.old_claims().await?;
         let has_mint = self.minting.has_mint();
-        let RestoreRequest::Accept { bound, paid_since } = request else {
+        let RestoreRequest::Accept {
+            bound,
+            paid_since,
+            melted_since,
+        } = request
+        else {
             return Ok(RestoreStatus {
                 record,
                 claims,
@@ -87,7 +93,13 @@ impl View {
             );
         }
         let claims = match has_mint {
-            true => self.open_mint(bound, paid_since).await?,
+            true => {
+                let since = Since {
+                    paid: paid_since,
+                    melted: melted_since,
+                };
+                self.open_mint(bound, since).await?
+            }
             false => None,
         };
         let accepted = Accepted {
@@ -110,7 +122,7 @@ impl View {
 
     /// Opens the mint for the bound that was named. One that is open already was opened
     /// by an order that ended in the middle: it stays as it is.
-    async fn open_mint(&self, bound: Sat, paid_since: Sat) -> Result<Option<mint::OldClaims>> {
+    async fn open_mint(&self, bound: Sat, since: Since) -> Result<Option<mint::OldClaims>> {
         let claims = self.minting.old_claims().await?;
         let claims = claims.context("the mint is not open: see axepool status")?;
         if !claims.is_complete {
@@ -121,12 +133,12 @@ impl View {
         }
         let stated = match claims.opened_ms {
             Some(_) => Some(claims.bound_sat),
-            None => claims.bound_sat.checked_add(paid_since),
+            None => claims.bound_sat.checked_add(since.paid),
         };
         if stated != Some(bound) {
             let stated = stated.context("no such sum of satoshis")?;
             bail!("the bound is {stated} sat, not {bound}: see axepool restore status");
         }
-        self.minting.open_old_claims(paid_since).await
+        self.minting.open_old_claims(since).await
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use basics::clock;
 use ledger::{Ledger, LedgerError, OutboxId, Sat};
-use mint::{Liabilities, Mint, MintConfig, MintMetrics, OldClaims, Parked};
+use mint::{Liabilities, Mint, MintConfig, MintMetrics, OldClaims, Parked, Since};
 use prometheus::{IntCounter, IntGauge, Registry};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -419,10 +419,10 @@ impl Minting {
     ///
     /// # Errors
     /// It is not open as it should be, or its store fails.
-    pub(super) async fn open_old_claims(&self, extra: Sat) -> Result<Option<OldClaims>> {
+    pub(super) async fn open_old_claims(&self, since: Since) -> Result<Option<OldClaims>> {
         let mint = self.known().mint.clone();
         let mint = mint.context("the mint is not open: see axepool status")?;
-        Ok(mint.open_old_claims(extra).await?)
+        Ok(mint.open_old_claims(since).await?)
     }
 
     /// Why nothing is issued, swapped or melted since a restore, if so.

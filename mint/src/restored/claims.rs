@@ -9,7 +9,7 @@ use super::record::{BEHIND, RECORD, REPAIRED, Record, read, write};
 use crate::handle::Mint;
 use crate::index::{self, stored_number};
 use crate::marks;
-use crate::store::{BOUND, CLAIMED, RESTORED, raise};
+use crate::store::{BOUND, CLAIMED, RESTORED, claim, raise};
 
 /// Claims on a restored mint for ecash and quotes from before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,19 @@ pub struct OldClaims {
     pub is_complete: bool,
     /// The operator's addition for payouts after the backup.
     pub extra_sat: Sat,
+    /// The melts since that only the operator knows of.
+    #[serde(default)]
+    pub told_melted_sat: Sat,
+}
+
+/// What happened since the backup or the copy, by the operator's word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Since {
+    /// What payouts that the ledger does not know of paid to quotes: it raises the bound.
+    pub paid: Sat,
+    /// Ecash that was melted, of which neither the store nor the node's journal of payments
+    /// knows: it counts as claimed.
+    pub melted: Sat,
 }
 
 impl Mint {
@@ -49,17 +62,18 @@ impl Mint {
             claimed_sat: Sat::new(stored_number(self.store(), RESTORED, CLAIMED).await?),
             extra_sat: record.extra_sat,
             melted_sat: record.melted_sat,
+            told_melted_sat: record.told_melted_sat,
             is_complete: !self.repairs_all().await?,
         }))
     }
 
     /// Opens a restored mint: from now on it issues, swaps and melts, and for what is
-    /// old it never gives more than the bound, raised by `extra` for payouts that the
-    /// backup does not know of. The operator's word; again it changes nothing.
+    /// old it never gives more than the bound, with what happened since. The operator's
+    /// word; again it changes nothing.
     ///
     /// # Errors
-    /// The store's: it is as it was.
-    pub async fn open_old_claims(&self, extra: Sat) -> Result<Option<OldClaims>, cdk::Error> {
+    /// The store's, or more was melted than may be claimed: it is as it was.
+    pub async fn open_old_claims(&self, since: Since) -> Result<Option<OldClaims>, cdk::Error> {
         let info = self.info().lock().await;
         let mut tx = self.store().begin_transaction().await?;
         let stored = tx.kv_read(index::AXEPOOL, RESTORED, RECORD).await?;
@@ -75,11 +89,19 @@ impl Mint {
         }
         if record.opened_ms.is_none() {
             record.opened_ms = Some(now_ms());
-            let total = record.extra_sat.checked_add(extra);
-            record.extra_sat = total.ok_or(Error::AmountOverflow)?;
+            let add = |sum: Sat, sat: Sat| sum.checked_add(sat).ok_or(Error::AmountOverflow);
+            record.extra_sat = add(record.extra_sat, since.paid)?;
+            record.told_melted_sat = add(record.told_melted_sat, since.melted)?;
             write(tx.as_mut(), &record).await?;
-            raise(tx.as_mut(), extra.get()).await?;
-            tracing::warn!(extra_sat = %extra, "the mint is open after its restore");
+            raise(tx.as_mut(), since.paid.get()).await?;
+            if !since.melted.is_zero() {
+                claim(tx.as_mut(), since.melted.get()).await?;
+            }
+            tracing::warn!(
+                extra_sat = %since.paid,
+                melted_sat = %since.melted,
+                "the mint is open after its restore"
+            );
         }
         tx.commit().await?;
         let because = &self.config().restored_because;

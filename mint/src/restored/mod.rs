@@ -11,6 +11,6 @@ mod claims;
 mod opening;
 mod record;
 
-pub use claims::OldClaims;
+pub use claims::{OldClaims, Since};
 pub(crate) use opening::Opening;
 pub(crate) use record::forgotten;

@@ -97,7 +97,9 @@ impl Opening<'_> {
             .as_ref()
             .map_or(Sat::ZERO, |record| record.melted_sat);
         let melted = melted.max(self.melted_since().await?);
-        let claimed = pending_sat(self.path)?.checked_add(melted.get());
+        let told = before
+            .as_ref()
+            .map_or(Sat::ZERO, |record| record.told_melted_sat);
         let ids = self.keysets().ids().await?;
         let ids = ids.into_iter().filter(|id| *id != fresh);
         let record = Record {
@@ -107,8 +109,10 @@ impl Opening<'_> {
             keysets: ids.collect(),
             extra_sat: before.map_or(Sat::ZERO, |before| before.extra_sat),
             melted_sat: melted,
+            told_melted_sat: told,
             opened_ms: None,
         };
+        let claimed = pending_sat(self.path)?.checked_add(record.all_melted()?.get());
         Ok((record, bound.get(), claimed.ok_or(Error::AmountOverflow)?))
     }
 

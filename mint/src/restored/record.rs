@@ -35,11 +35,20 @@ pub(super) struct Record {
     /// The melts in the node's journal that the store does not know of.
     #[serde(default)]
     pub(super) melted_sat: Sat,
+    /// The melts that only the operator knows of, over all restores.
+    #[serde(default)]
+    pub(super) told_melted_sat: Sat,
     /// When the operator accepted the bound.
     pub(super) opened_ms: Option<u64>,
 }
 
 impl Record {
+    /// All melts that the store has no rows of.
+    pub(super) fn all_melted(&self) -> Result<Sat, Error> {
+        let all = self.melted_sat.checked_add(self.told_melted_sat);
+        all.ok_or(Error::AmountOverflow)
+    }
+
     /// The ecash and quotes of before, for the store's door.
     pub(super) fn old(&self, ids: QuoteIds, because: &str) -> Old {
         let closed = self.opened_ms.is_none().then(|| {
@@ -60,10 +69,12 @@ impl Record {
 /// The amounts that a restored store has no rows of; `None` for a mint that was never
 /// restored.
 pub(crate) async fn forgotten(store: &DynMintDatabase) -> Result<Option<Forgotten>, Error> {
-    let record = read(store).await?;
-    Ok(record.map(|record| Forgotten {
+    let Some(record) = read(store).await? else {
+        return Ok(None);
+    };
+    Ok(Some(Forgotten {
         issued: record.extra_sat,
-        melted: record.melted_sat,
+        melted: record.all_melted()?,
     }))
 }
 

@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 
 use crate::marks::Marking;
 pub(crate) use guard::WriteGuard;
-pub(crate) use old::{BOUND, CLAIMED, Door, Old, RESTORED, raise};
+pub(crate) use old::{BOUND, CLAIMED, Door, Old, RESTORED, claim, raise};
 pub(crate) use totals::read_totals;
 use write::Write;
 

@@ -113,7 +113,7 @@ impl Old {
 }
 
 /// Counts a claim of `sat`, inside `tx`.
-pub(super) async fn claim(tx: Tx<'_>, sat: u64) -> Result<(), Error> {
+pub(crate) async fn claim(tx: Tx<'_>, sat: u64) -> Result<(), Error> {
     let bound = read_number(&mut *tx, RESTORED, BOUND).await?;
     let claimed = read_number(&mut *tx, RESTORED, CLAIMED).await?;
     let after = add(claimed, sat)?;

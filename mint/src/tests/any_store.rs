@@ -21,7 +21,7 @@ use super::lost::{Memory, lose_store, put_back};
 use super::melts::INVOICE;
 use super::restored::{Door, mint};
 use super::support::{FakeLedger, Owner, config, work};
-use crate::{Lightning, LightningError, Mint, PayId, PayQuote, PayRequest, PayState};
+use crate::{Lightning, LightningError, Mint, PayId, PayQuote, PayRequest, PayState, Since};
 use crate::{copy_store, stored_marks};
 
 /// What each payout brings: enough for a melt.
@@ -224,7 +224,10 @@ impl World {
     }
 
     async fn accept(&mut self) {
-        self.mint.open_old_claims(Sat::ZERO).await.expect("opens");
+        self.mint
+            .open_old_claims(Since::default())
+            .await
+            .expect("opens");
     }
 
     /// What the mint honours of all that the wallets have.

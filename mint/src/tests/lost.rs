@@ -14,7 +14,7 @@ use prometheus::Registry;
 
 use super::restored::{Door, lineage, mint, send};
 use super::support::{Owner, Pool, config, row_sums, work};
-use crate::{Mark, Mint, MintConfig, Witness, copy_store, stored_marks};
+use crate::{Mark, Mint, MintConfig, Since, Witness, copy_store, stored_marks};
 
 /// What the reporter was paid.
 const PAID: u64 = 1_048_576;
@@ -144,7 +144,7 @@ async fn a_lost_store_goes_on_like_a_restored_one() {
     let claims = again.old_claims().await.expect("reads").expect("restored");
     assert!(!claims.is_complete);
     again
-        .open_old_claims(Sat::ZERO)
+        .open_old_claims(Since::default())
         .await
         .expect_err("the bound may grow yet");
     work(&again, Arc::clone(&pool.ledger) as _).await;
@@ -159,7 +159,10 @@ async fn a_lost_store_goes_on_like_a_restored_one() {
     let owed = again.liabilities().await.expect("reads");
     assert_eq!(owed.total(), Some(Sat::new(1000)), "what was not melted");
 
-    again.open_old_claims(Sat::ZERO).await.expect("opens");
+    again
+        .open_old_claims(Since::default())
+        .await
+        .expect("opens");
     // The keys of before take back what they signed, and whoever comes first is served.
     assert_eq!(door.receive(&spent).await.expect("honoured"), 300);
     assert_eq!(door.receive(&friends).await.expect("honoured"), 300);
@@ -172,6 +175,37 @@ async fn a_lost_store_goes_on_like_a_restored_one() {
         .expect_err("melted long ago");
     // From now on a missing payment is proof of a loss again.
     assert!(!again.repairs_all().await.expect("reads"));
+}
+
+/// The node's journal of payments was lost with the store.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn melts_that_only_the_operator_knows_of_count_as_claimed() {
+    let (pool, owner, door) = swept().await;
+    lose_store(pool.dir.path());
+    let anew = |config: &mut MintConfig| {
+        config.lineage = lineage(9);
+        config.outbox_end = OutboxId::new(2);
+        config.had_store = true;
+    };
+    let again = reopened(pool.dir.path(), &door.url, anew).await;
+    door.leads_to(&again).await;
+    work(&again, Arc::clone(&pool.ledger) as _).await;
+    let melted = |sat| Since {
+        melted: Sat::new(sat),
+        ..Since::default()
+    };
+    let beyond = again.open_old_claims(melted(PAID + 1)).await;
+    beyond.expect_err("more than there was");
+    assert!(again.closed_by_restore().is_some(), "nothing is changed");
+    let claims = again.open_old_claims(melted(PAID - 8)).await;
+    let claims = claims.expect("opens").expect("restored");
+    let told = Sat::new(PAID - 8);
+    assert_eq!((claims.claimed_sat, claims.told_melted_sat), (told, told));
+    let owed = again.liabilities().await.expect("reads");
+    assert_eq!(owed.total(), Some(Sat::new(8)), "what was not melted");
+    let quote = again.ids().id(&owner.quote(1)).to_string();
+    let all = mint(&door.wallet().await, &owner, &quote).await;
+    all.expect_err("8 sat are left");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::support::{FakeLedger, Owner, Pool, config, row_sums, work};
 use crate::quote::method;
-use crate::{Mint, QuoteKey, copy_store};
+use crate::{Mint, QuoteKey, Since, copy_store};
 
 /// One address, whichever mint is behind it.
 pub(super) struct Door {
@@ -168,7 +168,10 @@ async fn what_happened_after_a_backup_happens_no_second_time_beyond_the_bound() 
     );
     assert_eq!(row_sums(&again).await, (150, 100), "nothing is paid again");
 
-    let claims = again.open_old_claims(Sat::ZERO).await.expect("opens");
+    let claims = again
+        .open_old_claims(Since::default())
+        .await
+        .expect("opens");
     assert!(claims.is_some_and(|claims| claims.opened_ms.is_some()));
     // Whoever comes first, up to the bound: 60 spent before, 50 issued before.
     assert_eq!(door.receive(&spent).await.expect("honoured"), 60);
