@@ -12,6 +12,7 @@ mod lost;
 mod older;
 mod paid;
 pub mod prepare;
+mod property;
 mod restored;
 mod shared;
 mod unknown_offer;

@@ -165,7 +165,7 @@ impl Purse {
 }
 
 /// A key file for the owner's commands.
-fn key_file(dir: &Path, key: &SimKey) -> String {
+pub fn key_file(dir: &Path, key: &SimKey) -> String {
     let path = dir.join(format!("{}.key", &key.hex[..8]));
     let mut file = std::fs::OpenOptions::new()
         .write(true)
