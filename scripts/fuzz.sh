@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- request pool_message share_check username session proxy_header forwarded
+[ $# -gt 0 ] || set -- request pool_message share_check username session proxy_header forwarded onion_request websocket
 # The version that everybody fuzzes with is in one place.
 scripts/setup.sh fuzz
 cd fuzz

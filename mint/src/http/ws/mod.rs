@@ -25,6 +25,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::handle::Mint;
+#[cfg(fuzzing)]
+pub use session::run_messages;
 use session::{Session, Step};
 
 /// The longest message and the longest frame: a thousand filters of 69 bytes.

@@ -129,6 +129,23 @@ fn refused(id: usize) -> Step {
     }
 }
 
+/// Takes the messages of one socket, each so many milliseconds after the one before, and
+/// holds the bounds after each.
+///
+/// # Panics
+/// When a bound is exceeded.
+#[cfg(fuzzing)]
+pub fn run_messages<'a>(messages: impl IntoIterator<Item = (u64, &'a [u8])>) {
+    let (mut session, mut now_ms, mut taken) = (Session::default(), 0_u64, 0_u64);
+    for (later_ms, message) in messages {
+        now_ms += later_ms;
+        taken += u64::from(session.take(message, now_ms) != Step::TooFast);
+        assert!(session.filters.len() <= MAX_SUBSCRIPTIONS);
+        assert!(session.filters.values().sum::<usize>() <= MAX_FILTERS);
+        assert!(taken <= AT_ONCE + now_ms * PER_SECOND / 1000 + 1);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;
