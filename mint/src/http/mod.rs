@@ -24,9 +24,9 @@ use tower_http::timeout::TimeoutLayer;
 use crate::handle::Mint;
 use crate::quote::METHOD;
 use limits::{MAX_BODY_BYTES, TIMEOUT};
+use places::Places;
 #[cfg(fuzzing)]
 pub use ws::run_messages;
-use places::Places;
 
 /// The routes could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use super::*;
 
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(3);
 
 /// Holds up the thread that wakes it while it is shut. The ledger's writer wakes whoever
 /// waits for its answer, so that a writer held up here comes to no entry, exactly as one
@@ -61,8 +61,7 @@ async fn a_disk_that_hangs_sends_devices_to_their_fallback_until_it_is_back() {
     // Long enough for a busy machine to read and check five shares before it is over.
     config.store_grace = GRACE;
     let house = House::start_on(config, EVERY_HASH, ProxyListeners::default(), |ledger| {
-        // Of five shares one is with the writer, one waits in the channel, and three have
-        // no place in it.
+        // The watchdog's question takes the one place, and five shares have none.
         ledger.channel_capacity = 1;
         // Long enough to register the barrier before the writer answers.
         ledger.window = Duration::from_millis(200);
@@ -82,11 +81,11 @@ async fn a_disk_that_hangs_sends_devices_to_their_fallback_until_it_is_back() {
     };
     barrier.wait_until_reached();
 
-    for nonce in 1..=5 {
-        device
-            .send(&submit(6 + nonce, "1", "0000000001", nonce))
-            .await;
-    }
+    // In one segment: while a share waits for a place in the channel nothing more is read.
+    let shares: String = (1..=5)
+        .map(|nonce| submit(6 + nonce, "1", "0000000001", nonce))
+        .collect();
+    device.send(&shares).await;
     // Closed although nothing is answered and nothing can be handed on.
     assert_eq!(soon(device.rest()).await, b"");
     assert_eq!(house.metric("store_hung", ""), 1.0);
