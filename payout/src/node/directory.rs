@@ -98,7 +98,9 @@ impl Directory {
         }
         self.keeper.settle(has, paid).map_err(cannot)?;
         *self.doubts.lock().unwrap_or_else(PoisonError::into_inner) = Doubts::default();
-        self.accepted.send_replace(None);
+        // Whoever waits for the operator's word is woken by nothing else: a wait between two
+        // tries to start the node would be over at once.
+        self.accepted.send_if_modified(|word| word.take().is_some());
         let forgot_until = desk.forgot_until().ok().flatten().unwrap_or(0);
         self.forgot_until.store(forgot_until, Ordering::Relaxed);
         Ok(())
@@ -107,4 +109,25 @@ impl Directory {
 
 fn cannot(error: impl std::fmt::Display) -> StartError {
     StartError::Compare(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::marks::Nobody;
+    use crate::offer_book::OfferBook;
+
+    #[test]
+    fn a_comparison_without_a_doubt_ends_nobodys_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = Directory::new(dir.path().join("node"), Arc::new(Nobody));
+        let journal = dir.path().join("outgoing.jsonl");
+        let offers = OfferBook::open(&dir.path().join("offers")).unwrap();
+        let desk = Desk::new(journal, offers, Arc::new(Nobody));
+        let accepted = directory.accepted();
+        directory.compare(&desk, 1_700_000_000).unwrap();
+        assert!(!accepted.has_changed().unwrap());
+        assert_eq!(directory.accept(GoOn::AsItIs), None);
+        assert!(!accepted.has_changed().unwrap());
+    }
 }
