@@ -6,6 +6,10 @@
 
 #![deny(clippy::float_arithmetic)]
 
+// The ledger's tests compile some files of this room's tests, which name this crate.
+#[cfg(test)]
+extern crate self as accounting;
+
 pub mod as_text;
 mod epoch;
 mod ids;
@@ -18,6 +22,7 @@ mod outbox;
 mod rows;
 pub mod settle;
 mod share;
+mod store_mark;
 mod suspects;
 mod terms;
 mod work;
@@ -32,6 +37,7 @@ pub use odds::UpstreamOdds;
 pub use outbox::{OrderedQuote, OutboxKind, OutboxRow};
 pub use rows::{BlockFound, Bucket, QuotedShare, Resolution, Tally, Worker};
 pub use share::{Identity, SessionId, ShareId, ShareRecord, UpstreamResult};
+pub use store_mark::{StoreId, StoreMark};
 pub use suspects::{Suspect, Suspects};
 pub use terms::{EpochTerms, NoSuchChoice, QuotePer, Split};
 pub use work::Work;

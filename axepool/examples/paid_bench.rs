@@ -12,16 +12,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use accounting::settle::{Event, PaidTo, Payment, Via};
+use accounting::{
+    CloseCause, EpochTerms, Identity, MinerId, Msat, SessionId, ShareId, ShareRecord, Work,
+    WorkerName,
+};
 use axepool::pool::outbox::LedgerOutbox;
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::secp256k1::{Secp256k1, SecretKey};
 use futures::{SinkExt as _, StreamExt as _};
-use ledger::settle::{Event, PaidTo, Payment, Via};
-use ledger::{
-    CloseCause, EpochTerms, Identity, Ledger, LedgerOptions, MinerId, Msat, SessionId, ShareAck,
-    ShareId, ShareRecord, Work, WorkerName,
-};
+use ledger::{Ledger, LedgerOptions, ShareAck};
 use mint::{Mint, MintConfig};
 use prometheus::Registry;
 use serde_json::{Value, json};
@@ -184,7 +185,7 @@ fn payment(number: u32, miners: usize, block: BlockHash) -> Payment {
 
 async fn drained(ledger: &Ledger) -> Result<(), Error> {
     let since = Instant::now();
-    while !ledger.outbox(ledger::OutboxId::START, 1)?.is_empty() {
+    while !ledger.outbox(accounting::OutboxId::START, 1)?.is_empty() {
         if since.elapsed() > PATIENCE {
             return Err("the outbox is not drained".into());
         }

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use accounting::{Msat, Work};
 use basics::humane::{count, si};
-use ledger::{Msat, Work};
 
 /// The hashes of a share of difficulty 1, nearly: 2^32.
 const HASHES_PER_DIFFICULTY_1: f64 = 4_294_967_296.0;

@@ -10,8 +10,8 @@
 use std::io;
 use std::path::Path;
 
+use accounting::Sat;
 use basics::json_file;
-use ledger::Sat;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;

@@ -7,8 +7,8 @@
 use std::io;
 use std::path::Path;
 
+use accounting::Sat;
 use basics::{files, humane, json_file};
-use ledger::Sat;
 use serde::{Deserialize, Serialize};
 
 use crate::data_dir;
@@ -32,10 +32,10 @@ pub struct WindDownStatus {
     /// Closed epochs that OCEAN has not paid for yet.
     pub unpaid_epochs: usize,
     /// All miners' remainders below a satoshi, in msat.
-    #[serde(with = "ledger::as_text")]
+    #[serde(with = "accounting::as_text")]
     pub carry_msat: u128,
     /// What is nobody's yet, in msat.
-    #[serde(with = "ledger::as_text")]
+    #[serde(with = "accounting::as_text")]
     pub suspense_msat: u128,
     /// Paid to quotes and not fetched; `None` while the mint is not open.
     pub unclaimed_sat: Option<Sat>,

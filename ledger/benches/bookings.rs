@@ -11,13 +11,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use accounting::settle::{Effect, Event, PaidTo, Payment, Via};
+use accounting::{
+    CloseCause, EpochTerms, Identity, MinerId, Msat, SessionId, ShareId, ShareRecord, Work,
+    WorkerName,
+};
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash, sha256};
-use ledger::settle::{Effect, Event, PaidTo, Payment, Via};
-use ledger::{
-    CloseCause, EpochTerms, Identity, Ledger, LedgerOptions, MinerId, Msat, SessionId, ShareAck,
-    ShareId, ShareRecord, Work, WorkerName,
-};
+use ledger::{Ledger, LedgerOptions, ShareAck};
 use prometheus::Registry;
 
 const NOW_MS: u64 = 1_700_000_000_000;

@@ -11,13 +11,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use accounting::{
+    EpochTerms, Identity, MinerId, SessionId, ShareId, ShareRecord, Work, WorkerName,
+};
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
-use ledger::{
-    EpochTerms, Identity, Ledger, LedgerOptions, MinerId, SessionId, ShareAck, ShareId,
-    ShareRecord, Work, WorkerName,
-};
+use ledger::{Ledger, LedgerOptions, ShareAck};
 use prometheus::Registry;
 
 const NOW_MS: u64 = 1_700_000_000_000;

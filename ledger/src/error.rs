@@ -77,7 +77,7 @@ pub enum OpenError {
     Fee {
         /// What was given.
         given: u16,
-        /// [`EpochTerms::MAX_FEE_BPS`](crate::EpochTerms::MAX_FEE_BPS).
+        /// [`EpochTerms::MAX_FEE_BPS`](accounting::EpochTerms::MAX_FEE_BPS).
         limit: u16,
     },
     /// The ledger has been started 2^32 times.

@@ -157,7 +157,7 @@ impl Ledger {
 
     /// From the next event on, payments up to `held` wait in suspense; `None`: none do.
     /// Those that wait go on to. Not kept: told again at every start, by
-    /// [`Policy::held`](crate::settle::Policy).
+    /// [`Policy::held`](accounting::settle::Policy).
     pub fn hold_payments(&self, held: Option<Held>) {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
     }

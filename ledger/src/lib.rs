@@ -30,13 +30,6 @@ mod testing;
 mod tests;
 mod writer;
 
-pub use accounting::{
-    BlockFound, Bucket, CloseCause, CreditedHashes, Epoch, EpochId, EpochState, EpochTerms,
-    EpochTotals, Identity, Incarnation, IncarnationError, Lineage, MSAT_PER_SAT, MinerId,
-    MinerKeyError, Msat, OrderedQuote, OutboxId, OutboxKind, OutboxRow, QuotePer, QuotedShare,
-    Resolution, Sat, SessionId, ShareId, ShareRecord, Split, Suspect, Tally, UpstreamOdds,
-    UpstreamResult, Work, Worker, WorkerName, as_text, settle,
-};
 pub use codec::BadRow;
 pub use error::{LedgerClosed, LedgerError, OpenError, StoreError};
 pub use examine::{AsLeft, ExamineError, Examiner, GoOn};

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounting::settle::{Event, Held, PaidTo, Payment, PayoutState, Suspense, Via};
+use accounting::{
+    CloseCause, EpochId, EpochTerms, Identity, MinerId, Msat, SessionId, ShareId, ShareRecord,
+    Work, WorkerName,
+};
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash, sha256};
-use ledger::settle::{Event, Held, PaidTo, Payment, PayoutState, Suspense, Via};
-use ledger::{
-    CloseCause, EpochId, EpochTerms, Identity, Ledger, LedgerOptions, MinerId, Msat, Reader,
-    SessionId, ShareAck, ShareId, ShareRecord, Work, WorkerName, restore,
-};
+use ledger::{Ledger, LedgerOptions, Reader, ShareAck, restore};
 use prometheus::Registry;
 
 const NOW_MS: u64 = 1_700_000_000_000;

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounting::{
+    CloseCause, EpochId, EpochState, EpochTerms, Identity, MinerId, OutboxId, OutboxKind,
+    Resolution, SessionId, ShareId, ShareRecord, UpstreamResult, Work, Worker, WorkerName,
+};
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
-use ledger::{
-    CloseCause, EpochId, EpochState, EpochTerms, Health, Identity, Ledger, LedgerOptions, MinerId,
-    OpenError, OutboxId, OutboxKind, Reader, Resolution, SessionId, ShareAck, ShareId, ShareRecord,
-    UpstreamResult, Work, Worker, WorkerName,
-};
+use ledger::{Health, Ledger, LedgerOptions, OpenError, Reader, ShareAck};
 use prometheus::Registry;
 
 const NOW_MS: u64 = 1_700_000_000_000;

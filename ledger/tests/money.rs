@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounting::settle::{Auditor, Effect, Event, PaidTo, Payment, PayoutKey, Policy, Totals, Via};
+use accounting::{
+    CloseCause, EpochId, EpochTerms, Identity, MinerId, Msat, OutboxId, OutboxKind, Sat, SessionId,
+    ShareId, ShareRecord, UpstreamResult, Work, WorkerName,
+};
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash, sha256};
-use ledger::settle::{Auditor, Effect, Event, PaidTo, Payment, PayoutKey, Policy, Totals, Via};
-use ledger::{
-    CloseCause, EpochId, EpochTerms, Identity, Ledger, LedgerError, LedgerOptions, MinerId, Msat,
-    OutboxId, OutboxKind, Reader, Sat, SessionId, ShareAck, ShareId, ShareRecord, UpstreamResult,
-    Work, WorkerName,
-};
+use ledger::{Ledger, LedgerError, LedgerOptions, Reader, ShareAck};
 use prometheus::Registry;
 
 const NOW_MS: u64 = 1_700_000_000_000;

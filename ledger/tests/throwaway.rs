@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use accounting::settle::{Auditor, Event, PaidTo, Payment, Via};
+use accounting::{
+    CloseCause, EpochTerms, Identity, MinerId, Msat, SessionId, ShareId, ShareRecord, Work,
+    WorkerName,
+};
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash, sha256};
-use ledger::settle::{Auditor, Event, PaidTo, Payment, Via};
-use ledger::{
-    CloseCause, EpochTerms, Identity, Ledger, LedgerOptions, MinerId, Msat, SessionId, ShareAck,
-    ShareId, ShareRecord, Work, WorkerName,
-};
+use ledger::{Ledger, LedgerOptions, ShareAck};
 use prometheus::Registry;
 use redb::{ReadableDatabase, ReadableTableMetadata, TableHandle};
 

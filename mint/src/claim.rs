@@ -6,6 +6,7 @@
 //! transaction that marks the quotes as issued: after a crash there are both or
 //! neither.
 
+use ::signed::{SignedError, check_order};
 use accounting::{MinerId, Sat};
 use cdk_common::database::Error as StoreError;
 use cdk_common::quote_id::QuoteId;
@@ -14,7 +15,7 @@ use thiserror::Error;
 use crate::handle::Mint;
 use crate::index;
 use crate::issue::{Taken, issue, plan};
-use crate::signed::{Purpose, Signed, SignedError, check_order};
+use crate::signed::{Purpose, Signed};
 use crate::token::{Token, TokenState};
 
 /// An unsigned claim gets the unspent token again for this long, milliseconds.

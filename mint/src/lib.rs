@@ -54,6 +54,7 @@ mod token;
 mod version;
 mod worker;
 
+pub use crate::signed::{Purpose, Signed, message};
 pub use cdk::Error as CdkError;
 pub use cdk_common::database::Error as StoreError;
 pub use claim::{Claim, ClaimError};
@@ -65,7 +66,7 @@ pub use frames::{FramesError, token_frames};
 pub use handle::Mint;
 pub use http::{API_PATHS, RouterError};
 pub use lightning::{Lightning, LightningError, PayId, PayQuote, PayRequest, PayState};
-pub use marks::{LedgerMark, Mark, StoreId, StoredMarks, Witness, stored_marks};
+pub use marks::{LedgerMark, StoredMarks, Witness, stored_marks};
 pub use metrics::MintMetrics;
 pub use miner_quotes::QuoteView;
 pub use open_error::OpenError;
@@ -75,7 +76,6 @@ pub use parked::Parked;
 pub use quote::{METHOD, QuoteKey, QuoteKeyError};
 pub use restored::{OldClaims, Since};
 pub use seed::{SeedError, fingerprint};
-pub use signed::{MAX_SKEW_MS, Purpose, Signed, SignedError, check_clock, check_order, message};
 pub use token::{Token, TokenState};
 
 /// What the fuzz targets drive: no part of the library as it is built.

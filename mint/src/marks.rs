@@ -13,8 +13,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use accounting::{Incarnation, OutboxId};
-use bitcoin::hex::{DisplayHex as _, FromHex as _};
+use accounting::{Incarnation, OutboxId, StoreId, StoreMark};
+use bitcoin::hex::DisplayHex as _;
 use cdk_common::database::{DynMintDatabase, Error};
 use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Deserialize, Serialize};
@@ -30,50 +30,9 @@ const LEDGER: &str = "ledger";
 const APPLIED: &str = "applied";
 const BEHIND: &str = "behind";
 
-/// The id of a store: drawn when it is made, and again when it goes on as a restored one.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct StoreId([u8; 16]);
-
-impl StoreId {
-    fn draw() -> StoreId {
-        StoreId(rand::random())
-    }
-}
-
-impl fmt::Display for StoreId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_hex().fmt(f)
-    }
-}
-
-impl fmt::Debug for StoreId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl From<StoreId> for String {
-    fn from(id: StoreId) -> String {
-        id.to_string()
-    }
-}
-
-impl TryFrom<String> for StoreId {
-    type Error = bitcoin::hex::HexToArrayError;
-
-    fn try_from(text: String) -> Result<StoreId, Self::Error> {
-        <[u8; 16]>::from_hex(&text).map(StoreId)
-    }
-}
-
-/// The state of a mint's store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
-    /// The store's id.
-    pub store: StoreId,
-    /// The number of its commits.
-    pub counter: u64,
+/// An id for a store that is made, or goes on as another one.
+fn draw() -> StoreId {
+    StoreId::from_bytes(rand::random())
 }
 
 /// The progress of a ledger at one moment.
@@ -94,14 +53,14 @@ pub trait Witness: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// It cannot be written. The mint writes nothing more until it can.
-    fn tell(&self, mark: Mark) -> io::Result<()>;
+    fn tell(&self, mark: StoreMark) -> io::Result<()>;
 }
 
 /// The marks in a mint's store; a store that an older program wrote has none of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredMarks {
     /// Its mark.
-    pub mark: Option<Mark>,
+    pub mark: Option<StoreMark>,
     /// The ledger that it followed at its last opening.
     pub ledger: Option<LedgerMark>,
     /// The highest row of the outbox that was ever applied.
@@ -146,7 +105,7 @@ pub fn stored_marks(dir: &Path) -> Result<Option<StoredMarks>, CopyError> {
     let ledger = value(MARKS, LEDGER)?.map(|row| serde_json::from_slice(&row));
     let applied = value(MARKS, APPLIED)?.map(number).transpose()?;
     Ok(Some(StoredMarks {
-        mark: store.map(|store| Mark {
+        mark: store.map(|store| StoreMark {
             store,
             counter: counter.unwrap_or(0),
         }),
@@ -189,18 +148,18 @@ impl Marking {
 
     /// Counts a commit that is about to be made, inside its transaction. A store whose id
     /// is not known yet is one that is being opened.
-    pub(crate) async fn count(&self, tx: Tx<'_>) -> Result<Option<Mark>, Error> {
+    pub(crate) async fn count(&self, tx: Tx<'_>) -> Result<Option<StoreMark>, Error> {
         let Some(&store) = self.store.get() else {
             return Ok(None);
         };
         let counter = read_number(&mut *tx, MARKS, COUNTER).await?;
         let counter = counter.checked_add(1).ok_or(Error::AmountOverflow)?;
         write_number(tx, MARKS, COUNTER, counter).await?;
-        Ok(Some(Mark { store, counter }))
+        Ok(Some(StoreMark { store, counter }))
     }
 
     /// Tells of a commit that was made. What waited for it is answered after this.
-    pub(crate) async fn tell(&self, mark: Option<Mark>) -> Result<(), Error> {
+    pub(crate) async fn tell(&self, mark: Option<StoreMark>) -> Result<(), Error> {
         let (Some(mark), Some(witness)) = (mark, self.witness.clone()) else {
             return Ok(());
         };
@@ -218,7 +177,8 @@ impl Marking {
         }
         let counter = stored_number(store, MARKS, COUNTER).await?;
         let id = self.store.get().copied();
-        self.tell(id.map(|store| Mark { store, counter })).await
+        self.tell(id.map(|store| StoreMark { store, counter }))
+            .await
     }
 }
 
@@ -239,7 +199,7 @@ pub(crate) async fn begin(
     let id = match stored {
         Some(stored) => StoreId::try_from(text(stored))
             .map_err(|_| Error::Internal("the stored store's id is none".into()))?,
-        None => StoreId::draw(),
+        None => draw(),
     };
     // Before the transaction, so that it is counted and told.
     let id = *marking.store.get_or_init(|| id);
@@ -255,7 +215,7 @@ pub(crate) async fn begin(
 /// becomes of this one. Inside the transaction that makes it a restored one, which is
 /// before [`begin`]. `applied`: every row of the outbox that there is by now.
 pub(crate) async fn begin_anew(tx: Tx<'_>, applied: OutboxId) -> Result<(), Error> {
-    put_id(&mut *tx, StoreId::draw()).await?;
+    put_id(&mut *tx, draw()).await?;
     write_number(&mut *tx, MARKS, APPLIED, applied.get()).await?;
     tx.kv_remove(index::AXEPOOL, MARKS, BEHIND).await
 }

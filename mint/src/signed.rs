@@ -13,16 +13,13 @@
 //! mint's key from being another mint's; the time has to be within ten minutes of the
 //! pool's clock and later than that of the last request of this miner that was taken.
 
+use ::signed::{SignedError, check_clock};
 use accounting::MinerId;
 use bitcoin::secp256k1::schnorr::Signature;
 use cdk_common::nuts::PublicKey;
 use serde::Deserialize;
-use thiserror::Error;
 
 use crate::quote::locking_key;
-
-/// The largest difference between a request's time and the pool's, in milliseconds.
-pub const MAX_SKEW_MS: u64 = 10 * 60 * 1000;
 
 /// The purpose of a signed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,35 +52,6 @@ pub struct Signed {
     pub signature: String,
 }
 
-/// The reasons for which a signed request is refused.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum SignedError {
-    /// Not a signature of this by that key.
-    #[error("the signature is not valid for this request and the key {miner}")]
-    Signature {
-        /// The miner whose signature it should be.
-        miner: MinerId,
-    },
-    /// Signed too long ago, or in the future.
-    #[error(
-        "signed at {time_ms}, the pool's time is {now_ms} (ms since 1970): more than ten minutes apart"
-    )]
-    Clock {
-        /// The request's time.
-        time_ms: u64,
-        /// The pool's.
-        now_ms: u64,
-    },
-    /// A later one was taken before.
-    #[error("signed at {time_ms}, but a request signed at {last_ms} was taken already")]
-    Replay {
-        /// The request's time.
-        time_ms: u64,
-        /// The time of the last request that was taken.
-        last_ms: u64,
-    },
-}
-
 /// The text whose SHA256 is signed.
 pub fn message(
     purpose: Purpose,
@@ -96,7 +64,7 @@ pub fn message(
 
 impl Signed {
     /// Checks signature and clock. That it is no replay is checked where it is
-    /// recorded, see [`check_order`].
+    /// recorded, see [`::signed::check_order`].
     pub(crate) fn check(
         &self,
         purpose: Purpose,
@@ -117,31 +85,9 @@ impl Signed {
     }
 }
 
-/// A request's time is the pool's, give or take [`MAX_SKEW_MS`]; both in milliseconds
-/// since 1970.
-///
-/// # Errors
-/// [`SignedError::Clock`].
-pub fn check_clock(time_ms: u64, now_ms: u64) -> Result<(), SignedError> {
-    if time_ms.abs_diff(now_ms) > MAX_SKEW_MS {
-        return Err(SignedError::Clock { time_ms, now_ms });
-    }
-    Ok(())
-}
-
-/// A request has to be later than the last one taken of the same miner.
-///
-/// # Errors
-/// [`SignedError::Replay`].
-pub fn check_order(time_ms: u64, last_ms: Option<u64>) -> Result<(), SignedError> {
-    match last_ms {
-        Some(last_ms) if time_ms <= last_ms => Err(SignedError::Replay { time_ms, last_ms }),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use ::signed::MAX_SKEW_MS;
     use cdk_common::nuts::SecretKey;
 
     use super::*;
@@ -222,15 +168,6 @@ mod tests {
         ] {
             let result = signed.check(Purpose::Claim, &mint, &miner(&owner), now_ms);
             assert_eq!(result.is_ok(), good, "{now_ms}");
-        }
-        assert_eq!(check_order(2, None), Ok(()));
-        assert_eq!(check_order(2, Some(1)), Ok(()));
-        for last_ms in [2, 3] {
-            let replay = Err(SignedError::Replay {
-                time_ms: 2,
-                last_ms,
-            });
-            assert_eq!(check_order(2, Some(last_ms)), replay);
         }
     }
 }

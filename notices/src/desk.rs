@@ -6,13 +6,14 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use accounting::{MinerId, Sat, Work};
 use anyhow::Context as _;
 use async_trait::async_trait;
 use bitcoin::secp256k1::XOnlyPublicKey;
-use ledger::{LedgerError, MinerId, Sat, Work};
-use mint::MAX_SKEW_MS;
+use ledger::LedgerError;
 use prometheus::Registry;
 use serde::Serialize;
+use signed::{Channel, MAX_SKEW_MS, SignedError, Target, Wish};
 use thiserror::Error;
 use tokio::sync::Notify;
 
@@ -22,9 +23,8 @@ use super::metrics::Metrics;
 use super::news::News;
 use super::record::{Delivery, Record};
 use super::send::Outcome;
-use super::target::{Channel, Policy, Target, TargetError};
+use super::target::{Policy, TargetError};
 use super::tell::{Rules, Seen, WorkerSeen};
-use super::wish::{Wish, WishError};
 
 /// Miners that are looked at. When there are more, one with the least work makes room,
 /// of those the one whose feed was not read for the longest time.
@@ -60,9 +60,13 @@ pub trait Sight: Send + Sync + 'static {
 /// Why something about notices cannot be done.
 #[derive(Debug, Error)]
 pub enum DeskError {
-    /// The wish itself.
+    /// The wish is not signed by that key for this pool, not of now, or not later than the
+    /// last one taken.
     #[error(transparent)]
-    Wish(#[from] WishError),
+    Signed(#[from] SignedError),
+    /// The place that the wish names.
+    #[error(transparent)]
+    Target(#[from] TargetError),
     /// A key without work.
     #[error("this pool counted no share of the key {0} yet")]
     Unknown(MinerId),
@@ -213,8 +217,7 @@ impl Desk {
     ) -> Result<Option<Setting>, DeskError> {
         let pool = self.pool.ok_or(DeskError::NoKey)?;
         if let Some(target) = &wish.target {
-            let place = self.policy.place(target);
-            place.map_err(|error: TargetError| DeskError::Wish(error.into()))?;
+            self.policy.place(target)?;
         }
         // Before anything is made for it: whoever has no key gets no record.
         let last_ms = self.records().get(miner).map_or(0, |one| one.signed_ms);

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use accounting::{Incarnation, MinerId};
 use basics::humane;
-use ledger::{Incarnation, MinerId};
 
 use super::record::Record;
 
@@ -99,11 +99,11 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ledger::Sat;
+    use accounting::Sat;
 
     use super::super::news::News;
-    use super::super::wish::tests::pair;
     use super::*;
+    use crate::testing::pair;
 
     fn about(name: &str) -> About {
         About {

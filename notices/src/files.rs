@@ -6,8 +6,8 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use accounting::MinerId;
 use basics::{files, json_file};
-use ledger::MinerId;
 
 use super::record::Record;
 
@@ -73,8 +73,8 @@ impl Files {
 mod tests {
     use std::os::unix::fs::MetadataExt as _;
 
-    use super::super::wish::tests::pair;
     use super::*;
+    use crate::testing::pair;
 
     #[test]
     fn records_come_back_and_broken_ones_are_no_obstacle() {

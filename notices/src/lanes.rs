@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use ledger::MinerId;
+use accounting::MinerId;
 
 use super::pace::Pace;
-use super::target::{Channel, Policy, Target};
+use signed::{Channel, Target};
+
+use super::target::Policy;
 
 /// Webhooks that are asked at the same time. An owner's key sends some five messages an
 /// hour, and a request takes ten seconds at most: as many keys as there may be, all with
@@ -91,8 +93,8 @@ impl Lanes {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wish::tests::pair;
     use super::*;
+    use crate::testing::pair;
 
     fn policy() -> Policy {
         Policy {

@@ -14,7 +14,7 @@
 //! strangers can choose; docs/decisions/0022-strangers-log-notices-memory.md limits the
 //! number of messages.
 //!
-//! The room knows the ledger's units and the mint's rule for requests that owners sign.
+//! The room knows the accounting's units and the form of requests that owners sign.
 //! What there is to see of a miner comes in through [`Sight`]; pages and commands use it.
 
 mod desk;
@@ -29,11 +29,11 @@ mod run;
 mod send;
 mod target;
 mod tell;
-mod wish;
+#[cfg(test)]
+mod testing;
 
 pub use desk::{Desk, DeskError, Setting, Sight};
 pub use feed::About;
 pub use run::run;
-pub use target::{Channel, Policy, Target, TargetError};
+pub use target::{Policy, TargetError};
 pub use tell::{Rules, WorkerSeen};
-pub use wish::{Wish, WishError, digest};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use accounting::{Sat, WorkerName};
 use basics::humane;
-use ledger::{Sat, WorkerName};
 use serde::{Deserialize, Serialize};
 
 /// Something that changed. In JSON it has a `kind`; amounts are satoshis, times are

@@ -5,7 +5,7 @@
 //! the pool. So the pool keeps below the server's limit, one request at a time, and when
 //! the server refuses all the same, the pool waits as long as the server says.
 
-use ledger::MinerId;
+use accounting::MinerId;
 
 /// Requests to one server after a pause, without a wait between them. The public server
 /// ntfy.sh lets a sender make 60, and counts the operator's own messages from the same
@@ -119,8 +119,8 @@ impl Pace {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::wish::tests::pair;
     use super::*;
+    use crate::testing::pair;
 
     const MINUTE: u64 = 60_000;
 

@@ -6,16 +6,14 @@
 
 use std::collections::VecDeque;
 
+use accounting::{Incarnation, MinerId, Sat};
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
-use ledger::{Incarnation, MinerId, Sat};
-use receipt::tagged;
 use serde::{Deserialize, Serialize};
+use signed::{Target, Wish, tagged};
 
 use super::news::News;
 use super::pace::MAX_ASKED_MS;
-use super::target::Target;
 use super::tell::Told;
-use super::wish::Wish;
 
 /// Entries of a feed, the newest.
 pub(crate) const MAX_ENTRIES: usize = 20;
@@ -353,9 +351,9 @@ pub(crate) fn entry_id(pool: Incarnation, miner: &MinerId, number: u64) -> Strin
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::target::Channel;
-    use super::super::wish::tests::{pair, signed};
     use super::*;
+    use crate::testing::{pair, signed};
+    use signed::Channel;
 
     const NOW: u64 = 1_795_000_000_000;
 

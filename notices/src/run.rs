@@ -5,17 +5,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use accounting::MinerId;
 use basics::clock;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use ledger::MinerId;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::{Desk, DeskError};
 use super::lanes::{Lane, Lanes};
 use super::record::Delivery;
 use super::send::{Outcome, send};
-use super::target::Target;
+use signed::Target;
 
 /// What waited for its time is looked for so often; what is new wakes the sender.
 const SEND_INTERVAL: Duration = Duration::from_secs(5);

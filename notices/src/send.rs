@@ -14,7 +14,9 @@ use url::{Host, Url};
 
 use super::feed::About;
 use super::record::{Delivery, entry_id};
-use super::target::{Channel, Place, Policy, TargetError};
+use signed::Channel;
+
+use super::target::{Place, Policy, TargetError};
 
 /// Until a connection stands, and until a name is resolved.
 const CONNECT: Duration = Duration::from_secs(5);

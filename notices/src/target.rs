@@ -3,32 +3,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use serde::{Deserialize, Serialize};
+use signed::{Channel, Target};
 use thiserror::Error;
 use url::{Host, Url};
 
 /// Longer URLs are refused, in bytes.
 pub(crate) const MAX_URL: usize = 512;
-
-/// How notices are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Channel {
-    /// A topic of an ntfy server, which phones listen to.
-    Ntfy,
-    /// A POST with JSON.
-    Webhook,
-}
-
-/// A place as an owner names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Target {
-    /// How to send.
-    pub channel: Channel,
-    /// Where to. Whoever knows a topic can read it: this is shown to nobody.
-    pub url: String,
-}
 
 /// Why a place is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

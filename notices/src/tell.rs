@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ledger::{Sat, Work, WorkerName};
+use accounting::{Sat, Work, WorkerName};
 use serde::{Deserialize, Serialize};
 
 use super::news::{News, Quiet, Rejecting, Topic};

@@ -1,7 +1,5 @@
 //! `notices`: whether the pool tells the owner, and where.
 
-mod wish;
-
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,6 +10,7 @@ use bitcoin::secp256k1::XOnlyPublicKey;
 use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::Value;
+use signed::{Channel, Target, Wish, digest};
 use wallet::OwnerKey;
 
 use crate::http;
@@ -19,7 +18,6 @@ use crate::key::read_key;
 use crate::place::parse_mint;
 use crate::program;
 use crate::runtime::block_on;
-use wish::{Channel, Target, Wish, digest};
 
 /// Get notifications: a worker fell silent, many shares are rejected, sats are ready
 ///

@@ -11,65 +11,12 @@
 use std::fmt;
 use std::io;
 
-use bitcoin::hex::{DisplayHex as _, FromHex as _, HexToArrayError};
+use accounting::{StoreId, StoreMark};
 use serde::{Deserialize, Serialize};
 
-/// Which store: drawn when its mark is made, and again when an operator accepts what is
-/// there.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct StoreId([u8; 16]);
-
-impl fmt::Display for StoreId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_hex().fmt(f)
-    }
-}
-
-impl fmt::Debug for StoreId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl From<StoreId> for String {
-    fn from(id: StoreId) -> String {
-        id.to_string()
-    }
-}
-
-impl TryFrom<String> for StoreId {
-    type Error = HexToArrayError;
-
-    fn try_from(text: String) -> Result<StoreId, Self::Error> {
-        <[u8; 16]>::from_hex(&text).map(StoreId)
-    }
-}
-
-/// How far a part of the node's directory is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeMark {
-    /// Which it is.
-    pub store: StoreId,
-    /// How often it was advanced.
-    pub counter: u64,
-}
-
-impl NodeMark {
-    /// That of a part that begins.
-    pub(crate) fn new() -> NodeMark {
-        NodeMark {
-            store: StoreId(rand::random()),
-            counter: 1,
-        }
-    }
-
-    pub(crate) fn next(self) -> NodeMark {
-        NodeMark {
-            counter: self.counter.saturating_add(1),
-            ..self
-        }
-    }
+/// The mark of a part that begins.
+pub(crate) fn begin() -> StoreMark {
+    StoreMark::first(StoreId::from_bytes(rand::random()))
 }
 
 /// The parts of the directory that have a mark.
@@ -85,9 +32,9 @@ pub enum Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The last mark of the channels; `None` when there never was one.
-    pub channels: Option<NodeMark>,
+    pub channels: Option<StoreMark>,
     /// The last mark of the payments, likewise.
-    pub payments: Option<NodeMark>,
+    pub payments: Option<StoreMark>,
     /// These are the last marks; false when they may be a copy of any age.
     pub is_vouched: bool,
 }
@@ -101,14 +48,14 @@ pub trait MarkKeeper: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// It is not certain to be on disk.
-    fn keep(&self, part: Part, mark: NodeMark) -> io::Result<()>;
+    fn keep(&self, part: Part, mark: StoreMark) -> io::Result<()>;
 
     /// From now on these are the marks, whatever was known before: the directory is the
     /// last one, or its operator accepted it. `None`: that part has none yet.
     ///
     /// # Errors
     /// As [`Self::keep`].
-    fn settle(&self, channels: Option<NodeMark>, payments: Option<NodeMark>) -> io::Result<()>;
+    fn settle(&self, channels: Option<StoreMark>, payments: Option<StoreMark>) -> io::Result<()>;
 }
 
 /// A part as it was found.
@@ -119,11 +66,11 @@ pub(crate) enum Found {
     /// It is there and has no mark: a program of before there were any left it.
     Unmarked,
     /// It is there.
-    Marked(NodeMark),
+    Marked(StoreMark),
 }
 
 impl Found {
-    pub(crate) fn mark(self) -> Option<NodeMark> {
+    pub(crate) fn mark(self) -> Option<StoreMark> {
         match self {
             Found::Marked(mark) => Some(mark),
             Found::Nothing | Found::Unmarked => None,
@@ -192,7 +139,7 @@ pub(crate) fn is_restored(known: &Known, channels: Found, payments: Found) -> bo
     known.channels.is_none() && channels == Found::Nothing && payments != Found::Nothing
 }
 
-fn doubt(known: Option<NodeMark>, found: Found, is_vouched: bool) -> Option<Doubt> {
+fn doubt(known: Option<StoreMark>, found: Found, is_vouched: bool) -> Option<Doubt> {
     match (known, found) {
         (Some(_), Found::Nothing) => Some(Doubt::Lost),
         (None, Found::Nothing) => None,
@@ -204,11 +151,12 @@ fn doubt(known: Option<NodeMark>, found: Found, is_vouched: bool) -> Option<Doub
     }
 }
 
-/// Keeps nothing: for who only reads.
+/// A keeper that remembers nothing: every directory is the last one. For readers, and for
+/// nodes that nobody keeps marks of.
 #[derive(Debug)]
-pub(crate) struct Nobody;
+pub struct NoKeeper;
 
-impl MarkKeeper for Nobody {
+impl MarkKeeper for NoKeeper {
     fn known(&self) -> Known {
         Known {
             channels: None,
@@ -217,11 +165,11 @@ impl MarkKeeper for Nobody {
         }
     }
 
-    fn keep(&self, _: Part, _: NodeMark) -> io::Result<()> {
+    fn keep(&self, _: Part, _: StoreMark) -> io::Result<()> {
         Ok(())
     }
 
-    fn settle(&self, _: Option<NodeMark>, _: Option<NodeMark>) -> io::Result<()> {
+    fn settle(&self, _: Option<StoreMark>, _: Option<StoreMark>) -> io::Result<()> {
         Ok(())
     }
 }
@@ -230,13 +178,13 @@ impl MarkKeeper for Nobody {
 mod tests {
     use super::*;
 
-    fn mark(store: u8, counter: u64) -> NodeMark {
-        let store = StoreId([store; 16]);
-        NodeMark { store, counter }
+    fn mark(store: u8, counter: u64) -> StoreMark {
+        let store = StoreId::from_bytes([store; 16]);
+        StoreMark { store, counter }
     }
 
     #[track_caller]
-    fn case(known: Option<NodeMark>, found: Found, expected: Option<Doubt>) {
+    fn case(known: Option<StoreMark>, found: Found, expected: Option<Doubt>) {
         assert_eq!(doubt(known, found, true), expected);
         // Nothing becomes certain by being a copy.
         let unvouched = doubt(known, found, false);

@@ -4,8 +4,8 @@
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::{BlockHash, OutPoint, Txid};
 
-use crate::settle::{Block, PaidTo, Payment, PayoutKey, Preimage, Via};
-use crate::{EpochTerms, MinerId, Msat, Split};
+use accounting::settle::{Block, PaidTo, Payment, PayoutKey, Preimage, Via};
+use accounting::{EpochTerms, MinerId, Msat, Split};
 
 /// The n-th miner; their keys are in the order of their numbers.
 pub(crate) fn miner(n: usize) -> MinerId {

@@ -5,10 +5,10 @@ use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use super::fixtures::{at_tip, block, hash, note, on_chain, output, payment, terms};
-use crate::settle::{
+use accounting::settle::{
     Block, Books, Earnings, Event, OperatorEntry, OperatorKind, PaidTo, Payment, Policy, Rows, Via,
 };
-use crate::{EpochId, EpochTerms, Msat, Sat, Split, Work};
+use accounting::{EpochId, EpochTerms, Msat, Sat, Split, Work};
 
 /// Raw numbers, read in the light of the state: any of them make some event.
 pub(crate) type Step = (u8, u16, u16, u32);

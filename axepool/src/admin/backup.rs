@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ledger::Sat;
+use accounting::Sat;
 use mint::OldClaims;
 use serde::{Deserialize, Serialize};
 

@@ -1,9 +1,9 @@
 //! Requests and answers about the money: payments, their splits, suspense, and the
 //! operator's balance.
 
+use accounting::settle::{Block, Found, PayoutKey, Suspense};
+use accounting::{EpochId, MinerId, Msat, Sat, Work};
 use bitcoin::Txid;
-use ledger::settle::{Block, Found, PayoutKey, Suspense};
-use ledger::{EpochId, MinerId, Msat, Sat, Work};
 use serde::{Deserialize, Serialize};
 
 use super::node::Afterwards;
@@ -190,16 +190,16 @@ pub struct SplitRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeeStatus {
     /// All that became the operator's.
-    #[serde(with = "ledger::as_text")]
+    #[serde(with = "accounting::as_text")]
     pub fee_msat: u128,
     /// What running the node has cost.
-    #[serde(with = "ledger::as_text")]
+    #[serde(with = "accounting::as_text")]
     pub node_costs_msat: u128,
     /// What was withdrawn, what nobody knows the outcome of included.
-    #[serde(with = "ledger::as_text")]
+    #[serde(with = "accounting::as_text")]
     pub withdrawn_msat: u128,
     /// What can be withdrawn.
-    #[serde(with = "ledger::as_text")]
+    #[serde(with = "accounting::as_text")]
     pub withdrawable_msat: u128,
     /// Every withdrawal, in the order of the ids, which begin with the time.
     pub withdrawals: Vec<WithdrawalRow>,

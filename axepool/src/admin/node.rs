@@ -1,8 +1,8 @@
 //! Questions and orders about the lightning node, and their answers.
 
+use accounting::{Msat, Sat};
 use bitcoin::Txid;
 use bitcoin::secp256k1::PublicKey;
-use ledger::{Msat, Sat};
 use payout::marks::GoOn;
 use payout::node::{ChannelView, ClosedView, PeerView};
 use payout::outgoing::{Outcome, Undecided};
@@ -43,7 +43,7 @@ pub enum NodeRequest {
     /// Close a channel.
     Close {
         /// The node's own name for it.
-        #[serde(with = "ledger::as_text")]
+        #[serde(with = "accounting::as_text")]
         channel: u128,
         /// Without the peer's agreement.
         force: bool,
@@ -119,7 +119,7 @@ pub enum NodeReply {
     /// To [`NodeRequest::Open`]: the node waits for the channel's confirmations.
     Opening {
         /// The node's own name for it.
-        #[serde(with = "ledger::as_text")]
+        #[serde(with = "accounting::as_text")]
         channel: u128,
         /// What was estimated; `None` when nobody knew, and it was done by force.
         after: Option<Afterwards>,
@@ -168,10 +168,10 @@ pub struct OfferAnswer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Afterwards {
     /// To miners, holders of ecash and the operator.
-    #[serde(with = "ledger::as_text")]
+    #[serde(with = "accounting::as_text")]
     pub owed_msat: u128,
     /// In channels, payments under way and on-chain.
-    #[serde(with = "ledger::as_text")]
+    #[serde(with = "accounting::as_text")]
     pub there_msat: u128,
     /// What the network takes, at most.
     pub fee_sat: Sat,

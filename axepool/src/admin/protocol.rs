@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use ledger::{Epoch, EpochId, MinerId, Sat, Tally, Work, Worker};
+use accounting::{Epoch, EpochId, MinerId, Sat, Tally, Work, Worker};
 use mint::Parked;
 use serde::{Deserialize, Serialize};
 

@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use accounting::{EpochId, Incarnation};
 use anyhow::{Context, Result, bail};
 use bitcoin::hashes::sha256;
-use ledger::{EpochId, Incarnation};
 use serde::{Deserialize, Serialize};
 
 /// The shape of a backup. A newer one is refused.
@@ -26,7 +26,7 @@ pub(super) const LEFT_OUT: &str = "the lightning node's channels: an old copy of
 /// What is in a file of a backup, by its name there. The place in a data directory is the
 /// same.
 pub(super) mod name {
-    use ledger::MinerId;
+    use accounting::MinerId;
 
     pub(in crate::backup) const LEDGER: &str = "ledger.redb";
     pub(in crate::backup) const MINT: &str = "mint/mint.sqlite";

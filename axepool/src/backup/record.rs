@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use accounting::settle::Held;
+use accounting::{EpochId, Incarnation, Lineage, Sat};
 use basics::json_file;
-use ledger::settle::Held;
-use ledger::{EpochId, Incarnation, Lineage, Sat};
 use serde::{Deserialize, Serialize};
 
 use crate::data_dir;

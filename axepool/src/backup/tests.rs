@@ -2,8 +2,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use ledger::settle::Held;
-use ledger::{EpochTerms, Ledger, LedgerOptions, Reader};
+use accounting::EpochTerms;
+use accounting::settle::Held;
+use ledger::{Ledger, LedgerOptions, Reader};
 use prometheus::Registry;
 use tempfile::TempDir;
 
@@ -111,7 +112,7 @@ async fn a_restored_pool_is_another_one_with_the_same_books() {
         at_ms: 7,
         height: Some(8),
         bound_sat: None,
-        paid_since_sat: ledger::Sat::ZERO,
+        paid_since_sat: accounting::Sat::ZERO,
     };
     let record = write_accepted(&to, &record, accepted).expect("writes");
     let until = Held {

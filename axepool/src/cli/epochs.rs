@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use accounting::{CloseCause, Epoch, EpochState};
 use anyhow::{Result, bail};
 use basics::{clock, humane, output};
 use clap::Subcommand;
-use ledger::{CloseCause, Epoch, EpochState};
 
 use super::place::{OTHER_VERSION, Place};
 use crate::admin::{Reply, Request};

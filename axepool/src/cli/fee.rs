@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::str::FromStr;
 
+use accounting::{MSAT_PER_SAT, Sat};
 use anyhow::{Result, bail};
 use basics::{humane, output};
 use bitcoin::Txid;
 use clap::Subcommand;
-use ledger::{MSAT_PER_SAT, Sat};
 
 use super::node::tell_after;
 use super::payouts::ask;

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
+use accounting::EpochId;
 use anyhow::{Result, bail};
 use basics::{clock, humane, output};
 use clap::Subcommand;
-use ledger::EpochId;
 
 use super::place::{OTHER_VERSION, Place};
 use crate::admin::{Miners, Reply, Request, SuspectRow};

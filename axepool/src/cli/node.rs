@@ -4,10 +4,10 @@ mod recover;
 
 use std::process::ExitCode;
 
+use accounting::{Msat, Sat};
 use anyhow::{Result, bail};
 use basics::{humane, output};
 use clap::Subcommand;
-use ledger::{Msat, Sat};
 use payout::marks::GoOn;
 use payout::node::{ClosedView, PeerView};
 use payout::outgoing::Outcome;

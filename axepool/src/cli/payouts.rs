@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
+use accounting::settle::{Found, NamedBy, PayoutKey};
 use anyhow::{Result, bail};
 use basics::{humane, output};
 use clap::Subcommand;
-use ledger::settle::{Found, NamedBy, PayoutKey};
 
 use super::place::{OTHER_VERSION, Place};
 use crate::admin::{

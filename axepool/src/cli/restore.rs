@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use accounting::Sat;
 use anyhow::{Context, Result, bail};
 use basics::{humane, output};
 use clap::Subcommand;
-use ledger::Sat;
 use mint::OldClaims;
 
 use super::place::Place;

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
+use accounting::EpochId;
+use accounting::settle::PayoutKey;
 use anyhow::Result;
 use basics::output;
 use clap::Subcommand;
-use ledger::EpochId;
-use ledger::settle::PayoutKey;
 
 use super::payouts::{ask_payout, ask_payouts, render, render_split};
 use super::place::Place;

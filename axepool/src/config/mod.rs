@@ -38,8 +38,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use accounting::EpochTerms;
 use bitcoin::Network;
-use ledger::EpochTerms;
 use proxy::config::{DownstreamConfig, UpstreamConfig};
 use toml::Table;
 

@@ -1,6 +1,6 @@
 //! `[payout]` and `[mint]`: what an epoch records as its terms when it opens.
 
-use ledger::{EpochTerms, QuotePer, Split, Work};
+use accounting::{EpochTerms, QuotePer, Split, Work};
 
 use super::reader::Section;
 

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use accounting::Split;
 use bitcoin::Network;
-use ledger::Split;
 use proxy::config::DownstreamConfig;
 use toml::Value;
 

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use accounting::{QuotePer, Split, Work};
 use bitcoin::Network;
-use ledger::{QuotePer, Split, Work};
 use proxy::Difficulty;
 use proxy::config::{IpNetwork, UpstreamUrl, UpstreamUrlError};
 use toml::Value;

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use accounting::{CloseCause, Epoch, EpochId, EpochTerms, MinerId, Resolution, Tally};
 use anyhow::Result;
 use basics::clock;
-use ledger::{
-    CloseCause, Epoch, EpochId, EpochTerms, Ledger, LedgerError, MinerId, Reader, RecentWork,
-    Resolution, Tally,
-};
+use ledger::{Ledger, LedgerError, Reader, RecentWork};
 use thiserror::Error;
 
 use super::store;
@@ -190,7 +188,7 @@ fn hashrate_now(recent: &RecentWork, miner: MinerId, first_ms: Option<u64>, now_
 }
 
 fn suspects(reader: &Reader) -> Result<Reply, BooksError> {
-    let one = ledger::UpstreamOdds::ONE.to_raw() as f64;
+    let one = accounting::UpstreamOdds::ONE.to_raw() as f64;
     let suspects = reader
         .suspects(SUSPECT_EPOCHS)?
         .into_iter()
@@ -211,11 +209,10 @@ mod tests {
     use std::future::poll_fn;
     use std::sync::Arc;
 
+    use accounting::{Identity, SessionId, ShareId, ShareRecord, Work, WorkerName};
     use bitcoin::BlockHash;
     use bitcoin::hashes::Hash as _;
-    use ledger::{
-        Identity, LedgerOptions, SessionId, ShareAck, ShareId, ShareRecord, Work, WorkerName,
-    };
+    use ledger::{LedgerOptions, ShareAck};
     use prometheus::Registry;
 
     use super::*;

@@ -8,8 +8,8 @@ mod store;
 
 use std::path::Path;
 
+use accounting::EpochTerms;
 use anyhow::Result;
-use ledger::EpochTerms;
 
 use crate::admin::{Reply, Request};
 pub(crate) use books::{HASHRATE_BUCKETS, SUSPECT_EPOCHS, answer};

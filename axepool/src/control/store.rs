@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use accounting::EpochTerms;
 use anyhow::Result;
 use basics::clock;
-use ledger::{EpochTerms, Ledger, LedgerOptions, OpenError, Reader};
+use ledger::{Ledger, LedgerOptions, OpenError, Reader};
 
 use crate::data_dir;
 

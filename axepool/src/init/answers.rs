@@ -117,7 +117,7 @@ pub(crate) fn fill(
         draft.put(
             "payout",
             "split",
-            &Value::from(ledger::Split::FOR_STRANGERS.name()),
+            &Value::from(accounting::Split::FOR_STRANGERS.name()),
         );
     }
     let public_url = Question {
@@ -256,7 +256,7 @@ mod tests {
         let (loaded, told) = case(Answers::default(), &lines);
         let config = loaded.config;
         assert_eq!(config.income.address.to_string(), ADDRESS);
-        assert_eq!(config.terms.split, ledger::Split::Tides);
+        assert_eq!(config.terms.split, accounting::Split::Tides);
         let url = config.http.public_url.map(|url| url.to_string());
         assert_eq!(url.as_deref(), Some("https://pool.example"));
         assert!(told.node.is_none() && !told.lacks_address);
@@ -268,7 +268,7 @@ mod tests {
         let (loaded, told) = case(Answers::default(), lines);
         assert!(told.lacks_address && loaded.config.income.node.is_some());
         assert_eq!(told.node.expect("a node").0, "ldk-node-config/mainnet.toml");
-        assert_eq!(loaded.config.terms.split, ledger::Split::Epoch);
+        assert_eq!(loaded.config.terms.split, accounting::Split::Epoch);
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use accounting::Sat;
 use anyhow::{Context, Result, bail};
 use basics::clock;
-use ledger::Sat;
 use mint::Since;
 
 use super::View;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{EpochId, MinerId, Sat};
+use accounting::{EpochId, MinerId, Sat};
 use mint::{CdkError, Mint};
 
 /// What the mint has for a key.

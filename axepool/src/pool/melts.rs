@@ -7,8 +7,8 @@
 //! a reason, which `/v1/info` repeats (`disabled`, message of the day); payments under way
 //! go on, and a pause survives a restart.
 
+use accounting::Msat;
 use async_trait::async_trait;
-use ledger::Msat;
 use mint::{Lightning, LightningError, PayId, PayQuote, PayRequest, PayState};
 use payout::Payer;
 use payout::outgoing::{Outcome, PayError, Quote, Request};

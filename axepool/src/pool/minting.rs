@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use accounting::{OutboxId, Sat};
 use anyhow::{Context, Result};
 use basics::clock;
-use ledger::{Ledger, LedgerError, OutboxId, Sat};
+use ledger::{Ledger, LedgerError};
 use mint::{Liabilities, Mint, MintConfig, MintMetrics, OldClaims, Parked, Since};
 use prometheus::{IntCounter, IntGauge, Registry};
 use tokio::task::JoinHandle;

@@ -4,9 +4,10 @@
 #[cfg(test)]
 mod tests;
 
+use accounting::settle::PayoutKey;
+use accounting::{OrderedQuote, OutboxId, OutboxKind, OutboxRow};
 use async_trait::async_trait;
-use ledger::settle::PayoutKey;
-use ledger::{Ledger, LedgerError, OrderedQuote, OutboxId, OutboxKind, OutboxRow, Reader};
+use ledger::{Ledger, LedgerError, Reader};
 use mint::{Expected, Order, Outbox, OutboxError, PayoutId, PayoutIdError, QuoteKey, Row};
 use tokio::sync::watch;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ledger::OutboxId;
+use accounting::OutboxId;
 
 /// The first row that waits, and since when it was seen to be the first.
 #[derive(Clone, Copy, Debug, Default)]

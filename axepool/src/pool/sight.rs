@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use accounting::{MinerId, Sat};
 use async_trait::async_trait;
 use basics::clock;
 use bitcoin::secp256k1::XOnlyPublicKey;
-use ledger::{LedgerError, MinerId, Sat};
+use ledger::LedgerError;
 use notices::{About, Desk, Policy, Rules, Sight, WorkerSeen};
 use prometheus::Registry;
 

@@ -3,8 +3,8 @@
 //! Both sides are shown separately, in msat, since carry is less than a satoshi. An
 //! unknown amount is `None`, never 0.
 
-use ledger::settle::Totals;
-use ledger::{MSAT_PER_SAT, Msat, Sat};
+use accounting::settle::Totals;
+use accounting::{MSAT_PER_SAT, Msat, Sat};
 use mint::Liabilities;
 use payout::node::Balances;
 use serde_json::{Value, json};

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Instant;
 
+use accounting::MinerId;
 use basics::clock;
-use ledger::{Health as LedgerHealth, Ledger, MinerId};
+use ledger::{Health as LedgerHealth, Ledger};
 use mint::Mint;
 use proxy::{Proxy, ProxyStatus, SessionStatus};
 use tokio::sync::watch;

@@ -1,8 +1,9 @@
 //! The verdict whether the stores of a data directory are the latest ones. Pure: the
 //! marks that each store keeps of itself and of the others in, a verdict out.
 
-use ledger::{AsLeft, EpochId, OutboxId};
-use mint::{LedgerMark, Mark, StoredMarks};
+use accounting::{EpochId, OutboxId, StoreMark};
+use ledger::AsLeft;
+use mint::{LedgerMark, StoredMarks};
 
 use super::file::Kept;
 use crate::backup::Cause;
@@ -13,7 +14,7 @@ pub(super) struct Seen {
     /// The ledger.
     pub(super) ledger: AsLeft,
     /// The mint's mark, as the ledger was told of it last.
-    pub(super) noted: Option<Mark>,
+    pub(super) noted: Option<StoreMark>,
     /// The mint's store; `None` when there is none.
     pub(super) mint: Option<StoredMarks>,
     /// The mint's store is this pool's affair: the mint is not switched off, and the store

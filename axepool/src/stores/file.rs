@@ -11,10 +11,10 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use accounting::StoreMark;
 use basics::files::{directory_of, sync_directory};
 use bitcoin::hashes::{Hash as _, sha256};
-use mint::{LedgerMark, Mark};
-use payout::marks::NodeMark;
+use mint::LedgerMark;
 use serde::{Deserialize, Serialize};
 
 /// The shape of what is kept. What a newer program wrote is refused.
@@ -27,7 +27,7 @@ const SLOT: usize = 2048;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Kept {
     /// The mint's store, after its last commit.
-    pub(super) mint: Option<Mark>,
+    pub(super) mint: Option<StoreMark>,
     /// The ledger, some seconds ago.
     pub(super) ledger: Option<LedgerMark>,
     /// When this file was made, nanoseconds since 1970; `None` where the file system does
@@ -42,9 +42,9 @@ pub(super) struct Kept {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct KeptNode {
     /// Its store, after the last state of a channel.
-    pub(super) channels: Option<NodeMark>,
+    pub(super) channels: Option<StoreMark>,
     /// Its journal of payments, after the last line.
-    pub(super) payments: Option<NodeMark>,
+    pub(super) payments: Option<StoreMark>,
     /// These may be a copy of any age: the file was one, or was gone, and nobody has said
     /// since that the directory is the last one.
     pub(super) is_doubted: bool,
@@ -196,7 +196,7 @@ mod tests {
     fn kept(counter: u64) -> Kept {
         let store = "0123456789abcdef0123456789abcdef".to_owned();
         Kept {
-            mint: Some(Mark {
+            mint: Some(StoreMark {
                 store: store.try_into().expect("an id"),
                 counter,
             }),

@@ -17,10 +17,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use accounting::{Incarnation, OutboxId, StoreMark};
 use anyhow::{Context, Result};
 use basics::clock;
-use ledger::{AsLeft, ExamineError, Examiner, GoOn, Incarnation, Ledger, OutboxId};
-use mint::{LedgerMark, Mark, StoredMarks, Witness};
+use ledger::{AsLeft, ExamineError, Examiner, GoOn, Ledger};
+use mint::{LedgerMark, StoredMarks, Witness};
 use prometheus::{IntGauge, Registry};
 
 use crate::backup::{self, Cause, RestoreRecord};
@@ -54,7 +55,7 @@ struct Inner {
     /// Why the operator's word is waited for, if it is.
     waits_for: Option<Cause>,
     /// What the ledger was told last.
-    noted: Option<Mark>,
+    noted: Option<StoreMark>,
     had_store: bool,
 }
 
@@ -265,7 +266,7 @@ impl Stores {
     }
 
     /// Keeps how far the ledger is, and gives what it is to be told.
-    fn look_at(&self, bookings: u64, last: bool) -> Result<Option<Mark>> {
+    fn look_at(&self, bookings: u64, last: bool) -> Result<Option<StoreMark>> {
         let mut inner = self.inner();
         let known = inner.kept.ledger;
         let is_news = known.is_some_and(|known| known.bookings < bookings);
@@ -305,7 +306,7 @@ impl Inner {
 }
 
 impl Witness for Stores {
-    fn tell(&self, mark: Mark) -> io::Result<()> {
+    fn tell(&self, mark: StoreMark) -> io::Result<()> {
         let mut inner = self.inner();
         let known = inner.kept.mint;
         if known.is_some_and(|known| known.store == mark.store && known.counter >= mark.counter) {
@@ -321,6 +322,6 @@ impl Witness for Stores {
 }
 
 /// The mint's mark, as the ledger keeps it.
-fn read_note(note: &[u8]) -> Option<Mark> {
+fn read_note(note: &[u8]) -> Option<StoreMark> {
     serde_json::from_slice(note).ok()
 }

@@ -3,7 +3,8 @@
 
 use std::io;
 
-use payout::marks::{Known, MarkKeeper, NodeMark, Part};
+use accounting::StoreMark;
+use payout::marks::{Known, MarkKeeper, Part};
 
 use super::Stores;
 use super::file::KeptNode;
@@ -32,7 +33,7 @@ impl MarkKeeper for Stores {
         }
     }
 
-    fn keep(&self, part: Part, mark: NodeMark) -> io::Result<()> {
+    fn keep(&self, part: Part, mark: StoreMark) -> io::Result<()> {
         self.keep_node(|node| {
             let known = match part {
                 Part::Channels => &mut node.channels,
@@ -42,7 +43,7 @@ impl MarkKeeper for Stores {
         })
     }
 
-    fn settle(&self, channels: Option<NodeMark>, payments: Option<NodeMark>) -> io::Result<()> {
+    fn settle(&self, channels: Option<StoreMark>, payments: Option<StoreMark>) -> io::Result<()> {
         self.keep_node(|node| {
             *node = KeptNode {
                 channels,

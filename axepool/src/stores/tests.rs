@@ -1,4 +1,4 @@
-use ledger::{EpochId, Incarnation, Lineage};
+use accounting::{EpochId, Incarnation, Lineage};
 
 use super::*;
 
@@ -6,9 +6,9 @@ fn incarnation(byte: u8) -> Incarnation {
     Incarnation::from_bytes([byte; 16])
 }
 
-fn mark(store: u8, counter: u64) -> Mark {
+fn mark(store: u8, counter: u64) -> StoreMark {
     let store = format!("{store:032x}").try_into().expect("an id");
-    Mark { store, counter }
+    StoreMark { store, counter }
 }
 
 /// A pool at its best, in the middle of its life: the mint is one row further than what the
@@ -199,7 +199,7 @@ async fn what_a_ledger_was_told_is_found_again() {
         let gauge = IntGauge::new("waiting", "waiting").expect("a gauge");
         let stores = Stores::of(dir.path().to_owned(), None, gauge);
         let path = data_dir::ledger(dir.path());
-        let terms = ledger::EpochTerms::default();
+        let terms = accounting::EpochTerms::default();
         let mut options = ledger::LedgerOptions::new(path, terms, 1);
         options.examiner = Some(stores.examiner());
         let opened = Ledger::open(options, &Registry::new()).expect("opens");
@@ -233,7 +233,7 @@ async fn what_a_ledger_was_told_is_found_again() {
             .expect("there");
         assert_eq!(record.after, opened.reader().lineage().current());
         let held = backup::held(opened.reader().lineage(), Some(&record));
-        assert_eq!(held, Some(ledger::settle::Held::EVERYTHING));
+        assert_eq!(held, Some(accounting::settle::Held::EVERYTHING));
         opened.close().await;
     }
     std::fs::remove_file(data_dir::ledger(dir.path())).expect("removes");
@@ -245,7 +245,7 @@ async fn what_a_ledger_was_told_is_found_again() {
 /// The node's marks outlast a start, and are not believed when the file is a copy.
 #[tokio::test]
 async fn what_is_known_of_the_node_is_believed_until_the_file_is_a_copy() {
-    use payout::marks::{Known, MarkKeeper as _, NodeMark, Part};
+    use payout::marks::{Known, MarkKeeper as _, Part};
 
     let dir = tempfile::tempdir().expect("a directory");
     let path = data_dir::store_marks(dir.path());
@@ -253,13 +253,13 @@ async fn what_is_known_of_the_node_is_believed_until_the_file_is_a_copy() {
         let gauge = IntGauge::new("waiting", "waiting").expect("a gauge");
         let stores = Stores::of(dir.path().to_owned(), None, gauge);
         let ledger = data_dir::ledger(dir.path());
-        let mut options = ledger::LedgerOptions::new(ledger, ledger::EpochTerms::default(), 1);
+        let mut options = ledger::LedgerOptions::new(ledger, accounting::EpochTerms::default(), 1);
         options.examiner = Some(stores.examiner());
         let opened = Ledger::open(options, &Registry::new()).expect("opens");
         opened.close().await;
         stores
     };
-    let of = |store: u8, counter| NodeMark {
+    let of = |store: u8, counter| StoreMark {
         store: format!("{store:032x}").try_into().expect("an id"),
         counter,
     };
@@ -315,7 +315,7 @@ async fn each_commit_of_the_mint_is_on_disk_when_it_is_told() {
     let gauge = IntGauge::new("waiting", "waiting").expect("a gauge");
     let stores = Stores::of(dir.path().to_owned(), None, gauge);
     let path = data_dir::ledger(dir.path());
-    let mut options = ledger::LedgerOptions::new(path, ledger::EpochTerms::default(), 1);
+    let mut options = ledger::LedgerOptions::new(path, accounting::EpochTerms::default(), 1);
     options.examiner = Some(stores.examiner());
     let opened = Ledger::open(options, &Registry::new()).expect("opens");
     let marks = data_dir::store_marks(dir.path());

@@ -9,13 +9,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use accounting::settle::{Event, PaidTo, Payment, Via};
+use accounting::{
+    CloseCause, EpochTerms, Identity, MinerId, Msat, SessionId, ShareId, ShareRecord, Work,
+    WorkerName,
+};
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash as _, sha256};
-use ledger::settle::{Event, PaidTo, Payment, Via};
-use ledger::{
-    CloseCause, EpochTerms, Identity, Ledger, LedgerOptions, MinerId, Msat, SessionId, ShareAck,
-    ShareId, ShareRecord, Work, WorkerName,
-};
+use ledger::{Ledger, LedgerOptions, ShareAck};
 use prometheus::Registry;
 use simnet::keys::SimKey;
 use simnet::pool::SimPoolHandle;

@@ -20,8 +20,8 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use accounting::{Epoch, EpochId};
 use axepool::admin::{self, AskError, Miners, Reply, Request, Status};
-use ledger::{Epoch, EpochId};
 use tempfile::TempDir;
 
 /// How long anything may take before a test gives up; generous, for loaded machines.

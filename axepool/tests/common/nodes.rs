@@ -4,17 +4,16 @@
 #![allow(dead_code, unreachable_pub)]
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use accounting::settle::{Block, Event, Payment, PayoutKey};
 use bitcoin::Amount;
 use bitcoin::hashes::{Hash as _, sha256};
-use ledger::settle::{Block, Event, Payment, PayoutKey};
-use payout::marks::{Known, MarkKeeper, NodeMark, Part};
+use payout::marks::NoKeeper;
 use payout::offer::{OfferBook, OfferDesk};
 use payout::{BookError, Booked, Booking, Intake, Lightning, NodeState, Parts, Settings};
 use simnet::chain::{Chain, SharedChain, serve};
@@ -73,28 +72,6 @@ impl Recorder {
     }
 }
 
-/// Remembers nothing of the node's directory: each is the last one.
-#[derive(Debug)]
-pub struct Unmarked;
-
-impl MarkKeeper for Unmarked {
-    fn known(&self) -> Known {
-        Known {
-            channels: None,
-            payments: None,
-            is_vouched: true,
-        }
-    }
-
-    fn keep(&self, _: Part, _: NodeMark) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn settle(&self, _: Option<NodeMark>, _: Option<NodeMark>) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// The chain, OCEAN's node and the pool's.
 pub struct World {
     pub chain: SharedChain,
@@ -127,7 +104,7 @@ impl Pool {
             settings: settings.clone(),
             chain: source.clone(),
             intake: Intake::new(Arc::clone(books) as Arc<dyn Booking>, offers.clone()),
-            marks: Arc::new(Unmarked),
+            marks: Arc::new(NoKeeper),
         }
         .prepare();
         let desk = OfferDesk::new(

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use crate::common::{PoolProcess, PoolSetup, axepool, stderr, stdout};
-use ledger::EpochId;
+use accounting::EpochId;
 use simnet::pool::{SimPool, SimPoolHandle, SimPoolOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::common::{ADDRESS, PoolProcess, PoolSetup, stderr, stdout};
 use crate::ocean::{PATIENCE, free_address, look, node_status, offer};
 use crate::world::{STRATUM, UPSTREAM, UPSTREAM_LINES, bitaxe, earns, get, key};
-use ledger::{CloseCause, EpochState};
+use accounting::{CloseCause, EpochState};
 use serde_json::Value;
 use simnet::bitaxe::{Misbehaviour, SimBitaxe};
 use simnet::ocean::{ApiFault, Ocean, OceanLightning, OceanOptions};

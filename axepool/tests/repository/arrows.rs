@@ -20,21 +20,21 @@ const ROOMS: [(&str, &[&str]); 14] = [
             "owner",
             "payout",
             "proxy",
-            "receipt",
+            "signed",
             "simnet",
             "wallet",
         ],
     ),
     ("listener", &["proxy"]),
-    ("notices", &["basics", "ledger", "mint", "receipt"]),
-    ("receipt", &["accounting", "basics"]),
+    ("notices", &["accounting", "basics", "ledger", "signed"]),
+    ("signed", &["accounting", "basics"]),
     ("proxy", &["accounting", "ledger"]),
     ("payout", &["accounting", "basics"]),
-    ("mint", &["accounting", "basics"]),
+    ("mint", &["accounting", "basics", "signed"]),
     ("ledger", &["accounting"]),
     ("accounting", &[]),
     ("wallet", &[]),
-    ("owner", &["accounting", "basics", "receipt", "wallet"]),
+    ("owner", &["accounting", "basics", "signed", "wallet"]),
     (
         "demo",
         &[
@@ -205,7 +205,8 @@ fn broken_arrows_are_found() {
     case("wallet", "ledger", Some("wallet imports the room ledger"));
     case("wallet", "basics", Some("wallet imports the room basics"));
     case("basics", "ledger", Some("basics imports the room ledger"));
-    case("receipt", "mint", Some("receipt imports the room mint"));
+    case("signed", "mint", Some("signed imports the room mint"));
+    case("notices", "mint", Some("notices imports the room mint"));
     case(
         "notices",
         "listener",
@@ -270,7 +271,8 @@ fn arrows_as_they_should_be_are_left_alone() {
     case("axepool", "listener", None);
     case("listener", "proxy", None);
     case("payout", "basics", None);
-    case("notices", "receipt", None);
+    case("notices", "signed", None);
+    case("mint", "signed", None);
     case("axepool", "owner", None);
     case("demo", "axepool", None);
     case("demo", "simnet", None);

@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::nodes::{PATIENCE, Pool, Recorder, World, free_address, give_up, now_secs};
+use accounting::Msat;
+use accounting::settle::{Note, PaidTo, Preimage, Via};
 use bitcoin::hashes::{Hash as _, sha256};
-use ledger::Msat;
-use ledger::settle::{Note, PaidTo, Preimage, Via};
 use payout::offer::{OfferError, Route, Standing};
 use payout::{NodeState, Settings};
 use simnet::chain::{Chain, SharedChain, serve_on};

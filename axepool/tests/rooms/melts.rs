@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::nodes::{World, give_up};
+use accounting::{Msat, Sat};
 use bitcoin::Network;
 use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::hex::FromHex as _;
-use ledger::{Msat, Sat};
 use payout::outgoing::{Outcome, PayError, Request, RequestError};
 use payout::settings::Fees;
 use payout::sign::sign;

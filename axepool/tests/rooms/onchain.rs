@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::nodes::{PATIENCE, Pool, Recorder, World, give_up, now_secs};
+use accounting::settle::{Block, Event, Via};
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use bitcoin::hashes::Hash as _;
 use bitcoin::{Address, Amount, Network, Txid};
-use ledger::settle::{Block, Event, Via};
 use payout::chain::ChainClient;
 use payout::ocean::{OCEAN_TAG, OceanApi, OceanWatch, SourceHealth};
 use payout::{BookError, Booked, Booking, ChainSource, Seed, Settings, payout_address};

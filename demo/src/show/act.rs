@@ -4,12 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use accounting::settle::PayoutState;
+use accounting::{CloseCause, EpochId, EpochState, OutboxId};
 use anyhow::{Context, Result, bail};
 use axepool::admin::{NodeReply, NodeRequest};
 use axepool::pool::{Pool, View};
 use basics::clock;
-use ledger::settle::PayoutState;
-use ledger::{CloseCause, EpochId, EpochState, OutboxId};
 use payout::Seed;
 use payout::sign::{ocean_message, sign};
 
@@ -207,7 +207,7 @@ async fn pay(story: &mut Story, both: (&Pool, &World), number: u16) -> Result<()
     world.ocean.mine_blocks(PAYOUT_DEPTH);
     let paying = until(async || {
         let settled =
-            |payout: &ledger::settle::Payout| matches!(payout.state, PayoutState::Settled(_));
+            |payout: &accounting::settle::Payout| matches!(payout.state, PayoutState::Settled(_));
         let payouts = view.ledger().payouts(usize::MAX)?;
         Ok(
             (payouts.iter().filter(|payout| settled(payout)).count() >= usize::from(number))

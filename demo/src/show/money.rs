@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use accounting::settle::{MinerAccount, Totals, recompute};
+use accounting::{MinerId, Work};
 use anyhow::{Context, Result};
 use basics::humane;
-use ledger::settle::{MinerAccount, Totals, recompute};
-use ledger::{MinerId, Reader, Work};
+use ledger::Reader;
 use simnet::ocean::Account;
 
 use super::verdict::Books;

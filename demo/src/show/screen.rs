@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use accounting::{Epoch, MinerId, Tally};
 use anyhow::Result;
 use axepool::pool::View;
 use basics::humane;
-use ledger::{Epoch, MinerId, Tally};
 use proxy::SessionStatus;
 
 use super::world::World;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use accounting::{EpochTotals, MinerId, Work};
 use anyhow::Result;
 use axepool::pool::View;
-use ledger::{EpochTotals, MinerId, Reader, Work};
+use ledger::Reader;
 use simnet::bitaxe::BitaxeStats;
 
 use super::act::until;

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use accounting::MinerId;
 use anyhow::{Context, Result};
-use ledger::MinerId;
 use simnet::bitaxe::{BitaxeStats, PoolAddress, SimBitaxe, SimBitaxeOptions};
 use simnet::keys::SimKey;
 use simnet::ocean::{Ocean, OceanLightning, OceanOptions, Steer};

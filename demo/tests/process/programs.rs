@@ -4,10 +4,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use accounting::EpochId;
 use axepool::config;
 use axepool::pool::Pool;
 use axepool::serving;
-use ledger::{EpochId, Reader};
+use ledger::Reader;
 
 use crate::background::Background;
 use crate::{PATIENCE, demo, stderr, stdout};

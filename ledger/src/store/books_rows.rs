@@ -258,8 +258,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::SessionId;
     use crate::testing::miner;
+    use accounting::SessionId;
 
     fn account() -> impl Strategy<Value = Account> {
         let owner = || (1..9_u8).prop_map(miner);

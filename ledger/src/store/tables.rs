@@ -28,27 +28,27 @@ pub(super) const SCHEMA: u64 = 7;
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 /// Batches since the checkpoint: number -> entries, one after the other.
 pub(super) const JOURNAL: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("journal");
-/// Epoch number -> [`crate::Epoch`], JSON.
+/// Epoch number -> [`accounting::Epoch`], JSON.
 pub(super) const EPOCHS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("epochs");
-/// Epoch and miner -> [`crate::Tally`].
+/// Epoch and miner -> [`accounting::Tally`].
 pub(super) const TALLIES: TableDefinition<'_, &[u8; TALLY_KEY], &[u8]> =
     TableDefinition::new("tallies");
 /// Epoch and the first miner of a block -> tallies of a closed epoch, see `packed`.
 pub(super) const PACKED_TALLIES: TableDefinition<'_, &[u8; TALLY_KEY], &[u8]> =
     TableDefinition::new("packed tallies");
-/// Miner and worker's name -> [`crate::Worker`].
+/// Miner and worker's name -> [`accounting::Worker`].
 pub(super) const WORKERS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("workers");
 /// Resolution, slot and miner (zeros: the pool) -> work.
 pub(super) const BUCKETS: TableDefinition<'_, &[u8; BUCKET_KEY], u128> =
     TableDefinition::new("buckets");
 /// Session -> highest sequence applied, time of its last share.
 pub(super) const SESSIONS: TableDefinition<'_, u64, (u64, u64)> = TableDefinition::new("sessions");
-/// Outbox number -> [`crate::OutboxKind`], see `rows_of_books`.
+/// Outbox number -> [`accounting::OutboxKind`], see `rows_of_books`.
 pub(super) const OUTBOX: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("outbox");
-/// Block hash -> [`crate::BlockFound`], JSON.
+/// Block hash -> [`accounting::BlockFound`], JSON.
 pub(super) const BLOCKS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("blocks");
 
-/// Epoch, miner and place in the epoch -> [`crate::QuotedShare`].
+/// Epoch, miner and place in the epoch -> [`accounting::QuotedShare`].
 pub(super) const QUOTED_SHARES: TableDefinition<'_, &[u8; QUOTED_KEY], &[u8; QUOTED_ROW]> =
     TableDefinition::new("shares with quotes");
 
@@ -59,17 +59,17 @@ pub(super) const MARKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("
 /// Epochs that dissolved, so that their blocks may close another one.
 pub(super) const DISSOLVED: TableDefinition<'_, u64, ()> = TableDefinition::new("dissolved");
 
-/// Epoch number -> [`crate::settle::EpochAccount`], JSON.
+/// Epoch number -> [`accounting::settle::EpochAccount`], JSON.
 pub(super) const EPOCH_ACCOUNTS: TableDefinition<'_, u64, &[u8]> =
     TableDefinition::new("epoch accounts");
-/// Miner -> [`crate::settle::MinerAccount`].
+/// Miner -> [`accounting::settle::MinerAccount`].
 pub(super) const MINER_ACCOUNTS: TableDefinition<'_, &[u8; 32], &[u8; 24]> =
     TableDefinition::new("miner accounts");
 /// No epoch (zero) and the first miner of a block -> accounts that were never paid a
 /// satoshi, see `packed`.
 pub(super) const PACKED_ACCOUNTS: TableDefinition<'_, &[u8; TALLY_KEY], &[u8]> =
     TableDefinition::new("packed accounts");
-/// Payout number, in the order of arrival from 1 -> [`crate::settle::Payout`], JSON.
+/// Payout number, in the order of arrival from 1 -> [`accounting::settle::Payout`], JSON.
 pub(super) const PAYOUTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("payouts");
 /// A payout's key as text -> its number.
 pub(super) const PAYOUT_NUMBERS: TableDefinition<'_, &str, u64> =
@@ -81,7 +81,7 @@ pub(super) const ALLOCATIONS: TableDefinition<'_, &[u8; TALLY_KEY], &[u8]> =
     TableDefinition::new("allocations");
 /// Number of the first posting of a chunk, from 1 -> postings.
 pub(super) const POSTINGS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("postings");
-/// An operator's entry's id -> [`crate::settle::OperatorEntry`], JSON.
+/// An operator's entry's id -> [`accounting::settle::OperatorEntry`], JSON.
 pub(super) const OPERATOR: TableDefinition<'_, &str, &[u8]> =
     TableDefinition::new("operator entries");
 /// Epoch and miner of the quotes that a settlement ordered; the tallies know the others.
@@ -129,7 +129,7 @@ pub(super) fn each_table(visitor: &mut impl EachTable) -> Result<(), StoreError>
 pub(super) mod meta {
     pub(in crate::store) const SCHEMA: &str = "schema";
     pub(in crate::store) const INCARNATION: &str = "incarnation";
-    /// [`crate::Lineage`], JSON; none while the store was never restored.
+    /// [`accounting::Lineage`], JSON; none while the store was never restored.
     pub(in crate::store) const LINEAGE: &str = "lineage";
     /// What somebody beside the ledger keeps in it, see [`crate::AsLeft`].
     pub(in crate::store) const NOTE: &str = "note";
@@ -140,7 +140,7 @@ pub(super) mod meta {
     pub(in crate::store) const OPEN_EPOCH: &str = "open epoch";
     /// How many bookings were written.
     pub(in crate::store) const BOOKINGS: &str = "bookings";
-    /// [`crate::settle::Totals`], JSON.
+    /// [`accounting::settle::Totals`], JSON.
     pub(in crate::store) const TOTALS: &str = "totals";
 }
 

@@ -325,7 +325,7 @@ pub(super) fn outbox(reader: &Reader) -> Vec<(OutboxId, OutboxKind)> {
 
 /// What the mint's repair reads: every quote once, with all that it was paid.
 fn check_quotes(orders: &[OutboxKind], reader: &Reader) {
-    let mut quotes: Vec<crate::OrderedQuote> = Vec::new();
+    let mut quotes: Vec<accounting::OrderedQuote> = Vec::new();
     loop {
         let after = quotes.last();
         let after = after.map(|quote| (quote.epoch, quote.miner, quote.share));

@@ -149,7 +149,7 @@ struct Left {
     books: Books,
     outbox: Vec<(OutboxId, OutboxKind)>,
     audit: Option<FileHash>,
-    epochs: Vec<crate::Epoch>,
+    epochs: Vec<accounting::Epoch>,
 }
 
 #[track_caller]
@@ -278,7 +278,7 @@ fn a_refusal_is_typed_and_books_nothing() {
         })
         .expect_err("there is none");
     assert!(matches!(error, LedgerError::Refused(_)), "{error}");
-    let epoch = crate::EpochId::FIRST;
+    let epoch = accounting::EpochId::FIRST;
     let terms = terms();
     let error = driver
         .settle(Event::EpochOpened { epoch, terms })

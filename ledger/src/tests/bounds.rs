@@ -298,7 +298,7 @@ fn throwaway(number: u32) -> Entry {
     key[..4].copy_from_slice(&number.reverse_bits().to_be_bytes());
     let who = Identity {
         miner: MinerId::from_stored(key),
-        worker: crate::WorkerName::clean(""),
+        worker: accounting::WorkerName::clean(""),
     };
     let id = ShareId {
         session: SessionId::new(1, number),
@@ -317,7 +317,7 @@ fn the_sixty_fifth_worker_is_one_of_the_others() {
     let named = |sequence: u64, name: String| {
         let who = Identity {
             miner: miner(1),
-            worker: crate::WorkerName::clean(&name),
+            worker: accounting::WorkerName::clean(&name),
         };
         Entry::Share(ShareRecord {
             who: Arc::new(who),

@@ -203,7 +203,7 @@ fn open(
 
 enum Wait {
     Share(Arc<ShareAck>, u64),
-    Closed(oneshot::Receiver<Result<crate::Epoch, crate::LedgerError>>),
+    Closed(oneshot::Receiver<Result<accounting::Epoch, crate::LedgerError>>),
     Done(oneshot::Receiver<Result<(), crate::LedgerError>>),
     /// Nobody is told: taken for stored when its neighbours are.
     Nothing,

@@ -167,7 +167,7 @@ async fn a_command_is_told_why_and_changes_nothing() {
         "{error}"
     );
     let reader: Reader = ledger.reader().clone();
-    assert_eq!(reader.open_epoch().id, crate::EpochId::FIRST);
+    assert_eq!(reader.open_epoch().id, accounting::EpochId::FIRST);
     let mut health = ledger.health();
     let healthy = timeout(DEADLINE, health.wait_for(|health| *health == Health::Ok)).await;
     drop(healthy.expect("in time").expect("open"));

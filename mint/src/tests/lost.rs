@@ -8,13 +8,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use accounting::{Incarnation, OutboxId, Sat};
+use accounting::{Incarnation, OutboxId, Sat, StoreMark};
 use cdk::wallet::ReceiveOptions;
 use prometheus::Registry;
 
 use super::restored::{Door, lineage, mint, send};
 use super::support::{Owner, Pool, config, row_sums, work};
-use crate::{Mark, Mint, MintConfig, Since, Witness, copy_store, stored_marks};
+use crate::{Mint, MintConfig, Since, Witness, copy_store, stored_marks};
 
 /// What the reporter was paid.
 const PAID: u64 = 1_048_576;
@@ -242,20 +242,20 @@ async fn a_new_pool_over_old_words_takes_no_ecash_of_before() {
 /// Remembers the last mark, and can be made to fail.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    told: Mutex<Option<Mark>>,
+    told: Mutex<Option<StoreMark>>,
     fails: AtomicBool,
 }
 
 impl Memory {
     /// The last mark.
-    pub(super) fn last(&self) -> Mark {
+    pub(super) fn last(&self) -> StoreMark {
         let told = self.told.lock().expect("no panics");
         told.expect("told")
     }
 }
 
 impl Witness for Memory {
-    fn tell(&self, mark: Mark) -> io::Result<()> {
+    fn tell(&self, mark: StoreMark) -> io::Result<()> {
         if self.fails.load(Ordering::SeqCst) {
             return Err(io::Error::other("the disk is full"));
         }

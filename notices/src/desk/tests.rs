@@ -1,13 +1,13 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use ledger::{Incarnation, WorkerName};
-use mint::SignedError;
+use accounting::{Incarnation, WorkerName};
+use signed::SignedError;
 use tempfile::TempDir;
 
 use super::super::record::{CONFIRMED_MS, MAX_ENTRIES, WISHES_APART_MS};
-use super::super::target::Target;
-use super::super::wish::tests::{pair, pool_key, signed};
 use super::*;
+use crate::testing::{pair, pool_key, signed};
+use signed::Target;
 
 const NOW: u64 = 1_795_000_000_000;
 const MINUTE: u64 = 60_000;
@@ -194,10 +194,7 @@ async fn a_wish_is_granted_once_and_ended_by_another() {
                 .desk
                 .grant(&miner, wish, later + WISHES_APART_MS)
                 .await;
-            let replay = matches!(
-                again,
-                Err(DeskError::Wish(WishError::Time(SignedError::Replay { .. })))
-            );
+            let replay = matches!(again, Err(DeskError::Signed(SignedError::Replay { .. })));
             assert!(replay, "{again:?}");
         }
         table.again();
@@ -207,7 +204,7 @@ async fn a_wish_is_granted_once_and_ended_by_another() {
 
     let elsewhere = signed(1, ntfy("https://evil.example/a"), NOW + 2);
     let refused = table.desk.grant(&miner, &elsewhere, NOW).await;
-    let target = matches!(refused, Err(DeskError::Wish(WishError::Target(_))));
+    let target = matches!(refused, Err(DeskError::Target(_)));
     assert!(target, "{refused:?}");
 }
 

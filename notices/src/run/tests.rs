@@ -7,9 +7,10 @@ use tokio::net::TcpListener;
 
 use super::super::desk::tests::{World, open_with};
 use super::super::pace::BURST;
-use super::super::target::{Channel, Policy};
-use super::super::wish::tests::{pair, signed};
+use super::super::target::Policy;
 use super::*;
+use crate::testing::{pair, signed};
+use signed::Channel;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -1,14 +1,14 @@
 use std::collections::VecDeque;
 
-use ledger::{Incarnation, Sat};
+use accounting::{Incarnation, Sat};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::super::news::News;
 use super::super::record::Record;
-use super::super::target::Target;
-use super::super::wish::tests::pair;
 use super::*;
+use crate::testing::pair;
+use signed::Target;
 
 fn about() -> About {
     About {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use accounting::settle::{AuditEpoch, AuditFile, Difference, Earnings, FileHash, recompute};
 use accounting::{EpochId, MinerId, Msat, Sat, Work};
 use bitcoin::BlockHash;
-use receipt::{Claim, Receipt};
+use signed::{Claim, Receipt};
 
 /// What came of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use accounting::settle::{AuditFile, FileHash, Via};
 use anyhow::{Context, Result, bail};
 use basics::{humane, output};
-use receipt::Receipt;
 use serde::de::DeserializeOwned;
+use signed::Receipt;
 
 use crate::ocean;
 use crate::runtime::block_on;

@@ -114,16 +114,16 @@ fn cannot(error: impl std::fmt::Display) -> StartError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::marks::Nobody;
+    use crate::marks::NoKeeper;
     use crate::offer_book::OfferBook;
 
     #[test]
     fn a_comparison_without_a_doubt_ends_nobodys_wait() {
         let dir = tempfile::tempdir().unwrap();
-        let directory = Directory::new(dir.path().join("node"), Arc::new(Nobody));
+        let directory = Directory::new(dir.path().join("node"), Arc::new(NoKeeper));
         let journal = dir.path().join("outgoing.jsonl");
         let offers = OfferBook::open(&dir.path().join("offers")).unwrap();
-        let desk = Desk::new(journal, offers, Arc::new(Nobody));
+        let desk = Desk::new(journal, offers, Arc::new(NoKeeper));
         let accepted = directory.accepted();
         directory.compare(&desk, 1_700_000_000).unwrap();
         assert!(!accepted.has_changed().unwrap());

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use accounting::StoreMark;
 use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::{Address, BlockHash, OutPoint, ScriptBuf, Transaction, Txid};
 use ldk_node::Node;
@@ -25,7 +26,7 @@ use super::balances::Swept;
 use super::payments;
 use crate::given::{Given, GivenFiles};
 use crate::keys::{Keychain, WalletKeys};
-use crate::marks::{Found, MarkKeeper, NodeMark, Part};
+use crate::marks::{self, Found, MarkKeeper, Part};
 
 /// Where ldk-node keeps its on-chain wallet (BDK's change sets, by their parts).
 const WALLET: &str = "bdk_wallet";
@@ -121,7 +122,7 @@ impl Rows {
 struct ChannelsMark {
     sqlite: Arc<SqliteStore>,
     keeper: Arc<dyn MarkKeeper>,
-    last: Mutex<NodeMark>,
+    last: Mutex<StoreMark>,
 }
 
 impl ChannelsMark {
@@ -193,9 +194,9 @@ pub(super) fn set_aside(dir: &Path, secs: u64) -> std::io::Result<()> {
 }
 
 /// Makes the store in `dir` another one than that which was known.
-pub(super) fn begin_anew(dir: &Path) -> io::Result<NodeMark> {
+pub(super) fn begin_anew(dir: &Path) -> io::Result<StoreMark> {
     std::fs::create_dir_all(dir)?;
-    let mark = NodeMark::new();
+    let mark = marks::begin();
     write_ours(&open_sqlite(dir)?, MARK, &mark)?;
     Ok(mark)
 }
@@ -220,7 +221,7 @@ impl Store {
         let last = match read_ours(&sqlite, MARK)? {
             Some(mark) => mark,
             None => {
-                let mark = NodeMark::new();
+                let mark = marks::begin();
                 write_ours(&sqlite, MARK, &mark)?;
                 keeper.keep(Part::Channels, mark)?;
                 mark
@@ -505,7 +506,7 @@ mod tests {
     use lightning::ln::types::ChannelId;
 
     use super::*;
-    use crate::marks::Nobody;
+    use crate::marks::NoKeeper;
     use crate::seed::Seed;
 
     fn open(dir: &Path) -> Store {
@@ -515,7 +516,7 @@ mod tests {
         let first = keys.key(Keychain::External, 0).unwrap().address;
         let given = GivenFiles::open(dir, &dir.join("words"), &first.to_string()).unwrap();
         let rows = Rows::new(&first, &first);
-        Store::open(dir, keys, rows, given, Arc::new(Nobody)).unwrap()
+        Store::open(dir, keys, rows, given, Arc::new(NoKeeper)).unwrap()
     }
 
     /// LDK makes another transaction for what it sweeps in each block that passes, and the

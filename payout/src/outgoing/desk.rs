@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use accounting::Msat;
+use accounting::{Msat, StoreMark};
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use bitcoin::hex::DisplayHex as _;
 use lightning::offers::offer::OfferId;
@@ -15,7 +15,7 @@ use super::journal::{Gap, Journal, JournalError};
 use super::record::{Key, Ordered, Record, State};
 use super::request::{Order, Request, RequestError};
 use super::{Outcome, Quote, Undecided};
-use crate::marks::{Found, MarkKeeper, NodeMark};
+use crate::marks::{Found, MarkKeeper};
 use crate::offer_book::OfferBook;
 use crate::settings::Fees;
 
@@ -55,7 +55,7 @@ impl Desk {
         &self,
         now_secs: u64,
         lost_store: bool,
-    ) -> Result<NodeMark, JournalError> {
+    ) -> Result<StoreMark, JournalError> {
         self.with_journal(|journal| {
             journal.begin_anew(Gap {
                 until_secs: now_secs,

@@ -17,13 +17,14 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use accounting::StoreMark;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::record::{Key, Record};
 use crate::files::{self, NewerVersion};
-use crate::marks::{Found, MarkKeeper, NodeMark, Part};
+use crate::marks::{self, Found, MarkKeeper, Part};
 
 /// Why the journal cannot be used. Nothing is paid then.
 #[derive(Debug, Error)]
@@ -84,7 +85,7 @@ pub(super) struct Journal {
     undecided: BTreeSet<String>,
     keeper: Arc<dyn MarkKeeper>,
     /// `None` until its first line of this version.
-    mark: Option<NodeMark>,
+    mark: Option<StoreMark>,
     /// The mark is not known to be told.
     is_untold: bool,
     gap: Option<Gap>,
@@ -116,7 +117,7 @@ impl Gap {
 #[derive(Serialize)]
 struct Line<'a> {
     version: u64,
-    mark: NodeMark,
+    mark: StoreMark,
     #[serde(skip_serializing_if = "Option::is_none")]
     gap: Option<Gap>,
     #[serde(flatten)]
@@ -125,7 +126,7 @@ struct Line<'a> {
 
 /// A line as it is read. One of the first version is a record alone.
 struct Read {
-    mark: Option<NodeMark>,
+    mark: Option<StoreMark>,
     gap: Option<Gap>,
     record: Option<Record>,
 }
@@ -214,8 +215,8 @@ impl Journal {
 
     /// Goes on as another journal, of which `gap` may be missing; on disk when this returns.
     /// Its mark is not told: nothing that was known of it holds any more.
-    pub(super) fn begin_anew(&mut self, gap: Gap) -> Result<NodeMark, JournalError> {
-        let (mark, gap) = (NodeMark::new(), gap.after(self.gap));
+    pub(super) fn begin_anew(&mut self, gap: Gap) -> Result<StoreMark, JournalError> {
+        let (mark, gap) = (marks::begin(), gap.after(self.gap));
         self.add(&Line {
             version: VERSION,
             mark,
@@ -252,7 +253,7 @@ impl Journal {
     /// there and was not told: nothing more is written until it is.
     pub(super) fn write(&mut self, record: Record) -> Result<(), JournalError> {
         self.tell()?;
-        let mark = self.mark.map_or_else(NodeMark::new, NodeMark::next);
+        let mark = self.mark.map_or_else(marks::begin, StoreMark::next);
         self.add(&Line {
             version: VERSION,
             mark,
@@ -323,7 +324,7 @@ impl Journal {
             .chain(newest)
             .map(|record| (None, Some(record)));
         let gap = self.gap.map(|gap| (Some(gap), None));
-        let mark = self.mark.unwrap_or_else(NodeMark::new);
+        let mark = self.mark.unwrap_or_else(marks::begin);
         let mut text = String::new();
         for (gap, record) in gap.into_iter().chain(records) {
             let line = Line {

@@ -8,7 +8,7 @@ use accounting::{MSAT_PER_SAT, Msat, Sat};
 
 use super::journal::{Journal, JournalError};
 use super::record::{Record, State};
-use crate::marks::Nobody;
+use crate::marks::NoKeeper;
 
 /// The journal's name in the node's directory.
 pub(crate) const JOURNAL: &str = "outgoing.jsonl";
@@ -19,7 +19,7 @@ pub(crate) const JOURNAL: &str = "outgoing.jsonl";
 /// # Errors
 /// The journal does not read.
 pub fn left(dir: &Path) -> Result<Vec<(String, Sat)>, JournalError> {
-    let journal = Journal::open(&dir.join(JOURNAL), Arc::new(Nobody))?;
+    let journal = Journal::open(&dir.join(JOURNAL), Arc::new(NoKeeper))?;
     let left = journal.all().filter_map(|record| {
         let msat = most(record)?.get();
         Some((record.id.clone(), Sat::new(msat.div_ceil(MSAT_PER_SAT))))

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
+use accounting::Sat;
 use anyhow::{Context, Result, bail};
 use basics::{humane, output};
 use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Address, ScriptBuf, Transaction};
-use ledger::Sat;
 use payout::chain::Unspent;
 use payout::own_coins::Sorted;
 use payout::{ChainClient, Forgotten, OwnCoins};

@@ -7,12 +7,13 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use accounting::settle::{Event, OperatorEntry, OperatorKind};
+use accounting::{MSAT_PER_SAT, Msat, Sat};
 use anyhow::{Context, Result, anyhow, bail};
 use basics::clock;
 use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Address, Network, Txid};
-use ledger::settle::{Event, OperatorEntry, OperatorKind};
-use ledger::{Ledger, LedgerError, MSAT_PER_SAT, Msat, Reader, Sat};
+use ledger::{Ledger, LedgerError, Reader};
 use payout::NodeError;
 
 use super::Coffer;
@@ -245,9 +246,10 @@ pub(super) async fn resolve(
 
 #[cfg(test)]
 mod tests {
+    use accounting::EpochTerms;
+    use accounting::settle::{PaidTo, Payment, Via};
     use bitcoin::hashes::{Hash as _, sha256};
-    use ledger::settle::{PaidTo, Payment, Via};
-    use ledger::{EpochTerms, LedgerOptions};
+    use ledger::LedgerOptions;
     use payout::NodeState;
     use prometheus::Registry;
 

@@ -2,9 +2,9 @@
 //! that they were paid of it, so the operator bears the loss: it is booked as a cost of
 //! the node, once.
 
+use accounting::settle::{Event, OperatorEntry, OperatorKind, PayoutKey};
 use anyhow::{Context, Result, bail};
 use ledger::Ledger;
-use ledger::settle::{Event, OperatorEntry, OperatorKind, PayoutKey};
 
 use super::{Coffer, fee};
 use crate::admin::FeeStatus;

@@ -14,12 +14,13 @@ mod words;
 
 use std::path::Path;
 
+use accounting::settle::{Event, PayoutKey};
+use accounting::{EpochTerms, Sat};
 use anyhow::{Result, bail};
 use async_trait::async_trait;
 use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Address, Network, Txid};
-use ledger::settle::{Event, PayoutKey};
-use ledger::{EpochTerms, Ledger, Reader, Sat};
+use ledger::{Ledger, Reader};
 use payout::NodeError;
 use tokio::sync::Mutex;
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use ledger::settle::{
+use accounting::settle::{
     AllocationRow, AuditFile, EpochAccount, Payout, PayoutKey, PayoutState, Settlement, Via,
 };
-use ledger::{EpochId, LedgerError, MinerId, Reader, Work};
+use accounting::{EpochId, MinerId, Work};
+use ledger::{LedgerError, Reader};
 
 use crate::admin::{EpochPart, PayoutFate, PayoutRow, PayoutSplit, SplitRow, Way};
 
@@ -95,7 +96,7 @@ fn epoch_parts(
     settlement: &Settlement,
     epochs: &BTreeMap<EpochId, EpochAccount>,
 ) -> Vec<EpochPart> {
-    let part = |part: &ledger::settle::Part| EpochPart {
+    let part = |part: &accounting::settle::Part| EpochPart {
         epoch: part.epoch,
         block: epochs.get(&part.epoch).and_then(EpochAccount::block),
         amount_msat: part.amount,

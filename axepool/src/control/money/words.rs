@@ -1,6 +1,6 @@
 //! Texts about the money.
 
-use ledger::settle::Suspense;
+use accounting::settle::Suspense;
 
 /// Why a payment is nobody's yet.
 pub(crate) fn suspense(why: Suspense) -> String {

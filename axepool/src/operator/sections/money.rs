@@ -1,7 +1,7 @@
 //! The money: liabilities and assets, payments in suspense, the operator's balance.
 
+use accounting::MSAT_PER_SAT;
 use basics::humane;
-use ledger::MSAT_PER_SAT;
 use serde_json::Value;
 
 use super::{Note, Section, Table, alarm, bad, doubtful, good, plain, warn};

@@ -1,7 +1,7 @@
 //! The lightning node, and the reasons why OCEAN cannot pay it.
 
+use accounting::Msat;
 use basics::humane;
-use ledger::Msat;
 use payout::node::ChannelView;
 use payout::readiness::Mark;
 
@@ -27,7 +27,7 @@ pub(super) fn node(status: &NodeStatus) -> Section {
     if let Some(expected) = status.expected {
         facts.push(("Next payout, expected", msat(expected)));
     }
-    let sat = |amount: ledger::Sat| format!("{} sat", humane::count(amount.get()));
+    let sat = |amount: accounting::Sat| format!("{} sat", humane::count(amount.get()));
     if let Some(node) = &status.node {
         facts.push(("Block seen", node.tip_height.to_string()));
         facts.push(("Ours in channels", sat(node.channels_sat)));

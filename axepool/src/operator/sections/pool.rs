@@ -141,7 +141,7 @@ pub(super) fn mint(
         MintState::Open if !parked.is_empty() => bad("rows are parked"),
         MintState::Open => good("open"),
     };
-    let sats = |amount: Option<ledger::Sat>| {
+    let sats = |amount: Option<accounting::Sat>| {
         amount.map_or("not known".to_owned(), |amount| {
             format!("{} sat", humane::count(amount.get()))
         })

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use ledger::settle::{EpochAccount, Stage};
-use ledger::{EpochId, LedgerError, Reader};
+use accounting::EpochId;
+use accounting::settle::{EpochAccount, Stage};
+use ledger::{LedgerError, Reader};
 use prometheus::{Gauge, IntGauge, IntGaugeVec, Registry};
 
 use super::super::paying::still_expected;
@@ -145,10 +146,10 @@ impl Books {
 
 #[cfg(test)]
 mod tests {
+    use accounting::settle::{Block, Earnings};
+    use accounting::{EpochTerms, Msat, Sat, Work};
     use bitcoin::BlockHash;
     use bitcoin::hashes::Hash as _;
-    use ledger::settle::{Block, Earnings};
-    use ledger::{EpochTerms, Msat, Sat, Work};
 
     use super::*;
 

@@ -5,7 +5,8 @@
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ledger::{LedgerError, MinerId, Reader, RecentWork, Resolution, Work};
+use accounting::{MinerId, Resolution, Work};
+use ledger::{LedgerError, Reader, RecentWork};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntGauge, Opts, Registry};

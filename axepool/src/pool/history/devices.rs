@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use ledger::{Identity, MinerId, Worker, WorkerName};
+use accounting::{Identity, MinerId, Worker, WorkerName};
 use proxy::SessionStatus;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

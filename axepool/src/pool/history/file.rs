@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use accounting::MinerId;
 use basics::{files, json_file};
-use ledger::MinerId;
 use serde::{Deserialize, Serialize};
 
 use super::devices::{Devices, MAX_DEVICES, Named};

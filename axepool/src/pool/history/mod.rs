@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use ledger::MinerId;
+use accounting::MinerId;
 use proxy::Proxy;
 use tokio_util::sync::CancellationToken;
 

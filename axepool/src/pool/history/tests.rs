@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use ledger::{Identity, MinerId, Worker, WorkerName};
+use accounting::{Identity, MinerId, Worker, WorkerName};
 
 use super::devices::{Device, Devices, MAX_DEVICES, Seen};
 use super::{History, file};

@@ -6,15 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounting::settle::{Event, PaidTo, Payment, Via};
+use accounting::{
+    CloseCause, EpochId, EpochTerms, Identity, Lineage, MinerId, Msat, OutboxId, QuotePer, Sat,
+    SessionId, ShareId, ShareRecord, Work, WorkerName,
+};
 use basics::clock::now_ms;
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::secp256k1::{PublicKey, Scalar, Secp256k1, SecretKey};
-use ledger::settle::{Event, PaidTo, Payment, Via};
-use ledger::{
-    CloseCause, EpochId, EpochTerms, Identity, Ledger, LedgerOptions, Lineage, MinerId, Msat,
-    OutboxId, QuotePer, Sat, SessionId, ShareAck, ShareId, ShareRecord, Work, WorkerName,
-};
+use ledger::{Ledger, LedgerOptions, ShareAck};
 use mint::{Expected, Mint, MintConfig, Order, Outbox, QuoteKey};
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;

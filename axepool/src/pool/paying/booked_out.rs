@@ -1,6 +1,6 @@
 //! Payments that were booked and that a reorganisation took out of the chain.
 
-use ledger::settle::PayoutKey;
+use accounting::settle::PayoutKey;
 use payout::ocean::Gone;
 
 use super::{Paying, Watching};

@@ -1,9 +1,10 @@
 //! The payout room's door to the books, which are the ledger's.
 
+use accounting::CloseCause;
+use accounting::settle::{Block, Event};
 use async_trait::async_trait;
 use basics::clock;
-use ledger::settle::{Block, Event};
-use ledger::{CloseCause, Ledger, LedgerError};
+use ledger::{Ledger, LedgerError};
 use payout::{BookError, Booked, Booking};
 
 /// The ledger as the payout room sees it.

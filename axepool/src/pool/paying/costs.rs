@@ -1,8 +1,8 @@
 //! Booking of the costs of the node's own transactions. The operator bears them, and a
 //! cost that is not booked would be missing from the miners' backing.
 
+use accounting::settle::{Event, OperatorEntry, OperatorKind};
 use ledger::LedgerError;
-use ledger::settle::{Event, OperatorEntry, OperatorKind};
 use payout::node::payments::OnChainFee;
 
 use super::Paying;

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
+use accounting::{MSAT_PER_SAT, Msat, Sat};
 use anyhow::{Result, bail};
-use ledger::{MSAT_PER_SAT, Msat, Sat};
 use mint::Liabilities;
 use payout::commands::Amount;
 

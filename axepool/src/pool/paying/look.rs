@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use accounting::MSAT_PER_SAT;
+use accounting::settle::Totals;
 use basics::clock;
-use ledger::settle::Totals;
-use ledger::{LedgerError, MSAT_PER_SAT};
+use ledger::LedgerError;
 use mint::Liabilities;
 use payout::node::{ClosedView, NodeView};
 use payout::readiness;
@@ -133,7 +134,7 @@ impl Paying {
             let gauge = family.with_label_values(&[part]);
             gauge.set(i64::try_from(msat).unwrap_or(i64::MAX));
         };
-        let msat = |sats: ledger::Sat| u128::from(sats.get()) * u128::from(MSAT_PER_SAT);
+        let msat = |sats: accounting::Sat| u128::from(sats.get()) * u128::from(MSAT_PER_SAT);
         part(&metrics.liabilities, "carry", owed.carry);
         part(&metrics.liabilities, "suspense", owed.suspense);
         part(&metrics.liabilities, "fee", owed.fee);
@@ -172,7 +173,7 @@ impl Paying {
         };
         count("usable", usable().count());
         count("unusable", channels.len() - usable().count());
-        let sum = |amounts: &mut dyn Iterator<Item = ledger::Msat>| {
+        let sum = |amounts: &mut dyn Iterator<Item = accounting::Msat>| {
             let sum = amounts.fold(0_u64, |sum, amount| sum.saturating_add(amount.get()));
             i64::try_from(sum / MSAT_PER_SAT).unwrap_or(i64::MAX)
         };

@@ -2,12 +2,12 @@
 
 use std::str::FromStr;
 
+use accounting::settle::EpochAccount;
+use accounting::{Msat, Sat};
 use anyhow::{Context, Result, bail};
 use basics::clock;
 use bitcoin::Address;
 use bitcoin::address::NetworkUnchecked;
-use ledger::settle::EpochAccount;
-use ledger::{Msat, Sat};
 use payout::commands::{Amount, Close};
 use payout::node::payments::OnChainFee;
 use payout::node::{NodeView, WalletRange};

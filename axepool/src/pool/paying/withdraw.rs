@@ -1,11 +1,11 @@
 //! The node's part of the operator's withdrawals.
 
+use accounting::Sat;
+use accounting::settle::PayoutKey;
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Address, Txid};
-use ledger::Sat;
-use ledger::settle::PayoutKey;
 use payout::NodeError;
 use payout::commands::Amount;
 

@@ -3,12 +3,13 @@
 use std::io;
 use std::sync::Arc;
 
+use accounting::{MinerId, MinerKeyError};
 use axum::Json;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use ledger::{LedgerError, MinerId, MinerKeyError};
+use ledger::LedgerError;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use thiserror::Error;

@@ -4,14 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use accounting::settle::{FileHash, Part, PayoutKey, PayoutState, Preimage, Via};
+use accounting::{EpochId, Msat};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bitcoin::Txid;
 use bitcoin::hashes::sha256;
-use ledger::settle::{FileHash, Part, PayoutKey, PayoutState, Preimage, Via};
-use ledger::{EpochId, LedgerError, Msat};
+use ledger::LedgerError;
 use serde::Serialize;
 
 use super::super::kept::is_known;

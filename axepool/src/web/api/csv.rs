@@ -16,8 +16,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use ledger::settle::{AllocationRow, AuditFile};
-use ledger::{MinerId, Work};
+use accounting::settle::{AllocationRow, AuditFile};
+use accounting::{MinerId, Work};
 
 /// Writes it to `out`.
 pub(super) fn write(file: &AuditFile, out: &mut impl Write) -> io::Result<()> {

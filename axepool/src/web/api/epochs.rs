@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use accounting::settle::EpochAccount;
+use accounting::{Epoch, EpochId, MinerId, Work};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use ledger::settle::EpochAccount;
-use ledger::{Epoch, EpochId, LedgerError, MinerId, Work};
+use ledger::LedgerError;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
@@ -154,7 +155,7 @@ fn whole(api: &Api, id: EpochId) -> Result<Option<Whole>, LedgerError> {
         return Ok(None);
     };
     let tallies = api.reader.tallies(id)?.into_iter();
-    let row = |(miner, tally): (MinerId, ledger::Tally)| Row {
+    let row = |(miner, tally): (MinerId, accounting::Tally)| Row {
         miner,
         work: tally.work,
         shares: tally.shares,

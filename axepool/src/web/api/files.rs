@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use accounting::settle::FileHash;
 use axum::body::{Body, Bytes};
 use futures::stream;
-use ledger::settle::FileHash;
 use ledger::{LedgerError, Reader};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncReadExt as _;

@@ -22,7 +22,7 @@ mod touched;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ::receipt::ReceiptKey;
+use ::signed::ReceiptKey;
 use axum::Router;
 use axum::extract::State;
 use axum::middleware::from_fn_with_state;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use accounting::MinerId;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -11,9 +12,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use basics::clock;
 use bitcoin::secp256k1::XOnlyPublicKey;
-use ledger::MinerId;
-use notices::{Desk, DeskError, Setting, Wish};
+use notices::{Desk, DeskError, Setting};
 use serde::Serialize;
+use signed::Wish;
 
 use super::super::routes::for_anybody;
 use super::answer::{self, Refusal, miner_in};
@@ -110,7 +111,6 @@ async fn feed(
 impl From<DeskError> for Refusal {
     fn from(error: DeskError) -> Self {
         match error {
-            DeskError::Wish(error) => Refusal::Bad(error.to_string()),
             DeskError::Unknown(_) => Refusal::Missing(error.to_string()),
             DeskError::Full => Refusal::Unavailable(
                 "this pool already has its maximum of subscribed miners, and all of them have more work here",
@@ -119,7 +119,9 @@ impl From<DeskError> for Refusal {
                 why: error.to_string(),
                 wait_secs: wait_ms.div_ceil(1000),
             },
-            DeskError::Shared => Refusal::Bad(error.to_string()),
+            DeskError::Signed(_) | DeskError::Target(_) | DeskError::Shared => {
+                Refusal::Bad(error.to_string())
+            }
             DeskError::NoKey => Refusal::Unavailable("this pool takes no signed requests now"),
             DeskError::Ledger(error) => Refusal::Ledger(error),
             DeskError::Disk(error) => Refusal::Disk(error),

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use accounting::settle::PayoutState;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use ledger::LedgerError;
-use ledger::settle::PayoutState;
 use serde::Serialize;
 
 use super::Api;

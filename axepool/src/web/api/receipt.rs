@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
+use accounting::{Epoch, EpochId, MinerId};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use basics::clock;
-use ledger::{Epoch, EpochId, LedgerError, MinerId};
-use receipt::{Claim, Receipt, ReceiptKey};
+use ledger::LedgerError;
 use serde::Deserialize;
+use signed::{Claim, Receipt, ReceiptKey};
 
 use super::Api;
 use super::answer::{self, Refusal, miner_in, parsed};

@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounting::settle::{AllocationRow, PayoutKey};
+use accounting::{EpochId, MinerId, Msat, Sat, Work};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use basics::clock;
-use ledger::settle::{AllocationRow, PayoutKey};
-use ledger::{EpochId, LedgerError, MinerId, Msat, Sat, Work};
+use ledger::LedgerError;
 use moka::future::Cache;
 use serde::{Deserialize, Serialize};
 

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ledger::settle::PayoutState;
-use ledger::{EpochId, LedgerError, Reader};
+use accounting::EpochId;
+use accounting::settle::PayoutState;
+use ledger::{LedgerError, Reader};
 
 /// The numbers of the audit files by epoch, as far as they were looked up: neither ever
 /// changes.

@@ -3,7 +3,7 @@
 
 use std::ops::Bound;
 
-use ledger::{MinerId, Msat, Sat};
+use accounting::{MinerId, Msat, Sat};
 use serde::Serialize;
 
 use super::Figures;

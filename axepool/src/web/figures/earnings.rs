@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use ledger::settle::{AllocationRow, Block, EpochAccount, PayoutKey, Stage};
-use ledger::{Epoch, EpochId, EpochTerms, LedgerError, MinerId, Msat, Reader, Sat, Tally, Work};
+use accounting::settle::{AllocationRow, Block, EpochAccount, PayoutKey, Stage};
+use accounting::{Epoch, EpochId, EpochTerms, MinerId, Msat, Sat, Tally, Work};
+use ledger::{LedgerError, Reader};
 use serde::Serialize;
 
 use crate::pool::{Claimable, Claimed};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ledger::{Bucket, Resolution};
+use accounting::{Bucket, Resolution};
 use serde::Serialize;
 
 use crate::amounts;
@@ -105,7 +105,7 @@ fn mean(buckets: &[Bucket], since: Since, now_ms: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use ledger::Work;
+    use accounting::Work;
 
     use super::*;
 

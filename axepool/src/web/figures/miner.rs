@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use accounting::settle::MinerAccount;
+use accounting::{MinerId, Resolution, Sat, Worker, WorkerName};
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash as _;
-use ledger::settle::MinerAccount;
-use ledger::{LedgerError, MinerId, Reader, Resolution, Sat, Worker, WorkerName};
+use ledger::{LedgerError, Reader};
 use serde::Serialize;
 
 use super::earnings::{Books, Earning, Prospects, StatementLine};
@@ -185,7 +186,7 @@ mod tests {
     fn a_worker_is_what_the_ledger_and_the_last_hour_say_of_it() {
         let worker = |name: &str, last_ms| Worker {
             name: WorkerName::clean(name),
-            work: ledger::Work::from_hashes(1),
+            work: accounting::Work::from_hashes(1),
             shares: 5,
             best: BlockHash::all_zeros(),
             first_ms: 1,

@@ -16,11 +16,11 @@ mod stream;
 
 use std::sync::Arc;
 
+use accounting::MinerId;
+use accounting::settle::MinerAccount;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use ledger::MinerId;
-use ledger::settle::MinerAccount;
 use tokio_util::sync::CancellationToken;
 
 use basics::clock;

@@ -1,7 +1,8 @@
 //! The pool as a whole.
 
-use ledger::settle::EpochAccount;
-use ledger::{Epoch, EpochId, LedgerError, Msat, Resolution};
+use accounting::settle::EpochAccount;
+use accounting::{Epoch, EpochId, Msat, Resolution};
+use ledger::LedgerError;
 use serde::Serialize;
 
 use super::hashrate::{Hashrate, Since};

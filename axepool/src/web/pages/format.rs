@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use accounting::{Msat, Sat};
 use basics::humane;
-use ledger::{Msat, Sat};
 
 use crate::amounts;
 

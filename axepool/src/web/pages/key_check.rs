@@ -1,7 +1,7 @@
 //! Validation of a visitor's input in a key field. `assets/set-up.js` says the same in
 //! the browser, before anything is sent.
 
-use ledger::{MinerId, MinerKeyError};
+use accounting::{MinerId, MinerKeyError};
 
 /// Why a text is no miner's key. Says nothing of the text itself: it may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

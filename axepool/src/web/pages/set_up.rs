@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounting::EpochTerms;
 use askama::Template;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use basics::humane;
-use ledger::EpochTerms;
 
 use super::plot::Plot;
 use super::{Frame, Pages, format, page};

@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
+use accounting::MinerId;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use basics::clock;
-use ledger::MinerId;
 use mint::{Claim, ClaimError, Mint, Token, TokenState, token_frames};
 
 use super::qr::{self, Qr};

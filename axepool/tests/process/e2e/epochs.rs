@@ -27,7 +27,7 @@ async fn every_share_is_in_one_epoch() {
     assert_eq!(epochs.len(), 11);
     for (now, then) in epochs.iter().zip(&closed) {
         assert_eq!((now.id, now.state), (then.id, then.state));
-        let shares = |epoch: &ledger::Epoch| (epoch.totals.shares, epoch.totals.work);
+        let shares = |epoch: &accounting::Epoch| (epoch.totals.shares, epoch.totals.work);
         assert_eq!(shares(now), shares(then));
         assert!(now.totals.shares >= 10, "{now:?}");
     }
@@ -76,8 +76,9 @@ async fn commands_print_the_same_with_and_without_a_running_pool() {
     }
     // The upstream has answered all that it was sent.
     pool.poll("the upstream's answers", async |pool| {
-        let answered =
-            |epoch: &ledger::Epoch| epoch.totals.upstream_accepted + epoch.totals.upstream_refused;
+        let answered = |epoch: &accounting::Epoch| {
+            epoch.totals.upstream_accepted + epoch.totals.upstream_refused
+        };
         let epochs = pool.epochs().await;
         let found: u64 = epochs.iter().map(|epoch| epoch.totals.upstream_found).sum();
         (epochs.iter().map(answered).sum::<u64>() == found).then_some(())
@@ -142,7 +143,7 @@ async fn who_keeps_back_what_earns_is_found() {
     let suspects: Value =
         serde_json::from_str(&print(&pool, &["miners", "suspect", "--json"])).expect("JSON");
     let first = &suspects[0];
-    let miner: ledger::MinerId = serde_json::from_value(first["miner"].clone()).expect("a key");
+    let miner: accounting::MinerId = serde_json::from_value(first["miner"].clone()).expect("a key");
     assert_eq!(miner.npub(), keys[2].npub, "{suspects}");
     assert_eq!(first["found"], 0, "{suspects}");
     assert!(

@@ -4,8 +4,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use accounting::settle::AuditFile;
 use bitcoin::hashes::{Hash as _, sha256};
-use ledger::settle::AuditFile;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

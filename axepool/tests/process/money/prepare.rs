@@ -4,13 +4,14 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
+use accounting::settle::{Earnings, Event, PaidTo, Payment, PayoutKey, Preimage, Via};
+use accounting::{
+    CloseCause, Identity, MinerId, Msat, Sat, SessionId, ShareId, ShareRecord, UpstreamResult,
+    Work, WorkerName,
+};
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash as _, sha256};
-use ledger::settle::{Earnings, Event, PaidTo, Payment, PayoutKey, Preimage, Via};
-use ledger::{
-    CloseCause, Identity, Ledger, LedgerOptions, MinerId, Msat, Reader, Sat, SessionId, ShareAck,
-    ShareId, ShareRecord, UpstreamResult, Work, WorkerName,
-};
+use ledger::{Ledger, LedgerOptions, Reader, ShareAck};
 use prometheus::Registry;
 use simnet::pool::SimPoolHandle;
 

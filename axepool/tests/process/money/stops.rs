@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use accounting::{
+    CloseCause, Identity, OutboxId, SessionId, ShareId, ShareRecord, Work, WorkerName,
+};
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash as _;
-use ledger::{
-    CloseCause, Identity, Ledger, LedgerOptions, OutboxId, Reader, SessionId, ShareAck, ShareId,
-    ShareRecord, Work, WorkerName,
-};
+use ledger::{Ledger, LedgerOptions, Reader, ShareAck};
 use prometheus::Registry;
 
 use crate::common::PoolProcess;

@@ -1,9 +1,9 @@
 //! A withdrawal from a real node's wallet: not sent for want of coins, sent once, and
 //! what is left of one that a crash cut off.
 
+use accounting::settle::{Event, OperatorEntry, OperatorKind};
+use accounting::{Msat, Sat};
 use bitcoin::Address;
-use ledger::settle::{Event, OperatorEntry, OperatorKind};
-use ledger::{Msat, Sat};
 use serde_json::Value;
 
 use crate::common::{ADDRESS, ELSEWHERE, PoolProcess, stderr, stdout};

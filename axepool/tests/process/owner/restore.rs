@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use crate::common::{PoolProcess, axepool, stderr, stdout};
+use accounting::Sat;
 use axepool::admin::{Reply, Request, RestoreRequest, RestoreStatus};
-use ledger::Sat;
 use serde_json::Value;
 use simnet::keys::SimKey;
 

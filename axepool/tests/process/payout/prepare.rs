@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use ledger::{CloseCause, EpochState};
+use accounting::{CloseCause, EpochState};
 use serde_json::Value;
 use simnet::keys::SimKey;
 use simnet::pool::SimPoolHandle;

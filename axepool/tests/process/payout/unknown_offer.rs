@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use ledger::{EpochId, EpochState};
+use accounting::{EpochId, EpochState};
 use serde_json::Value;
 
 use crate::common::{PoolProcess, stderr, stdout};

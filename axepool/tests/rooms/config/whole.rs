@@ -65,7 +65,7 @@ fn what_is_given_is_used() {
     assert!(config.metrics_listen.is_empty());
     assert_eq!(config.terms.quote_min_work.hashes(), 1 << 65);
     assert_eq!(config.terms.fee_bps, 150);
-    assert_eq!(config.terms.split, ledger::Split::Tides);
+    assert_eq!(config.terms.split, accounting::Split::Tides);
     assert_eq!(config.data_dir, Path::new("/var/lib/axepool"));
 }
 

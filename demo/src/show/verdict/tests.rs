@@ -1,7 +1,7 @@
 //! The comparison on books that agree, and on such that do not.
 
-use ledger::settle::{MinerAccount, Totals};
-use ledger::{Msat, Sat};
+use accounting::settle::{MinerAccount, Totals};
+use accounting::{Msat, Sat};
 use simnet::ocean::{Account, Paid, Via};
 
 use super::*;

@@ -6,7 +6,7 @@ use accounting::{EpochTerms, Incarnation};
 use bitcoin::hashes::Hash as _;
 
 use super::*;
-use receipt::{Claim, ReceiptKey};
+use signed::{Claim, ReceiptKey};
 
 const ONE: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 const TWO: &str = "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5";

@@ -5,10 +5,10 @@ use tokio::runtime::Handle;
 
 use super::super::build::builder;
 use super::*;
-use crate::marks::Nobody;
+use crate::marks::NoKeeper;
 
 fn nobody() -> Arc<dyn MarkKeeper> {
-    Arc::new(Nobody)
+    Arc::new(NoKeeper)
 }
 
 /// A node's directory and words. The node is built, and never started: nothing is asked of

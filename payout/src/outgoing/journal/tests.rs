@@ -4,11 +4,11 @@ use bitcoin::hashes::{Hash as _, sha256};
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::marks::{Known, Nobody};
+use crate::marks::{Known, NoKeeper};
 use crate::outgoing::record::{Ordered, State};
 
 fn open(path: &Path) -> Result<Journal, JournalError> {
-    Journal::open(path, Arc::new(Nobody))
+    Journal::open(path, Arc::new(NoKeeper))
 }
 
 fn record(id: &str, hash: u8, state: State) -> Record {
@@ -137,14 +137,14 @@ fn a_newer_line_is_refused_and_nothing_is_written() {
 
 /// Remembers what it was told, and may refuse.
 #[derive(Debug, Default)]
-struct Told(Mutex<(Vec<NodeMark>, bool)>);
+struct Told(Mutex<(Vec<StoreMark>, bool)>);
 
 impl MarkKeeper for Told {
     fn known(&self) -> Known {
-        Nobody.known()
+        NoKeeper.known()
     }
 
-    fn keep(&self, part: Part, mark: NodeMark) -> io::Result<()> {
+    fn keep(&self, part: Part, mark: StoreMark) -> io::Result<()> {
         assert_eq!(part, Part::Payments);
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if told.1 {
@@ -154,7 +154,7 @@ impl MarkKeeper for Told {
         Ok(())
     }
 
-    fn settle(&self, _: Option<NodeMark>, _: Option<NodeMark>) -> io::Result<()> {
+    fn settle(&self, _: Option<StoreMark>, _: Option<StoreMark>) -> io::Result<()> {
         Ok(())
     }
 }

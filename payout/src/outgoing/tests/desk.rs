@@ -6,7 +6,7 @@ use accounting::{Msat, Sat};
 use bitcoin::hashes::{Hash as _, sha256};
 
 use super::fake::{AMOUNT, FEE, Fake, Hand, NOW, bolt11, bolt12, offer};
-use crate::marks::Nobody;
+use crate::marks::NoKeeper;
 use crate::offer_book::OfferBook;
 use crate::outgoing::{Desk, Heard, Name, Outcome, PayError, Quote, Request, RequestError, Status};
 use crate::settings::Fees;
@@ -52,7 +52,7 @@ impl Case {
 
 fn open(dir: &tempfile::TempDir) -> Desk {
     let offers = OfferBook::open(&dir.path().join("offers")).unwrap();
-    Desk::new(dir.path().join("journal"), offers, Arc::new(Nobody))
+    Desk::new(dir.path().join("journal"), offers, Arc::new(NoKeeper))
 }
 
 fn paid(fee: Msat) -> Outcome {

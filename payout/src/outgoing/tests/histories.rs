@@ -8,7 +8,7 @@ use accounting::Msat;
 use proptest::prelude::*;
 
 use super::fake::{Fake, Hand, bolt11, bolt12};
-use crate::marks::Nobody;
+use crate::marks::NoKeeper;
 use crate::offer_book::OfferBook;
 use crate::outgoing::record::Key;
 use crate::outgoing::{Desk, Heard, Name, Outcome, Request, Status};
@@ -171,7 +171,7 @@ impl History {
 
 fn open(dir: &tempfile::TempDir) -> Desk {
     let offers = OfferBook::open(&dir.path().join("offers")).unwrap();
-    Desk::new(dir.path().join("journal"), offers, Arc::new(Nobody))
+    Desk::new(dir.path().join("journal"), offers, Arc::new(NoKeeper))
 }
 
 fn request(what: u8) -> Request {

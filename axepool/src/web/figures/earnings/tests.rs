@@ -1,7 +1,7 @@
+use accounting::settle::Earnings;
+use accounting::{CloseCause, EpochState, EpochTotals};
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash as _, sha256};
-use ledger::settle::Earnings;
-use ledger::{CloseCause, EpochState, EpochTotals};
 
 use super::*;
 

@@ -38,8 +38,8 @@ impl Check {
 
 #[cfg(test)]
 mod tests {
-    use ledger::Msat;
-    use ledger::settle::FileHash;
+    use accounting::Msat;
+    use accounting::settle::FileHash;
 
     use super::super::super::super::api::audit::Proof;
     use super::*;

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use accounting::settle::Stage;
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use basics::humane;
-use ledger::settle::Stage;
 
 use super::super::super::api::Refusal;
 use super::super::super::api::epochs::{Asked, Entry};

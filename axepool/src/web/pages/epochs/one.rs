@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use accounting::EpochId;
+use accounting::settle::{EpochAccount, Stage};
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use basics::humane;
-use ledger::EpochId;
-use ledger::settle::{EpochAccount, Stage};
 
 use super::super::super::api::Refusal;
 use super::super::super::api::audit::{Proof, Row};
@@ -127,7 +127,7 @@ impl Epoch {
     }
 }
 
-fn facts(epoch: &ledger::Epoch, account: Option<&EpochAccount>) -> Vec<Fact> {
+fn facts(epoch: &accounting::Epoch, account: Option<&EpochAccount>) -> Vec<Fact> {
     let mut facts = Vec::new();
     let mut fact = |name, value| facts.push(Fact { name, value });
     fact("Opened", format!("{} UTC", humane::utc(epoch.opened_ms)));

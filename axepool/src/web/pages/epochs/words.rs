@@ -1,7 +1,7 @@
 //! How epochs are put in words.
 
-use ledger::settle::{EpochAccount, Stage};
-use ledger::{EpochTerms, Work};
+use accounting::settle::{EpochAccount, Stage};
+use accounting::{EpochTerms, Work};
 
 /// Where an epoch is in its life, as a badge: its style and its word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +51,8 @@ pub(super) fn part(work: Work, all: Work) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ledger::settle::Block;
-    use ledger::{EpochId, Msat};
+    use accounting::settle::Block;
+    use accounting::{EpochId, Msat};
 
     use super::*;
 

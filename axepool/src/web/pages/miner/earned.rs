@@ -1,7 +1,7 @@
 //! The earnings of a miner's work, by epoch and by payout.
 
+use accounting::Work;
 use basics::humane;
-use ledger::Work;
 
 use super::super::format;
 use crate::amounts;

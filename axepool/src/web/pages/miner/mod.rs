@@ -9,11 +9,11 @@ mod worker;
 
 use std::sync::Arc;
 
+use accounting::MinerId;
 use askama::Template;
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use ledger::MinerId;
 use listener::Visitor;
 use serde_json::json;
 

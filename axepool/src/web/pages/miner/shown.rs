@@ -85,7 +85,7 @@ fn counted(workers: &[WorkerFigures]) -> (u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use ledger::{Worker, WorkerName};
+    use accounting::{Worker, WorkerName};
 
     use super::*;
 

@@ -76,7 +76,7 @@ impl WorkerShown {
 
 #[cfg(test)]
 mod tests {
-    use ledger::WorkerName;
+    use accounting::WorkerName;
 
     use super::*;
 

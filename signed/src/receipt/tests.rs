@@ -90,11 +90,11 @@ fn the_form_is_stable() {
         // Receipts that were signed before there were terms in them hold for ever.
         (
             before,
-            include_str!("../../docs/decisions/0006-receipt.json"),
+            include_str!("../../../docs/decisions/0006-receipt.json"),
         ),
         (
             claim(),
-            include_str!("../../docs/decisions/0006-receipt-2.json"),
+            include_str!("../../../docs/decisions/0006-receipt-2.json"),
         ),
     ] {
         let receipt = key().sign(claim);

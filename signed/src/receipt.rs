@@ -3,8 +3,7 @@
 //!
 //! The signed bytes and their reasons are in docs/decisions/0006-receipts.md.
 //!
-//! It knows the accounting's units and nothing else of the pool: the web room makes receipts,
-//! and an owner's machine checks them with the same code.
+//! The pool makes receipts, and an owner's machine checks them with the same code.
 
 mod key;
 
@@ -12,6 +11,8 @@ use accounting::{EpochId, EpochTerms, Incarnation, MinerId, Work};
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use bitcoin::secp256k1::{Message, Secp256k1, XOnlyPublicKey, schnorr};
 use serde::{Deserialize, Serialize};
+
+use crate::tag::tagged;
 
 pub use key::ReceiptKey;
 
@@ -94,15 +95,6 @@ fn input_terms(engine: &mut sha256::HashEngine, terms: &EpochTerms) {
     engine.input(&[terms.split.code(), terms.quote_per.code()]);
     engine.input(&terms.quote_min_work.hashes().to_be_bytes());
     engine.input(&terms.max_share_quotes.to_be_bytes());
-}
-
-/// A hash that is none of anything else than `tag` (BIP340, "tagged hashes").
-pub fn tagged(tag: &[u8]) -> sha256::HashEngine {
-    let tag = sha256::Hash::hash(tag);
-    let mut engine = sha256::Hash::engine();
-    engine.input(tag.as_byte_array());
-    engine.input(tag.as_byte_array());
-    engine
 }
 
 impl Receipt {

@@ -14,18 +14,36 @@
 //! The pool's key keeps it from being good at another pool. The time has to be within
 //! ten minutes of the pool's clock and later than that of the last one taken.
 
+use accounting::{MinerId, Sat};
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use bitcoin::secp256k1::{Message, Secp256k1, XOnlyPublicKey, schnorr};
-use ledger::{MinerId, Sat};
-use mint::{SignedError, check_clock, check_order};
-use receipt::tagged;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use super::target::{Channel, Target, TargetError};
+use crate::request::{SignedError, check_clock, check_order};
+use crate::tag::tagged;
 
 const TAG: &[u8] = b"Axepool/notices";
 const VERSION: u8 = 1;
+
+/// How notices are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// A topic of an ntfy server, which phones listen to.
+    Ntfy,
+    /// A POST with JSON.
+    Webhook,
+}
+
+/// A place as an owner names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// How to send.
+    pub channel: Channel,
+    /// Where to. Whoever knows a topic can read it: this is shown to nobody.
+    pub url: String,
+}
 
 /// A request, as `POST /api/miners/{key}/notices` has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,21 +62,6 @@ pub struct Wish {
 
 fn one_sat() -> Sat {
     Sat::new(1)
-}
-
-/// Why a wish is not granted.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum WishError {
-    /// Not a signature of this by that key.
-    #[error("the signature is not valid for this request, the key {0} and this pool")]
-    Signature(MinerId),
-    /// Too old, of the future, or not later than the last one taken: as with all that a
-    /// key signs for this pool.
-    #[error(transparent)]
-    Time(#[from] SignedError),
-    /// The place.
-    #[error(transparent)]
-    Target(#[from] TargetError),
 }
 
 /// What is signed.
@@ -89,13 +92,16 @@ pub fn digest(
 
 impl Wish {
     /// Checks signature and time; `last_ms` is that of the last one taken.
+    ///
+    /// # Errors
+    /// Not signed like this by that miner for that pool, not of now, or not later.
     pub fn check(
         &self,
         pool: &XOnlyPublicKey,
         miner: &MinerId,
         last_ms: u64,
         now_ms: u64,
-    ) -> Result<(), WishError> {
+    ) -> Result<(), SignedError> {
         let digest = digest(
             pool,
             miner,
@@ -106,34 +112,33 @@ impl Wish {
         let key = miner.public_key().x_only_public_key().0;
         let secp = Secp256k1::verification_only();
         if secp.verify_schnorr(&self.signature, &digest, &key).is_err() {
-            return Err(WishError::Signature(*miner));
+            return Err(SignedError::Signature { miner: *miner });
         }
         check_clock(self.time_ms, now_ms)?;
-        check_order(self.time_ms, Some(last_ms))?;
-        Ok(())
+        check_order(self.time_ms, Some(last_ms))
     }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use bitcoin::secp256k1::{Keypair, SecretKey};
-    use mint::MAX_SKEW_MS;
 
     use super::*;
+    use crate::request::MAX_SKEW_MS;
 
     const NOW: u64 = 1_795_000_000_000;
 
-    pub(crate) fn pair(byte: u8) -> (Keypair, MinerId) {
+    fn pair(byte: u8) -> (Keypair, MinerId) {
         let secret = SecretKey::from_slice(&[byte; 32]).expect("a secret");
         let pair = Keypair::from_secret_key(&Secp256k1::new(), &secret);
         (pair, MinerId::from_public_key(&pair.public_key()))
     }
 
-    pub(crate) fn pool_key() -> XOnlyPublicKey {
+    fn pool_key() -> XOnlyPublicKey {
         pair(9).0.x_only_public_key().0
     }
 
-    pub(crate) fn signed(byte: u8, target: Option<Target>, time_ms: u64) -> Wish {
+    fn signed(byte: u8, target: Option<Target>, time_ms: u64) -> Wish {
         let (pair, miner) = pair(byte);
         let least_sat = Sat::new(1);
         let digest = digest(&pool_key(), &miner, target.as_ref(), least_sat, time_ms);
@@ -157,7 +162,7 @@ pub(super) mod tests {
         let wish = signed(1, ntfy("a"), NOW);
         let (pool, miner) = (pool_key(), pair(1).1);
         assert_eq!(wish.check(&pool, &miner, 0, NOW), Ok(()));
-        let no = Err(WishError::Signature(miner));
+        let no = Err(SignedError::Signature { miner });
         let changes: [fn(&mut Wish); 5] = [
             |wish| wish.target = None,
             |wish| wish.target = ntfy("b"),
@@ -177,7 +182,7 @@ pub(super) mod tests {
         let other = pair(2).1;
         assert_eq!(
             wish.check(&pool, &other, 0, NOW),
-            Err(WishError::Signature(other))
+            Err(SignedError::Signature { miner: other })
         );
         let elsewhere = pair(8).0.x_only_public_key().0;
         assert_eq!(wish.check(&elsewhere, &miner, 0, NOW), no);
