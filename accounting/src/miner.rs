@@ -11,9 +11,9 @@ use thiserror::Error;
 /// The paid party: the x coordinate of a secp256k1 public key.
 ///
 /// The y coordinate's parity is dropped on purpose. NUT-20 and NUT-11 verify BIP340
-/// signatures, which see x alone, wallets show their keys with the prefix `02`, and
-/// an npub has no parity: the same secret key typed in any of these forms is one
-/// miner with one account.
+/// signatures, which see x alone, and an npub has no parity: the same secret key typed in
+/// any of these forms is one miner with one account. Which prefix was typed is kept beside
+/// it ([`MinerKey`](crate::MinerKey)), for the wallets that compare the whole key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MinerId([u8; 32]);
 
@@ -59,7 +59,7 @@ impl MinerId {
         self.0
     }
 
-    /// The key with even y, as quotes and tokens are locked to it.
+    /// The key with even y.
     pub fn public_key(&self) -> PublicKey {
         XOnlyPublicKey::from_slice(&self.0)
             .expect("checked to be on the curve when it was made")

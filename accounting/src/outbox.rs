@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::settle::PayoutKey;
-use crate::{EpochId, MinerId, OutboxId, Sat, ShareId};
+use crate::{EpochId, KeyPrefix, MinerId, OutboxId, Sat, ShareId};
 
 /// Something to be done by another room. Made once, safe to do again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,10 @@ pub enum OutboxKind {
         /// For which share of it; none: for all work that has no quote of its own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         share: Option<ShareId>,
+        /// The spelling of the key that it is locked to: that of the share which made the
+        /// order. None where no share did: the spelling of before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        typed: Option<KeyPrefix>,
     },
     /// The mint shall pay this quote, once per payout; it makes it if it is not there.
     PayQuote {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bitcoin::BlockHash;
 use serde::{Deserialize, Serialize};
 
-use crate::{MinerId, Work, WorkerName};
+use crate::{KeyPrefix, MinerId, Work, WorkerName};
 
 /// A session's number, never used twice by one ledger: the ledger counts its own
 /// starts and the proxy counts within a start.
@@ -61,6 +61,8 @@ pub struct ShareRecord {
     pub id: ShareId,
     /// Who is credited.
     pub who: Arc<Identity>,
+    /// How the key was typed that the session was authorized with.
+    pub typed: KeyPrefix,
     /// What is credited: the work of the assigned target.
     pub work: Work,
     /// The block hash that was found.

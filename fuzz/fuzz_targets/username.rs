@@ -6,9 +6,10 @@ use proxy::username::{UsernameError, parse};
 
 fuzz_target!(|raw: &str| {
     match parse(raw) {
-        Ok((miner, worker)) => {
-            assert_eq!(parse(&format!("{miner}.{worker}")), Ok((miner, worker.clone())));
-            assert_eq!(parse(&format!("{}.{worker}", miner.npub())), Ok((miner, worker)));
+        Ok((key, worker)) => {
+            assert_eq!(parse(&format!("{key}.{worker}")), Ok((key, worker.clone())));
+            let (npub, name) = parse(&format!("{}.{worker}", key.miner.npub())).expect("a key");
+            assert_eq!((npub.miner, name), (key.miner, worker));
         }
         // That it repeats nothing is in its type: an error that is Copy holds no text.
         Err(error) => assert!(UsernameError::LABELS.contains(&error.label())),

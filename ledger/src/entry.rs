@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use accounting::{
-    CloseCause, EpochId, EpochTerms, Identity, MinerId, OutboxId, QuotePer, ShareRecord, Split,
-    UpstreamResult, Work,
+    CloseCause, EpochId, EpochTerms, Identity, KeyPrefix, MinerId, OutboxId, QuotePer, ShareRecord,
+    Split, UpstreamResult, Work,
 };
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
@@ -46,6 +46,8 @@ const BOOKED: u8 = 5;
 
 const MEETS_UPSTREAM: u8 = 1;
 const MEETS_NETWORK: u8 = 2;
+/// Shares of before there was this flag were all credited as if typed with `02`.
+const TYPED_ODD: u8 = 4;
 
 /// Beside the way of quoting: how many shares have their own follows. Rows of before
 /// there were such quotes have none.
@@ -137,7 +139,11 @@ fn put_share(row: &mut Vec<u8>, share: &ShareRecord) {
     } else {
         0
     };
-    row.push(upstream | network);
+    let typed = match share.typed {
+        KeyPrefix::Even => 0,
+        KeyPrefix::Odd => TYPED_ODD,
+    };
+    row.push(upstream | network | typed);
     row.extend_from_slice(&share.time_ms.to_be_bytes());
 }
 
@@ -153,6 +159,11 @@ fn share(fields: &mut Fields<'_>) -> Result<ShareRecord, BadRow> {
     Ok(ShareRecord {
         id,
         who,
+        typed: if flags & TYPED_ODD == 0 {
+            KeyPrefix::Even
+        } else {
+            KeyPrefix::Odd
+        },
         work,
         hash,
         upstream_work,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use accounting::{
-    CloseCause, EpochId, EpochTerms, Identity, MinerId, OutboxId, QuotePer, SessionId, ShareId,
-    ShareRecord, Split, UpstreamResult, Work, WorkerName,
+    CloseCause, EpochId, EpochTerms, Identity, KeyPrefix, MinerId, OutboxId, QuotePer, SessionId,
+    ShareId, ShareRecord, Split, UpstreamResult, Work, WorkerName,
 };
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
@@ -24,6 +24,7 @@ pub(crate) fn miner(number: u8) -> MinerId {
 /// A share of the session with the miner's number.
 pub(crate) fn share(number: u8, sequence: u64, work: u128) -> ShareRecord {
     ShareRecord {
+        typed: prefix(sequence),
         id: ShareId {
             session: SessionId::new(1, number.into()),
             sequence,
@@ -67,6 +68,14 @@ fn cause() -> impl Strategy<Value = CloseCause> {
     ]
 }
 
+/// Either spelling of a key, by a number.
+pub(crate) fn prefix(number: u64) -> KeyPrefix {
+    match number % 2 {
+        0 => KeyPrefix::Odd,
+        _ => KeyPrefix::Even,
+    }
+}
+
 /// Any entry.
 pub(crate) fn entry() -> impl Strategy<Value = Entry> {
     let share = (
@@ -88,6 +97,7 @@ pub(crate) fn entry() -> impl Strategy<Value = Entry> {
             };
             let share = share(number, small, work.into());
             Entry::Share(ShareRecord {
+                typed: prefix(sequence),
                 id,
                 who: Arc::new(who),
                 meets_network: block,

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounting::{
-    CloseCause, EpochId, EpochState, EpochTerms, Identity, MinerId, OutboxId, OutboxKind,
-    Resolution, SessionId, ShareId, ShareRecord, UpstreamResult, Work, Worker, WorkerName,
+    CloseCause, EpochId, EpochState, EpochTerms, Identity, KeyPrefix, MinerId, OutboxId,
+    OutboxKind, Resolution, SessionId, ShareId, ShareRecord, UpstreamResult, Work, Worker,
+    WorkerName,
 };
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
@@ -57,6 +58,7 @@ impl Session {
     fn share(&mut self, index: usize, worker: &str, work: u128) -> ShareRecord {
         self.sequence += 1;
         ShareRecord {
+            typed: KeyPrefix::Even,
             id: ShareId {
                 session: self.id,
                 sequence: self.sequence,
@@ -201,6 +203,7 @@ async fn the_outbox_asks_for_each_quote_once() {
         miner: miner(0),
         epoch: EpochId::FIRST,
         share: None,
+        typed: Some(KeyPrefix::Even),
     };
     assert_eq!(
         rows.iter().map(|row| row.kind).collect::<Vec<_>>(),

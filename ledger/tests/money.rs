@@ -37,6 +37,7 @@ async fn mine(ledger: &Ledger) {
     });
     let permit = ledger.shares().reserve().await.expect("open");
     let share = ShareRecord {
+        typed: accounting::KeyPrefix::Even,
         id: ShareId {
             session,
             sequence: 1,
@@ -141,7 +142,8 @@ fn check(reader: &Reader, key: PayoutKey) {
             OutboxKind::CreateQuote {
                 miner,
                 epoch,
-                share
+                share,
+                typed: Some(accounting::KeyPrefix::Even),
             },
             OutboxKind::PayQuote {
                 payout,

@@ -129,8 +129,12 @@ async fn main() -> Result<(), Error> {
         })
         .collect();
     let since = Instant::now();
-    rows.fill(quotes.iter().map(|&quote| Order::CreateQuote { quote }))
-        .await;
+    rows.fill(
+        quotes
+            .iter()
+            .map(|&quote| Order::CreateQuote { quote, typed: None }),
+    )
+    .await;
     rows.drained().await?;
     say("quotes created", number, since, "47,000 to 110,000/s")?;
 
@@ -171,7 +175,7 @@ async fn main() -> Result<(), Error> {
     let claims = number.min(1000);
     let since = Instant::now();
     for quote in &quotes[..claims] {
-        mint.claim(&quote.miner, None, 1).await?;
+        mint.claim(&quote.miner, None, None, 1).await?;
     }
     say(
         "tokens issued, one after the other",

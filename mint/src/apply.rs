@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::outbox::{Order, Row};
 use crate::parked::park;
 use crate::quote::unpaid;
+use crate::typed;
 
 /// The counts of one batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -200,9 +201,13 @@ impl Outcome {
             Decision::Create | Decision::Pay { create: true, .. }
         );
         if create {
-            let quote = tx
-                .add_mint_quote(unpaid(id.clone(), key, now_ms / 1000))
-                .await?;
+            let typed = match &row.order {
+                Order::CreateQuote { typed, .. } => *typed,
+                _ => None,
+            };
+            let prefix = typed::note(&mut *tx, &key.miner, typed).await?;
+            let quote = unpaid(id.clone(), key, prefix, now_ms / 1000);
+            let quote = tx.add_mint_quote(quote).await?;
             index::enter(&mut *tx, &key.miner, key.epoch, id).await?;
             quotes.put(id, quote);
             self.applied.created += 1;

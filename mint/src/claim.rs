@@ -7,7 +7,7 @@
 //! neither.
 
 use ::signed::{SignedError, check_order};
-use accounting::{MinerId, Sat};
+use accounting::{KeyPrefix, MinerId, MinerKey, Sat};
 use cdk_common::database::Error as StoreError;
 use cdk_common::quote_id::QuoteId;
 use thiserror::Error;
@@ -66,6 +66,14 @@ pub enum ClaimError {
         /// The reason, and the way that is left to the owner.
         why: String,
     },
+    /// A token that cannot be made again in the other spelling of its key.
+    #[error("the token {number} cannot be made again: {why}")]
+    NoReissue {
+        /// The token's number.
+        number: u64,
+        /// The reason.
+        why: &'static str,
+    },
     /// Others claim for the same key all the time.
     #[error("concurrent claims for the key {miner}: try again")]
     Busy {
@@ -90,12 +98,17 @@ struct Mintable {
 }
 
 impl Mint {
-    /// A token for what the key can mint. Without a signature the unspent token of
+    /// A token for what the key can mint, locked to the spelling that is asked for, or to
+    /// the one that was typed last ([`Mint::typed`]). Without a signature the unspent token of
     /// less than a day ago is given again and new money waits; a request signed for
     /// [`Purpose::Claim`] gets a new one at once.
+    ///
+    /// An unspent token in the other spelling, for which nobody signed, is made again in
+    /// the one that was typed last: a stranger may have claimed it.
     pub async fn claim(
         &self,
         miner: &MinerId,
+        asked: Option<KeyPrefix>,
         signed: Option<&Signed>,
         now_ms: u64,
     ) -> Result<Claim, ClaimError> {
@@ -106,7 +119,7 @@ impl Mint {
             signed.check(Purpose::Claim, self.key(), miner, now_ms)?;
         }
         for _ in 0..MAX_ROUNDS {
-            if let Some(claim) = self.claim_round(miner, signed, now_ms).await? {
+            if let Some(claim) = self.claim_round(miner, asked, signed, now_ms).await? {
                 return Ok(claim);
             }
         }
@@ -117,12 +130,18 @@ impl Mint {
     async fn claim_round(
         &self,
         miner: &MinerId,
+        asked: Option<KeyPrefix>,
         signed: Option<&Signed>,
         now_ms: u64,
     ) -> Result<Option<Claim>, ClaimError> {
         if self.sweep_only(miner).await? {
             return Err(ClaimError::SweepOnly { miner: *miner });
         }
+        let typed = self.typed(miner).await?;
+        let key = MinerKey {
+            prefix: asked.unwrap_or(typed.prefix),
+            ..typed
+        };
         let numbers = self.token_numbers(miner).await?;
         let unspent = self.newest_unspent(miner, &numbers, now_ms).await?;
         let mintable = self.mintable(miner).await?;
@@ -130,33 +149,57 @@ impl Mint {
             && let Some((token, fresh)) = unspent
             && (fresh || mintable.total.is_zero())
         {
-            return Ok(Some(Claim::Earlier {
-                token,
-                waiting: mintable.total,
-            }));
+            return self
+                .earlier(key, typed, token, mintable.total, now_ms)
+                .await;
         }
         if signed.is_none() && mintable.total.is_zero() {
             return Ok(Some(Claim::Nothing));
         }
-        self.issue_token(miner, signed, &numbers, &mintable, now_ms)
+        self.issue_token(key, signed, &numbers, &mintable, now_ms)
             .await
+    }
+
+    /// The unspent token of before; `None` when it was spent meanwhile.
+    async fn earlier(
+        &self,
+        key: MinerKey,
+        typed: MinerKey,
+        token: Token,
+        waiting: Sat,
+        now_ms: u64,
+    ) -> Result<Option<Claim>, ClaimError> {
+        let is_others = token.prefix != key.prefix && key == typed && !token.is_signed;
+        if !is_others {
+            return Ok(Some(Claim::Earlier { token, waiting }));
+        }
+        match self.reissue(key, token.number, None, now_ms).await {
+            Ok(token) => Ok(Some(Claim::New { token, waiting })),
+            Err(ClaimError::NoReissue { number, why }) => {
+                tracing::info!(miner = %key.miner, number, why, "a token keeps its spelling");
+                let again = self.token(&key.miner, number).await?;
+                let is_there = matches!(again, Some((_, TokenState::Unspent)));
+                Ok(is_there.then_some(Claim::Earlier { token, waiting }))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn issue_token(
         &self,
-        miner: &MinerId,
+        key: MinerKey,
         signed: Option<&Signed>,
         numbers: &[u64],
         mintable: &Mintable,
         now_ms: u64,
     ) -> Result<Option<Claim>, ClaimError> {
-        let key = index::miner_key(miner);
+        let of = index::miner_key(&key.miner);
         let mut tx = self.store().begin_transaction().await?;
         // What was looked at before may have changed since: here nothing changes any
         // more.
-        let numbers_now = tx.kv_list(index::TOKENS, &key).await?;
+        let numbers_now = tx.kv_list(index::TOKENS, &of).await?;
         if tx
-            .kv_read(index::AXEPOOL, index::SWEEP_ONLY, &key)
+            .kv_read(index::AXEPOOL, index::SWEEP_ONLY, &of)
             .await?
             .is_some()
             || numbers_now.len() != numbers.len()
@@ -165,7 +208,7 @@ impl Mint {
             return Ok(None);
         }
         if let Some(signed) = signed {
-            record_signed(tx.as_mut(), &key, signed.time_ms).await?;
+            record_signed(tx.as_mut(), &of, signed.time_ms).await?;
         }
         let quotes = match mintable.quotes.as_slice() {
             [] => Vec::new(),
@@ -178,18 +221,9 @@ impl Mint {
             return Ok(Some(Claim::Nothing));
         }
         let number = numbers.last().copied().unwrap_or(0).saturating_add(1);
-        let token = issue(
-            self,
-            tx.as_mut(),
-            miner,
-            &mut quotes,
-            &taken,
-            number,
-            now_ms,
-        )
-        .await?;
-        let name = index::number_key(number);
-        index::write_json(tx.as_mut(), index::TOKENS, &key, &name, &token).await?;
+        let mut token = issue(self, tx.as_mut(), key, &mut quotes, &taken, number, now_ms).await?;
+        token.is_signed = signed.is_some();
+        token.store(tx.as_mut(), &key.miner).await?;
         tx.commit().await?;
 
         let listeners = self.cdk().pubsub_manager();
@@ -285,7 +319,11 @@ impl Mint {
 }
 
 /// Takes a signed request, once.
-async fn record_signed(tx: index::Tx<'_>, key: &str, time_ms: u64) -> Result<(), ClaimError> {
+pub(crate) async fn record_signed(
+    tx: index::Tx<'_>,
+    key: &str,
+    time_ms: u64,
+) -> Result<(), ClaimError> {
     let last = tx.kv_read(index::AXEPOOL, index::SIGNED, key).await?;
     let last = last.as_deref().map(read_time).transpose()?;
     check_order(time_ms, last)?;

@@ -114,7 +114,7 @@ fn pay(payout: &PayoutId, amount: Sat, id: &QuoteId, quote: Option<&MintQuote>) 
 
 #[cfg(test)]
 mod tests {
-    use accounting::EpochId;
+    use accounting::{EpochId, KeyPrefix};
     use cdk_common::{Amount, CurrencyUnit};
 
     use super::*;
@@ -137,7 +137,7 @@ mod tests {
     }
 
     fn paid(payout: &str, sat: u64) -> MintQuote {
-        let mut quote = unpaid(id(), &key(), 1);
+        let mut quote = unpaid(id(), &key(), KeyPrefix::Even, 1);
         let payment = payment_id(&payout.parse().expect("an id"), &id());
         quote
             .add_payment(Amount::new(sat, CurrencyUnit::Sat), payment, Some(1))
@@ -152,8 +152,11 @@ mod tests {
 
     #[test]
     fn rows_are_done_once() {
-        let create = Order::CreateQuote { quote: key() };
-        let there = unpaid(id(), &key(), 1);
+        let create = Order::CreateQuote {
+            quote: key(),
+            typed: None,
+        };
+        let there = unpaid(id(), &key(), KeyPrefix::Even, 1);
         let payment = |create, payout: &str, sat| Decision::Pay {
             create,
             payment_id: format!("{payout}:{}", id()),
@@ -197,13 +200,20 @@ mod tests {
                 amount_sat: u64::MAX,
             }),
         );
-        let mut other = unpaid(id(), &key(), 1);
+        let mut other = unpaid(id(), &key(), KeyPrefix::Even, 1);
         other.pubkey = None;
         let not_ours = Decision::Park(Refusal::NotOurs {
             id: id().to_string(),
             key: key(),
         });
         case(&pay_order("a", 1), Some(&other), not_ours.clone());
-        case(&Order::CreateQuote { quote: key() }, Some(&other), not_ours);
+        case(
+            &Order::CreateQuote {
+                quote: key(),
+                typed: None,
+            },
+            Some(&other),
+            not_ours,
+        );
     }
 }

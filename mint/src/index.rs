@@ -9,6 +9,7 @@
 //! | `axepool`, `epochs` | epoch in hex | what became of it, JSON |
 //! | `axepool`, `parked` | hash of what was asked | row and reason, JSON |
 //! | `axepool`, `sweep_only` | the miner | since when, ms since 1970 |
+//! | `axepool`, `typed` | the miner | the prefix of the key as it was typed last, `02` or `03` |
 //! | `axepool`, `signed` | the miner | time of the last signed request, ms since 1970 |
 //! | `axepool`, `melts` | `paused` | why melts are paused |
 //! | `axepool`, `totals` | `paid_sat`, `issued_sat` | decimal |
@@ -40,6 +41,8 @@ pub(crate) const EPOCHS: &str = "epochs";
 pub(crate) const PARKED: &str = "parked";
 /// Under [`AXEPOOL`]: miners that want no tokens.
 pub(crate) const SWEEP_ONLY: &str = "sweep_only";
+/// Under [`AXEPOOL`]: how a miner's key was typed last.
+pub(crate) const TYPED: &str = "typed";
 /// Under [`AXEPOOL`]: when a miner's last signed request was made.
 pub(crate) const SIGNED: &str = "signed";
 /// Under [`AXEPOOL`]: what is known of the seed.

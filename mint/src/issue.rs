@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use accounting::{MinerId, Sat};
+use accounting::{MinerKey, Sat};
 use cdk_common::database::mint::Acquired;
 use cdk_common::dhke::{blind_message, construct_proofs};
 use cdk_common::mint::{MintQuote, Operation};
 use cdk_common::nuts::nut10::Secret as Nut10Secret;
-use cdk_common::nuts::{BlindedMessage, Id, Proofs, SecretKey, SpendingConditions};
+use cdk_common::nuts::{BlindedMessage, Id, Proofs, PublicKey, SecretKey, SpendingConditions};
 use cdk_common::secret::Secret;
 use cdk_common::{Amount, CurrencyUnit};
 
@@ -70,8 +70,8 @@ struct Outputs {
     blinding: Vec<SecretKey>,
 }
 
-fn outputs(keyset: Id, miner: &MinerId, total: Sat) -> Result<Outputs, cdk::Error> {
-    let lock = SpendingConditions::new_p2pk(locking_key(miner), None);
+fn outputs(keyset: Id, key: MinerKey, total: Sat) -> Result<Outputs, cdk::Error> {
+    let lock = SpendingConditions::new_p2pk(locking_key(key), None);
     let mut outputs = Outputs {
         messages: Vec::new(),
         secrets: Vec::new(),
@@ -89,35 +89,59 @@ fn outputs(keyset: Id, miner: &MinerId, total: Sat) -> Result<Outputs, cdk::Erro
     Ok(outputs)
 }
 
-/// Writes the issue of `taken` on `quotes` into `tx`, and gives the token of it.
-pub(crate) async fn issue(
+/// A token's text, and its proofs as the mint knows them when they are spent.
+pub(crate) struct Ecash {
+    pub(crate) token: String,
+    pub(crate) ys: Vec<PublicKey>,
+}
+
+/// Makes ecash of the active keyset, locked to `key`, and writes its signatures into `tx` as
+/// part of `operation`.
+pub(crate) async fn make(
     mint: &Mint,
     tx: Tx<'_>,
-    miner: &MinerId,
-    quotes: &mut [Acquired<MintQuote>],
-    taken: &Taken,
-    number: u64,
-    now_ms: u64,
-) -> Result<Token, cdk::Error> {
+    key: MinerKey,
+    total: Sat,
+    operation: &Operation,
+) -> Result<Ecash, cdk::Error> {
     let cdk = mint.cdk();
-    let active = *cdk
-        .get_active_keysets()
-        .get(&CurrencyUnit::Sat)
-        .ok_or(cdk::Error::NoActiveKeyset)?;
+    let active = mint.active_keyset()?;
     let keyset = cdk.keyset(&active).ok_or(cdk::Error::UnknownKeySet)?;
     let Outputs {
         messages,
         secrets,
         blinding,
-    } = outputs(active, miner, taken.total)?;
+    } = outputs(active, key, total)?;
     let signatures = cdk.blind_sign(messages.clone()).await?;
-    let operation = Operation::new_batch_mint(Amount::from(taken.total.get()), method());
     let blinded: Vec<_> = messages
         .iter()
         .map(|message| message.blinded_secret)
         .collect();
-    tx.add_blinded_messages(None, &messages, &operation).await?;
+    tx.add_blinded_messages(None, &messages, operation).await?;
     tx.add_blind_signatures(&blinded, &signatures, None).await?;
+    let proofs = construct_proofs(signatures, blinding, secrets, &keyset.keys)?;
+    let ys = proofs
+        .iter()
+        .map(|proof| proof.y())
+        .collect::<Result<_, _>>()?;
+    Ok(Ecash {
+        token: text(mint, proofs),
+        ys,
+    })
+}
+
+/// Writes the issue of `taken` on `quotes` into `tx`, and gives the token of it.
+pub(crate) async fn issue(
+    mint: &Mint,
+    tx: Tx<'_>,
+    key: MinerKey,
+    quotes: &mut [Acquired<MintQuote>],
+    taken: &Taken,
+    number: u64,
+    now_ms: u64,
+) -> Result<Token, cdk::Error> {
+    let operation = Operation::new_batch_mint(Amount::from(taken.total.get()), method());
+    let Ecash { token, ys } = make(mint, &mut *tx, key, taken.total, &operation).await?;
     let mut on = Vec::new();
     for (quote, part) in quotes.iter_mut().zip(&taken.parts) {
         if !part.is_zero() {
@@ -128,19 +152,28 @@ pub(crate) async fn issue(
     }
     tx.add_completed_operation(&operation, &HashMap::new())
         .await?;
-    let proofs = construct_proofs(signatures, blinding, secrets, &keyset.keys)?;
-    let ys = proofs
-        .iter()
-        .map(|proof| proof.y())
-        .collect::<Result<_, _>>()?;
     Ok(Token {
         number,
         amount: taken.total,
         issued_ms: now_ms,
-        token: text(mint, proofs),
+        token,
+        prefix: key.prefix,
+        is_signed: false,
+        reissued_as: None,
         ys,
         quotes: on,
     })
+}
+
+impl Mint {
+    /// The keyset that signs sats now.
+    pub(crate) fn active_keyset(&self) -> Result<Id, cdk::Error> {
+        self.cdk()
+            .get_active_keysets()
+            .get(&CurrencyUnit::Sat)
+            .copied()
+            .ok_or(cdk::Error::NoActiveKeyset)
+    }
 }
 
 fn text(mint: &Mint, proofs: Proofs) -> String {

@@ -43,6 +43,7 @@ mod parked;
 mod pause;
 mod quote;
 mod refused;
+mod reissue;
 mod restored;
 mod retry;
 mod seed;
@@ -51,6 +52,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod token;
+mod typed;
 mod version;
 mod worker;
 

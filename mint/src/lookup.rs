@@ -4,7 +4,7 @@
 //! `Cashu_MintQuoteLookup_v1 || mint public key || public key`, keys in hex as they
 //! stand in the request; an older text signs the bytes of the key alone.
 
-use accounting::MinerId;
+use accounting::MinerKey;
 use bitcoin::secp256k1::schnorr::Signature;
 use cdk_common::nuts::PublicKey;
 use serde::Deserialize;
@@ -39,11 +39,11 @@ pub(crate) enum LookupRefusal {
     Signature(String),
 }
 
-/// The miners that a request proves to be. Pure.
+/// The keys that a request proves to hold, of both spellings of one key the first. Pure.
 pub(crate) fn authenticate(
     request: &LookupRequest,
     mint: &PublicKey,
-) -> Result<Vec<MinerId>, LookupRefusal> {
+) -> Result<Vec<MinerKey>, LookupRefusal> {
     let (keys, signatures) = (request.pubkeys.len(), request.pubkey_signatures.len());
     if !(1..=MAX_KEYS).contains(&keys) {
         return Err(LookupRefusal::Keys(keys));
@@ -51,17 +51,17 @@ pub(crate) fn authenticate(
     if keys != signatures {
         return Err(LookupRefusal::Lengths { keys, signatures });
     }
-    let mut miners = Vec::with_capacity(keys);
+    let mut proven: Vec<MinerKey> = Vec::with_capacity(keys);
     for (text, signature) in request.pubkeys.iter().zip(&request.pubkey_signatures) {
-        let miner = prove(text, signature, mint)?;
-        if !miners.contains(&miner) {
-            miners.push(miner);
+        let key = prove(text, signature, mint)?;
+        if proven.iter().all(|before| before.miner != key.miner) {
+            proven.push(key);
         }
     }
-    Ok(miners)
+    Ok(proven)
 }
 
-fn prove(text: &str, signature: &str, mint: &PublicKey) -> Result<MinerId, LookupRefusal> {
+fn prove(text: &str, signature: &str, mint: &PublicKey) -> Result<MinerKey, LookupRefusal> {
     let shown = || text.chars().take(80).collect::<String>();
     let key = PublicKey::from_hex(text).map_err(|_| LookupRefusal::Key(shown()))?;
     let wrong = || LookupRefusal::Signature(shown());
@@ -70,7 +70,7 @@ fn prove(text: &str, signature: &str, mint: &PublicKey) -> Result<MinerId, Looku
     key.verify(message.as_bytes(), &signature)
         .or_else(|_| key.verify(&key.to_bytes(), &signature))
         .map_err(|_| wrong())?;
-    Ok(MinerId::from_public_key(&key))
+    Ok(MinerKey::from_public_key(&key))
 }
 
 #[cfg(test)]
@@ -99,20 +99,20 @@ mod tests {
     fn a_key_is_proven_in_either_way() {
         let (mint, owner) = (key(9).public_key(), key(1));
         let hex = owner.public_key().to_hex();
-        let miner = MinerId::from_public_key(&owner.public_key());
+        let asked_key = MinerKey::from_public_key(&owner.public_key());
         let old = owner
             .sign(&owner.public_key().to_bytes())
             .expect("signs")
             .to_string();
         for signature in [sign(&owner, &mint), old] {
             let asked = request(std::slice::from_ref(&hex), &[signature]);
-            assert_eq!(authenticate(&asked, &mint), Ok(vec![miner]));
+            assert_eq!(authenticate(&asked, &mint), Ok(vec![asked_key]));
         }
         let twice = request(
             &[hex.clone(), hex.clone()],
             &[sign(&owner, &mint), sign(&owner, &mint)],
         );
-        assert_eq!(authenticate(&twice, &mint), Ok(vec![miner]));
+        assert_eq!(authenticate(&twice, &mint), Ok(vec![asked_key]));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The quotes of a key, as the store has them and as their holder may see them.
 
-use accounting::{EpochId, MinerId};
+use accounting::{EpochId, MinerId, MinerKey};
 use cdk_common::database::Error as StoreError;
 use cdk_common::mint::MintQuote;
 use cdk_common::nuts::MintQuoteCustomResponse;
@@ -9,7 +9,7 @@ use cdk_common::quote_id::QuoteId;
 use crate::epochs::EpochMark;
 use crate::handle::Mint;
 use crate::index;
-use crate::quote::key_of;
+use crate::quote::{key_of, locking_key};
 
 /// Quotes in one answer: those with something to mint first, then the newest.
 const MAX_ANSWER: usize = 2000;
@@ -73,18 +73,25 @@ impl Mint {
         })
     }
 
-    /// The answer to a look-up for `miners`.
+    /// The answer to a look-up for `keys`: each quote locked to its miner's key in the
+    /// spelling that was asked for. A signature of the key holds for both, and wallets
+    /// compare what they know.
     pub(crate) async fn look_up(
         &self,
-        miners: &[MinerId],
+        keys: &[MinerKey],
     ) -> Result<Vec<MintQuoteCustomResponse<QuoteId>>, StoreError> {
         let mut found = Vec::new();
-        for miner in miners {
+        for key in keys {
             let quotes = self
-                .quotes(miner)
+                .quotes(&key.miner)
                 .await
                 .map_err(|error| StoreError::Internal(error.to_string()))?;
-            found.extend(quotes.into_iter().filter(|view| !view.got_nothing()));
+            let quotes = quotes.into_iter().filter(|view| !view.got_nothing());
+            let pubkey = locking_key(*key);
+            found.extend(quotes.map(|mut view| {
+                view.quote.pubkey = Some(pubkey);
+                view
+            }));
         }
         found.sort_by_key(|view| {
             (

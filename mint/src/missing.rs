@@ -14,7 +14,7 @@ impl Mint {
     /// True when the store has what `order` asks for.
     pub(crate) async fn is_done(&self, order: &Order) -> Result<bool, Error> {
         let expected = match order {
-            Order::CreateQuote { quote } => Expected {
+            Order::CreateQuote { quote, .. } => Expected {
                 quote: *quote,
                 payments: Vec::new(),
             },

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use accounting::{EpochId, OutboxId, Sat};
+use accounting::{EpochId, KeyPrefix, OutboxId, Sat};
 use async_trait::async_trait;
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
@@ -20,6 +20,9 @@ pub enum Order {
     CreateQuote {
         /// The quote.
         quote: QuoteKey,
+        /// The spelling of the key that it is locked to; none: the miner's last one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        typed: Option<KeyPrefix>,
     },
     /// Pay the quote, once per payout; make it if it is not there.
     PayQuote {
@@ -49,7 +52,7 @@ impl Order {
     /// The quote that it is about, if it is about one.
     pub const fn quote(&self) -> Option<&QuoteKey> {
         match self {
-            Order::CreateQuote { quote } | Order::PayQuote { quote, .. } => Some(quote),
+            Order::CreateQuote { quote, .. } | Order::PayQuote { quote, .. } => Some(quote),
             Order::SettleEpoch { .. } | Order::MergeEpoch { .. } => None,
         }
     }

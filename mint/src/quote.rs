@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use accounting::{EpochId, Lineage, MinerId, SessionId, ShareId};
+use accounting::{EpochId, KeyPrefix, Lineage, MinerId, MinerKey, SessionId, ShareId};
 use bitcoin::hashes::{Hash, HashEngine, Hmac, HmacEngine, sha256};
 use cdk_common::mint::MintQuote;
 use cdk_common::payment::PaymentIdentifier;
@@ -17,9 +17,6 @@ pub const METHOD: &str = "axepool";
 
 /// All the coins there will ever be: no quote is worth more.
 pub(crate) const MAX_MONEY_SAT: u64 = 2_100_000_000_000_000;
-
-/// The first byte of a compressed key with even y (SEC 1).
-const EVEN: u8 = 2;
 
 /// Far beyond any clock, so that cdk never asks a backend whether a quote was paid
 /// (9999-12-31, in seconds since 1970).
@@ -160,13 +157,15 @@ pub(crate) fn method() -> PaymentMethod {
     PaymentMethod::Custom(METHOD.to_owned())
 }
 
-/// The key that a miner's quotes and tokens are locked to: with even y.
-pub(crate) fn locking_key(miner: &MinerId) -> PublicKey {
-    miner.public_key().into()
+/// The key that a quote or a token is locked to.
+pub(crate) fn locking_key(key: MinerKey) -> PublicKey {
+    key.public_key().into()
 }
 
-/// An unpaid quote, locked to its miner (NUT-20), that never expires.
-pub(crate) fn unpaid(id: QuoteId, key: &QuoteKey, now_secs: u64) -> MintQuote {
+/// An unpaid quote, locked to its miner in this spelling of the key (NUT-20), that never
+/// expires.
+pub(crate) fn unpaid(id: QuoteId, key: &QuoteKey, prefix: KeyPrefix, now_secs: u64) -> MintQuote {
+    let miner = key.miner;
     let name = format!("{METHOD}:{id}");
     let zero = Amount::new(0, CurrencyUnit::Sat);
     let mut extra = serde_json::json!({ "epoch": key.epoch.get() });
@@ -180,7 +179,7 @@ pub(crate) fn unpaid(id: QuoteId, key: &QuoteKey, now_secs: u64) -> MintQuote {
         None,
         0,
         PaymentIdentifier::CustomId(name),
-        Some(locking_key(&key.miner)),
+        Some(locking_key(MinerKey { miner, prefix })),
         zero.clone(),
         zero,
         method(),
@@ -194,14 +193,14 @@ pub(crate) fn unpaid(id: QuoteId, key: &QuoteKey, now_secs: u64) -> MintQuote {
     quote
 }
 
-/// True when `quote` is the one that [`unpaid`] makes for this miner, whatever was
-/// paid since.
+/// True when `quote` is the one that [`unpaid`] makes for this miner in either spelling of
+/// the key, whatever was paid since.
 pub(crate) fn is_of(quote: &MintQuote, miner: &MinerId) -> bool {
     quote.unit == CurrencyUnit::Sat
         && quote.payment_method == method()
-        // As `locking_key` has it, without the square root that makes one.
+        // Every signature of the one key holds for the other spelling, too.
         && quote.pubkey.is_some_and(|key| {
-            matches!(key.to_bytes().split_first(), Some((&EVEN, x)) if *x == miner.x_only_bytes())
+            matches!(key.to_bytes().split_first(), Some((_, x)) if *x == miner.x_only_bytes())
         })
 }
 

@@ -3,10 +3,11 @@
 //! The message is the SHA256 of the UTF-8 text
 //!
 //! ```text
-//! tag || mint public key || miner || time_ms
+//! tag || mint public key || miner || time_ms || subject
 //! ```
 //!
-//! with nothing between the parts: the tag of [`Purpose`], the two keys as 66
+//! with nothing between the parts: the tag and the subject of [`Purpose`] (the subject is
+//! empty for all but a reissue), the two keys as 66
 //! lower-case hex digits each (compressed; the miner's with the prefix `02`), the time
 //! in milliseconds since 1970 as a decimal number. The signature is BIP340 by the
 //! miner's key, 128 hex digits. The tag keeps it from being any other message's, the
@@ -14,12 +15,10 @@
 //! pool's clock and later than that of the last request of this miner that was taken.
 
 use ::signed::{SignedError, check_clock};
-use accounting::MinerId;
+use accounting::{KeyPrefix, MinerId};
 use bitcoin::secp256k1::schnorr::Signature;
 use cdk_common::nuts::PublicKey;
 use serde::Deserialize;
-
-use crate::quote::locking_key;
 
 /// The purpose of a signed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +29,13 @@ pub enum Purpose {
     SweepOnly,
     /// Tokens again.
     AllowTokens,
+    /// The token of this number, unspent, once more: locked to this spelling of the key.
+    Reissue {
+        /// The token's number.
+        number: u64,
+        /// The spelling.
+        prefix: KeyPrefix,
+    },
 }
 
 impl Purpose {
@@ -39,6 +45,16 @@ impl Purpose {
             Purpose::Claim => "Axepool_TokenClaim_v1",
             Purpose::SweepOnly => "Axepool_SweepOnly_v1",
             Purpose::AllowTokens => "Axepool_AllowTokens_v1",
+            Purpose::Reissue { .. } => "Axepool_TokenReissue_v1",
+        }
+    }
+
+    /// The text that the signed message ends with: `/number/prefix` for a reissue, such as
+    /// `/7/03`.
+    fn subject(self) -> String {
+        match self {
+            Purpose::Reissue { number, prefix } => format!("/{number}/{prefix}"),
+            Purpose::Claim | Purpose::SweepOnly | Purpose::AllowTokens => String::new(),
         }
     }
 }
@@ -59,7 +75,8 @@ pub fn message(
     miner: &MinerId,
     time_ms: u64,
 ) -> String {
-    format!("{}{mint}{miner}{time_ms}", purpose.tag())
+    let (tag, subject) = (purpose.tag(), purpose.subject());
+    format!("{tag}{mint}{miner}{time_ms}{subject}")
 }
 
 impl Signed {
@@ -74,7 +91,7 @@ impl Signed {
     ) -> Result<(), SignedError> {
         let text = message(purpose, mint, miner, self.time_ms);
         let valid = self.signature.parse::<Signature>().is_ok_and(|signature| {
-            locking_key(miner)
+            PublicKey::from(miner.public_key())
                 .verify(text.as_bytes(), &signature)
                 .is_ok()
         });

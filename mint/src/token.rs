@@ -1,12 +1,12 @@
 //! The stored tokens, with the state of each.
 
-use accounting::{MinerId, Sat};
+use accounting::{KeyPrefix, MinerId, Sat};
 use cdk_common::database::Error;
 use cdk_common::nuts::{PublicKey, State};
 use serde::{Deserialize, Serialize};
 
 use crate::handle::Mint;
-use crate::index;
+use crate::index::{self, Tx};
 
 /// A token that was issued to a claim.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,10 +19,24 @@ pub struct Token {
     pub issued_ms: u64,
     /// The token, as wallets read it (NUT-00, version 4), locked to the miner's key.
     pub token: String,
+    /// The spelling of the key that it is locked to.
+    #[serde(default = "before_spellings")]
+    pub prefix: KeyPrefix,
+    /// True when the key's holder signed for it.
+    #[serde(default)]
+    pub(crate) is_signed: bool,
+    /// The number of the token that took its place, locked to the other spelling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reissued_as: Option<u64>,
     /// Its proofs as the mint knows them when they are spent (NUT-00's Y).
     pub(crate) ys: Vec<PublicKey>,
     /// The quotes that it was issued on, and how much of each.
     pub(crate) quotes: Vec<(String, Sat)>,
+}
+
+/// Tokens of before spellings were kept are locked to this one.
+const fn before_spellings() -> KeyPrefix {
+    KeyPrefix::Even
 }
 
 /// The state of a token.
@@ -47,6 +61,14 @@ fn state_of(proofs: &[Option<State>]) -> TokenState {
         TokenState::Spent
     } else {
         TokenState::PartlySpent
+    }
+}
+
+impl Token {
+    /// Writes it into `tx`.
+    pub(crate) async fn store(&self, tx: Tx<'_>, miner: &MinerId) -> Result<(), Error> {
+        let (miner, number) = (index::miner_key(miner), index::number_key(self.number));
+        index::write_json(tx, index::TOKENS, &miner, &number, self).await
     }
 }
 

@@ -315,7 +315,7 @@ fn as_rows(missing: &[Expected]) -> Vec<Row> {
         let quote = expected.quote;
         // A payment makes the quote that it needs.
         if expected.payments.is_empty() {
-            rows.push(Order::CreateQuote { quote });
+            rows.push(Order::CreateQuote { quote, typed: None });
         }
         rows.extend(
             expected

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use accounting::{MinerId, MinerKeyError, WorkerName};
+use accounting::{MinerId, MinerKey, MinerKeyError, WorkerName};
 use thiserror::Error;
 
 /// The longest username that is looked at, percent-encoding included: AxeOS sends up to
@@ -54,7 +54,7 @@ impl UsernameError {
 
 /// Reads a username. Percent-encoding, the schemes of Nostr's links, `0x`, any case and
 /// spaces around are taken; the worker is what follows the key and one sign or space.
-pub fn parse(raw: &str) -> Result<(MinerId, WorkerName), UsernameError> {
+pub fn parse(raw: &str) -> Result<(MinerKey, WorkerName), UsernameError> {
     if raw.len() > MAX_USERNAME_BYTES {
         return Err(UsernameError::TooLong);
     }
@@ -69,7 +69,7 @@ pub fn parse(raw: &str) -> Result<(MinerId, WorkerName), UsernameError> {
         });
     }
     // Phones begin words with a capital: an npub in mixed case is no bech32, and yet meant.
-    let miner = key.to_ascii_lowercase().parse()?;
+    let key = key.to_ascii_lowercase().parse()?;
     let rest = rest.trim_start();
     let worker = rest.strip_prefix(|c: char| c.is_ascii_punctuation());
     let worker = worker.unwrap_or(rest).trim();
@@ -77,12 +77,13 @@ pub fn parse(raw: &str) -> Result<(MinerId, WorkerName), UsernameError> {
     if holds_secret(worker) {
         return Err(UsernameError::Key(MinerKeyError::MaybeSecret));
     }
-    Ok((miner, WorkerName::clean(worker)))
+    Ok((key, WorkerName::clean(worker)))
 }
 
 /// What may stand before a key: NIP-21's scheme, in the spellings of links and of social
-/// media, and the sign of numbers in hex.
-const PREFIXES: [&str; 5] = ["web+nostr:", "nostr:", "//", "@", "0x"];
+/// media, the `P2PK:` that Nutshell prints (`cashu lock p2pk`), and the sign of numbers in
+/// hex.
+const PREFIXES: [&str; 6] = ["web+nostr:", "nostr:", "p2pk:", "//", "@", "0x"];
 
 /// The characters of an npub.
 const NPUB_CHARS: usize = 63;
@@ -178,17 +179,17 @@ mod tests {
 
     const HEX: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 
+    fn key() -> MinerKey {
+        HEX.parse().expect("the generator")
+    }
+
     fn miner() -> MinerId {
-        HEX.parse().expect("the generator's x")
+        key().miner
     }
 
     #[track_caller]
     fn names(raw: &str, worker: &str) {
-        assert_eq!(
-            parse(raw),
-            Ok((miner(), WorkerName::clean(worker))),
-            "{raw}"
-        );
+        assert_eq!(parse(raw), Ok((key(), WorkerName::clean(worker))), "{raw}");
     }
 
     #[track_caller]
@@ -238,6 +239,7 @@ mod tests {
             names(&format!("{key}..a"), ".a");
             for prefix in [
                 "@",
+                "P2PK:",
                 "nostr:",
                 "nostr://",
                 "NOSTR://",
@@ -259,8 +261,12 @@ mod tests {
     #[test]
     fn a_key_of_either_parity_is_one_miner() {
         let odd = HEX.replacen("02", "03", 1);
-        names(&odd, "");
-        names(&format!("0x{odd}/garage"), "garage");
+        for (raw, worker) in [(odd.clone(), ""), (format!("0x{odd}/garage"), "garage")] {
+            let (key, name) = parse(&raw).expect("a key");
+            // One miner, with the spelling beside it.
+            assert_eq!((key.miner, key.to_string()), (miner(), odd.clone()));
+            assert_eq!(name, WorkerName::clean(worker));
+        }
     }
 
     #[test]
@@ -338,10 +344,10 @@ mod tests {
         /// What is read names the same miner and worker when it is written again.
         #[test]
         fn what_is_read_is_read_again(rest in "[./_:+# -]\\PC{0,40}|\\PC{0,8}") {
-            if let Ok((miner, worker)) = parse(&format!("{HEX}{rest}")) {
-                for key in [miner.to_string(), miner.npub()] {
-                    let again = parse(&format!("{key}.{worker}"));
-                    prop_assert_eq!(again, Ok((miner, worker.clone())));
+            if let Ok((key, worker)) = parse(&format!("{HEX}{rest}")) {
+                for text in [key.to_string(), key.miner.npub()] {
+                    let again = parse(&format!("{text}.{worker}"));
+                    prop_assert_eq!(again, Ok((key, worker.clone())));
                 }
             }
         }
@@ -354,7 +360,7 @@ mod tests {
                 .enumerate()
                 .map(|(at, c)| if which >> (at % 128) & 1 == 1 { format!("%{:02x}", u32::from(c)) } else { c.to_string() })
                 .collect();
-            prop_assert_eq!(parse(&encoded), Ok((miner(), WorkerName::clean(&worker))));
+            prop_assert_eq!(parse(&encoded), Ok((key(), WorkerName::clean(&worker))));
         }
     }
 }

@@ -71,7 +71,7 @@ fn render(parked: &[Parked]) -> String {
     } in parked
     {
         let (what, sat) = match &row.order {
-            Order::CreateQuote { quote } => (format!("make {quote}"), String::new()),
+            Order::CreateQuote { quote, .. } => (format!("make {quote}"), String::new()),
             Order::PayQuote { quote, amount, .. } => (format!("pay {quote}"), amount.to_string()),
             Order::SettleEpoch { epoch } => (format!("settle epoch {epoch}"), String::new()),
             Order::MergeEpoch { epoch, into } => {

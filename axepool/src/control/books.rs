@@ -223,6 +223,7 @@ mod tests {
     async fn share(ledger: &Ledger, number: u8, miner: MinerId, time_ms: u64) {
         let ack = Arc::<ShareAck>::default();
         let record = ShareRecord {
+            typed: accounting::KeyPrefix::Even,
             id: ShareId {
                 session: SessionId::new(ledger.boot(), u32::from(number)),
                 sequence: 1,

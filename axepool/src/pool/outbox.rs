@@ -70,12 +70,14 @@ fn row(row: OutboxRow) -> Result<Row, PayoutIdError> {
             miner,
             epoch,
             share,
+            typed,
         } => Order::CreateQuote {
             quote: QuoteKey {
                 miner,
                 epoch,
                 share,
             },
+            typed,
         },
         OutboxKind::PayQuote {
             payout,

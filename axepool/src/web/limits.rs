@@ -47,6 +47,7 @@ pub(super) fn kind(method: &Method, path: &str) -> Kind {
     match route(path) {
         "mint_subscribe" => Kind::Websocket,
         "claim" if method == Method::POST && path.ends_with("/token") => Kind::Claim,
+        "claim" if method == Method::POST && path.ends_with("/reissue") => Kind::Claim,
         "page" if method == Method::POST && is_page_of_claim => Kind::Claim,
         "mint_info" | "mint_keys" => Kind::Other,
         "claim" => Kind::Mint,
@@ -91,6 +92,7 @@ mod tests {
         case(&get, "/v1/mint/quote/axepool/00ff", Kind::Mint);
         case(&post, "/api/miners/02ab/token", Kind::Claim);
         case(&get, "/api/miners/02ab/tokens", Kind::Mint);
+        case(&post, "/api/miners/02ab/tokens/7/reissue", Kind::Claim);
         case(&post, "/miners/02ab/claim", Kind::Claim);
         case(&get, "/miners/02ab/claim", Kind::Other);
         case(&post, "/miners", Kind::Other);

@@ -95,7 +95,8 @@ pub(super) fn route(path: &str) -> &'static str {
     let parts: Vec<&str> = path.split('/').skip(1).take(6).collect();
     match *parts.as_slice() {
         ["v1", ref rest @ ..] => operation(rest),
-        ["api", "miners", _, "token" | "tokens" | "sweep-only"] => "claim",
+        ["api", "miners", _, "token" | "tokens" | "sweep-only"]
+        | ["api", "miners", _, "tokens", _, "reissue"] => "claim",
         ["api", ..] => "api",
         [""] | ["miners" | "epochs" | "assets", ..] => "page",
         _ => "other",
@@ -140,6 +141,7 @@ mod tests {
         case("/api/audit/1.json", "api");
         case("/api/miners/02ab/receipt", "api");
         case("/api/miners/02ab/token", "claim");
+        case("/api/miners/02ab/tokens/7/reissue", "claim");
         case("/v1/info", "mint_info");
         case("/v1/keys/00ff", "mint_keys");
         case("/v1/mint/quote/axepool/pubkey", "mint_look_up");

@@ -98,6 +98,31 @@ async fn mint_is_in_trouble(pool: &PoolProcess) -> String {
 }
 
 #[tokio::test]
+async fn a_quote_is_locked_to_the_key_as_the_device_types_it() {
+    let ocean = ocean(|_| {}).await;
+    let mut pool = pool(&ocean, |setup| setup.stratum.push_str(AT_ONCE)).await;
+    let owner = key(1);
+    let even = owner.hex.clone();
+    let odd = even.replacen("02", "03", 1);
+    for (typed, spelled, epoch) in [(&odd, &odd, 1), (&even, &even, 2), (&owner.npub, &even, 3)] {
+        let axe = bitaxe(pool.stratum().await, &owner, |options| {
+            options.primary.username = format!("{typed}.axe");
+        });
+        earns(&axe, 1).await;
+        // Both are one miner: the holder finds the quotes of both.
+        let found = find(&pool, &owner, epoch).await;
+        let quote = found.iter().find(|quote| quote["epoch"] == json!(epoch));
+        let id = quote.expect("of this epoch")["quote"].clone();
+        let id = id.as_str().expect("an id");
+        let quote = page(&pool, &format!("/v1/mint/quote/axepool/{id}")).await;
+        assert_eq!(quote["pubkey"], spelled.as_str(), "{quote}");
+        axe.stop().await;
+        pool.close_epoch().await;
+    }
+    pool.stop().await;
+}
+
+#[tokio::test]
 async fn shares_become_quotes_of_their_key() {
     let ocean = ocean(|_| {}).await;
     let mut pool = pool(&ocean, |setup| setup.stratum.push_str(AT_ONCE)).await;

@@ -141,7 +141,7 @@ impl State {
         if has_own {
             self.quote(share, before);
         } else if wanted {
-            self.order_quote(miner, None);
+            self.order_quote(share, None);
         }
         self.add_to_totals(share);
         self.mark(share);
@@ -168,17 +168,19 @@ impl State {
         };
         self.quoted.insert((self.open.id, miner, place), quoted);
         self.dirty = self.dirty.saturating_add(1);
-        self.order_quote(miner, Some(share.id));
+        self.order_quote(share, Some(share.id));
     }
 
-    fn order_quote(&mut self, miner: MinerId, share: Option<ShareId>) {
+    /// Orders a quote for the miner of `by`: of that share alone, or of their epoch.
+    fn order_quote(&mut self, by: &ShareRecord, share: Option<ShareId>) {
         let epoch = self.open.id;
         let row = OutboxRow {
             id: self.next_outbox,
             kind: OutboxKind::CreateQuote {
-                miner,
+                miner: by.who.miner,
                 epoch,
                 share,
+                typed: Some(by.typed),
             },
         };
         self.outbox.insert(row.id, Some(row));

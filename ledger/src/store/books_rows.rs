@@ -3,7 +3,7 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use accounting::settle::{Account, AllocationRow, MinerAccount, PayoutKey};
-use accounting::{EpochId, MinerId, Msat, OutboxKind, Sat, ShareId};
+use accounting::{EpochId, KeyPrefix, MinerId, Msat, OutboxKind, Sat, ShareId};
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::{OutPoint, Txid};
 
@@ -21,6 +21,8 @@ const ON_CHAIN: u8 = 2;
 const PAY_QUOTE: u8 = 1;
 const PAY_SHARE_QUOTE: u8 = 2;
 const CREATE_SHARE_QUOTE: u8 = 3;
+/// The same, with the prefix of the key behind it.
+const CREATE_TYPED_SHARE_QUOTE: u8 = 4;
 
 pub(super) fn miner_account(account: &MinerAccount) -> [u8; 24] {
     let mut row = [0; 24];
@@ -188,9 +190,11 @@ pub(super) fn outbox_kind(kind: &OutboxKind) -> Result<Vec<u8>, StoreError> {
             miner,
             epoch,
             share: share @ Some(_),
+            typed,
         } => {
-            row.push(CREATE_SHARE_QUOTE);
+            row.push(typed.map_or(CREATE_SHARE_QUOTE, |_| CREATE_TYPED_SHARE_QUOTE));
             put_quote(&mut row, miner, epoch, share);
+            row.extend(typed.map(KeyPrefix::byte));
         }
         _ => return super::checkpoint::json("outbox", kind),
     }
@@ -210,10 +214,17 @@ pub(super) fn read_outbox_kind(row: &[u8]) -> Result<OutboxKind, StoreError> {
             },
             sats: Sat::new(fields.u64()?),
         },
-        CREATE_SHARE_QUOTE => OutboxKind::CreateQuote {
+        kind @ (CREATE_SHARE_QUOTE | CREATE_TYPED_SHARE_QUOTE) => OutboxKind::CreateQuote {
             miner: MinerId::from_stored(fields.array()?),
             epoch: EpochId::new(fields.u64()?),
             share: Some(fields.share_id()?),
+            typed: match kind {
+                CREATE_SHARE_QUOTE => None,
+                _ => {
+                    let prefix = KeyPrefix::from_byte(fields.u8()?);
+                    Some(prefix.ok_or_else(|| fields.bad())?)
+                }
+            },
         },
         _ => return super::snapshot::json("outbox", row),
     };
@@ -323,8 +334,11 @@ mod tests {
             for kind in [
                 OutboxKind::PayQuote { payout, miner, epoch, share: None, sats },
                 OutboxKind::PayQuote { payout, miner, epoch, share, sats },
-                OutboxKind::CreateQuote { miner, epoch, share: None },
-                OutboxKind::CreateQuote { miner, epoch, share },
+                OutboxKind::CreateQuote { miner, epoch, share: None, typed: None },
+                OutboxKind::CreateQuote { miner, epoch, share: None, typed: Some(KeyPrefix::Odd) },
+                OutboxKind::CreateQuote { miner, epoch, share, typed: None },
+                OutboxKind::CreateQuote { miner, epoch, share, typed: Some(KeyPrefix::Even) },
+                OutboxKind::CreateQuote { miner, epoch, share, typed: Some(KeyPrefix::Odd) },
                 OutboxKind::SettleEpoch { epoch },
                 OutboxKind::MergeEpoch { epoch, into },
             ] {

@@ -198,6 +198,7 @@ impl Booking {
                             miner,
                             epoch,
                             share: None,
+                            typed: None,
                         })?;
                     }
                 }

@@ -22,7 +22,10 @@ use crate::store::copy::EachTable;
 /// program would take for an offer of nobody's. Its rows of before are read as they are.
 ///
 /// 7 has the hashes credited lately.
-pub(super) const SCHEMA: u64 = 7;
+///
+/// 8 has orders with the prefix that a key was typed with. Its rows of before are read as
+/// they are.
+pub(super) const SCHEMA: u64 = 8;
 
 /// Single values by name, see [`meta`].
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");

@@ -9,8 +9,8 @@ use accounting::settle::{
     spread_over_shares_floor,
 };
 use accounting::{
-    CloseCause, EpochId, Identity, MinerId, OutboxId, OutboxKind, QuotePer, QuotedShare, Sat,
-    SessionId, ShareId, ShareRecord, Work, WorkerName,
+    CloseCause, EpochId, Identity, KeyPrefix, MinerId, OutboxId, OutboxKind, QuotePer, QuotedShare,
+    Sat, SessionId, ShareId, ShareRecord, Work, WorkerName,
 };
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
@@ -42,6 +42,7 @@ fn share(number: usize, sequence: u64, work: u128) -> ShareRecord {
     let mut hash = [0; 32];
     hash[..8].copy_from_slice(&sequence.to_be_bytes());
     ShareRecord {
+        typed: KeyPrefix::Even,
         id: ShareId {
             session: SessionId::new(1, 7),
             sequence,
@@ -104,6 +105,7 @@ impl World {
                 miner,
                 epoch,
                 share: Some(quoted.share),
+                typed: Some(KeyPrefix::Even),
             });
         } else if done >= terms.quote_min_work && !ordered.expect("in memory") {
             self.books.quote_ordered(miner, epoch);
@@ -111,6 +113,7 @@ impl World {
                 miner,
                 epoch,
                 share: None,
+                typed: Some(KeyPrefix::Even),
             });
         }
     }
@@ -344,6 +347,7 @@ fn check_quotes(orders: &[OutboxKind], reader: &Reader) {
                 miner,
                 epoch,
                 share,
+                ..
             } => {
                 expected.entry((epoch, miner, share)).or_default();
             }

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use super::disk::Disk;
 use super::driver::{Answer, Driver, NOW_MS, terms};
 use crate::entry::Entry;
-use crate::testing::miner;
+use crate::testing::{miner, prefix};
 
 /// A step of a history.
 #[derive(Clone, Debug)]
@@ -86,6 +86,7 @@ impl Teller {
                     .map_or(1, |last| last.id.sequence + 1);
                 let worker = WorkerName::clean(&format!("w{worker}"));
                 let share = ShareRecord {
+                    typed: prefix(sequence),
                     id: ShareId {
                         session: SessionId::new(1, (*session).into()),
                         sequence,

@@ -78,9 +78,14 @@ impl Model {
                         miner,
                         epoch: EpochId::new(epoch as u64 + 1),
                         share: own.then_some(share.id),
+                        typed: Some(share.typed),
                     };
                     let due = work >= terms.quote_min_work.hashes();
-                    if own || (due && !sums.quotes.contains(&quote)) {
+                    let ordered = sums
+                        .quotes
+                        .iter()
+                        .any(|earlier| is_same_quote(earlier, &quote));
+                    if own || (due && !ordered) {
                         sums.quotes.push(quote);
                     }
                 }
@@ -268,4 +273,18 @@ fn check_buckets(sums: &Sums, reader: &Reader) {
             assert_eq!(got, expected);
         }
     }
+}
+
+/// Two orders of one quote; the first share's spelling of the key holds.
+fn is_same_quote(one: &OutboxKind, other: &OutboxKind) -> bool {
+    let quote = |kind: &OutboxKind| match *kind {
+        OutboxKind::CreateQuote {
+            miner,
+            epoch,
+            share,
+            ..
+        } => Some((miner, epoch, share)),
+        _ => None,
+    };
+    quote(one) == quote(other)
 }

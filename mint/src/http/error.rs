@@ -61,6 +61,7 @@ impl From<ClaimError> for HttpError {
                 (StatusCode::FORBIDDEN, OTHER)
             }
             ClaimError::Signed(_) => (StatusCode::BAD_REQUEST, ErrorCode::WitnessMissingOrInvalid),
+            ClaimError::NoReissue { .. } => (StatusCode::CONFLICT, OTHER),
             ClaimError::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, OTHER),
             ClaimError::Mint(_) => return internal(&error),
         };

@@ -28,8 +28,8 @@ pub(super) async fn post(
         )));
     }
     let request: LookupRequest = serde_json::from_slice(&body).map_err(HttpError::bad_request)?;
-    let miners = authenticate(&request, mint.key())?;
+    let keys = authenticate(&request, mint.key())?;
     Ok(Json(Answer {
-        quotes: mint.look_up(&miners).await?,
+        quotes: mint.look_up(&keys).await?,
     }))
 }

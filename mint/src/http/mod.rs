@@ -34,10 +34,12 @@ pub use ws::run_messages;
 pub struct RouterError(String);
 
 /// The mint's routes beside those of the NUTs, for who documents them.
-pub const API_PATHS: [&str; 3] = [TOKEN, TOKENS, SWEEP_ONLY];
+pub const API_PATHS: [&str; 4] = [TOKEN, TOKENS, REISSUE, SWEEP_ONLY];
 
 const TOKEN: &str = "/api/miners/{key}/token";
 const TOKENS: &str = "/api/miners/{key}/tokens";
+/// Makes an unspent token again, locked to the other spelling of its key.
+const REISSUE: &str = "/api/miners/{key}/tokens/{number}/reissue";
 const SWEEP_ONLY: &str = "/api/miners/{key}/sweep-only";
 
 impl Mint {
@@ -45,7 +47,7 @@ impl Mint {
     ///
     /// - `/v1/*` as the NUTs say, and `POST /v1/mint/quote/axepool/pubkey`
     /// - `POST /api/miners/{key}/token`, `GET /api/miners/{key}/tokens`,
-    ///   `POST /api/miners/{key}/sweep-only`
+    ///   `POST /api/miners/{key}/tokens/{number}/reissue`, `POST /api/miners/{key}/sweep-only`
     ///
     /// All of them answer web wallets of any origin (CORS): nothing here trusts a
     /// cookie or an address.
@@ -61,6 +63,7 @@ impl Mint {
             .route("/v1/mint/quote/{method}/pubkey", post(lookup::post))
             .route(TOKEN, post(token::claim))
             .route(TOKENS, get(token::list))
+            .route(REISSUE, post(token::reissue))
             .route(SWEEP_ONLY, post(token::sweep_only))
             .layer(
                 CorsLayer::new()

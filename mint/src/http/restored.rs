@@ -18,7 +18,8 @@ fn moves_money(method: &Method, path: &str) -> bool {
         && (path == "/v1/swap"
             || path.starts_with("/v1/melt/")
             || is_mint.is_some_and(|rest| !rest.starts_with("quote/"))
-            || (path.starts_with("/api/miners/") && path.ends_with("/token")))
+            || (path.starts_with("/api/miners/")
+                && (path.ends_with("/token") || path.ends_with("/reissue"))))
 }
 
 /// Refuses what cannot be, with the reason, and lets everything else pass. The store

@@ -1,6 +1,6 @@
 //! `POST /api/miners/{key}/token` and what belongs to it.
 
-use accounting::{MinerId, Sat};
+use accounting::{KeyPrefix, MinerId, MinerKey, Sat};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -27,6 +27,8 @@ pub(super) enum ClaimAnswer {
         amount: Sat,
         issued_ms: u64,
         token: String,
+        /// The key that it is locked to, as a wallet has to show it: `02` or `03`.
+        prefix: KeyPrefix,
         /// The sats that could be claimed and are not in the token.
         waiting: Sat,
     },
@@ -42,6 +44,7 @@ impl From<Claim> for ClaimAnswer {
             amount: token.amount,
             issued_ms: token.issued_ms,
             token: token.token,
+            prefix: token.prefix,
             waiting,
         };
         match claim {
@@ -54,36 +57,66 @@ impl From<Claim> for ClaimAnswer {
     }
 }
 
-/// The body is empty, `{}`, or `{"time_ms", "signature"}`; half of that is no unsigned
-/// request.
-pub(super) async fn claim(
-    State(mint): State<Mint>,
-    Path(key): Path<String>,
-    body: Bytes,
-) -> Result<Json<ClaimAnswer>, HttpError> {
+/// The key of a path: its miner, and the spelling if it is one. An npub has none.
+fn asked(key: &str) -> Result<(MinerId, Option<KeyPrefix>), HttpError> {
+    let typed: MinerKey = key.parse().map_err(HttpError::bad_request)?;
+    let is_hex = key.starts_with('0');
+    Ok((typed.miner, is_hex.then_some(typed.prefix)))
+}
+
+/// The signature in a body that is empty, `{}`, or `{"time_ms", "signature"}`; half of that
+/// is no unsigned request.
+fn signature(body: &Bytes) -> Result<Option<Signed>, HttpError> {
     #[derive(Default, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Body {
         time_ms: Option<u64>,
         signature: Option<String>,
     }
-    let miner: MinerId = key.parse().map_err(HttpError::bad_request)?;
     let body: Body = if body.is_empty() {
         Body::default()
     } else {
-        serde_json::from_slice(&body).map_err(HttpError::bad_request)?
+        serde_json::from_slice(body).map_err(HttpError::bad_request)?
     };
-    let signed = match (body.time_ms, body.signature) {
-        (Some(time_ms), Some(signature)) => Some(Signed { time_ms, signature }),
-        (None, None) => None,
-        _ => {
-            return Err(HttpError::bad_request(
-                "time_ms and signature belong together",
-            ));
-        }
-    };
-    let claim = mint.claim(&miner, signed.as_ref(), now_ms()).await?;
+    match (body.time_ms, body.signature) {
+        (Some(time_ms), Some(signature)) => Ok(Some(Signed { time_ms, signature })),
+        (None, None) => Ok(None),
+        _ => Err(HttpError::bad_request(
+            "time_ms and signature belong together",
+        )),
+    }
+}
+
+/// `POST /api/miners/{key}/token`. The body is as [`signature`] reads it.
+pub(super) async fn claim(
+    State(mint): State<Mint>,
+    Path(key): Path<String>,
+    body: Bytes,
+) -> Result<Json<ClaimAnswer>, HttpError> {
+    let (miner, prefix) = asked(&key)?;
+    let signed = signature(&body)?;
+    let claim = mint
+        .claim(&miner, prefix, signed.as_ref(), now_ms())
+        .await?;
     Ok(Json(claim.into()))
+}
+
+/// `POST /api/miners/{key}/tokens/{number}/reissue`: the unspent token, locked to the key as
+/// the path spells it. The body is as [`signature`] reads it.
+pub(super) async fn reissue(
+    State(mint): State<Mint>,
+    Path((key, number)): Path<(String, u64)>,
+    body: Bytes,
+) -> Result<Json<Listed>, HttpError> {
+    let (miner, prefix) = asked(&key)?;
+    let prefix = match prefix {
+        Some(prefix) => prefix,
+        None => mint.typed(&miner).await?.prefix,
+    };
+    let signed = signature(&body)?;
+    let key = MinerKey { miner, prefix };
+    let token = mint.reissue(key, number, signed.as_ref(), now_ms()).await?;
+    Ok(Json(Listed::of(token, TokenState::Unspent)))
 }
 
 /// The body is `{"sweep_only": bool, "time_ms", "signature"}`.
@@ -119,7 +152,24 @@ pub(super) struct Listed {
     amount: Sat,
     issued_ms: u64,
     state: TokenState,
+    prefix: KeyPrefix,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reissued_as: Option<u64>,
     token: Option<String>,
+}
+
+impl Listed {
+    fn of(token: Token, state: TokenState) -> Listed {
+        Listed {
+            number: token.number,
+            amount: token.amount,
+            issued_ms: token.issued_ms,
+            state,
+            prefix: token.prefix,
+            reissued_as: token.reissued_as,
+            token: (state != TokenState::Spent).then_some(token.token),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -134,13 +184,8 @@ pub(super) async fn list(
 ) -> Result<Json<List>, HttpError> {
     let miner: MinerId = key.parse().map_err(HttpError::bad_request)?;
     let tokens = mint.tokens(&miner, MAX_LIST).await?;
-    let tokens = tokens.into_iter().map(|(token, state)| Listed {
-        number: token.number,
-        amount: token.amount,
-        issued_ms: token.issued_ms,
-        state,
-        token: (state != TokenState::Spent).then_some(token.token),
-    });
+    let tokens = tokens.into_iter();
+    let tokens = tokens.map(|(token, state)| Listed::of(token, state));
     Ok(Json(List {
         sweep_only: mint.sweep_only(&miner).await?,
         tokens: tokens.collect(),

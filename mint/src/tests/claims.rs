@@ -134,7 +134,7 @@ async fn after_a_day_new_money_gets_a_token_of_its_own() {
     let owner = Owner::new();
     pool.paid(&owner, &[(1, 8)]).await;
     let now = now_ms();
-    let claim = |now| pool.mint.claim(&owner.miner, None, now);
+    let claim = |now| pool.mint.claim(&owner.miner, None, None, now);
     let Claim::New { token: first, .. } = claim(now).await.expect("claims") else {
         panic!("new")
     };

@@ -119,7 +119,7 @@ async fn day(
     let mut worker = Worker::new(mint.clone(), Arc::new(outbox));
     while worker.step().await? {}
     for owner in owners {
-        mint.claim(&owner.miner, None, now_ms()).await?;
+        mint.claim(&owner.miner, None, None, now_ms()).await?;
     }
     Ok(mint)
 }
@@ -186,7 +186,7 @@ async fn a_crash_at_any_write_loses_and_doubles_nothing() {
         check(&mint, &ledger, &owners).await;
         for owner in &owners {
             let again = mint
-                .claim(&owner.miner, None, now_ms())
+                .claim(&owner.miner, None, None, now_ms())
                 .await
                 .expect("claims");
             assert!(

@@ -11,6 +11,7 @@ mod melts;
 mod refusals;
 mod restored;
 mod share_quotes;
+mod spellings;
 mod start;
 mod support;
 mod wallets;

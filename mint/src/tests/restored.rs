@@ -215,7 +215,7 @@ async fn refuses_all(door: &Door, mint_: &Mint, owner: &Owner, tokens: &[&str], 
     let refusal = mint(&wallet, owner, quote).await.expect_err("refused");
     assert_eq!(refusal.to_string(), "Minting is disabled");
     let claimed = mint_
-        .claim(&owner.miner, None, basics::clock::now_ms())
+        .claim(&owner.miner, None, None, basics::clock::now_ms())
         .await;
     claimed.expect_err("the store itself refuses");
     let info = mint_.cdk().mint_info().await.expect("reads");

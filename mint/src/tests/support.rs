@@ -72,7 +72,7 @@ impl FakeLedger {
     }
 
     pub(crate) fn create(&self, quote: QuoteKey) {
-        self.order(Order::CreateQuote { quote });
+        self.order(Order::CreateQuote { quote, typed: None });
     }
 
     pub(crate) fn pay(&self, quote: QuoteKey, payout: &str, sat: u64) {
@@ -129,7 +129,7 @@ impl FakeLedger {
         let mut books: BTreeMap<QuoteKey, BTreeMap<PayoutId, Sat>> = BTreeMap::new();
         for row in self.rows.lock().expect("no panics").iter() {
             match &row.order {
-                Order::CreateQuote { quote } => {
+                Order::CreateQuote { quote, .. } => {
                     books.entry(*quote).or_default();
                 }
                 Order::PayQuote {

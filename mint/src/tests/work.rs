@@ -62,7 +62,12 @@ async fn a_refused_row_is_parked_and_the_others_proceed() {
     // A quote of another id that has the name of one to come: the store's own rule
     // refuses the second, for good.
     let id = pool.mint.ids().id(&taken.quote(1));
-    let mut squatter = crate::quote::unpaid(uuid::Uuid::from_u128(1).into(), &taken.quote(1), 1);
+    let mut squatter = crate::quote::unpaid(
+        uuid::Uuid::from_u128(1).into(),
+        &taken.quote(1),
+        accounting::KeyPrefix::Even,
+        1,
+    );
     squatter.request = format!("axepool:{id}");
     let mut tx = pool.mint.store().begin_transaction().await.expect("begins");
     tx.add_mint_quote(squatter).await.expect("adds");

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use accounting::MinerId;
+use accounting::{MinerId, MinerKey};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -21,6 +21,8 @@ use super::{Frame, Message, Pages, format, key_check, miner, page};
 struct TokenPage {
     frame: Frame,
     miner: String,
+    /// The key that it is locked to, in the spelling that a wallet has to show.
+    lock: String,
     number: u64,
     sat: String,
     when: String,
@@ -44,7 +46,7 @@ pub(super) async fn claim(State(pages): State<Arc<Pages>>, Path(key): Path<Strin
         Ok(found) => found,
         Err(response) => return *response,
     };
-    match mint.claim(&miner, None, clock::now_ms()).await {
+    match mint.claim(&miner, None, None, clock::now_ms()).await {
         Ok(Claim::New { token, .. } | Claim::Earlier { token, .. }) => {
             let to = format!("/miners/{miner}/tokens/{}", token.number);
             Redirect::to(&to).into_response()
@@ -61,9 +63,9 @@ pub(super) async fn claim(State(pages): State<Arc<Pages>>, Path(key): Path<Strin
 
 fn refused(pages: &Pages, miner: &MinerId, error: &ClaimError) -> Response {
     let (status, text) = match error {
-        ClaimError::SweepOnly { .. } | ClaimError::NoTokens { .. } => {
-            (StatusCode::FORBIDDEN, sentence(&error.to_string()))
-        }
+        ClaimError::SweepOnly { .. }
+        | ClaimError::NoTokens { .. }
+        | ClaimError::NoReissue { .. } => (StatusCode::FORBIDDEN, sentence(&error.to_string())),
         ClaimError::Busy { .. } | ClaimError::Signed(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             sentence(&error.to_string()),
@@ -146,6 +148,11 @@ fn shown(pages: &Pages, miner: MinerId, token: Token, state: TokenState) -> Toke
     TokenPage {
         frame: pages.frame.at("miner"),
         miner: miner.to_string(),
+        lock: MinerKey {
+            miner,
+            prefix: token.prefix,
+        }
+        .to_string(),
         number: token.number,
         sat: format::sat(token.amount),
         when: format::minute(token.issued_ms),

@@ -24,14 +24,17 @@ pub(super) fn handle(
     authorize: &Authorize<'_>,
     turn: &mut Turn<'_>,
 ) -> Result<(), CloseReason> {
-    let (miner, worker) = match username::parse(authorize.username.as_str()) {
+    let (key, worker) = match username::parse(authorize.username.as_str()) {
         Ok(parsed) => parsed,
         Err(error) => {
             turn.metrics.authorization_refused(error.label());
             return Err(session.refuse(id, UNAUTHORIZED, error, CloseReason::BadUsername, turn));
         }
     };
-    let who = Identity { miner, worker };
+    let who = Identity {
+        miner: key.miner,
+        worker,
+    };
     if let Some(authorized) = session.authorized() {
         // Crediting one with the other's shares would be worse than a clear no.
         if authorized.who.miner != who.miner {
@@ -75,7 +78,13 @@ pub(super) fn handle(
     // Set once: a second authorize does not come here.
     let _ = turn.entered.connection().who.set(who.clone());
     turn.entered.replace_earlier(turn.address, &who);
-    session.authorize(id, who, SessionId::new(turn.rules.boot, number), turn);
+    session.authorize(
+        id,
+        who,
+        key.prefix,
+        SessionId::new(turn.rules.boot, number),
+        turn,
+    );
     session.tell_job(true, turn);
     Ok(())
 }

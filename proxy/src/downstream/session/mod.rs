@@ -27,7 +27,7 @@ use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use accounting::{Identity, SessionId};
+use accounting::{Identity, KeyPrefix, SessionId};
 use ledger::ShareAck;
 
 pub(crate) use control::Control;
@@ -93,6 +93,8 @@ enum Stage {
 #[derive(Debug)]
 pub(crate) struct Authorized {
     pub(crate) who: Arc<Identity>,
+    /// How the first of them typed the key.
+    typed: KeyPrefix,
     /// Other workers of the same key, by their usernames: behind a proxy many mine on one
     /// connection.
     others: Vec<(UsernameHash, Arc<Identity>)>,
@@ -361,6 +363,7 @@ impl Session {
         &mut self,
         id: Id<'_>,
         who: Arc<Identity>,
+        typed: KeyPrefix,
         session: SessionId,
         turn: &mut Turn<'_>,
     ) {
@@ -371,6 +374,7 @@ impl Session {
         };
         self.stage = Stage::Authorized(Authorized {
             who,
+            typed,
             others: Vec::new(),
             session,
             ack: Arc::default(),

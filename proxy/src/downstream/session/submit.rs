@@ -120,6 +120,7 @@ impl Session {
                 sequence: self.sequence,
             },
             who: authorized.of(submit.username.as_str()).clone(),
+            typed: authorized.typed,
             work: assigned.work,
             hash: accepted.hash,
             upstream_work: job.upstream.work,
