@@ -50,6 +50,17 @@ npm_install() {
     npm ci --prefix "$dir" --no-audit --no-fund --loglevel error >&2
 }
 
+# What a list of pinned packages says, unless it is there already.
+python_install() {
+    local dir=$1 what=$2 done=$1/venv/installed
+    [ -e "$done" ] && [ ! "$dir/requirements.txt" -nt "$done" ] && return
+    python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install "$what is written in Python" python3-venv
+    say "installing $what for the tests, as its list says"
+    python3 -m venv --clear "$dir/venv"
+    "$dir/venv/bin/pip" install --quiet --disable-pip-version-check -r "$dir/requirements.txt" >&2
+    touch "$done"
+}
+
 need_build() {
     have cargo || die "cargo is missing: install Rust with rustup (see rustup.rs), then run the same command again"
     # rust-toolchain.toml names the compiler; rustup fetches it at its first use.
@@ -72,6 +83,8 @@ need_test() {
     # comes with it, except on processors that npm has none for.
     have npm || apt_install "another implementation of Cashu is tried against the mint" nodejs npm
     npm_install mint/tests/interop "cashu-ts, another implementation of Cashu"
+    # Nutshell, a wallet that people use, is tried against the mint.
+    python_install mint/tests/nutshell "Nutshell, a wallet for the command line"
     # The pages are looked at in a browser, by playwright-core and axe.
     have chromium || [ -n "${CHROMIUM:-}" ] || apt_install "the pages are tried in a browser" chromium
     npm_install axepool/tests/browser "what drives the browser"

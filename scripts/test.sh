@@ -7,6 +7,7 @@ say "documentation examples"
 cargo test --quiet --locked --workspace --doc
 
 say "tests${AXEPOOL_NIGHTLY+, the long ones too}"
-# Ignored are tests that need packages of npm, which scripts/setup.sh has installed.
+# Ignored are tests that need packages of npm and of Python, which scripts/setup.sh has
+# installed.
 exec cargo nextest run --locked --workspace --no-fail-fast --run-ignored all \
     ${AXEPOOL_NIGHTLY+--profile nightly} "$@"

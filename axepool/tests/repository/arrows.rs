@@ -38,7 +38,14 @@ const ROOMS: [(&str, &[&str]); 14] = [
     (
         "demo",
         &[
-            "axepool", "basics", "ledger", "payout", "proxy", "simnet", "wallet",
+            "accounting",
+            "axepool",
+            "basics",
+            "ledger",
+            "payout",
+            "proxy",
+            "simnet",
+            "wallet",
         ],
     ),
     ("simnet", &[]),

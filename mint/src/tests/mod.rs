@@ -8,6 +8,7 @@ mod interop;
 mod lost;
 mod melt_crash;
 mod melts;
+mod nutshell;
 mod refusals;
 mod restored;
 mod share_quotes;

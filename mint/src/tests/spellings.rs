@@ -17,13 +17,13 @@ use crate::quote::method;
 use crate::{Order, Purpose};
 
 /// An owner, and the key as their wallet shows it.
-struct Person {
-    owner: Owner,
-    shown: MinerKey,
+pub(super) struct Person {
+    pub(super) owner: Owner,
+    pub(super) shown: MinerKey,
 }
 
 impl Person {
-    fn with(prefix: KeyPrefix) -> Person {
+    pub(super) fn with(prefix: KeyPrefix) -> Person {
         loop {
             let secret = SecretKey::generate();
             let shown = MinerKey::from_public_key(&secret.public_key());
@@ -49,7 +49,13 @@ impl Person {
 
 impl Pool {
     /// A quote of this epoch, ordered by a device that typed `key`, and paid.
-    async fn typed_and_paid(&self, key: MinerKey, person: &Person, epoch: u64, sat: u64) {
+    pub(super) async fn typed_and_paid(
+        &self,
+        key: MinerKey,
+        person: &Person,
+        epoch: u64,
+        sat: u64,
+    ) {
         let quote = person.owner.quote(epoch);
         let typed = Some(key.prefix);
         self.ledger.order(Order::CreateQuote { quote, typed });
@@ -57,7 +63,7 @@ impl Pool {
         self.work().await;
     }
 
-    async fn claim_as(&self, key: &str, signature: Value) -> Value {
+    pub(super) async fn claim_as(&self, key: &str, signature: Value) -> Value {
         let path = format!("/api/miners/{key}/token");
         let (status, answer) = self.post(&path, signature).await;
         assert_eq!(status, 200, "{answer}");
