@@ -15,25 +15,22 @@ use payout::sign::{ocean_message, sign};
 
 use super::money::Money;
 use super::owners::Owners;
-use super::story::{Story, Waited};
+use super::story::Story;
 use super::verdict::{self, Books};
 use super::world::{PAYOUT_DEPTH, World};
-use super::{Options, setup};
+use super::{Options, lasting, setup};
 
 /// How long each step may take on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long the first share of a device is waited for.
 const STRAGGLERS: Duration = Duration::from_secs(30);
 
 /// The size of OCEAN's channel to the pool, below what a node takes without being told.
-const CHANNEL_SAT: u64 = 10_000_000;
+pub(super) const CHANNEL_SAT: u64 = 10_000_000;
 
-/// Between two blocks of a demonstration that goes on.
-const BLOCK_EVERY: Duration = Duration::from_secs(60);
-
-/// How long it then waits for one.
-const BLOCK_PATIENCE: Duration = Duration::from_secs(60);
+/// After so long OCEAN pays once more what it could not pay.
+const PAY_AGAIN: Duration = Duration::from_secs(5);
 
 /// How often a condition is looked at.
 const POLL: Duration = Duration::from_millis(50);
@@ -68,7 +65,7 @@ pub(super) async fn all(
     let mut owners = Owners::new(here(view.http()[0]), scratch)?;
     spend(story, both, &mut owners).await?;
     if options.keep_running {
-        keep_running(story, both, options, view).await?;
+        lasting::keep_running(story, both, options, data_dir).await?;
     }
     compare(story, both, &owners).await
 }
@@ -185,7 +182,7 @@ async fn mine(story: &mut Story, both: (&Pool, &World), options: &Options) -> Re
     ))
 }
 
-fn closed_by(view: &View, epoch: EpochId, height: u32) -> Result<Option<()>> {
+pub(super) fn closed_by(view: &View, epoch: EpochId, height: u32) -> Result<Option<()>> {
     let Some(epoch) = view.ledger().epoch(epoch)? else {
         return Ok(None);
     };
@@ -214,6 +211,7 @@ async fn pay(story: &mut Story, both: (&Pool, &World), number: u16) -> Result<()
                 .then_some(()),
         )
     });
+    let paying = asking_again(pool, world, paying);
     story
         .during(both, "OCEAN pays over lightning", PATIENCE, paying)
         .await?;
@@ -230,6 +228,29 @@ async fn pay(story: &mut Story, both: (&Pool, &World), number: u16) -> Result<()
         .during(both, "the quotes are paid", PATIENCE, drained)
         .await?;
     story.tell("the miners' quotes at the mint are PAID")
+}
+
+/// Waits for `paid`. A payment that fails is due again, and OCEAN's next run is that of its
+/// next block: here it is asked for one.
+pub(super) async fn asking_again<T>(
+    pool: &Pool,
+    world: &World,
+    paid: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let address = pool.view().payout_address();
+    let asking = async {
+        loop {
+            tokio::time::sleep(PAY_AGAIN).await;
+            let account = world.ocean.account(&address);
+            if account.due_msat > 0 && account.in_flight_msat == 0 {
+                world.ocean.pay_now();
+            }
+        }
+    };
+    tokio::select! {
+        paid = paid => paid,
+        () = asking => bail!("OCEAN is asked no more"),
+    }
 }
 
 /// Owners fetch what they earned and use it.
@@ -294,53 +315,6 @@ async fn spend(story: &mut Story, both: (&Pool, &World), owners: &mut Owners) ->
         "an owner paid an invoice of {} sat with ecash, for {} sat of fees",
         paid.amount_sat, paid.fee_sat
     ))
-}
-
-/// A block a minute until Ctrl-C.
-async fn keep_running(
-    story: &mut Story,
-    both: (&Pool, &World),
-    options: &Options,
-    view: &View,
-) -> Result<()> {
-    let (_, world) = both;
-    story.tell(format!(
-        "it goes on until Ctrl-C, with a block a minute: the pool's page is http://{}/, and a device of yours can mine at {} (with --listen 0.0.0.0 one on another machine, too), its username a key from axepool-wallet key new",
-        view.http()[0],
-        view.stratum()[0]
-    ))?;
-    let mut number = options.blocks;
-    loop {
-        let waiting = async {
-            tokio::time::sleep(BLOCK_EVERY).await;
-            Ok(())
-        };
-        let waited = story
-            .watch(both, "mining", BLOCK_EVERY + PATIENCE, waiting)
-            .await?;
-        if let Waited::Interrupted = waited {
-            return Ok(());
-        }
-        number = number.saturating_add(1);
-        let round = async {
-            let epoch = view.ledger().open_epoch().id;
-            // None is found while OCEAN's difficulty is still that of a device that left.
-            let Ok(height) = world.find_block(BLOCK_PATIENCE).await else {
-                return Ok(None);
-            };
-            until(async || closed_by(view, epoch, height)).await?;
-            world.ocean.mine_blocks(PAYOUT_DEPTH);
-            Ok(Some(height))
-        };
-        match story
-            .watch(both, "OCEAN finds a block and pays", PATIENCE, round)
-            .await?
-        {
-            Waited::Done(Some(height)) => story.tell(format!("OCEAN found block {height}"))?,
-            Waited::Done(None) => story.tell("nobody found a block this time")?,
-            Waited::Interrupted => return Ok(()),
-        }
-    }
 }
 
 /// Stops the devices, waits until everything is booked, and collects what everybody says.

@@ -18,10 +18,14 @@ pub(crate) struct Args {
     /// Seconds of mining for each block
     #[arg(long, value_name = "S", default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
-    /// Go on with a block a minute until Ctrl-C, so that you can look around and point a
-    /// device of your own at the pool
+    /// Go on until Ctrl-C, so that you can look around and point a device of your own at
+    /// the pool: with a block a minute at first, and one in ten minutes after a quarter of
+    /// an hour
     #[arg(long)]
     keep_running: bool,
+    /// Seconds between two blocks of a demonstration that goes on, instead
+    #[arg(long, value_name = "S", requires = "keep_running", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    block_every: Option<u64>,
     /// The address on which the pool listens for miners and browsers: 0.0.0.0 admits other
     /// machines, such as a real Bitaxe
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
@@ -46,6 +50,7 @@ impl Args {
             blocks: self.blocks,
             length: Duration::from_secs(self.seconds),
             keep_running: self.keep_running,
+            block_every: self.block_every.map(Duration::from_secs),
             listen: self.listen,
             hashrate: self.hashrate,
             seed: self.seed,

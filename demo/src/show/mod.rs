@@ -4,6 +4,7 @@
 
 mod act;
 mod args;
+mod lasting;
 mod money;
 mod owners;
 mod screen;
@@ -35,8 +36,10 @@ pub(crate) struct Options {
     pub(crate) blocks: u16,
     /// How long the devices mine for each block, where they mine freely.
     pub(crate) length: Duration,
-    /// Goes on with a block a minute until Ctrl-C.
+    /// Goes on until Ctrl-C.
     pub(crate) keep_running: bool,
+    /// Then with so much between two blocks; `None` is often at first, and rarely later.
+    pub(crate) block_every: Option<Duration>,
     /// Where miners and browsers find the pool.
     pub(crate) listen: IpAddr,
     /// Hashes a second of all devices.

@@ -30,10 +30,11 @@ impl Background {
         Background { child, out }
     }
 
-    /// Waits for the next line that it writes.
+    /// Waits for the next line that it writes; it must not end before.
     pub fn line(&mut self) -> String {
         let mut line = String::new();
         self.out.read_line(&mut line).expect("a line");
+        assert!(!line.is_empty(), "it ended by itself");
         line
     }
 

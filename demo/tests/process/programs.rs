@@ -59,6 +59,25 @@ fn the_demonstration_repeats_with_a_seed_and_leaves_a_pools_data() {
     );
 }
 
+/// Each payout takes from OCEAN's channel, which was full after seventeen.
+#[test]
+fn a_demonstration_that_goes_on_outlasts_its_first_channel() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let args = "--miners 2 --blocks 1 --seconds 1 --keep-running --block-every 1";
+    let args: Vec<&str> = args.split(' ').collect();
+    let mut demo = Background::start(&args, dir.path());
+    let (mut paid, mut has_room) = (0, false);
+    while paid < 18 {
+        let line = demo.line();
+        has_room |= line.contains("OCEAN opened a further one");
+        paid += u32::from(line.contains("OCEAN found block") && line.contains("and paid"));
+    }
+    let (rest, code) = demo.interrupt();
+    assert_eq!(code, Some(0), "{rest}");
+    assert!(rest.contains("all books agree"), "{rest}");
+    assert!(has_room, "OCEAN opened no further channel");
+}
+
 #[test]
 fn ctrl_c_ends_the_demonstration_with_the_comparison() {
     let dir = tempfile::tempdir().expect("a directory");
