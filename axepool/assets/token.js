@@ -6,6 +6,8 @@
   const moving = document.getElementById("moving");
   const still = document.getElementById("still");
   const toggle = document.getElementById("toggle");
+  const help = document.getElementById("moving-help");
+  const none = document.getElementById("still-none");
 
   /** How long a frame is shown: five a second is what phones follow. */
   const FRAME_MS = 200;
@@ -24,6 +26,8 @@
       clearInterval(timer);
       timer = null;
       moving.hidden = !moves;
+      if (help) help.hidden = !moves;
+      if (none) none.hidden = moves;
       if (still) still.hidden = moves;
       toggle.textContent = moves ? "Show as one still code" : "Show as a moving code";
       if (moves) {

@@ -15,6 +15,10 @@ pub fn si(number: f64) -> String {
         scaled /= 1000.0;
         prefix += 1;
     }
+    if scaled.abs() < 0.005 {
+        // Neither "0.00" for what is there, nor "-0.00" for what is not.
+        return if number > 0.0 { "below 0.01 " } else { "0.00 " }.to_owned();
+    }
     let digits = match scaled.abs() {
         tens if tens >= 99.95 => 0,
         tens if tens >= 9.995 => 1,
@@ -133,6 +137,10 @@ mod tests {
     fn numbers_get_three_digits_and_a_prefix() {
         for (number, text) in [
             (0.0, "0.00 "),
+            (-0.0, "0.00 "),
+            (-1e-9, "0.00 "),
+            (0.004, "below 0.01 "),
+            (0.012, "0.01 "),
             (999.4, "999 "),
             (999.6, "1.00 k"),
             (1_214_000_000_000.0, "1.21 T"),

@@ -13,7 +13,9 @@ export const PATIENCE = 60_000;
 
 /** A phone and a desk. */
 export const SIZES = {
+  small: { width: 360, height: 740 },
   narrow: { width: 390, height: 844 },
+  tablet: { width: 768, height: 1024 },
   wide: { width: 1280, height: 900 },
 };
 
@@ -90,6 +92,12 @@ export const faults = async (page) => {
  * sideways. */
 export const overflow = (page) => page.evaluate(
   () => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+
+/** The tables of a page whose ends are off a phone's screen. */
+export const cut = (page) => page.evaluate(
+  () => [...document.querySelectorAll(".table")]
+    .filter((table) => table.scrollWidth > table.clientWidth)
+    .map((table) => table.textContent.trim().slice(0, 80)));
 
 /** Waits until `look` answers something true, and gives that. */
 export const until = async (what, look) => {

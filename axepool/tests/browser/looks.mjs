@@ -1,8 +1,10 @@
 // Each page in each look: what the browser and axe complain about.
 
-import { faults, open, overflow, run, SIZES } from "./lib.mjs";
+import { cut, faults, open, overflow, run, SIZES } from "./lib.mjs";
 
 const LOOKS = [
+  { name: "small", size: SIZES.small },
+  { name: "tablet", size: SIZES.tablet },
   { name: "narrow light", size: SIZES.narrow },
   { name: "narrow dark", size: SIZES.narrow, dark: true },
   { name: "wide light", size: SIZES.wide },
@@ -25,6 +27,7 @@ run(async (browser, { urls }) => {
         heading: await page.locator("h1").first().innerText(),
         text: (await page.locator("main").innerText()).length,
         overflow: look.script === false ? 0 : await overflow(page),
+        cut: await cut(page),
         faults: look.script === false ? [] : await faults(page),
         errors: heard.errors,
         outside: heard.outside,

@@ -47,18 +47,18 @@ fn clean(report: &Value) {
     }
 }
 
-/// Has the browser look at each page in five ways (narrow and wide, light and dark, without
-/// a script), and asserts that nothing is wrong with any. A few pages at a time, so that no
+/// Has the browser look at each page in seven ways (a small phone, a tablet, narrow and wide, light and dark,
+/// without a script), and asserts that nothing is wrong with any. A few pages at a time, so that no
 /// test takes long on a slow machine.
 async fn are_whole_in_every_look(urls: Vec<String>) {
     let report = script("looks.mjs", &json!({ "urls": urls })).await;
     let looks = report.as_array().expect("a list");
-    assert_eq!(looks.len(), urls.len() * 5, "{report:#}");
+    assert_eq!(looks.len(), urls.len() * 7, "{report:#}");
     for look in looks {
         assert_eq!(look["status"], 200, "{look:#}");
         assert!(look["text"].as_u64() > Some(100), "{look:#}");
         assert_eq!(look["overflow"], 0, "it scrolls sideways: {look:#}");
-        for complaints in ["faults", "errors", "outside", "failed"] {
+        for complaints in ["cut", "faults", "errors", "outside", "failed"] {
             assert_eq!(look[complaints], json!([]), "{look:#}");
         }
     }

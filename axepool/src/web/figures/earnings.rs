@@ -85,7 +85,7 @@ pub(crate) struct StatementLine {
 /// What may come. Estimates, by what work was paid lately; `null` before any was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Prospects {
-    /// At the hashrate of the last 24 hours.
+    /// At the hashrate of the last 24 hours; 0 while the last hour has no work.
     pub(crate) sat_per_day: Option<f64>,
     /// Until the carry is a whole satoshi, at that rate.
     pub(crate) days_to_next_sat: Option<f64>,

@@ -81,7 +81,13 @@ impl MinerFigures {
             .max_by(|a, b| difficulty_of(a).total_cmp(&difficulty_of(b)));
         let account = reader.miner_account(&miner)?;
         let books = Books::look(reader, &miner, claimable.as_ref())?;
-        let estimates = books.prospects(hashrate.day, account.carry);
+        // Who has been away for an hour may stay away: no day is promised.
+        let expected = if hashrate.hour > 0.0 {
+            hashrate.day
+        } else {
+            0.0
+        };
+        let estimates = books.prospects(expected, account.carry);
         Ok(MinerFigures {
             npub: miner.npub(),
             miner,

@@ -19,6 +19,8 @@ pub(super) struct Shown {
     pub(super) plot: Option<Plot>,
     pub(super) ready: Option<String>,
     pub(super) is_ready: bool,
+    /// Something was paid at some time.
+    pub(super) was_paid: bool,
     pub(super) sweep_only: bool,
     pub(super) paid: String,
     pub(super) carry: String,
@@ -54,10 +56,14 @@ impl Shown {
             plot: Plot::of(hashrate),
             ready: figures.ready_sat.map(format::sat),
             is_ready: figures.ready_sat.is_some_and(|ready| !ready.is_zero()),
+            was_paid: !figures.account.paid.is_zero(),
             sweep_only: figures.sweep_only == Some(true),
             paid: format::sat(figures.account.paid),
             carry: format::msat(figures.account.carry),
-            per_day: estimates.sat_per_day.map(format::estimate),
+            per_day: estimates
+                .sat_per_day
+                .filter(|sat| *sat > 0.0)
+                .map(format::estimate),
             next_sat: estimates.days_to_next_sat.map(format::days),
             running: running.map(|msat| format::estimate(msat / 1000.0)),
             workers: figures
