@@ -1,6 +1,5 @@
 //! `[http]`: where owners and their wallets come, and under which name.
 
-use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,8 +10,8 @@ use proxy::config::{IpNetwork, TlsConfig};
 use toml::Value;
 
 use super::from_base;
+use super::public_url::{self, PublicUrl};
 use super::reader::Section;
-use super::setting::{Refusal, Setting};
 
 /// The listener of the pages, the API and the mint.
 #[derive(Clone, Debug)]
@@ -78,87 +77,12 @@ pub struct HttpLimits {
     pub request_burst_per_address: u32,
 }
 
-/// An `http` or `https` URL without a slash at its end, a query or a fragment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PublicUrl(String);
-
-impl PublicUrl {
-    /// The URL of a listener on this machine.
-    fn local(address: SocketAddr, tls: bool) -> PublicUrl {
-        let scheme = if tls { "https" } else { "http" };
-        let mut url = format!("{scheme}://");
-        // Writing to a String cannot fail.
-        let _ = if address.ip().is_unspecified() {
-            write!(url, "localhost:{}", address.port())
-        } else {
-            write!(url, "{address}")
-        };
-        PublicUrl(url)
-    }
-
-    /// The public server of ntfy.
-    pub(super) fn ntfy() -> PublicUrl {
-        PublicUrl("https://ntfy.sh".to_owned())
-    }
-
-    /// The URL's text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// True when nobody between the wallet and the pool can read or change what is
-    /// sent: `https`, or an onion service.
-    pub(super) fn is_private(&self) -> bool {
-        self.0.starts_with("https://") || self.host().ends_with(".onion")
-    }
-
-    /// Its host, without brackets and port.
-    pub(crate) fn host(&self) -> &str {
-        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
-        let authority = rest.split('/').next().unwrap_or("");
-        match authority.strip_prefix('[') {
-            Some(v6) => v6.split(']').next().unwrap_or(""),
-            None => authority.split(':').next().unwrap_or(""),
-        }
-    }
-}
-
-impl fmt::Display for PublicUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Setting for PublicUrl {
-    fn read(value: &Value) -> Result<Self, Refusal> {
-        let refuse = |why: String| {
-            Refusal::new(
-                why,
-                "give a URL such as \"https://pool.example.org\", as wallets will type it",
-            )
-        };
-        let text = String::read(value)?;
-        let url = url::Url::parse(&text).map_err(|error| refuse(format!("not a URL: {error}")))?;
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return Err(refuse("not an http or https URL".to_owned()));
-        }
-        if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
-            return Err(refuse("more than scheme, host, port and path".to_owned()));
-        }
-        Ok(PublicUrl(url.as_str().trim_end_matches('/').to_owned()))
-    }
-
-    fn show(&self) -> Value {
-        Value::String(self.0.clone())
-    }
-}
-
 pub(super) fn read(section: &mut Section<'_>, network: Network, base: &Path) -> HttpConfig {
     section.renamed("header_timeout_secs", "request_timeout_secs");
     HttpConfig {
         listen: section.get("listen", vec![SocketAddr::from(([0, 0, 0, 0], 8080))]),
         onion_listen: section.get("onion_listen", Vec::new()),
-        public_url: public_url(section, network),
+        public_url: public_url::read(section, network),
         tls: tls(section, base),
         trusted_proxies: section.get("trusted_proxies", Vec::new()),
         limits: HttpLimits {
@@ -185,25 +109,6 @@ pub(super) fn read(section: &mut Section<'_>, network: Network, base: &Path) -> 
             ),
         },
     }
-}
-
-fn public_url(section: &mut Section<'_>, network: Network) -> Option<PublicUrl> {
-    let url: Option<PublicUrl> = section.optional("public_url");
-    let allowed = section.get("allow_http_public_url", false);
-    if let Some(url) = &url
-        && network == Network::Bitcoin
-        && !allowed
-        && !url.is_private()
-    {
-        section.problem(
-            "public_url",
-            Some(&url.show()),
-            "neither https nor an onion service: anybody on the network in between can take the ecash",
-            "put a certificate or a reverse proxy before it, or set allow_http_public_url = true \
-             for a network of your own",
-        );
-    }
-    url
 }
 
 /// The two files belong together.

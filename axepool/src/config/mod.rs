@@ -26,6 +26,7 @@ mod operator;
 mod payout;
 mod pool;
 mod problem;
+mod public_url;
 mod reader;
 mod risks;
 mod secret;
@@ -46,12 +47,13 @@ use toml::Table;
 pub use crate::logs::LogConfig;
 pub use effective::{Effective, Origin};
 pub use environment::Environment;
-pub use http::{HttpConfig, HttpLimits, PublicUrl};
+pub use http::{HttpConfig, HttpLimits};
 pub use income::{Income, NodeConfig};
 pub use mint::MintSettings;
 pub use notices::NoticesConfig;
 pub use operator::OperatorConfig;
 pub use problem::{Problem, Problems};
+pub use public_url::PublicUrl;
 use reader::Reader;
 
 /// All that the binary is told, checked.

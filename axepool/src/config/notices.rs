@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::http::PublicUrl;
+use super::public_url::PublicUrl;
 use super::reader::Section;
 
 /// The settings of feeds, ntfy and webhooks.

@@ -436,7 +436,7 @@ impl Section<'_> {
         match read.and_then(|value| condition(&value).map(|()| value)) {
             Ok(value) => Some(value),
             Err(refusal) => {
-                let shown = (!T::IS_SECRET).then_some(&given);
+                let shown = (!T::IS_SECRET && !refusal.hides_value).then_some(&given);
                 self.problem(key, shown, &refusal.why, &refusal.fix);
                 None
             }

@@ -10,6 +10,7 @@ use toml::Value;
 
 use super::Config;
 use super::problem::Problem;
+use super::public_url::Reached;
 use super::secret::read_by_others;
 use super::setting::Setting;
 
@@ -17,6 +18,7 @@ use super::setting::Setting;
 pub(super) fn of(config: &Config) -> Vec<Problem> {
     let found = [
         http_url(config),
+        near_url(config),
         no_url(config),
         http_certificate(config),
         onion(config),
@@ -62,6 +64,24 @@ fn http_url(config: &Config) -> Option<Problem> {
             "put a certificate or a reverse proxy before it",
         )
     })
+}
+
+fn near_url(config: &Config) -> Option<Problem> {
+    let url = config.http.public_url.as_ref()?;
+    if config.network == Network::Regtest {
+        return None;
+    }
+    let why = match url.reached_from() {
+        Reached::ThisNetwork => {
+            "only machines of your own network reach it, and every token names it: elsewhere \
+             wallets can neither receive a token nor spend it"
+        }
+        Reached::ThisMachine => "only wallets on this machine reach it, and every token names it",
+        Reached::Everywhere | Reached::Nowhere => return None,
+    };
+    let fix = "keep it if all wallets are on that network; otherwise give a name that is reached \
+               from everywhere, or an onion address";
+    Some(warning("http.public_url", Some(url.show()), why, fix))
 }
 
 fn no_url(config: &Config) -> Option<Problem> {

@@ -16,6 +16,8 @@ pub(super) struct Refusal {
     pub(super) fix: String,
     /// It is not even of the key's type.
     pub(super) is_wrong_type: bool,
+    /// What the file says is not shown: this value may hold a password.
+    pub(super) hides_value: bool,
 }
 
 impl Refusal {
@@ -24,6 +26,7 @@ impl Refusal {
             why: why.into(),
             fix: fix.into(),
             is_wrong_type: false,
+            hides_value: false,
         }
     }
 
@@ -32,6 +35,7 @@ impl Refusal {
             why: format!("{} is no {wanted}", value.type_str()),
             fix: format!("give a {wanted}"),
             is_wrong_type: true,
+            hides_value: false,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use axepool::config::{self, Problem};
 
-use crate::config::{TESTNET, case, good, minimal, problems};
+use crate::config::{MAINNET, TESTNET, case, good, minimal, problems};
 
 #[test]
 fn tls_is_whole_or_not_at_all() {
@@ -36,8 +36,8 @@ fn tokens_name_a_url_that_is_safe_on_mainnet() {
         Some("https://pool.example.org")
     );
     for lines in [
-        "public_url = \"http://abcdefgh.onion\"",
-        "public_url = \"http://abcdefgh.onion:8080/mint\"",
+        &format!("public_url = \"http://{ONION}\""),
+        &format!("public_url = \"http://{ONION}:8080/mint\""),
         "public_url = \"http://axepool.local:8080\"\nallow_http_public_url = true",
     ] {
         assert!(url(lines).is_some(), "{lines}");
@@ -69,6 +69,203 @@ fn tokens_name_a_url_that_is_safe_on_mainnet() {
          address = \"{TESTNET}\"\n[http]\npublic_url = \"http://192.0.2.1\""
     );
     good(&testnet);
+}
+
+/// A name of the right form.
+const ONION: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
+
+#[test]
+fn a_url_that_no_wallet_could_use_is_refused() {
+    let with = |url: &str| minimal(&format!("[http]\npublic_url = \"{url}\""));
+    let long = format!("https://{}.org", "a".repeat(64));
+    let many = format!("https://{}org", "abcdefgh.".repeat(28));
+    for (bad, why, fix) in [
+        (
+            "https://pool..org",
+            "an empty part at a dot",
+            "give a URL such as",
+        ),
+        (
+            "https://pool.org.",
+            "an empty part at a dot",
+            "give a URL such as",
+        ),
+        (
+            "https://.pool.org",
+            "an empty part at a dot",
+            "give a URL such as",
+        ),
+        ("https://..", "an empty part at a dot", "give a URL such as"),
+        (&long, "longer than names can be", "give a URL such as"),
+        (&many, "longer than names can be", "give a URL such as"),
+        (
+            "https://0.0.0.0",
+            "the address of no host",
+            "give a URL such as",
+        ),
+        ("https://0", "the address of no host", "give a URL such as"),
+        (
+            "https://[::]:8080",
+            "the address of no host",
+            "give a URL such as",
+        ),
+        (
+            "https://[::ffff:0.0.0.0]",
+            "the address of no host",
+            "give a URL such as",
+        ),
+        (
+            "https://224.0.0.1",
+            "the address of no host",
+            "give a URL such as",
+        ),
+        (
+            "https://255.255.255.255",
+            "the address of no host",
+            "give a URL such as",
+        ),
+        ("https://pool.org:0", "port 0", "give a URL such as"),
+        (
+            "https://pool.org/v1",
+            "/v1/v1",
+            "write \"https://pool.org\"",
+        ),
+        (
+            "https://pool.org/v1/",
+            "/v1/v1",
+            "write \"https://pool.org\"",
+        ),
+        (
+            "https://pool.org/V1/info",
+            "/v1/v1",
+            "write \"https://pool.org\"",
+        ),
+        (
+            "https://pool.org/mint/v1",
+            "/v1/v1",
+            "write \"https://pool.org/mint\"",
+        ),
+        (
+            "https://127.0.0.1:8080",
+            "the wallet's own machine",
+            "leave public_url out",
+        ),
+        (
+            "https://127.1",
+            "the wallet's own machine",
+            "leave public_url out",
+        ),
+        (
+            "https://localhost",
+            "the wallet's own machine",
+            "leave public_url out",
+        ),
+        (
+            "https://pool.LOCALHOST",
+            "the wallet's own machine",
+            "leave public_url out",
+        ),
+        (
+            "https://[::1]:3338",
+            "the wallet's own machine",
+            "leave public_url out",
+        ),
+        (
+            "https://[::ffff:127.0.0.1]",
+            "the wallet's own machine",
+            "leave public_url out",
+        ),
+        (
+            "http://abcdefgh.onion",
+            "is no onion address",
+            "give a URL such as",
+        ),
+        (
+            "http://expyuzz4wqqyqhjn.onion",
+            "is no onion address",
+            "give a URL such as",
+        ),
+    ] {
+        case(&with(bad), "http.public_url", why);
+        case(&with(bad), "http.public_url", fix);
+    }
+    for kept in [
+        "https://pool.org/v11",
+        "https://v1.pool.org",
+        "https://pool.org/a/v1/mint",
+        "https://192.0.2.1:8443",
+        &format!("http://www.{ONION}"),
+    ] {
+        good(&with(kept));
+    }
+}
+
+#[test]
+fn a_password_in_a_url_is_not_repeated() {
+    for url in [
+        "https://me:hunter2@pool.org",
+        "https://:hunter2@pool.org",
+        "https://me:hunter2@:1:1",
+    ] {
+        let text = minimal(&format!("[http]\npublic_url = \"{url}\""));
+        let list = problems(&text);
+        assert_eq!(
+            (list.len(), list[0].key.as_str()),
+            (1, "http.public_url"),
+            "{list:?}"
+        );
+        assert!(!list[0].to_string().contains("hunter2"), "{}", list[0]);
+    }
+}
+
+/// A pool for one household, or for one desk: that can be meant.
+#[test]
+fn a_url_of_ones_own_network_is_a_warning() {
+    let on = |network: &str, url: &str| {
+        let address = if network == "mainnet" {
+            MAINNET
+        } else {
+            TESTNET
+        };
+        let text = format!(
+            "[pool]\nnetwork = \"{network}\"\n[upstream]\nurls = \"stratum+tcp://x:1\"\n\
+             address = \"{address}\"\n[http]\npublic_url = \"{url}\""
+        );
+        let loaded = config::parse(&text, Path::new("")).expect("no problem");
+        let about = |warning: &Problem| warning.key == "http.public_url";
+        let warnings = loaded.warnings.into_iter().filter(about);
+        let warnings: Vec<_> = warnings.map(|warning| warning.why).collect();
+        assert!(warnings.len() < 2, "{warnings:?}");
+        warnings.into_iter().next().unwrap_or_default()
+    };
+    let near = "only machines of your own network";
+    for url in [
+        "https://umbrel.local",
+        "https://pool",
+        "https://pool.lan:8443",
+        "https://pool.home.arpa",
+        "https://10.0.0.7",
+        "https://172.16.0.1",
+        "https://192.168.1.5",
+        "https://169.254.1.1",
+        "https://100.100.1.1",
+        "https://[fd00::1]",
+        "https://[fe80::1]",
+        "https://[::ffff:10.0.0.1]",
+    ] {
+        assert!(on("mainnet", url).starts_with(near), "{url}");
+        assert!(on("signet", url).starts_with(near), "{url}");
+    }
+    let here = "only wallets on this machine";
+    assert!(on("signet", "https://localhost:8080").starts_with(here));
+    for url in [
+        "https://172.32.0.1",
+        "https://100.128.0.1",
+        "https://[2001:db8::1]",
+        "https://pool.org",
+    ] {
+        assert_eq!(on("mainnet", url), "", "{url}");
+    }
 }
 
 #[test]

@@ -245,7 +245,7 @@ fn risky_choices_are_told() {
     let open = "[http]\npublic_url = \"http://pool.lan\"\nallow_http_public_url = true\n";
     assert_eq!(
         warned(&minimal(&format!("{private}{open}"))),
-        ["http.public_url"]
+        ["http.public_url", "http.public_url"]
     );
     let shares = format!("{url}[mint]\nquote_per = \"share\"\n[payout]\nsplit = \"tides\"\n");
     assert_eq!(warned(&minimal(&shares)), ["mint.quote_per"]);
