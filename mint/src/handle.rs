@@ -110,6 +110,11 @@ impl Mint {
         &self.0.ids
     }
 
+    /// The mint's public key in hex, as its info names it (NUT-06).
+    pub fn key_hex(&self) -> String {
+        self.0.key.to_hex()
+    }
+
     pub(crate) fn key(&self) -> &PublicKey {
         &self.0.key
     }

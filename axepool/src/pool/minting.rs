@@ -1,28 +1,30 @@
 //! The mint beside mining: opened, and opened again until it works; its worker; what it
 //! owes, looked at from time to time. Nothing of it is ever waited for by mining.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use accounting::{OutboxId, Sat};
+use accounting::OutboxId;
 use anyhow::{Context, Result};
 use basics::clock;
 use ledger::{Ledger, LedgerError};
-use mint::{Liabilities, Mint, MintConfig, MintMetrics, OldClaims, Parked, Since};
-use prometheus::{IntCounter, IntGauge, Registry};
+use mint::{Liabilities, Mint, MintConfig, OldClaims, Parked, Since};
+use prometheus::Registry;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{MintState, MintStatus};
 use crate::backup::Cause;
 use crate::config::{Config, PublicUrl};
-use crate::data_dir;
 use crate::mint_url::{self, Record};
 use crate::pool::faces::Routes;
+use crate::pool::mint_config;
+use crate::pool::mint_metrics::MintingMetrics;
 use crate::pool::outbox::LedgerOutbox;
 use crate::pool::outbox_head::OutboxHead;
-use crate::pool::paying::{Melter, is_operators};
+use crate::pool::paying::Melter;
+use crate::pool::reach::Reach;
 use crate::pool::supervisor::{Supervisor, Task};
 use crate::stores::Stores;
 
@@ -67,55 +69,10 @@ pub(crate) struct Minting {
     /// How far the stores are.
     stores: Arc<Stores>,
     known: Mutex<Known>,
-    metrics: Metrics,
+    metrics: MintingMetrics,
+    /// Whether the URL leads here.
+    reach: Arc<Reach>,
     tasks: Arc<Supervisor>,
-}
-
-struct Metrics {
-    mint: MintMetrics,
-    configured: IntGauge,
-    open: IntGauge,
-    open_failures: IntCounter,
-    waiting: IntGauge,
-    /// How long the first of them has been the first.
-    head_age: IntGauge,
-    parked: IntGauge,
-}
-
-impl Metrics {
-    fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let metrics = Metrics {
-            mint: MintMetrics::register(registry)?,
-            configured: IntGauge::new(
-                "axepool_mint_configured",
-                "1 unless the config switches the mint off",
-            )?,
-            open: IntGauge::new("axepool_mint_open", "1 while the mint is open")?,
-            open_failures: IntCounter::new(
-                "axepool_mint_open_failures_total",
-                "Failed attempts to open the mint",
-            )?,
-            waiting: IntGauge::new(
-                "axepool_outbox_rows_waiting",
-                "Rows of the ledger's outbox that the mint has still to do; 10000 stands for more",
-            )?,
-            head_age: IntGauge::new(
-                "axepool_outbox_head_age_seconds",
-                "Time since the outbox last advanced, while a row waits",
-            )?,
-            parked: IntGauge::new(
-                "axepool_mint_parked_rows",
-                "Outbox rows that the mint refuses permanently (dead letters): see axepool mint parked",
-            )?,
-        };
-        registry.register(Box::new(metrics.configured.clone()))?;
-        registry.register(Box::new(metrics.open.clone()))?;
-        registry.register(Box::new(metrics.open_failures.clone()))?;
-        registry.register(Box::new(metrics.waiting.clone()))?;
-        registry.register(Box::new(metrics.head_age.clone()))?;
-        registry.register(Box::new(metrics.parked.clone()))?;
-        Ok(metrics)
-    }
 }
 
 impl Minting {
@@ -130,24 +87,12 @@ impl Minting {
         (melter, notice): (Option<Melter>, Option<String>),
         (tasks, stores, registry): (&Arc<Supervisor>, &Arc<Stores>, &Registry),
     ) -> Result<Arc<Self>> {
-        let settings = &config.mint;
-        let no_tokens = config.http.no_tokens(config.network);
-        let mint = settings.enabled.then(|| {
-            let lineage = ledger.reader().lineage().clone();
-            let dir = data_dir::mint(&config.data_dir);
-            let mut mint = MintConfig::new(dir, lineage, public_url.to_string());
-            mint.mnemonic_file.clone_from(&settings.mnemonic_file);
-            mint.name.clone_from(&settings.name);
-            mint.description.clone_from(&settings.description);
-            mint.motd.clone_from(&settings.motd);
-            mint.max_requests = settings.max_requests;
-            mint.no_tokens = no_tokens.map(str::to_owned);
-            follow_stores(&mut mint, config, &ledger, stores);
-            mint
-        });
-        let metrics = Metrics::register(registry).context("the mint's metrics")?;
+        let mint = mint_config::of(config, &public_url, &ledger, stores);
+        let metrics = MintingMetrics::register(registry).context("the mint's metrics")?;
         metrics.configured.set(i64::from(mint.is_some()));
+        let reach = Reach::register(config, registry).context("the metric of public_url")?;
         Ok(Arc::new(Minting {
+            reach: Arc::new(reach),
             config: mint,
             melter,
             data_dir: config.data_dir.clone(),
@@ -248,7 +193,8 @@ impl Minting {
             .tasks
             .clone()
             .again(Task::MintLook, look, cancel.clone());
-        tokio::join!(worker, settler, looker);
+        let reach = Arc::clone(&self.reach).watch(mint.key_hex(), cancel.clone());
+        tokio::join!(worker, settler, looker, reach);
         if let Err(error) = mint.close().await {
             tracing::warn!(%error, "the mint did not close cleanly; everything that it acknowledged is durable");
         }
@@ -365,6 +311,11 @@ impl Minting {
         failing(&self.known())
     }
 
+    /// Why wallets may not find the pool under its URL, if so.
+    pub(super) fn url_trouble(&self) -> Option<String> {
+        self.reach.trouble()
+    }
+
     /// The URL that wallets are told.
     pub(super) fn public_url(&self) -> &PublicUrl {
         &self.public_url
@@ -461,39 +412,6 @@ impl Minting {
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What the mint is told of the other stores.
-fn follow_stores(mint: &mut MintConfig, config: &Config, ledger: &Ledger, stores: &Arc<Stores>) {
-    let next = ledger.reader().outbox_end();
-    let next = next.borrow().get();
-    mint.outbox_end = OutboxId::new(next.saturating_sub(1));
-    mint.ledger = stores.ledger_mark();
-    mint.witness = Some(Arc::clone(stores) as _);
-    mint.had_store = stores.had_mint_store();
-    if let Some(cause) = stores.waits_for() {
-        cause.in_words().clone_into(&mut mint.restored_because);
-    }
-    if mint.lineage.was_restored()
-        && let Some(node) = &config.income.node
-    {
-        mint.paid_melts = paid_melts(&node.settings.storage_dir);
-    }
-}
-
-/// What was melted by the node's journal. One that does not read is told of: without it the
-/// bound is too high by what was melted since.
-fn paid_melts(node: &Path) -> Vec<(String, Sat)> {
-    match payout::outgoing::left(node) {
-        Ok(left) => {
-            let melts = left.into_iter();
-            melts.filter(|(id, _)| !is_operators(id)).collect()
-        }
-        Err(error) => {
-            tracing::error!(%error, "the melts since the restore cannot be read from the node's journal");
-            Vec::new()
-        }
     }
 }
 

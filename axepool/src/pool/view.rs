@@ -328,6 +328,7 @@ impl View {
         let mint = mint.into_iter().chain(closed).chain(stores);
         mint.chain(self.paying.trouble())
             .chain(self.certificate_trouble())
+            .chain(self.minting.url_trouble())
             .collect()
     }
 

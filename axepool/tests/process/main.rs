@@ -39,6 +39,7 @@ mod owner;
 mod package;
 mod pages;
 mod payout;
+mod public_url;
 mod run;
 mod tour;
 mod wallet;

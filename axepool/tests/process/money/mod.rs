@@ -7,7 +7,7 @@ mod fetch;
 mod gone;
 mod kills;
 mod openapi;
-mod operator;
+pub(crate) mod operator;
 mod pages;
 mod prepare;
 mod stops;

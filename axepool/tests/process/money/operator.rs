@@ -24,6 +24,18 @@ async fn under(address: SocketAddr, host: &str, path: &str, more: &str) -> Answe
     ask_as(host, address, ("GET", path), more, "").await
 }
 
+/// The page, as the operator's browser gets it.
+pub(crate) async fn page(pool: &PoolProcess) -> String {
+    let (address, token) = door(pool).await;
+    let host = address.to_string();
+    let welcome = under(address, &host, &format!("/?token={token}"), "").await;
+    let cookie = welcome.header("set-cookie").to_owned();
+    let session = cookie.split(';').next().expect("a value");
+    let page = under(address, &host, "/", &format!("Cookie: {session}\r\n")).await;
+    assert_eq!(page.code, 200, "{page:?}");
+    String::from_utf8(page.body).expect("text")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_who_has_the_token_sees_how_everything_is() {
     let (mut pool, _stratum) = stopped_pool("").await;
