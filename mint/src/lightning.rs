@@ -25,6 +25,15 @@ pub enum PayRequest {
     },
 }
 
+impl PayRequest {
+    /// The amount that was given beside the request.
+    pub(crate) fn amount(&self) -> Option<Msat> {
+        match self {
+            PayRequest::Bolt11 { amount, .. } | PayRequest::Bolt12 { amount, .. } => *amount,
+        }
+    }
+}
+
 /// Names an outgoing payment before its first try: the id of its melt quote. A node
 /// must make no second payment under the same id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

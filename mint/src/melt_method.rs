@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use accounting::{Msat, Sat};
 use async_trait::async_trait;
+use cdk_common::amount::amount_for_offer;
 use cdk_common::payment::{
     Bolt11Settings, Bolt12Settings, CreateIncomingPaymentResponse, Error, Event,
     IncomingPaymentOptions, MakePaymentResponse, MintPayment, OutgoingPaymentOptions,
@@ -79,10 +80,12 @@ impl MintPayment for LightningMethod {
                 return Err(backend(error));
             }
         };
+        let fraction = quote.amount.below_sat();
+        let reserve = quote.fee_limit.checked_add(fraction);
         Ok(PaymentQuoteResponse {
             request_lookup_id: Some(PaymentIdentifier::QuoteId(outgoing.quote)),
-            amount: sat_ceil(quote.amount)?,
-            fee: sat_ceil(quote.fee_limit)?,
+            amount: Amount::new(quote.amount.to_sat_floor().get(), CurrencyUnit::Sat),
+            fee: sat_ceil(reserve.ok_or(Error::AmountMismatch)?)?,
             state: MeltQuoteState::Unpaid,
             extra_json: None,
             estimated_blocks: None,
@@ -101,10 +104,14 @@ impl MintPayment for LightningMethod {
             // Never handed to the node: certain, and the ecash goes back.
             return answer(outgoing.quote, PayState::NotPaid);
         }
+        let Some(fee_limit) = outgoing.reserve.checked_sub(outgoing.fraction) else {
+            // The quote is of an older version, and its reserve does not cover the fraction.
+            return answer(outgoing.quote, PayState::NotPaid);
+        };
         let id = PayId::new(outgoing.quote.to_string());
         let state = self
             .node
-            .pay(&id, &outgoing.request, outgoing.fee_limit)
+            .pay(&id, &outgoing.request, fee_limit)
             .await
             .map_err(backend)?;
         answer(outgoing.quote, state)
@@ -151,21 +158,29 @@ impl MintPayment for LightningMethod {
 }
 
 /// The parts of cdk's options that a payment needs.
+///
+/// A quote's amount is in whole sats, rounded down: cdk's wallet computes it from the request
+/// by itself, and refuses any other. The fraction is paid from the fee reserve, which is
+/// higher by it, so that amount and reserve together cover all that leaves the node.
 struct Outgoing {
     quote: QuoteId,
     request: PayRequest,
-    fee_limit: Msat,
+    /// The quote's fee reserve.
+    reserve: Msat,
+    /// What the amount has beyond whole sats.
+    fraction: Msat,
 }
 
 impl Outgoing {
     fn read(options: OutgoingPaymentOptions) -> Result<Self, Error> {
-        let (quote, request, limit) = match options {
+        let (quote, request, asked, limit) = match options {
             OutgoingPaymentOptions::Bolt11(options) => (
                 options.quote_id,
                 PayRequest::Bolt11 {
                     invoice: options.bolt11.to_string(),
                     amount: given_amount(options.melt_options)?,
                 },
+                options.bolt11.amount_milli_satoshis(),
                 options.max_fee_amount,
             ),
             OutgoingPaymentOptions::Bolt12(options) => (
@@ -174,13 +189,17 @@ impl Outgoing {
                     offer: options.offer.to_string(),
                     amount: given_amount(options.melt_options)?,
                 },
+                // One in another currency has none, and the node gives no quote for it.
+                amount_for_offer(&options.offer, &CurrencyUnit::Msat)
+                    .ok()
+                    .map(u64::from),
                 options.max_fee_amount,
             ),
             OutgoingPaymentOptions::Custom(_) | OutgoingPaymentOptions::Onchain(_) => {
                 return Err(Error::UnsupportedPaymentOption);
             }
         };
-        let fee_limit = match limit {
+        let reserve = match limit {
             Some(limit) => {
                 sat_only(limit.unit())?;
                 Sat::new(limit.value())
@@ -189,10 +208,12 @@ impl Outgoing {
             }
             None => Msat::ZERO,
         };
+        let amount = asked.map(Msat::new).or(request.amount());
         Ok(Outgoing {
             quote,
             request,
-            fee_limit,
+            reserve,
+            fraction: amount.map_or(Msat::ZERO, Msat::below_sat),
         })
     }
 }

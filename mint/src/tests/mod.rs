@@ -4,6 +4,7 @@
 mod any_store;
 mod claims;
 mod crash;
+mod fractions;
 mod interop;
 mod lost;
 mod melt_crash;
