@@ -120,6 +120,10 @@ impl WalletError {
                 WalletError::PaymentPending
             }
             E::PaymentFailed => WalletError::PaymentFailed(why),
+            E::UnknownErrorResponse(said) => WalletError::Refused {
+                mint,
+                why: plain(words(&said)),
+            },
             _ => WalletError::Refused { mint, why },
         }
     }
@@ -156,6 +160,16 @@ impl WalletError {
     }
 }
 
+/// The mint's own words, of a text in which cdk puts the code before them.
+fn words(said: &str) -> &str {
+    let rest = said.strip_prefix("code: ");
+    let detail = rest.and_then(|rest| rest.split_once(", detail: "));
+    detail.map_or(said, |(code, detail)| match detail {
+        "" => code,
+        _ => detail,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,6 +201,17 @@ mod tests {
             "refuses: HTTP 404",
         );
         case(cdk::Error::IssuedQuote, false, "refuses");
+        let response = cdk::error::ErrorResponse::new(
+            cdk::error::ErrorCode::Unknown(50000),
+            "melts are paused: a test".into(),
+        );
+        case(
+            response.into(),
+            false,
+            "https://mint.example refuses: melts are paused: a test",
+        );
+        let other = cdk::Error::UnknownErrorResponse("code: 7, detail: ".into());
+        case(other, false, "refuses: 7");
         case(cdk::Error::PendingQuote, true, "do not pay again");
         case(cdk::Error::MintTimeExceedsTolerance, false, "clocks");
         case(

@@ -8,7 +8,8 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::error::{OTHER, refusal};
+use super::error::refusal;
+use crate::refused::OTHER;
 
 /// Runs everything but a look in a task of its own. Its place and its length are bounded
 /// inside: a client that hangs up frees neither early.

@@ -7,9 +7,7 @@ use cdk_common::error::{ErrorCode, ErrorResponse};
 
 use crate::claim::ClaimError;
 use crate::lookup::LookupRefusal;
-
-/// The code of what the NUTs have no code for, as cdk uses it.
-pub(super) const OTHER: ErrorCode = ErrorCode::Unknown(50000);
+use crate::refused::OTHER;
 
 /// An error to be answered.
 pub(super) struct HttpError(StatusCode, ErrorResponse);

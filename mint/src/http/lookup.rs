@@ -29,7 +29,10 @@ pub(super) async fn post(
     }
     let request: LookupRequest = serde_json::from_slice(&body).map_err(HttpError::bad_request)?;
     let keys = authenticate(&request, mint.key())?;
-    Ok(Json(Answer {
-        quotes: mint.look_up(&keys).await?,
-    }))
+    let mut quotes = mint.look_up(&keys).await?;
+    for quote in &mut quotes {
+        // cdk's 0 is no time: see the module `form`.
+        quote.expiry = quote.expiry.filter(|expiry| *expiry != 0);
+    }
+    Ok(Json(Answer { quotes }))
 }

@@ -11,11 +11,11 @@ use cdk_common::nuts::MeltQuoteState;
 use cdk_common::quote_id::QuoteId;
 use serde::Deserialize;
 
-use super::error::{OTHER, refusal};
+use super::error::refusal;
 use super::limits::MAX_BODY_BYTES;
-use super::refused;
 use crate::handle::Mint;
 use crate::pause::words;
+use crate::refused::OTHER;
 
 /// The kinds of requests that this layer tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,24 +51,22 @@ pub(super) async fn in_words(State(mint): State<Mint>, request: Request, next: N
     }
 }
 
+/// Nothing is at stake yet, so that the words matter more than a code: see [`OTHER`].
 async fn quote(mint: &Mint, request: Request, next: Next) -> Response {
     if !mint.has_lightning() {
         let why = "this mint pays nothing over lightning: it has no node";
-        return refusal(StatusCode::BAD_REQUEST, ErrorCode::MintingDisabled, why);
+        return refusal(StatusCode::BAD_REQUEST, OTHER, why);
     }
-    if let Some(why) = mint.melts_paused() {
-        return refusal(
-            StatusCode::BAD_REQUEST,
-            ErrorCode::MintingDisabled,
-            &words(&why),
-        );
+    match mint.melts_paused() {
+        Some(why) => refusal(StatusCode::BAD_REQUEST, OTHER, &words(&why)),
+        None => next.run(request).await,
     }
-    refused::in_words(next.run(request)).await
 }
 
 /// While melts are paused: a quote that nobody paid yet is refused. One whose payment is
 /// under way or made is cdk's to answer, since a wallet that lost the answer asks again
-/// with the same request, and must not take its ecash for free.
+/// with the same request, and must not take its ecash for free. The code is one that cdk's
+/// wallet takes for certain: with any that it does not know it keeps the ecash back.
 async fn payment(mint: &Mint, why: &str, request: Request, next: Next) -> Response {
     #[derive(Deserialize)]
     struct Named {

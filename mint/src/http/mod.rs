@@ -2,6 +2,7 @@
 
 mod detached;
 mod error;
+mod form;
 mod limits;
 mod lookup;
 mod melt;
@@ -75,15 +76,17 @@ impl Mint {
         Ok(nuts
             .merge(ours)
             .layer(from_fn_with_state(self.clone(), ws::instead))
+            .layer(from_fn(refused::in_words))
             .layer(from_fn_with_state(self.clone(), melt::in_words))
             .layer(from_fn_with_state(self.clone(), restored::in_words))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .layer(from_fn_with_state(Places::new(self), places::one_place))
             .layer(from_fn(detached::to_the_end))
-            // Outermost: it ends the waiting of a client and not the work.
+            // Around all that works: it ends the waiting of a client and not the work.
             .layer(TimeoutLayer::with_status_code(
                 StatusCode::REQUEST_TIMEOUT,
                 TIMEOUT,
-            )))
+            ))
+            .layer(from_fn(form::of_the_nuts)))
     }
 }

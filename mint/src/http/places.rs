@@ -9,8 +9,9 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tokio::sync::Semaphore;
 
-use super::error::{OTHER, refusal};
+use super::error::refusal;
 use crate::handle::Mint;
+use crate::refused::OTHER;
 
 /// The places.
 #[derive(Clone)]

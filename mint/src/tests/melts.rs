@@ -191,7 +191,12 @@ async fn paused_melts_are_refused_with_the_reason() {
         "ecash is still issued"
     );
     assert_eq!(info["motd"], format!("melts are paused: {why}"));
-    refused(ask(&pool).await, 20003, why);
+    refused(ask(&pool).await, 50000, why);
+    let wallet = pool.wallet().await;
+    let quote = wallet.melt_quote(PaymentMethod::from("bolt11"), INVOICE, None, None);
+    let error = quote.await.expect_err("paused").to_string();
+    assert!(error.contains(why), "{error}");
+    // A payment's code is one that wallets take for certain: its ecash is free again.
     let unpaid = unpaid["quote"].as_str().expect("an id");
     refused(melt(&pool, unpaid, &proofs).await, 20003, why);
     assert!(node.payments().is_empty(), "it reached the node");
@@ -292,7 +297,7 @@ async fn a_node_that_is_not_up_is_told_in_words() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mint_without_a_node_says_so() {
     let pool = Pool::start().await;
-    refused(ask(&pool).await, 20003, "it has no node");
+    refused(ask(&pool).await, 50000, "it has no node");
 }
 
 /// The process ends with a payment under way, and comes back before its node does.

@@ -1,6 +1,7 @@
 //! The mint from outside: over a real listener, with cdk's own wallet, and with a
 //! ledger that crashes.
 
+mod answers;
 mod any_store;
 mod claims;
 mod crash;

@@ -9,13 +9,18 @@ use serde_json::json;
 use super::support::{Owner, Pool, row_sums};
 use crate::quote::method;
 
-fn outputs(pool: &Pool, sat: u64) -> PreMintSecrets {
+pub(super) fn outputs(pool: &Pool, sat: u64) -> PreMintSecrets {
     let keyset = pool.mint.cdk().get_active_keysets()[&CurrencyUnit::Sat];
     let amounts: FeeAndAmounts = (0, (0..32).map(|bit| 1 << bit).collect::<Vec<u64>>()).into();
     PreMintSecrets::random(keyset, Amount::from(sat), &SplitTarget::None, &amounts).expect("splits")
 }
 
-fn request(pool: &Pool, quote: &str, sat: u64, key: Option<&SecretKey>) -> MintRequest<String> {
+pub(super) fn request(
+    pool: &Pool,
+    quote: &str,
+    sat: u64,
+    key: Option<&SecretKey>,
+) -> MintRequest<String> {
     let outputs = outputs(pool, sat).blinded_messages();
     let mut request = MintRequest {
         quote: quote.to_owned(),
@@ -91,7 +96,7 @@ async fn only_the_key_mints_and_only_once() {
         signature: None,
     };
     reused.sign(&owner.secret).expect("signs");
-    assert!(code(&pool, &reused).await.is_some(), "outputs twice");
+    assert_eq!(code(&pool, &reused).await, Some(11003), "outputs twice");
     assert_eq!(row_sums(&pool.mint).await, (24, 12));
     let owed = pool.mint.liabilities().await.expect("reads");
     assert_eq!(

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::support::{Owner, Pool, row_sums};
 use crate::quote::method;
 
-async fn look_up(pool: &Pool, owner: &Owner) -> (u16, Value) {
+pub(super) async fn look_up(pool: &Pool, owner: &Owner) -> (u16, Value) {
     let key = owner.secret.public_key().to_hex();
     let text = format!("Cashu_MintQuoteLookup_v1{}{key}", pool.mint.key().to_hex());
     let signature = owner

@@ -3,12 +3,14 @@
 use async_trait::async_trait;
 use cdk_common::database::Error;
 use cdk_common::database::mint::{Acquired, LockedMeltQuotes, MeltRequestInfo, QuotesTransaction};
+use cdk_common::error::ErrorCode;
 use cdk_common::mint::{MeltQuote, MintQuote, Operation};
 use cdk_common::payment::PaymentIdentifier;
 use cdk_common::quote_id::QuoteId;
 use cdk_common::{Amount, BlindedMessage, CurrencyUnit, MeltQuoteState, PublicKey};
 
 use super::Write;
+use crate::refused;
 use crate::store::totals::Totals;
 
 #[async_trait]
@@ -33,9 +35,14 @@ impl QuotesTransaction for Write {
         operation: &Operation,
     ) -> Result<(), Error> {
         self.guard.before("add_blinded_messages")?;
-        self.inner()?
+        let added = self
+            .inner()?
             .add_blinded_messages(quote_id, blinded_messages, operation)
-            .await
+            .await;
+        if let Err(Error::Duplicate) = added {
+            self.tell_of_outputs(blinded_messages).await?;
+        }
+        added
     }
 
     async fn delete_blinded_messages(
@@ -152,5 +159,26 @@ impl QuotesTransaction for Write {
         self.inner()?
             .get_mint_quote_by_request_lookup_id(request_lookup_id)
             .await
+    }
+}
+
+impl Write {
+    /// Tells whoever asked that outputs are there already. cdk's answers are about an invoice,
+    /// or about outputs that stand twice in one request.
+    async fn tell_of_outputs(&mut self, outputs: &[BlindedMessage]) -> Result<(), Error> {
+        let points: Vec<PublicKey> = outputs.iter().map(|output| output.blinded_secret).collect();
+        let signed = self.inner()?.get_blind_signatures(&points).await?;
+        let (code, why) = match signed.iter().any(Option::is_some) {
+            true => (
+                ErrorCode::BlindedMessageAlreadySigned,
+                "an output was signed before: its signature can be fetched with /v1/restore",
+            ),
+            false => (
+                ErrorCode::OutputsPending,
+                "an output belongs to another request, which is under way",
+            ),
+        };
+        refused::tell_as(code, why.to_owned());
+        Ok(())
     }
 }
