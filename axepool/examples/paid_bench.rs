@@ -245,9 +245,7 @@ impl Subscriber {
         let mut waits = BTreeMap::new();
         while waits.len() < quotes {
             let said = self.next().await?;
-            let payload = &said["params"]["payload"];
-            // A custom method's notice is a pair: the method and the quote.
-            let quote = payload.get(1).unwrap_or(payload);
+            let quote = &said["params"]["payload"];
             if quote["amount_paid"].as_u64() == Some(paid)
                 && let Some(id) = quote["quote"].as_str()
             {

@@ -16,6 +16,7 @@ mod restored;
 mod share_quotes;
 mod spellings;
 mod start;
+mod subscriptions;
 mod support;
 mod wallets;
 mod work;

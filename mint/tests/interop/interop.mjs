@@ -42,6 +42,16 @@ assert.equal(ids.length, 4);
 
 const quotes = await wallet.checkMintQuoteBatch(METHOD, ids);
 assert.deepEqual(quotes.map((quote) => quote.quote), ids);
+assert.deepEqual(quotes.map((quote) => quote.expiry), ids.map(() => null));
+
+// The state of a quote is told at once, as an object.
+await wallet.mint.connectWebSocket();
+const told = await new Promise((resolve, reject) =>
+  wallet.mint.webSocketConnection.createSubscription(
+    { kind: `${METHOD}_mint_quote`, filters: [ids[0]] }, resolve, reject));
+assert.equal(told.quote, ids[0]);
+assert.equal(told.expiry, null);
+assert.equal(paid(told), paid(quotes[0]));
 
 // One alone, with the key and without.
 const [one, ...rest] = quotes;
@@ -70,6 +80,8 @@ const { keep, send } = await wallet.send(total(single) + 1, minted);
 const friend = await open();
 const received = await friend.receive(getEncodedToken({ mint: url, proofs: send, unit: "sat" }));
 assert.equal(total(received) + total(keep), total(minted));
+const unspent = await new Promise((resolve, reject) => friend.on.proofStateUpdates(received, resolve, reject));
+assert.equal(unspent.state, "UNSPENT");
 
 // What is paid to another key that the same person has comes as a token.
 const claim = await json(`/api/miners/${second.key}/token`, {});
@@ -96,4 +108,6 @@ const [swept, claimed] = await Promise.all([
 assert.ok((swept === 0) !== (claimed === 0), `${swept} swept, ${claimed} claimed`);
 assert.equal(swept + claimed, racing.reduce((sum, entry) => sum + entry.amount, 0));
 
+wallet.mint.disconnectWebSocket();
+friend.mint.disconnectWebSocket();
 console.log(JSON.stringify({ single: total(single), batch: total(batch), token: total(token) }));

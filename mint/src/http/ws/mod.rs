@@ -3,6 +3,7 @@
 //! message that it cannot read, so that anybody could fill the memory and the log.
 
 mod session;
+mod state;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,12 +14,8 @@ use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use cdk_common::nuts::nut17::NotificationPayload;
-use cdk_common::quote_id::QuoteId;
 use cdk_common::subscription::SubId;
-use cdk_common::ws::{
-    NotificationInner, WsErrorBody, WsResponseResult, notification_to_ws_message,
-};
+use cdk_common::ws::{WsErrorBody, WsResponseResult};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
@@ -28,6 +25,7 @@ use crate::handle::Mint;
 #[cfg(fuzzing)]
 pub use session::run_messages;
 use session::{Session, Step};
+use state::{First, News};
 
 /// The longest message and the longest frame: a thousand filters of 69 bytes.
 const MAX_MESSAGE_BYTES: usize = 100 << 10;
@@ -46,8 +44,6 @@ const IDLE: Duration = Duration::from_secs(75);
 
 /// Notifications on their way to a socket; more wait in their subscriptions.
 const NEWS: usize = 100;
-
-type News = (Arc<SubId>, NotificationPayload<QuoteId>);
 
 /// Answers in the place of cdk's handler.
 pub(super) async fn instead(State(mint): State<Mint>, request: Request, next: Next) -> Response {
@@ -132,13 +128,15 @@ impl Talk {
         }
     }
 
-    fn told(&self, (sub_id, payload): News) -> Result<Option<Message>, Close> {
+    fn told(&self, news: News) -> Result<Option<Message>, Close> {
         // It may have been on its way when its subscription ended.
-        if !self.tasks.contains_key(&sub_id) {
+        if !self.tasks.contains_key(&news.0) {
             return Ok(None);
         }
-        let news = notification_to_ws_message(NotificationInner { sub_id, payload });
-        Ok(text(&news))
+        let message = state::message(news);
+        let message =
+            message.inspect_err(|error| tracing::error!(%error, "no message for a websocket"));
+        Ok(message.ok().as_ref().and_then(text))
     }
 
     fn heard(&mut self, message: Message) -> Result<Option<Message>, Close> {
@@ -154,14 +152,20 @@ impl Talk {
             Step::TooFast => Err(Close(close_code::POLICY, "too many messages")),
             Step::Refused { id, code, why } => Ok(text(&answer(id, Err((code, why))))),
             Step::Subscribe { id, params } => {
-                let sub_id = Arc::clone(&params.id);
+                let (sub_id, first) = (Arc::clone(&params.id), First::of(&params));
                 let subscribed = self.mint.cdk().pubsub_manager().subscribe(params);
                 let Ok(mut subscription) = subscribed else {
                     self.session.ended(&sub_id);
                     return Ok(text(&answer(id, Err((-32700, "Parse error")))));
                 };
                 let (tell, of) = (self.tell.clone(), Arc::clone(&sub_id));
+                let mint = self.mint.clone();
                 let task = tokio::spawn(async move {
+                    for payload in first.read(&mint).await {
+                        if tell.send((Arc::clone(&of), payload)).await.is_err() {
+                            return;
+                        }
+                    }
                     while let Some(news) = subscription.recv().await {
                         let news = (Arc::clone(&of), news.into_inner());
                         if tell.send(news).await.is_err() {
