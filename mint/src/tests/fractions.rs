@@ -7,9 +7,13 @@ use std::sync::{Arc, Mutex};
 use accounting::Msat;
 use async_trait::async_trait;
 use cdk::wallet::ReceiveOptions;
-use cdk_common::PaymentMethod;
+use cdk_common::payment::{Bolt11OutgoingPaymentOptions, MintPayment as _, OutgoingPaymentOptions};
+use cdk_common::quote_id::QuoteId;
+use cdk_common::{Amount, CurrencyUnit, MeltQuoteState, PaymentMethod};
 
 use super::support::{Owner, Pool};
+use crate::melt_method::LightningMethod;
+use crate::pause::Pause;
 use crate::{Lightning, LightningError, PayId, PayQuote, PayRequest, PayState};
 
 /// An example of BOLT 11: 967,878,534 msat.
@@ -101,4 +105,29 @@ async fn a_wallet_of_cdk_pays_an_invoice_with_a_fraction_of_a_sat() {
     is_paid(466, 1).await;
     is_paid(467, 2).await;
     is_paid(10_000, 11).await;
+}
+
+/// A quote of an earlier version may have no reserve for the fraction: its ecash goes back,
+/// and the node never hears of it.
+#[tokio::test]
+async fn a_reserve_below_the_fraction_is_not_paid_from() {
+    let node = Arc::new(Dear {
+        fee_limit: Msat::ZERO,
+        paid: Mutex::default(),
+    });
+    let method = LightningMethod::new(Arc::clone(&node) as _, Arc::new(Pause::new(None)));
+    for (reserve, expected) in [(0, MeltQuoteState::Failed), (1, MeltQuoteState::Paid)] {
+        let options = Bolt11OutgoingPaymentOptions {
+            bolt11: INVOICE.parse().expect("an invoice"),
+            max_fee_amount: Some(Amount::new(reserve, CurrencyUnit::Sat)),
+            timeout_secs: None,
+            melt_options: None,
+            quote_id: QuoteId::new(),
+        };
+        let options = OutgoingPaymentOptions::Bolt11(Box::new(options));
+        let made = method.make_payment(&CurrencyUnit::Sat, options).await;
+        assert_eq!(made.expect("answers").status, expected, "{reserve} sat");
+        let paid = *node.paid.lock().expect("no panics");
+        assert_eq!(paid.is_some(), reserve == 1, "{reserve} sat");
+    }
 }

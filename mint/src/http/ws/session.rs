@@ -14,8 +14,12 @@ const MAX_SUBSCRIPTIONS: usize = 100;
 /// Filters of all its subscriptions together.
 const MAX_FILTERS: usize = 1000;
 
-/// Messages a second, sustained. Each subscription has the mint look at its store.
+/// Messages a second, sustained.
 const PER_SECOND: u64 = 5;
+
+/// A subscription has the mint look at its store for each filter: so many filters count as
+/// one message more.
+const FILTERS_PER_MESSAGE: usize = 100;
 
 /// Messages at once.
 const AT_ONCE: u64 = 50;
@@ -67,7 +71,7 @@ impl Session {
         let id = value.get("id").and_then(Value::as_u64);
         let id = id.and_then(|id| usize::try_from(id).ok());
         match (serde_json::from_value::<WsRequest>(value), id) {
-            (Ok(request), _) => self.request(request),
+            (Ok(request), _) => self.request(request, now_ms),
             (Err(_), Some(id)) => refused(id),
             (Err(_), None) => Step::Nothing,
         }
@@ -86,7 +90,7 @@ impl Session {
         self.filters.remove(sub_id).is_some()
     }
 
-    fn request(&mut self, request: WsRequest) -> Step {
+    fn request(&mut self, request: WsRequest, now_ms: u64) -> Step {
         let id = request.id;
         match request.method {
             WsMethodRequest::Subscribe(params) => {
@@ -97,6 +101,11 @@ impl Session {
                     || used.saturating_add(filters) > MAX_FILTERS
                 {
                     return refused(id);
+                }
+                for _ in 0..filters / FILTERS_PER_MESSAGE {
+                    if !self.pays(now_ms) {
+                        return Step::TooFast;
+                    }
                 }
                 self.filters.insert(Arc::clone(&params.id), filters);
                 Step::Subscribe { id, params }
@@ -263,6 +272,19 @@ mod tests {
                 prop_assert!(taken <= AT_ONCE + now_ms * PER_SECOND / 1000 + 1);
             }
         }
+    }
+
+    #[test]
+    fn long_subscriptions_cost_more() {
+        let mut session = Session::default();
+        // Eleven messages each, and one for their ends: four fit into what may come at once.
+        for number in 0..4 {
+            let name = number.to_string();
+            takes(&mut session, &subscribe(&name, MAX_FILTERS), 0);
+            takes(&mut session, &unsubscribe(&name), 0);
+        }
+        assert_eq!(session.take(&subscribe("x", MAX_FILTERS), 0), Step::TooFast);
+        takes(&mut session, &subscribe("x", MAX_FILTERS), 3000);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::handle::Mint;
 use crate::http::form::no_expiry;
-use crate::quote::METHOD;
+use crate::quote::{METHOD, method};
 
 /// A payload, and the subscription that it is for.
 pub(super) type News = (Arc<SubId>, NotificationPayload<QuoteId>);
@@ -68,7 +68,7 @@ type Told = Result<Vec<NotificationPayload<QuoteId>>, cdk_common::Error>;
 async fn quotes(mint: &Mint, ids: &[QuoteId]) -> Told {
     let found = mint.store().get_mint_quotes_by_ids(ids).await?;
     let of_ours = found.into_iter().flatten();
-    let of_ours = of_ours.filter(|quote| quote.payment_method.to_string() == METHOD);
+    let of_ours = of_ours.filter(|quote| quote.payment_method == method());
     of_ours
         .map(|quote| {
             let quote = MintQuoteCustomResponse::try_from(quote)?;
