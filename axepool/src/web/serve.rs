@@ -103,6 +103,9 @@ impl Service for Server {
     }
 
     async fn answer(&self, request: Request<Body>, visitor: &Visitor) -> Response {
+        if let Some(allowed) = preflight(request.method(), request.uri().path()) {
+            return allowed;
+        }
         let household = visitor.household();
         tracing::trace!(visitor = %household, route = route(request.uri().path()), "asks");
         let (places, refused) = match limits::kind(request.method(), request.uri().path()) {
@@ -127,6 +130,26 @@ impl Service for Server {
         self.measure.answered(route, status, begun.elapsed());
         tracing::trace!(route, %status, "asked");
     }
+}
+
+/// The answer to a browser that asks whether a page of another origin may ask (CORS). All that
+/// is below these paths is for anybody: nothing there trusts a cookie or an address. The words
+/// are cdk's, and stay the same while the mint is not open.
+fn preflight(method: &Method, path: &str) -> Option<Response> {
+    let is_for_programs = path == "/api" || path.starts_with("/api/") || path.starts_with("/v1/");
+    if method != Method::OPTIONS || !is_for_programs {
+        return None;
+    }
+    let mut response = StatusCode::OK.into_response();
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "*"),
+    ] {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
+    Some(response)
 }
 
 /// Wallets read it, of any origin.

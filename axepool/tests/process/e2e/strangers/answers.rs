@@ -59,6 +59,47 @@ async fn every_answer_says_that_it_is_what_it_says_it_is() {
     }
 }
 
+/// Browsers ask before a page of another origin may send JSON.
+#[tokio::test]
+async fn browsers_are_told_that_pages_of_any_origin_may_ask() {
+    let ocean = ocean(|_| {}).await;
+    let pool = pool(&ocean, |_| {}).await;
+    mint_is_open(&pool).await;
+    let to = pool.status().await.http[0];
+    let token = format!("/api/miners/{}/token", key(1).hex);
+    for path in [
+        "/api",
+        "/api/",
+        "/api/pool",
+        "/api/epochs/1",
+        "/api/miners/nobody/notices",
+        &token,
+        "/v1/info",
+        "/v1/swap",
+        "/v1/mint/quote/axepool/pubkey",
+    ] {
+        let asked = get(path).replace("GET ", "OPTIONS ");
+        let (code, answer) = ask(10, to, &asked).await.expect(path);
+        let answer = answer.to_lowercase();
+        assert_eq!(code, 200, "{path}: {answer}");
+        for line in [
+            "access-control-allow-origin: *\r\n",
+            "access-control-allow-methods: get, post, options\r\n",
+            "access-control-allow-headers: *\r\n",
+        ] {
+            assert_eq!(answer.matches(line).count(), 1, "{path}: {answer}");
+        }
+    }
+    // Pages for people are for their own origin.
+    let asked = get("/").replace("GET ", "OPTIONS ");
+    let (code, answer) = ask(10, to, &asked).await.expect("/");
+    assert_eq!(code, 405, "{answer}");
+    assert!(
+        !answer.to_lowercase().contains("access-control"),
+        "{answer}"
+    );
+}
+
 #[tokio::test]
 async fn news_is_of_keys_with_work() {
     let ocean = ocean(|_| {}).await;

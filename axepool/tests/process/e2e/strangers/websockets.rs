@@ -155,6 +155,9 @@ async fn subscriptions_are_answered_and_floods_end_the_socket_without_a_line() {
         json!({ "status": "OK", "subId": "s" }),
         "{answer}"
     );
+    let news = heard(&mut socket).await;
+    let unspent = json!({ "Y": y, "state": "UNSPENT", "witness": null });
+    assert_eq!(news["params"]["payload"], unspent, "{news}");
     assert!(say(&mut socket, &subscribe.to_string()).await);
     assert_eq!(heard(&mut socket).await["error"]["code"], -32602, "twice");
     let unsubscribe = json!({ "jsonrpc": "2.0", "id": 2, "method": "unsubscribe",
