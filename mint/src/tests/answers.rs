@@ -1,8 +1,9 @@
 //! The form of what the mint answers: the errors of NUT-00, and quotes without an end.
 
-use cdk_common::nuts::{BatchMintRequest, MintRequest, SwapRequest};
+use cdk_common::nuts::{BatchMintRequest, MeltRequest, MintRequest, PreMintSecrets, SwapRequest};
 use serde_json::{Value, json};
 
+use super::melts::{ask, pending};
 use super::refusals::{outputs, request};
 use super::support::{Owner, Pool};
 use super::wallets::look_up;
@@ -104,8 +105,7 @@ async fn outputs_that_were_signed_have_a_code_of_their_own() {
     };
     let (status, issued) = pool.post("/v1/mint/axepool", mint(&ids[0])).await;
     assert_eq!(status, 200, "{issued}");
-    let refusal = json!({ "code": 11003, "detail": "an output was signed before: its signature \
-        can be fetched with /v1/restore" });
+    let refusal = signed_before();
 
     let (status, answer) = pool.post("/v1/mint/axepool", mint(&ids[1])).await;
     assert_eq!((status, &answer), (400, &refusal), "a mint");
@@ -143,4 +143,54 @@ async fn outputs_that_were_signed_have_a_code_of_their_own() {
     let swap = serde_json::to_value(swap).expect("json");
     let (status, answer) = pool.post("/v1/swap", swap).await;
     assert_eq!((status, &answer), (400, &refusal), "a swap");
+}
+
+fn signed_before() -> Value {
+    json!({ "code": 11003, "detail": "an output was signed before: its signature can be fetched \
+        with /v1/restore" })
+}
+
+/// Outputs that were signed, and those of a payment that is under way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outputs_for_the_change_of_a_melt_are_new() {
+    let (_node, pool, proofs) = pending().await;
+    let owner = Owner::new();
+    pool.paid(&owner, &[(7, 4)]).await;
+    let (signed, fresh) = (outputs(&pool, 4), outputs(&pool, 8));
+    let mut mint = MintRequest {
+        outputs: signed.blinded_messages(),
+        ..request(&pool, &pool.id(&owner, 7), 4, None)
+    };
+    mint.sign(&owner.secret).expect("signs");
+    let mint = serde_json::to_value(mint).expect("json");
+    assert_eq!(pool.post("/v1/mint/axepool", mint).await.0, 200);
+
+    let melt = async |outputs: &PreMintSecrets| {
+        let (status, quote) = ask(&pool).await;
+        assert_eq!(status, 200, "{quote}");
+        let quote = quote["quote"].as_str().expect("an id").to_owned();
+        let request = MeltRequest::new(quote, proofs.clone(), Some(outputs.blinded_messages()));
+        let mut body = serde_json::to_value(request).expect("json");
+        body["prefer_async"] = json!(true);
+        pool.post("/v1/melt/bolt11", body).await
+    };
+    assert_eq!(melt(&signed).await, (400, signed_before()));
+    // Nothing was taken: the same ecash pays with other outputs.
+    let (status, answer) = melt(&fresh).await;
+    assert_eq!(
+        (status, &answer["state"]),
+        (200, &json!("PENDING")),
+        "{answer}"
+    );
+
+    pool.paid(&owner, &[(8, 8)]).await;
+    let mut again = MintRequest {
+        outputs: fresh.blinded_messages(),
+        ..request(&pool, &pool.id(&owner, 8), 8, None)
+    };
+    again.sign(&owner.secret).expect("signs");
+    let again = serde_json::to_value(again).expect("json");
+    let pending = json!({ "code": 11004,
+        "detail": "an output belongs to another request, which is under way" });
+    assert_eq!(pool.post("/v1/mint/axepool", again).await, (400, pending));
 }

@@ -22,7 +22,7 @@ pub(super) const INVOICE: &str = "lnbc2500u1pvjluezsp5zyg3zyg3zyg3zyg3zyg3zyg3zy
 
 /// A node that answers what it is told to.
 #[derive(Default)]
-struct FakeNode {
+pub(super) struct FakeNode {
     answer: Mutex<Option<PayState>>,
     payments: Mutex<HashMap<PayId, u32>>,
     /// Why it gives no quotes.
@@ -149,7 +149,7 @@ async fn ecash_becomes_a_lightning_payment() {
     assert_eq!(owed.outstanding_sat.get(), 49_999);
 }
 
-async fn ask(pool: &Pool) -> (u16, Value) {
+pub(super) async fn ask(pool: &Pool) -> (u16, Value) {
     let asked = json!({ "request": INVOICE, "unit": "sat" });
     pool.post("/v1/melt/quote/bolt11", asked).await
 }
@@ -244,7 +244,7 @@ async fn what_is_under_way_goes_on_while_melts_are_paused() {
 }
 
 /// A pool with ecash out, whose node does not know what becomes of a payment.
-async fn pending() -> (Arc<FakeNode>, Pool, Proofs) {
+pub(super) async fn pending() -> (Arc<FakeNode>, Pool, Proofs) {
     let node = Arc::new(FakeNode::default());
     node.answers(PayState::Pending);
     let pool = Pool::with(Some(Arc::clone(&node) as _)).await;
