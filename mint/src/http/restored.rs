@@ -9,6 +9,7 @@ use cdk_common::error::ErrorCode;
 
 use super::error::refusal;
 use crate::handle::Mint;
+use crate::refused::OTHER;
 
 /// True for what issues ecash or takes some.
 fn moves_money(method: &Method, path: &str) -> bool {
@@ -31,8 +32,18 @@ pub(super) async fn in_words(State(mint): State<Mint>, request: Request, next: N
         return next.run(request).await;
     }
     match &old.closed {
-        Some(why) => refusal(StatusCode::BAD_REQUEST, ErrorCode::MintingDisabled, why),
+        Some(why) => refusal(StatusCode::BAD_REQUEST, code(request.uri().path()), why),
         None => next.run(request).await,
+    }
+}
+
+/// Where ecash or a quote is at stake, a code that cdk's wallet takes for certain: with any that
+/// it does not know it keeps the ecash back. For the quote of a melt the words matter more.
+fn code(path: &str) -> ErrorCode {
+    if path.starts_with("/v1/melt/quote/") {
+        OTHER
+    } else {
+        ErrorCode::MintingDisabled
     }
 }
 
@@ -67,5 +78,13 @@ mod tests {
         ] {
             case(&post, path, false);
         }
+    }
+
+    #[test]
+    fn what_is_at_stake_has_a_code_that_wallets_know() {
+        for path in ["/v1/swap", "/v1/melt/bolt11", "/v1/mint/axepool"] {
+            assert_eq!(code(path), ErrorCode::MintingDisabled, "{path}");
+        }
+        assert_eq!(code("/v1/melt/quote/bolt11"), OTHER);
     }
 }
