@@ -21,8 +21,13 @@ const INVOICE: &str = "lnbc9678785340p1pwmna7lpp5gc3xfm08u9qy06djf8dfflhugl6p7lg
 
 const AMOUNT: Msat = Msat::new(967_878_534);
 
+/// An example of BOLT 12 with another amount: 10,534 msat.
+const OFFER: &str =
+    "lno1pqpzjfs2p32x2um5ypmx2cm5dae8x93pqthvwfzadd7jejes8q9lhc4rvjxd022zv5l44g6qah82ru5rdpnpj";
+
 /// A node whose way costs what it may cost.
 struct Dear {
+    amount: Msat,
     fee_limit: Msat,
     paid: Mutex<Option<Msat>>,
 }
@@ -31,7 +36,7 @@ struct Dear {
 impl Lightning for Dear {
     async fn quote(&self, _: &PayRequest) -> Result<PayQuote, LightningError> {
         Ok(PayQuote {
-            amount: AMOUNT,
+            amount: self.amount,
             fee_limit: self.fee_limit,
         })
     }
@@ -43,7 +48,7 @@ impl Lightning for Dear {
         fee_limit: Msat,
     ) -> Result<PayState, LightningError> {
         assert!(fee_limit >= self.fee_limit, "{fee_limit} msat for the way");
-        let spent = Msat::new(AMOUNT.get() + fee_limit.get());
+        let spent = Msat::new(self.amount.get() + fee_limit.get());
         *self.paid.lock().expect("no panics") = Some(spent);
         Ok(PayState::Paid {
             spent,
@@ -56,12 +61,18 @@ impl Lightning for Dear {
     }
 }
 
-/// A wallet of cdk pays the invoice; `reserve` sats are asked for beyond its whole sats.
+/// A wallet of cdk pays the request; `reserve` sats are asked for beyond its whole sats.
 #[track_caller]
-fn is_paid(fee_limit: u64, reserve: u64) -> impl Future<Output = ()> {
+fn is_paid(request: &'static str, fee_limit: u64, reserve: u64) -> impl Future<Output = ()> {
     let place = std::panic::Location::caller();
     async move {
+        let (method, amount) = match request {
+            OFFER => ("bolt12", Msat::new(10_534)),
+            _ => ("bolt11", AMOUNT),
+        };
+        let whole = amount.to_sat_floor().get();
         let node = Arc::new(Dear {
+            amount,
             fee_limit: Msat::new(fee_limit),
             paid: Mutex::default(),
         });
@@ -77,11 +88,11 @@ fn is_paid(fee_limit: u64, reserve: u64) -> impl Future<Output = ()> {
         let token = claim["token"].as_str().expect("a token");
         wallet.receive(token, options).await.expect("receives");
 
-        let bolt11 = PaymentMethod::from("bolt11");
-        let quote = wallet.melt_quote(bolt11, INVOICE, None, None).await;
+        let method = PaymentMethod::from(method);
+        let quote = wallet.melt_quote(method, request, None, None).await;
         let quote = quote.unwrap_or_else(|error| panic!("{place}: {error}"));
         let told = (u64::from(quote.amount), u64::from(quote.fee_reserve));
-        assert_eq!(told, (967_878, reserve), "{place}");
+        assert_eq!(told, (whole, reserve), "{place}");
         let melt = wallet.prepare_melt(&quote.id, HashMap::new()).await;
         melt.expect("prepares").confirm().await.expect("pays");
 
@@ -93,7 +104,7 @@ fn is_paid(fee_limit: u64, reserve: u64) -> impl Future<Output = ()> {
             "{place}: {burnt} sat for {spent} msat"
         );
         assert_eq!(burnt, spent.div_ceil(1000), "{place}");
-        assert_eq!(burnt, 967_878 + reserve, "{place}");
+        assert_eq!(burnt, whole + reserve, "{place}");
         let owed = pool.mint.liabilities().await.expect("reads");
         assert_eq!(owed.outstanding_sat.get(), left, "{place}");
     }
@@ -101,10 +112,12 @@ fn is_paid(fee_limit: u64, reserve: u64) -> impl Future<Output = ()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wallet_of_cdk_pays_an_invoice_with_a_fraction_of_a_sat() {
-    is_paid(0, 1).await;
-    is_paid(466, 1).await;
-    is_paid(467, 2).await;
-    is_paid(10_000, 11).await;
+    is_paid(INVOICE, 0, 1).await;
+    is_paid(INVOICE, 466, 1).await;
+    is_paid(INVOICE, 467, 2).await;
+    is_paid(INVOICE, 10_000, 11).await;
+    is_paid(OFFER, 466, 1).await;
+    is_paid(OFFER, 467, 2).await;
 }
 
 /// A quote of an earlier version may have no reserve for the fraction: its ecash goes back,
@@ -112,6 +125,7 @@ async fn a_wallet_of_cdk_pays_an_invoice_with_a_fraction_of_a_sat() {
 #[tokio::test]
 async fn a_reserve_below_the_fraction_is_not_paid_from() {
     let node = Arc::new(Dear {
+        amount: AMOUNT,
         fee_limit: Msat::ZERO,
         paid: Mutex::default(),
     });
