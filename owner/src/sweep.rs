@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use basics::{humane, output};
 use tokio::signal::unix::{SignalKind, signal};
-use wallet::{Destination, OwnerKey, Progress, Purse, Swept, WalletError};
+use wallet::{Destination, OwnerKey, Progress, Purse, Restored, Swept, WalletError};
 
 use crate::key::read_key;
 use crate::place::{Place, parse_mint};
@@ -113,7 +113,7 @@ async fn once(purse: &Purse, job: &Job) -> Result<ExitCode> {
     let mut said = Instant::now();
     let mut progress = |step: Progress| {
         if let Some(line) = describe(step)
-            && said.elapsed() >= BETWEEN_LINES
+            && (matches!(step, Progress::Restored(_)) || said.elapsed() >= BETWEEN_LINES)
         {
             output::remark(line);
             said = Instant::now();
@@ -159,6 +159,11 @@ fn describe(step: Progress) -> Option<String> {
         Progress::Recovered(recovered) => Some(format!(
             "earlier operations: {} brought to their end, {} undone, {} still open",
             recovered.completed, recovered.undone, recovered.open
+        )),
+        Progress::Restored(restored) if restored == Restored::default() => None,
+        Progress::Restored(restored) => Some(format!(
+            "the wallet's words were in use before: {} sat of them are in the wallet now",
+            humane::count(restored.restored_sat)
         )),
         Progress::Tokens { done, of } if of > 1 => Some(format!("{done} of {of} tokens")),
         Progress::Tokens { .. } => None,

@@ -29,7 +29,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::error::WalletError;
-use crate::purse::{Purse, Store};
+use crate::purse::{Purse, Store, note_new_words};
 use crate::secret_file::{self, SecretFileError};
 
 const MNEMONIC: &str = "mnemonic";
@@ -117,7 +117,17 @@ impl Home {
         make_dir(dir)?;
         let lock = lock(dir)?;
         let (mnemonic, new_words) = words(dir)?;
-        let store = open_store(&dir.join(STORE)).await?;
+        let path = dir.join(STORE);
+        let store = open_store(&path).await?;
+        if new_words {
+            // Nothing was ever signed for them: no mint needs to be searched.
+            note_new_words(&store)
+                .await
+                .map_err(|error| HomeError::Store {
+                    path,
+                    why: error.to_string(),
+                })?;
+        }
         Ok(Home::with_store(
             dir,
             mnemonic.to_seed_normalized(""),
@@ -190,16 +200,7 @@ impl Home {
     /// # Errors
     /// When no HTTP client can be made.
     pub fn purse(&self, mint: &MintUrl) -> Result<Purse, WalletError> {
-        self.purse_over(mint, Arc::clone(&self.store))
-    }
-
-    /// The same with the ecash in another store.
-    pub(crate) fn purse_over(&self, mint: &MintUrl, store: Store) -> Result<Purse, WalletError> {
-        Purse::open(mint, self.seed, store)
-    }
-
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
+        Purse::open(mint, self.seed, Arc::clone(&self.store), &self.dir)
     }
 
     /// The mints at which this wallet has, or had, something.

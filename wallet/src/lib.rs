@@ -26,6 +26,7 @@ mod qr;
 mod restore;
 mod secret_file;
 mod sweep;
+mod swept;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -43,5 +44,5 @@ pub use purse::{Purse, Recovered, SentToken};
 pub use qr::terminal_qr;
 pub use restore::Restored;
 pub use secret_file::SecretFileError;
-pub use sweep::{Left, Progress, Swept};
+pub use swept::{Left, Progress, Swept};
 pub use text::plain;

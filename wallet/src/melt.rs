@@ -14,6 +14,9 @@ use crate::text::plain;
 /// fee closer; two or three are usual.
 const MAX_TRIES: usize = 8;
 
+/// How often one payment is asked for when the mint has its outputs or ecash already.
+const MAX_MELTS: u32 = 2;
+
 /// A payment that went through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paid {
@@ -38,7 +41,7 @@ impl Purse {
     ) -> Result<Paid, WalletError> {
         let amount_sat = to.amount_sat(amount_sat)?;
         self.check_melts(&self.info().await?, to)?;
-        self.recover().await?;
+        self.ready().await?;
         self.join().await?;
         let quote = self.quote(to, amount_sat).await?;
         self.check_funds(&quote).await?;
@@ -55,7 +58,7 @@ impl Purse {
         to: &Destination,
         above_sat: u64,
     ) -> Result<Option<Paid>, WalletError> {
-        self.recover().await?;
+        self.ready().await?;
         if self.balance_sat().await? < above_sat.max(1) {
             return Ok(None);
         }
@@ -199,31 +202,40 @@ impl Purse {
     }
 
     async fn melt(&self, quote: &MeltQuote) -> Result<Paid, WalletError> {
-        let prepared = match self.wallet.prepare_melt(&quote.id, HashMap::new()).await {
-            Err(cdk::Error::InsufficientFunds) => {
-                let need = self.need_sat(quote).await?;
-                return Err(self.insufficient(need, self.balance_sat().await?));
-            }
-            prepared => prepared.map_err(self.error())?,
-        };
-        let operation = prepared.operation_id();
-        // cdk asks a mint that is away for ever. To stop asking loses nothing: the
-        // payment is written down.
-        let confirmed = tokio::time::timeout(self.patience, prepared.confirm()).await;
-        match confirmed.unwrap_or(Err(cdk::Error::PendingQuote)) {
-            Ok(melted) if melted.state() == MeltQuoteState::Paid => Ok(Paid {
-                amount_sat: melted.amount().to_u64(),
-                fee_sat: melted.fee_paid().to_u64(),
-                proof: melted.payment_proof().map(plain),
-            }),
-            Ok(melted) => Err(WalletError::PaymentFailed(melted.state().to_string())),
-            // Whether its ecash is free again is what counts, not how it was said.
-            Err(error) => {
-                if self.sagas().await?.iter().any(|saga| saga.id == operation) {
-                    return Err(WalletError::PaymentPending);
+        let mut tries = 1;
+        loop {
+            let prepared = match self.wallet.prepare_melt(&quote.id, HashMap::new()).await {
+                Err(cdk::Error::InsufficientFunds) => {
+                    let need = self.need_sat(quote).await?;
+                    return Err(self.insufficient(need, self.balance_sat().await?));
                 }
-                Err(WalletError::PaymentFailed(plain(&error.to_string())))
+                prepared => prepared.map_err(self.error())?,
+            };
+            let operation = prepared.operation_id();
+            // cdk asks a mint that is away for ever. To stop asking loses nothing: the
+            // payment is written down.
+            let confirmed = tokio::time::timeout(self.patience, prepared.confirm()).await;
+            let error = match confirmed.unwrap_or(Err(cdk::Error::PendingQuote)) {
+                Ok(melted) if melted.state() == MeltQuoteState::Paid => {
+                    return Ok(Paid {
+                        amount_sat: melted.amount().to_u64(),
+                        fee_sat: melted.fee_paid().to_u64(),
+                        proof: melted.payment_proof().map(plain),
+                    });
+                }
+                Ok(melted) => return Err(WalletError::PaymentFailed(melted.state().to_string())),
+                Err(error) => error,
+            };
+            // The mint pays one quote once, however often it is asked.
+            let again = self.catch_up(&error).await? && tries < MAX_MELTS;
+            // Whether its ecash is free again is what counts, not how it was said.
+            if self.sagas().await?.iter().any(|saga| saga.id == operation) {
+                return Err(WalletError::PaymentPending);
             }
+            if !again {
+                return Err(WalletError::PaymentFailed(plain(&error.to_string())));
+            }
+            tries += 1;
         }
     }
 

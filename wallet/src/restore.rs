@@ -7,6 +7,7 @@
 //! were used are never made again, and no gap is torn that a later search would take for
 //! the end.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,13 +15,12 @@ use std::path::{Path, PathBuf};
 use cdk::wallet::NUT13Options;
 use cdk_common::mint_url::MintUrl;
 use cdk_common::nuts::{CurrencyUnit, PublicKey, State};
-use cdk_common::wallet::KeysetLoadPolicy;
+use cdk_common::wallet::{KeysetLoadPolicy, ProofInfo, WalletSaga, WalletSagaState};
 use serde::Serialize;
 
 use crate::error::WalletError;
 use crate::home::{Home, open_store};
-use crate::purse::Store;
-use crate::text::plain;
+use crate::purse::{Purse, Store};
 
 /// The store that is thrown away again.
 const SCRATCH: &str = "restoring.redb";
@@ -31,6 +31,10 @@ const BATCH: u32 = 100;
 /// So many requests without an answer are the end: 2,000 outputs. The NUT has 300, but a
 /// sweep's request has up to 400, and one that the mint refused leaves them unused.
 const EMPTY_BATCHES: u32 = 20;
+
+/// Numbers of outputs that are passed over beyond the last one that the mint has signed: a
+/// payment which has not ended holds some that are not signed yet, and no search finds them.
+const MARGIN: u32 = 100;
 
 /// What a restoration found, in satoshis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -57,69 +61,114 @@ impl Home {
         let purse = self.purse(mint)?;
         purse.info().await?;
         purse.recover().await?;
-        let path = self.dir().join(SCRATCH);
+        purse.search(Collided::No).await
+    }
+}
+
+/// Whether the mint has just refused outputs of this wallet because it had them before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Collided {
+    /// It has not.
+    No,
+    /// It has: the counters move even where the search found nothing beyond them.
+    Yes,
+}
+
+impl Purse {
+    /// The search behind [`Home::restore`]. Notes at its end that the mint was searched.
+    pub(crate) async fn search(&self, collided: Collided) -> Result<Restored, WalletError> {
+        self.no_open_swap().await?;
+        let path = self.dir.join(SCRATCH);
         remove(&path)?;
-        let restored = self.restore_beside(mint, &path, purse_store(&purse)).await;
+        let restored = self.search_beside(&path, collided).await;
         remove(&path)?;
-        restored
+        let restored = restored?;
+        // The wallet's own part: another copy of it may have spent some.
+        self.drop_spent().await?;
+        self.mark_searched(true).await?;
+        Ok(restored)
     }
 
-    async fn restore_beside(
+    /// cdk takes a swap without an answer for done when it finds one of its outputs in the
+    /// store, and a search could bring in such outputs of another copy's swap.
+    async fn no_open_swap(&self) -> Result<(), WalletError> {
+        let sagas = self.sagas().await?;
+        let swaps = |saga: &WalletSaga| matches!(saga.state, WalletSagaState::Swap(_));
+        if sagas.iter().any(swaps) {
+            return Err(WalletError::Unable {
+                mint: self.mint.to_string(),
+                why: "it has not answered yet what became of an earlier swap".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    async fn search_beside(
         &self,
-        mint: &MintUrl,
         path: &Path,
-        ours: &Store,
+        collided: Collided,
     ) -> Result<Restored, WalletError> {
-        let store =
-            |error: cdk_common::database::Error| WalletError::Store(plain(&error.to_string()));
-        let of_mint = |error| WalletError::of(mint, error);
         let scratch = open_store(path)
             .await
             .map_err(|error| WalletError::Store(error.to_string()))?;
-        let search = self.purse_over(mint, Store::clone(&scratch))?.wallet;
-        let options = NUT13Options::new(BATCH, EMPTY_BATCHES).map_err(of_mint)?;
-        let found = search.restore_with_opts(options).await.map_err(of_mint)?;
+        let ours = &self.wallet.localstore;
+        let search = Purse::open(&self.mint, self.seed, Store::clone(&scratch), &self.dir)?.wallet;
+        let options = NUT13Options::new(BATCH, EMPTY_BATCHES).map_err(self.error())?;
+        let found = search.restore_with_opts(options).await;
+        let found = found.map_err(self.error())?;
 
         // Numbers first: cut off here, none is used twice.
         let keysets = search.keysets(KeysetLoadPolicy::default()).await;
-        for keyset in keysets.map_err(of_mint)? {
-            let theirs = scratch.increment_keyset_counter(&keyset.id, 0).await;
-            let used = ours.increment_keyset_counter(&keyset.id, 0).await;
-            let behind = theirs.map_err(store)?.saturating_sub(used.map_err(store)?);
-            if behind > 0 {
-                let moved = ours.increment_keyset_counter(&keyset.id, behind).await;
-                moved.map_err(store)?;
+        for keyset in keysets.map_err(self.error())? {
+            let counter = async |store: &Store, step| {
+                let counter = store.increment_keyset_counter(&keyset.id, step).await;
+                counter.map_err(|error| self.store_error(error))
+            };
+            let (signed, used) = (counter(&scratch, 0).await?, counter(ours, 0).await?);
+            let is_active = keyset.active.unwrap_or(true);
+            let step = match signed.saturating_sub(used) {
+                0 if collided == Collided::Yes && is_active => MARGIN,
+                0 => 0,
+                behind => behind.saturating_add(MARGIN),
+            };
+            if step > 0 {
+                counter(ours, step).await?;
             }
         }
-
-        let mut restored = Restored {
+        let (known_sat, restored_sat) = self.take_in(&scratch).await?;
+        Ok(Restored {
+            restored_sat,
+            known_sat,
             pending_sat: found.pending.to_u64(),
             spent_sat: found.spent.to_u64(),
-            ..Restored::default()
-        };
-        let at_mint = (Some(mint.clone()), Some(CurrencyUnit::Sat));
+        })
+    }
+
+    /// Takes in the unspent ecash that a search found and this wallet does not have.
+    /// Returns the satoshis that were known before, and those that are new.
+    async fn take_in(&self, scratch: &Store) -> Result<(u64, u64), WalletError> {
+        let failed = |error| self.store_error(error);
+        let ours = &self.wallet.localstore;
+        let (mint, unit) = (Some(self.mint.clone()), Some(CurrencyUnit::Sat));
         let unspent = scratch
-            .get_proofs(at_mint.0, at_mint.1, Some(vec![State::Unspent]), None)
+            .get_proofs(mint, unit, Some(vec![State::Unspent]), None)
             .await
-            .map_err(store)?;
+            .map_err(failed)?;
         let ys: Vec<PublicKey> = unspent.iter().map(|proof| proof.y).collect();
-        let known = ours.get_proofs_by_ys(ys).await.map_err(store)?;
+        let known = ours.get_proofs_by_ys(ys).await.map_err(failed)?;
+        let known: HashSet<PublicKey> = known.iter().map(|proof| proof.y).collect();
         let (known, new): (Vec<_>, Vec<_>) = unspent
             .into_iter()
-            .partition(|proof| known.iter().any(|one| one.y == proof.y));
-        let sum = |proofs: &[cdk_common::wallet::ProofInfo]| {
+            .partition(|proof| known.contains(&proof.y));
+        let sum = |proofs: &[ProofInfo]| {
             proofs.iter().fold(0_u64, |sum, proof| {
                 sum.saturating_add(proof.proof.amount.to_u64())
             })
         };
-        (restored.known_sat, restored.restored_sat) = (sum(&known), sum(&new));
-        ours.update_proofs(new, Vec::new()).await.map_err(store)?;
-        Ok(restored)
+        let sums = (sum(&known), sum(&new));
+        ours.update_proofs(new, Vec::new()).await.map_err(failed)?;
+        Ok(sums)
     }
-}
-
-fn purse_store(purse: &crate::Purse) -> &Store {
-    &purse.wallet.localstore
 }
 
 fn remove(path: &PathBuf) -> Result<(), WalletError> {

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use cdk::amount::SplitTarget;
 use cdk_common::nuts::{CurrencyUnit, MintInfo, PaymentMethod, ProofsMethods};
 use cdk_common::wallet::MintQuote;
-use serde::Serialize;
 
 use crate::error::WalletError;
 use crate::key::OwnerKey;
 use crate::pool::{METHOD, PoolQuote};
 use crate::purse::Purse;
+use crate::swept::{Left, Progress, Swept};
 use crate::text::plain;
 
 /// Quotes in one request at most, whatever a mint advertises: what it has to answer for
@@ -21,85 +21,8 @@ const MAX_BATCH: usize = 100;
 /// say so beforehand.
 const MAX_OUTPUTS: u32 = 400;
 
-/// How far a sweep is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// Operations of an earlier run were taken up.
-    Recovered(crate::Recovered),
-    /// Tokens taken in.
-    Tokens {
-        /// So many of them.
-        done: usize,
-        /// Of so many.
-        of: usize,
-    },
-    /// Quotes minted.
-    Quotes {
-        /// So many of them.
-        done: usize,
-        /// Of so many that were found.
-        of: usize,
-        /// Satoshis so far.
-        sat: u64,
-    },
-}
-
-/// A quote or a token that could not be fetched, and why. The others were.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Left {
-    /// The quote's id, or `token`.
-    pub what: String,
-    /// Satoshis in it, when that is known.
-    pub sat: Option<u64>,
-    /// Why it stayed.
-    pub why: String,
-}
-
-/// What a sweep brought.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Swept {
-    /// Satoshis that were not in the wallet before, what earlier runs had begun among
-    /// them.
-    pub received_sat: u64,
-    /// Quotes minted, and their satoshis.
-    pub quotes: usize,
-    /// Satoshis of those quotes.
-    pub quotes_sat: u64,
-    /// Tokens taken in.
-    pub tokens: usize,
-    /// Satoshis of those tokens.
-    pub tokens_sat: u64,
-    /// What could not be fetched.
-    pub left: Vec<Left>,
-    /// Quotes of the key that wait for their payment.
-    pub unpaid_quotes: usize,
-    /// Quotes of the key that the look-up told of, paid or not.
-    pub known_quotes: usize,
-    /// Satoshis in the wallet now.
-    pub balance_sat: u64,
-}
-
-impl Swept {
-    /// Why nothing came, in words; `None` when something did.
-    pub fn why_nothing(&self) -> Option<&'static str> {
-        if self.received_sat > 0 || !self.left.is_empty() {
-            None
-        } else if self.unpaid_quotes > 0 {
-            Some(
-                "nothing to fetch yet: the quotes of this key wait for their payment, which comes \
-                 after the pool was paid for a block",
-            )
-        } else if self.known_quotes > 0 {
-            Some("nothing to fetch: all that was paid to this key has been fetched already")
-        } else {
-            Some(
-                "nothing to fetch: the pool has no quote for this key. It makes one when the work \
-                 is worth about a satoshi; less than that is carried over to the next block. If \
-                 your device has mined for days, check that its username is this key",
-            )
-        }
-    }
-}
+/// How often a sweep goes on after the mint had the outputs of its request already.
+const MAX_BEHIND: u32 = 3;
 
 /// What one sweep is about.
 struct Run<'a> {
@@ -108,6 +31,8 @@ struct Run<'a> {
     swept: Swept,
     /// Quotes that could not be minted in this run.
     failed: BTreeMap<String, Left>,
+    /// How often the mint had the outputs of a request already.
+    behind: u32,
     progress: &'a mut (dyn FnMut(Progress) + Send),
 }
 
@@ -126,15 +51,19 @@ impl Purse {
     ) -> Result<Swept, WalletError> {
         let before_sat = self.balance_sat().await?;
         let info = self.info().await?;
-        let recovered = self.recover().await?;
-        if recovered != crate::Recovered::default() {
-            progress(Progress::Recovered(recovered));
+        let ready = self.ready().await?;
+        if ready.recovered != crate::Recovered::default() {
+            progress(Progress::Recovered(ready.recovered));
+        }
+        if let Some(restored) = ready.restored {
+            progress(Progress::Restored(restored));
         }
         let mut run = Run {
             purse: self,
             key,
             swept: Swept::default(),
             failed: BTreeMap::new(),
+            behind: 0,
             progress,
         };
         run.tokens().await?;
@@ -277,6 +206,12 @@ impl Run<'_> {
             }
             Err(error) if error.is_definitive_failure() && ready.len() > 1 => {
                 waiting.extend(ready.into_iter().rev().map(|quote| vec![quote]));
+                Ok(())
+            }
+            // The quotes are looked up again: another copy of the wallet may have had them.
+            Err(error) if self.behind < MAX_BEHIND && self.purse.catch_up(&error).await? => {
+                self.behind += 1;
+                waiting.clear();
                 Ok(())
             }
             Err(error) => {
@@ -456,37 +391,5 @@ mod tests {
         assert_eq!(sizes(&[1; 2], 1), [1, 1]);
         // 63 outputs each: six fit into 400.
         assert_eq!(sizes(&[u64::MAX >> 1; 8], 100), [6, 2]);
-    }
-
-    #[test]
-    fn nothing_is_explained() {
-        let nothing = Swept::default();
-        assert!(
-            nothing
-                .why_nothing()
-                .unwrap()
-                .contains("no quote for this key")
-        );
-        let unpaid = Swept {
-            unpaid_quotes: 1,
-            known_quotes: 1,
-            ..Swept::default()
-        };
-        assert!(
-            unpaid
-                .why_nothing()
-                .unwrap()
-                .contains("wait for their payment")
-        );
-        let fetched = Swept {
-            known_quotes: 1,
-            ..Swept::default()
-        };
-        assert!(fetched.why_nothing().unwrap().contains("already"));
-        let some = Swept {
-            received_sat: 1,
-            ..Swept::default()
-        };
-        assert_eq!(some.why_nothing(), None);
     }
 }

@@ -34,7 +34,7 @@ impl Purse {
                 self.mint
             )));
         }
-        self.recover().await?;
+        self.ready().await?;
         let proofs = self.unspent(&token).await?;
         if proofs.is_empty() {
             return Err(WalletError::Token("it has been taken already".to_owned()));
@@ -101,12 +101,15 @@ impl Purse {
             p2pk_signing_keys: keys.iter().map(|key| key.secret().clone()).collect(),
             ..ReceiveOptions::default()
         };
-        let memo = token.memo().clone();
-        let received = self
-            .wallet
-            .receive_proofs(proofs, options, memo, Some(token.to_string()))
-            .await;
-        match received {
+        let (memo, text) = (token.memo(), token.to_string());
+        let received = self.in_step(async || {
+            let (proofs, options) = (proofs.clone(), options.clone());
+            let received =
+                self.wallet
+                    .receive_proofs(proofs, options, memo.clone(), Some(text.clone()));
+            received.await
+        });
+        match received.await? {
             Ok(amount) => Ok(amount.to_u64()),
             Err(cdk::Error::NUT11(_) | cdk::Error::P2PKConditionsNotMet(_)) => {
                 Err(WalletError::Token(

@@ -15,6 +15,9 @@ const FIT: usize = 200;
 /// Proofs that are joined in one request. Ours takes 500.
 const AT_ONCE: usize = 200;
 
+/// How often joining goes on after the mint had its outputs or inputs already.
+const MAX_BEHIND: u32 = 3;
+
 impl Purse {
     /// Joins the smallest proofs, request by request, until what is left fits into one.
     /// Each request is an operation of its own: cut off at any point, [`Purse::recover`]
@@ -32,6 +35,7 @@ impl Purse {
         mut at_once: usize,
     ) -> Result<(), WalletError> {
         let mut before = usize::MAX;
+        let mut behind = 0;
         loop {
             let unspent = self.wallet.get_unspent_proofs().await;
             let mut proofs = unspent.map_err(self.error())?;
@@ -50,6 +54,10 @@ impl Purse {
                 Err(error) if too_many(&error) => at_once /= 2,
                 // They are worth less than the mint asks for joining them.
                 Err(cdk::Error::InsufficientFunds) => return Ok(()),
+                Err(error) if behind < MAX_BEHIND && self.catch_up(&error).await? => {
+                    behind += 1;
+                    before = usize::MAX;
+                }
                 Err(error) => return Err(WalletError::of(&self.mint, error)),
             }
         }

@@ -1,8 +1,10 @@
 //! The ecash of one mint: its balance, tokens out and in.
 
+mod in_step;
 mod join;
 mod recover;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +20,11 @@ use crate::pool::PoolClient;
 use crate::text::plain;
 use crate::transport::Bounded;
 
+pub(crate) use in_step::note_new_words;
 pub use recover::Recovered;
+
+/// The namespace of the wallet's own keys in cdk's store.
+pub(crate) const NAMESPACE: &str = "axepool";
 
 /// cdk's store, whichever it is.
 pub(crate) type Store = Arc<dyn WalletDatabase<database::Error> + Send + Sync>;
@@ -32,6 +38,9 @@ pub struct Purse {
     pub(crate) wallet: Wallet,
     pub(crate) pool: PoolClient,
     pub(crate) patience: Duration,
+    /// The wallet's seed and directory: a search needs them.
+    pub(crate) seed: [u8; 64],
+    pub(crate) dir: PathBuf,
 }
 
 /// A token that was sent and, as far as is known, not taken.
@@ -46,7 +55,12 @@ pub struct SentToken {
 }
 
 impl Purse {
-    pub(crate) fn open(mint: &MintUrl, seed: [u8; 64], store: Store) -> Result<Purse, WalletError> {
+    pub(crate) fn open(
+        mint: &MintUrl,
+        seed: [u8; 64],
+        store: Store,
+        dir: &Path,
+    ) -> Result<Purse, WalletError> {
         let transport = Bounded::new().map_err(|error| WalletError::http(mint, error))?;
         let client = BaseHttpClient::with_transport(mint.clone(), transport.clone(), None);
         let wallet = WalletBuilder::new()
@@ -63,6 +77,8 @@ impl Purse {
             wallet,
             pool: PoolClient::new(mint.clone(), transport),
             patience: PATIENCE,
+            seed,
+            dir: dir.to_owned(),
         })
     }
 
@@ -101,25 +117,23 @@ impl Purse {
     /// # Errors
     /// [`WalletError::Insufficient`], and what the mint says.
     pub async fn send(&self, amount_sat: u64) -> Result<String, WalletError> {
-        self.recover().await?;
+        self.ready_to_give().await?;
         self.join().await?;
-        let prepared = self
-            .wallet
-            .prepare_send(Amount::from(amount_sat), SendOptions::default())
-            .await;
-        let prepared = match prepared {
-            Err(cdk::Error::InsufficientFunds) => {
-                return Err(WalletError::Insufficient {
-                    mint: self.mint.to_string(),
-                    need: amount_sat,
-                    have: self.balance_sat().await?,
-                    fee: false,
-                });
-            }
-            prepared => prepared.map_err(self.error())?,
-        };
-        let token = prepared.confirm(None).await.map_err(self.error())?;
-        Ok(token.to_string())
+        let sent = self.in_step(async || {
+            let amount = Amount::from(amount_sat);
+            let prepared = self.wallet.prepare_send(amount, SendOptions::default());
+            prepared.await?.confirm(None).await
+        });
+        match sent.await? {
+            Ok(token) => Ok(token.to_string()),
+            Err(cdk::Error::InsufficientFunds) => Err(WalletError::Insufficient {
+                mint: self.mint.to_string(),
+                need: amount_sat,
+                have: self.balance_sat().await?,
+                fee: false,
+            }),
+            Err(error) => Err(WalletError::of(&self.mint, error)),
+        }
     }
 
     /// Tokens that were sent and not yet taken.
@@ -151,7 +165,7 @@ impl Purse {
     pub async fn take_back(&self, id: &str) -> Result<u64, WalletError> {
         let id = uuid::Uuid::parse_str(id)
             .map_err(|_| WalletError::Token(format!("no sent token is called {}", plain(id))))?;
-        self.recover().await?;
+        self.ready().await?;
         if !self
             .sent()
             .await?
@@ -162,7 +176,8 @@ impl Purse {
                 "it is not waiting: it was taken, or taken back".to_owned(),
             ));
         }
-        let amount = self.wallet.revoke_send(id).await.map_err(self.error())?;
+        let back = self.in_step(async || self.wallet.revoke_send(id).await);
+        let amount = back.await?.map_err(self.error())?;
         Ok(amount.to_u64())
     }
 

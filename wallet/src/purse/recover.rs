@@ -3,21 +3,22 @@
 //! cdk writes down what it is about to ask before it asks, with the blinded outputs, and
 //! asks again with the very same ones: a mint answers that from its cache (NUT-19) or
 //! gives the signatures once more (NUT-09). Two ends remain that it leaves open for
-//! ever, and that are settled here: a request that the mint never got and now refuses
-//! because somebody else used what it was for.
+//! ever, and that are settled here. The mint never got the request, and now refuses it:
+//! somebody else used what it was for, or another copy of this wallet used its outputs.
 
 use bitcoin::hashes::{Hash, sha256};
-use cdk_common::nuts::{BlindedMessage, CheckStateRequest, PublicKey, RestoreRequest, State};
+use cdk_common::nuts::{
+    BlindedMessage, CheckStateRequest, PublicKey, RestoreRequest, RestoreResponse, State,
+};
 use cdk_common::wallet::{
     IssueSagaState, OperationData, ReceiveSagaState, SendSagaState, SwapSagaState, WalletSaga,
     WalletSagaState,
 };
 
-use super::Purse;
+use super::{NAMESPACE, Purse};
 use crate::error::WalletError;
 
-/// Where the store keeps what is ours.
-const NAMESPACE: &str = "axepool";
+/// Mints of which proofs are to be checked.
 const UNCHECKED: &str = "unchecked";
 
 /// Proofs whose states are asked for in one request.
@@ -69,7 +70,6 @@ impl Purse {
         }
         if self.is_unchecked().await? {
             self.drop_spent().await?;
-            self.mark_unchecked(false).await?;
         }
         let unfinished =
             |sagas: &[WalletSaga]| sagas.iter().filter(|one| !is_sent_token(one)).count();
@@ -140,7 +140,7 @@ impl Purse {
 
     /// Notes, before anything is recovered, that proofs are to be checked afterwards:
     /// cut off in between, the next process still does so.
-    async fn mark_unchecked(&self, unchecked: bool) -> Result<(), WalletError> {
+    pub(super) async fn mark_unchecked(&self, unchecked: bool) -> Result<(), WalletError> {
         let (store, mint) = (&self.wallet.localstore, self.mark());
         let written = match unchecked {
             true => store.kv_write(NAMESPACE, UNCHECKED, &mint, b"1").await,
@@ -156,14 +156,15 @@ impl Purse {
     }
 
     /// The mint in letters that a key of the store may have.
-    fn mark(&self) -> String {
+    pub(super) fn mark(&self) -> String {
         sha256::Hash::hash(self.mint.to_string().as_bytes()).to_string()
     }
 
     /// Drops proofs that count as ours and are spent at the mint. A payment that was cut
     /// off in the swap before it leaves such: cdk gives the inputs back to the wallet
-    /// and recovers what they were swapped for besides.
-    async fn drop_spent(&self) -> Result<(), WalletError> {
+    /// and recovers what they were swapped for besides. Another copy of the wallet may
+    /// have spent others.
+    pub(crate) async fn drop_spent(&self) -> Result<(), WalletError> {
         let proofs = self
             .wallet
             .get_unspent_proofs()
@@ -176,7 +177,7 @@ impl Purse {
                 Err(error) => return Err(WalletError::of(&self.mint, error)),
             }
         }
-        Ok(())
+        self.mark_unchecked(false).await
     }
 
     /// Ends an operation that the mint never carried out and never will. True when it
@@ -184,7 +185,7 @@ impl Purse {
     async fn settle(&self, saga: &WalletSaga) -> Result<bool, WalletError> {
         match (&saga.state, &saga.data) {
             (WalletSagaState::Issue(IssueSagaState::MintRequested), OperationData::Mint(data)) => {
-                if !self.unsigned(data.blinded_messages.as_deref()).await {
+                if !self.never_made(data.blinded_messages.as_deref()).await? {
                     return Ok(false);
                 }
             }
@@ -199,7 +200,7 @@ impl Purse {
                     .map_err(|error| self.store_error(error))?;
                 let ys: Vec<_> = inputs.iter().map(|proof| proof.y).collect();
                 let gone = self.all_spent(ys.clone()).await
-                    && self.unsigned(data.blinded_messages.as_deref()).await;
+                    && self.never_made(data.blinded_messages.as_deref()).await?;
                 if !gone {
                     return Ok(false);
                 }
@@ -210,7 +211,7 @@ impl Purse {
                     .map_err(|error| self.store_error(error))?;
             }
             (WalletSagaState::Swap(SwapSagaState::SwapRequested), OperationData::Swap(data)) => {
-                if !self.unsigned(data.blinded_messages.as_deref()).await {
+                if !self.never_made(data.blinded_messages.as_deref()).await? {
                     return Ok(false);
                 }
                 let released = self.wallet.localstore.release_proofs(&saga.id).await;
@@ -227,17 +228,26 @@ impl Purse {
         Ok(true)
     }
 
-    /// True when the mint says that it signed none of these outputs. No answer, or half
-    /// an answer, is not that.
-    async fn unsigned(&self, outputs: Option<&[BlindedMessage]>) -> bool {
+    /// True when the mint says that it did not sign these outputs in one request: it
+    /// signed none of them, or a part, or for other amounts. A request is carried out
+    /// whole, and one with signed outputs is refused for ever. No answer, or half an
+    /// answer, is not that.
+    async fn never_made(&self, outputs: Option<&[BlindedMessage]>) -> Result<bool, WalletError> {
         let Some(outputs) = outputs.filter(|outputs| !outputs.is_empty()) else {
-            return false;
+            return Ok(false);
         };
         let request = RestoreRequest {
             outputs: outputs.to_vec(),
         };
         let answer = self.wallet.mint_connector().post_restore(request).await;
-        answer.is_ok_and(|answer| answer.outputs.is_empty() && answer.signatures.is_empty())
+        match answer.map(|answer| signed(outputs, &answer)) {
+            Ok(Signed::None) => Ok(true),
+            Ok(Signed::Otherwise) => {
+                self.mark_searched(false).await?;
+                Ok(true)
+            }
+            Ok(Signed::AsAsked | Signed::Unclear) | Err(_) => Ok(false),
+        }
     }
 
     async fn all_spent(&self, ys: Vec<PublicKey>) -> bool {
@@ -260,4 +270,42 @@ fn is_sent_token(saga: &WalletSaga) -> bool {
         saga.state,
         WalletSagaState::Send(SendSagaState::TokenCreated)
     )
+}
+
+/// How a mint has signed the outputs of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signed {
+    /// None of them.
+    None,
+    /// All of them, for the amounts that were asked for.
+    AsAsked,
+    /// Some of them, or for other amounts: in other requests than this one.
+    Otherwise,
+    /// The answer makes no sense.
+    Unclear,
+}
+
+fn signed(asked: &[BlindedMessage], answer: &RestoreResponse) -> Signed {
+    if answer.outputs.len() != answer.signatures.len() {
+        return Signed::Unclear;
+    }
+    if answer.outputs.is_empty() {
+        return Signed::None;
+    }
+    let mut as_asked = 0;
+    for (output, signature) in answer.outputs.iter().zip(&answer.signatures) {
+        let asked = asked
+            .iter()
+            .find(|asked| asked.blinded_secret == output.blinded_secret);
+        match asked {
+            None => return Signed::Unclear,
+            Some(asked) if asked.amount == signature.amount => as_asked += 1,
+            Some(_) => return Signed::Otherwise,
+        }
+    }
+    match as_asked {
+        all if all == asked.len() => Signed::AsAsked,
+        part if part < asked.len() => Signed::Otherwise,
+        _ => Signed::Unclear,
+    }
 }

@@ -8,3 +8,4 @@ mod mint;
 mod payments;
 mod restores;
 mod sweeps;
+mod words;

@@ -14,7 +14,7 @@ pub(super) fn invoice(sat: u64) -> Destination {
 }
 
 /// An invoice that the mint's node treats as it says.
-fn odd_invoice(sat: u64, pay: MeltQuoteState, check: MeltQuoteState) -> Destination {
+pub(super) fn odd_invoice(sat: u64, pay: MeltQuoteState, check: MeltQuoteState) -> Destination {
     let odd = FakeInvoiceDescription {
         pay_invoice_state: pay,
         check_payment_state: check,

@@ -1,0 +1,152 @@
+//! Keeping in step with the mint, which knows what other copies of this wallet did.
+//!
+//! The words and a counter make the outputs of a wallet. The counter is in the store: an
+//! emptied store, an older copy of it, and another directory with the same words begin at
+//! numbers that the mint has signed already, and it refuses those for ever. So a mint is
+//! searched (NUT-09) before a store of unknown past first uses it, and again whenever it
+//! refuses outputs for having signed them. Ecash that another copy has spent is found out
+//! likewise.
+
+use cdk_common::database;
+
+use super::{NAMESPACE, Purse, Store};
+use crate::error::WalletError;
+use crate::purse::Recovered;
+use crate::restore::{Collided, Restored};
+
+/// Mints that were searched, each with a one, or with a zero when it has to be again.
+const SEARCHED: &str = "searched";
+
+/// Whether words and store were made together.
+const WORDS: &str = "words";
+const NEW: &str = "new";
+
+/// How often one operation is tried. Another copy of the wallet that is at work at the
+/// same moment may use the next outputs too.
+const TRIES: u32 = 3;
+
+/// What a mint's refusal tells of this store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Behind {
+    /// The mint has the outputs already.
+    Outputs,
+    /// The mint has the ecash for spent.
+    Ecash,
+}
+
+/// What [`Purse::ready`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ready {
+    pub(crate) recovered: Recovered,
+    /// There when the mint was searched.
+    pub(crate) restored: Option<Restored>,
+}
+
+/// Notes that the store and its words are both new.
+pub(crate) async fn note_new_words(store: &Store) -> Result<(), database::Error> {
+    store.kv_write(NAMESPACE, WORDS, NEW, b"1").await
+}
+
+impl Purse {
+    /// Each operation begins with this: earlier ones are brought to their end, and the
+    /// mint is searched when this store does not know what it has signed.
+    pub(crate) async fn ready(&self) -> Result<Ready, WalletError> {
+        let mut ready = Ready {
+            recovered: self.recover().await?,
+            restored: None,
+        };
+        if !self.is_searched().await? {
+            ready.restored = Some(self.search(Collided::No).await?);
+        }
+        Ok(ready)
+    }
+
+    /// Asks, and asks again with other outputs or other ecash when the mint refuses those
+    /// of the first time for having them already.
+    pub(crate) async fn in_step<T>(
+        &self,
+        ask: impl AsyncFn() -> Result<T, cdk::Error>,
+    ) -> Result<Result<T, cdk::Error>, WalletError> {
+        let mut tries = 1;
+        loop {
+            match ask().await {
+                Err(error) if tries < TRIES && self.catch_up(&error).await? => tries += 1,
+                answer => return Ok(answer),
+            }
+        }
+    }
+
+    /// Learns what the mint has, where `error` says that it has more than this store
+    /// knows. False when the error says something else.
+    pub(crate) async fn catch_up(&self, error: &cdk::Error) -> Result<bool, WalletError> {
+        let Some(behind) = behind(error) else {
+            return Ok(false);
+        };
+        if behind == Behind::Outputs {
+            // Cut off in between, the next operation searches.
+            self.mark_searched(false).await?;
+        }
+        self.mark_unchecked(true).await?;
+        self.recover().await?;
+        if behind == Behind::Outputs {
+            let restored = self.search(Collided::Yes).await?;
+            tracing::warn!(
+                mint = %self.mint,
+                restored_sat = restored.restored_sat,
+                "another wallet with the same words has used this mint, or this one is an \
+                 older copy: what the mint holds for these words is in the wallet now"
+            );
+        }
+        Ok(true)
+    }
+
+    /// True when another copy of this wallet may be about: its words or its store have been
+    /// somewhere else before.
+    async fn may_be_shared(&self) -> Result<bool, WalletError> {
+        let store = &self.wallet.localstore;
+        let mark = store.kv_read(NAMESPACE, SEARCHED, &self.mark()).await;
+        Ok(mark.map_err(|error| self.store_error(error))?.is_some())
+    }
+
+    /// Like [`Purse::ready`], before ecash is given away without asking the mint: a token
+    /// of ecash that another copy has spent is worth nothing to its receiver.
+    pub(crate) async fn ready_to_give(&self) -> Result<Ready, WalletError> {
+        if self.may_be_shared().await? {
+            self.mark_unchecked(true).await?;
+        }
+        self.ready().await
+    }
+
+    async fn is_searched(&self) -> Result<bool, WalletError> {
+        let store = &self.wallet.localstore;
+        let mark = store.kv_read(NAMESPACE, SEARCHED, &self.mark()).await;
+        match mark.map_err(|error| self.store_error(error))?.as_deref() {
+            Some(mark) => Ok(mark == b"1"),
+            None => {
+                let new = store.kv_read(NAMESPACE, WORDS, NEW).await;
+                Ok(new.map_err(|error| self.store_error(error))?.is_some())
+            }
+        }
+    }
+
+    pub(crate) async fn mark_searched(&self, searched: bool) -> Result<(), WalletError> {
+        let store = &self.wallet.localstore;
+        let value: &[u8] = if searched { b"1" } else { b"0" };
+        let mark = self.mark();
+        let written = store.kv_write(NAMESPACE, SEARCHED, &mark, value).await;
+        written.map_err(|error| self.store_error(error))
+    }
+}
+
+/// cdk's mint says "already paid" (20006) for outputs of a mint request or a payment that
+/// it has, and "duplicate" (11008) for those of a swap; the NUTs have 11003.
+fn behind(error: &cdk::Error) -> Option<Behind> {
+    use cdk::Error as E;
+    match error {
+        E::BlindedMessageAlreadySigned | E::DuplicateOutputs | E::RequestAlreadyPaid => {
+            Some(Behind::Outputs)
+        }
+        E::TokenAlreadySpent => Some(Behind::Ecash),
+        _ => None,
+    }
+}
