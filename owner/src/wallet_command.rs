@@ -15,6 +15,9 @@ use crate::place::{Place, parse_mint};
 use crate::program;
 use crate::runtime::block_on;
 
+/// Bytes read from stdin at most: a token of 20,000 proofs.
+const MAX_STDIN: u64 = 8 << 20;
+
 /// Show, send and spend the ecash in the wallet
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -42,8 +45,12 @@ enum WalletCommand {
         amount: u64,
     },
     /// Receive a token
+    ///
+    /// A token of many proofs is received in parts. If the command is stopped, the same
+    /// command receives the rest.
     Receive {
-        /// The token (cashu...), or - to read it from stdin
+        /// The token (cashu...), or - to read it from stdin: a long one does not fit into a
+        /// command line
         token: String,
         /// The file of the key to which the token is locked
         #[arg(long, value_name = "FILE", env = "AXEPOOL_KEY")]
@@ -227,9 +234,12 @@ fn receive(
 fn from_stdin(what: &str) -> Result<String> {
     let mut text = String::new();
     std::io::stdin()
-        .take(1 << 20)
+        .take(MAX_STDIN + 1)
         .read_to_string(&mut text)
         .with_context(|| format!("cannot read {what} from stdin"))?;
+    if text.len() as u64 > MAX_STDIN {
+        bail!("{what} from stdin: more than {MAX_STDIN} bytes");
+    }
     Ok(text)
 }
 

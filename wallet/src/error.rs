@@ -90,6 +90,16 @@ pub enum WalletError {
     /// A token that cannot be read, or not taken.
     #[error("the token: {0}")]
     Token(String),
+    /// A token of many proofs, of which some were not taken in.
+    #[error(
+        "{received_sat} sat of the token are in the wallet, the rest is not: {rest}\nThe same command takes in the rest"
+    )]
+    TokenPart {
+        /// Satoshis that came.
+        received_sat: u64,
+        /// What kept the rest.
+        rest: Box<WalletError>,
+    },
 }
 
 impl WalletError {
@@ -149,14 +159,15 @@ impl WalletError {
 
     /// True when the same may well work in a while.
     pub fn passes(&self) -> bool {
-        matches!(
-            self,
+        match self {
+            WalletError::TokenPart { rest, .. } => rest.passes(),
             WalletError::Unreachable { .. }
-                | WalletError::Unable { .. }
-                | WalletError::PaymentPending
-                | WalletError::PaymentFailed(_)
-                | WalletError::Recipient { .. }
-        )
+            | WalletError::Unable { .. }
+            | WalletError::PaymentPending
+            | WalletError::PaymentFailed(_)
+            | WalletError::Recipient { .. } => true,
+            _ => false,
+        }
     }
 }
 

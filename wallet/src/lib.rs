@@ -30,7 +30,6 @@ mod swept;
 #[cfg(test)]
 mod tests;
 mod text;
-mod tokens;
 mod transport;
 
 pub use cdk_common::mint_url::MintUrl;

@@ -60,7 +60,7 @@ impl Home {
     pub async fn restore(&self, mint: &MintUrl) -> Result<Restored, WalletError> {
         let purse = self.purse(mint)?;
         purse.info().await?;
-        purse.recover().await?;
+        purse.recover_operations().await?;
         purse.search(Collided::No).await
     }
 }

@@ -8,6 +8,7 @@
 //! likewise.
 
 use cdk_common::database;
+use cdk_common::wallet::KeysetLoadPolicy;
 
 use super::{NAMESPACE, Purse, Store};
 use crate::error::WalletError;
@@ -48,17 +49,52 @@ pub(crate) async fn note_new_words(store: &Store) -> Result<(), database::Error>
 }
 
 impl Purse {
+    /// Takes up what an earlier process left. Does nothing, and asks nobody, when there
+    /// is nothing.
+    ///
+    /// # Errors
+    /// [`WalletError::Store`]. A mint that cannot be asked is none: it stays open.
+    pub async fn recover(&self) -> Result<Recovered, WalletError> {
+        let recovered = self.recover_operations().await?;
+        Ok(recovered.and(self.resume_tokens().await?))
+    }
+
     /// Each operation begins with this: earlier ones are brought to their end, and the
     /// mint is searched when this store does not know what it has signed.
     pub(crate) async fn ready(&self) -> Result<Ready, WalletError> {
+        let mut ready = self.ready_for_outputs().await?;
+        ready.recovered = ready.recovered.and(self.resume_tokens().await?);
+        Ok(ready)
+    }
+
+    /// The same, but for the rest of a token that an earlier process began with.
+    pub(crate) async fn ready_for_outputs(&self) -> Result<Ready, WalletError> {
         let mut ready = Ready {
-            recovered: self.recover().await?,
+            recovered: self.recover_operations().await?,
             restored: None,
         };
+        self.complete_keys().await?;
         if !self.is_searched().await? {
             ready.restored = Some(self.search(Collided::No).await?);
         }
         Ok(ready)
+    }
+
+    /// cdk 0.18.3 writes a mint's keysets before their keys. Cut off in between, it would
+    /// miss the keys for ever.
+    async fn complete_keys(&self) -> Result<(), WalletError> {
+        let failed = |error| self.store_error(error);
+        let store = &self.wallet.localstore;
+        let keysets = store.get_mint_keysets(self.mint.clone()).await;
+        let keysets = keysets.map_err(failed)?.unwrap_or_default();
+        for keyset in keysets.iter().filter(|keyset| keyset.active) {
+            if store.get_keys(&keyset.id).await.map_err(failed)?.is_none() {
+                let refreshed = self.wallet.keysets(KeysetLoadPolicy::Refresh).await;
+                refreshed.map_err(self.error())?;
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Asks, and asks again with other outputs or other ecash when the mint refuses those
@@ -87,7 +123,7 @@ impl Purse {
             self.mark_searched(false).await?;
         }
         self.mark_unchecked(true).await?;
-        self.recover().await?;
+        self.recover_operations().await?;
         if behind == Behind::Outputs {
             let restored = self.search(Collided::Yes).await?;
             tracing::warn!(

@@ -12,11 +12,11 @@ use crate::error::WalletError;
 /// A wallet of so many proofs is left alone: all of them fit into one request.
 const FIT: usize = 200;
 
-/// Proofs that are joined in one request. Ours takes 500.
-const AT_ONCE: usize = 200;
+/// Proofs that are handed in by one swap. Ours takes 500.
+pub(super) const AT_ONCE: usize = 200;
 
-/// How often joining goes on after the mint had its outputs or inputs already.
-const MAX_BEHIND: u32 = 3;
+/// How often swapping goes on after the mint had its outputs or inputs already.
+pub(super) const MAX_BEHIND: u32 = 3;
 
 impl Purse {
     /// Joins the smallest proofs, request by request, until what is left fits into one.
@@ -64,7 +64,8 @@ impl Purse {
     }
 }
 
-fn too_many(error: &cdk::Error) -> bool {
+/// True when a request has more inputs than the mint takes.
+pub(super) fn too_many(error: &cdk::Error) -> bool {
     use cdk::Error as E;
     matches!(
         error,

@@ -3,6 +3,7 @@
 mod in_step;
 mod join;
 mod recover;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

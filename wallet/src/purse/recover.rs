@@ -7,14 +7,13 @@
 //! somebody else used what it was for, or another copy of this wallet used its outputs.
 
 use bitcoin::hashes::{Hash, sha256};
-use cdk_common::nuts::{
-    BlindedMessage, CheckStateRequest, PublicKey, RestoreRequest, RestoreResponse, State,
-};
+use cdk_common::nuts::{BlindedMessage, PublicKey, RestoreRequest, RestoreResponse, State};
 use cdk_common::wallet::{
     IssueSagaState, OperationData, ReceiveSagaState, SendSagaState, SwapSagaState, WalletSaga,
     WalletSagaState,
 };
 
+use super::join::too_many;
 use super::{NAMESPACE, Purse};
 use crate::error::WalletError;
 
@@ -22,7 +21,7 @@ use crate::error::WalletError;
 const UNCHECKED: &str = "unchecked";
 
 /// Proofs whose states are asked for in one request.
-const STATES_AT_ONCE: usize = 100;
+pub(super) const STATES_AT_ONCE: usize = 100;
 
 /// What came of the operations that were under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,13 +34,20 @@ pub struct Recovered {
     pub open: usize,
 }
 
+impl Recovered {
+    /// Both together.
+    pub(super) fn and(self, other: Recovered) -> Recovered {
+        Recovered {
+            completed: self.completed + other.completed,
+            undone: self.undone + other.undone,
+            open: self.open + other.open,
+        }
+    }
+}
+
 impl Purse {
-    /// Takes up what an earlier process left. Does nothing, and asks nobody, when there
-    /// is nothing.
-    ///
-    /// # Errors
-    /// [`WalletError::Store`]. A mint that cannot be asked is none: it stays open.
-    pub async fn recover(&self) -> Result<Recovered, WalletError> {
+    /// Brings cdk's operations to their end: the first part of [`Purse::recover`].
+    pub(crate) async fn recover_operations(&self) -> Result<Recovered, WalletError> {
         let before = self.sagas().await?;
         self.release_orphans(&before).await?;
         self.tie_sent_tokens(&before).await?;
@@ -55,7 +61,7 @@ impl Purse {
             .await
             .map_err(self.error())?;
         let mut undone = report.compensated;
-        if report.failed > 0 {
+        if report.failed + report.skipped > 0 {
             for saga in self.sagas().await? {
                 undone += usize::from(self.settle(&saga).await?);
             }
@@ -170,9 +176,12 @@ impl Purse {
             .get_unspent_proofs()
             .await
             .map_err(self.error())?;
-        for some in proofs.chunks(STATES_AT_ONCE) {
+        let (mut rest, mut at_once) = (proofs.as_slice(), STATES_AT_ONCE);
+        while !rest.is_empty() {
+            let (some, others) = rest.split_at(rest.len().min(at_once));
             match self.wallet.check_proofs_spent(some.to_vec()).await {
-                Ok(_) => {}
+                Ok(_) => rest = others,
+                Err(error) if too_many(&error) && some.len() > 1 => at_once = some.len() / 2,
                 Err(cdk::Error::Database(error)) => return Err(self.store_error(error)),
                 Err(error) => return Err(WalletError::of(&self.mint, error)),
             }
@@ -193,18 +202,16 @@ impl Purse {
                 WalletSagaState::Receive(ReceiveSagaState::SwapRequested),
                 OperationData::Receive(data),
             ) => {
+                if !self.never_made(data.blinded_messages.as_deref()).await? {
+                    return Ok(false);
+                }
                 let store = &self.wallet.localstore;
                 let inputs = store
                     .get_reserved_proofs(&saga.id)
                     .await
                     .map_err(|error| self.store_error(error))?;
                 let ys: Vec<_> = inputs.iter().map(|proof| proof.y).collect();
-                let gone = self.all_spent(ys.clone()).await
-                    && self.never_made(data.blinded_messages.as_deref()).await?;
-                if !gone {
-                    return Ok(false);
-                }
-                // Others took the token: its proofs are nothing to keep.
+                // Others took the token, or it is taken in again: its proofs are not ours.
                 store
                     .update_proofs(Vec::new(), ys)
                     .await
@@ -248,19 +255,6 @@ impl Purse {
             }
             Ok(Signed::AsAsked | Signed::Unclear) | Err(_) => Ok(false),
         }
-    }
-
-    async fn all_spent(&self, ys: Vec<PublicKey>) -> bool {
-        let asked = ys.len();
-        let request = CheckStateRequest { ys };
-        let answer = self.wallet.mint_connector().post_check_state(request).await;
-        answer.is_ok_and(|answer| {
-            answer.states.len() == asked
-                && answer
-                    .states
-                    .iter()
-                    .all(|state| state.state == State::Spent)
-        })
     }
 }
 

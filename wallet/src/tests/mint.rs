@@ -63,6 +63,7 @@ pub(super) struct TestMint {
 #[derive(Clone, Copy)]
 pub(super) struct Options {
     pub(super) batch: Option<u64>,
+    pub(super) max_inputs: usize,
     pub(super) max_outputs: usize,
     pub(super) lightning: bool,
 }
@@ -71,6 +72,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             batch: Some(100),
+            max_inputs: 500,
             max_outputs: 500,
             lightning: false,
         }
@@ -154,8 +156,8 @@ async fn build(dir: &std::path::Path, options: Options) -> Arc<Mint> {
         .await
         .unwrap();
     let store = Arc::new(store);
-    let mut builder =
-        MintBuilder::new(Arc::clone(&store) as _).with_limits(500, options.max_outputs);
+    let mut builder = MintBuilder::new(Arc::clone(&store) as _)
+        .with_limits(options.max_inputs, options.max_outputs);
     if let Some(batch) = options.batch {
         builder = builder.with_batch_minting(Some(batch), Some(vec![METHOD.to_owned()]));
     }
@@ -303,6 +305,20 @@ impl TestMint {
 
     /// Turns a paid quote into a token locked to the same key, as a pool does.
     pub(super) async fn claim(&self, key: &OwnerKey, id: &QuoteId, url: &str) -> Token {
+        let token = self.token(id, url, &SplitTarget::None, true).await;
+        let mut pool = self.pool.lock().unwrap();
+        let tokens = pool.tokens.entry(key.public_hex()).or_default();
+        tokens.push(token.clone());
+        token
+    }
+
+    /// Turns a paid quote into a token of proofs of one satoshi.
+    pub(super) async fn small_change(&self, id: &QuoteId, locked: bool) -> Token {
+        let split = SplitTarget::Value(Amount::from(1));
+        self.token(id, &self.url.to_string(), &split, locked).await
+    }
+
+    async fn token(&self, id: &QuoteId, url: &str, split: &SplitTarget, locked: bool) -> Token {
         let active = *self
             .cdk
             .get_active_keysets()
@@ -313,13 +329,12 @@ impl TestMint {
         let mut tx = self.cdk.localstore().begin_transaction().await.unwrap();
         let mut quote = tx.get_mint_quote(id).await.unwrap().unwrap();
         let amount = quote.amount_mintable();
-        let pre = PreMintSecrets::with_conditions(
-            active,
-            Amount::from(amount.value()),
-            &SplitTarget::None,
-            &SpendingConditions::new_p2pk(quote.pubkey.unwrap(), None),
-            &(0, amounts).into(),
-        )
+        let (sat, fee) = (Amount::from(amount.value()), (0, amounts).into());
+        let lock = SpendingConditions::new_p2pk(quote.pubkey.unwrap(), None);
+        let pre = match locked {
+            true => PreMintSecrets::with_conditions(active, sat, split, &lock, &fee),
+            false => PreMintSecrets::random(active, sat, split, &fee),
+        }
         .unwrap();
         let outputs = pre.blinded_messages();
         let signatures = self.cdk.blind_sign(outputs.clone()).await.unwrap();
@@ -338,13 +353,7 @@ impl TestMint {
             .unwrap();
         tx.commit().await.unwrap();
         let proofs = construct_proofs(signatures, pre.rs(), pre.secrets(), &keyset.keys).unwrap();
-        let token = Token::new(url.parse().unwrap(), proofs, None, CurrencyUnit::Sat);
-        let mut pool = self.pool.lock().unwrap();
-        pool.tokens
-            .entry(key.public_hex())
-            .or_default()
-            .push(token.clone());
-        token
+        Token::new(url.parse().unwrap(), proofs, None, CurrencyUnit::Sat)
     }
 
     /// Satoshis issued on all quotes, and paid to them.

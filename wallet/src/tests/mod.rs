@@ -4,6 +4,7 @@
 mod dying_store;
 mod interruptions;
 mod joins;
+mod large_tokens;
 mod mint;
 mod payments;
 mod restores;

@@ -28,6 +28,17 @@ pub(super) fn odd_invoice(sat: u64, pay: MeltQuoteState, check: MeltQuoteState) 
         .unwrap()
 }
 
+/// An offer of somebody else's mint, which is as good as anybody's.
+pub(super) async fn offer_of(dir: &std::path::Path) -> Destination {
+    let other = TestMint::start(with_lightning()).await;
+    let (_theirs, payee) = other.open(dir).await;
+    let asked = payee
+        .wallet
+        .mint_quote(PaymentMethod::BOLT12, None, None, None)
+        .await;
+    asked.unwrap().request.parse().unwrap()
+}
+
 async fn rich(mint: &TestMint, dir: &std::path::Path, sat: u64) -> (crate::Home, Purse) {
     let (home, purse) = mint.open(dir).await;
     let key = OwnerKey::generate();
@@ -66,15 +77,8 @@ async fn all_there_is_goes_when_it_is_enough() {
     let mint = TestMint::start(with_lightning()).await;
     let dir = tempfile::tempdir().unwrap();
     let (_home, purse) = rich(&mint, dir.path(), 5000).await;
-    // An offer of somebody else's mint is as good as anybody's.
-    let other = TestMint::start(with_lightning()).await;
     let elsewhere = tempfile::tempdir().unwrap();
-    let (_theirs, payee) = other.open(elsewhere.path()).await;
-    let asked = payee
-        .wallet
-        .mint_quote(PaymentMethod::BOLT12, None, None, None)
-        .await;
-    let offer: Destination = asked.unwrap().request.parse().unwrap();
+    let offer = offer_of(elsewhere.path()).await;
     assert_eq!(purse.pay_all(&offer, 5001).await.unwrap(), None);
     assert_eq!(purse.balance_sat().await.unwrap(), 5000);
     let paid = purse.pay_all(&offer, 5000).await.unwrap().unwrap();

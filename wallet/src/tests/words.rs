@@ -18,7 +18,7 @@ async fn sweep(purse: &Purse, key: &OwnerKey) -> Swept {
 }
 
 /// The words go to another directory, without the store.
-fn copy_words(from: &Path, to: &Path) {
+pub(super) fn copy_words(from: &Path, to: &Path) {
     let wallet = to.join("wallet");
     fs::create_dir_all(&wallet).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
@@ -27,7 +27,7 @@ fn copy_words(from: &Path, to: &Path) {
 }
 
 /// Satoshis of these purses that the mint takes, those of both counted once.
-async fn worth(purses: &[&Purse]) -> u64 {
+pub(super) async fn worth(purses: &[&Purse]) -> u64 {
     let mut amounts = BTreeMap::new();
     for purse in purses {
         let proofs = purse.wallet.get_unspent_proofs().await.unwrap();

@@ -1,0 +1,136 @@
+//! Tokens of more proofs than the mint takes at once: taken in part by part, cut off at
+//! every point.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use super::dying_store::DyingStore;
+use super::mint::{Fault, Options, TestMint};
+use crate::{Home, OwnerKey, Purse};
+
+async fn is_good(purse: &Purse, sat: u64, what: &str) {
+    assert_eq!(purse.balance_sat().await.unwrap(), sat, "{what}");
+    let proofs = purse.wallet.get_unspent_proofs().await.unwrap();
+    let states = purse.wallet.check_proofs_spent(proofs).await.unwrap();
+    let unspent =
+        |state: &cdk_common::nuts::ProofState| state.state == cdk_common::nuts::State::Unspent;
+    assert!(states.iter().all(unspent), "{what}: {states:?}");
+    let open = purse.sagas().await.unwrap();
+    assert!(open.is_empty(), "{what}: {open:?}");
+}
+
+/// The mint takes 500 inputs in a request.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thirteen_hundred_proofs_are_received() {
+    let mint = TestMint::start(Options::default()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (_home, purse) = mint.open(dir.path()).await;
+    let key = OwnerKey::generate();
+    for (locked, expected) in [(false, 1300), (true, 2600)] {
+        let id = mint.quote(&key, 1300).await;
+        let token = mint.small_change(&id, locked).await.to_string();
+        let refused = purse.receive(&token, &[]).await;
+        if locked {
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains("--key"), "{error}");
+            let keys = [key.clone()];
+            assert_eq!(purse.receive(&token, &keys).await.unwrap(), 1300);
+        } else {
+            assert_eq!(refused.unwrap(), 1300);
+        }
+        is_good(&purse, expected, &format!("locked: {locked}")).await;
+        let again = purse.receive(&token, &[]).await.unwrap_err().to_string();
+        assert!(again.contains("taken already"), "{again}");
+    }
+    let proofs = purse.wallet.get_unspent_proofs().await.unwrap();
+    assert!(proofs.len() < 200, "{} proofs", proofs.len());
+}
+
+fn sixteen_at_once() -> Options {
+    Options {
+        max_inputs: 16,
+        max_outputs: 16,
+        ..Options::default()
+    }
+}
+
+/// After a cut, the same command takes in the rest; for a token without a lock any other
+/// command does too, should its text be lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receiving_is_cut_at_every_request_and_every_answer() {
+    let mint = TestMint::start(sixteen_at_once()).await;
+    let mut done = false;
+    for number in 0..60 {
+        for fault in [
+            Fault::Before(number),
+            Fault::After(number),
+            Fault::Busy(number),
+        ] {
+            let what = format!("{fault:?}");
+            let dir = tempfile::tempdir().unwrap();
+            let (home, purse) = mint.open(dir.path()).await;
+            let key = OwnerKey::generate();
+            let id = mint.quote(&key, 30).await;
+            let token = mint.small_change(&id, false).await.to_string();
+            mint.fault(fault);
+            let cut = purse.receive(&token, &[]).await;
+            mint.fault(Fault::None);
+            if let Err(error) = &cut {
+                assert!(error.passes(), "{what}: {error}");
+            }
+            done = cut.is_ok();
+            let began = purse.balance_sat().await.unwrap() > 0;
+            drop((home, purse));
+            let (_home, purse) = mint.open(dir.path()).await;
+            if began && fault == Fault::Before(number) {
+                purse.recover().await.unwrap();
+            } else if let Err(error) = purse.receive(&token, &[]).await {
+                assert!(error.to_string().contains("taken already"), "{error}");
+            }
+            is_good(&purse, 30, &what).await;
+        }
+        if done {
+            return;
+        }
+    }
+    panic!("it is never done");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_process_dies_at_every_write_of_a_receiving() {
+    let mint = TestMint::start(sixteen_at_once()).await;
+    let mut writes = 1;
+    loop {
+        let what = format!("dead at write {writes}");
+        let dir = tempfile::tempdir().unwrap();
+        let key = OwnerKey::generate();
+        let id = mint.quote(&key, 30).await;
+        let token = mint.small_change(&id, true).await.to_string();
+        let left = Arc::new(Mutex::new(None));
+        let home = Home::over(&dir.path().join("wallet"), |store| {
+            let dying = DyingStore::over(store, writes);
+            *left.lock().unwrap() = Some(dying.left());
+            Arc::new(dying)
+        })
+        .await;
+        let purse = home.purse(&mint.url).unwrap();
+        let keys = [key.clone()];
+        let received = purse.receive(&token, &keys).await;
+        let dead = left.lock().unwrap().take().unwrap().load(Ordering::SeqCst) == 0;
+        assert!(dead || received.is_ok(), "{received:?}");
+        drop((home, purse));
+        let (_home, purse) = mint.open(dir.path()).await;
+        if let Err(error) = purse.receive(&token, &keys).await {
+            assert!(
+                error.to_string().contains("taken already"),
+                "{what}: {error}"
+            );
+        }
+        is_good(&purse, 30, &what).await;
+        if !dead {
+            break;
+        }
+        writes += 1;
+    }
+    assert!(writes > 20, "{writes}");
+}
