@@ -12,6 +12,7 @@ mod http;
 mod key;
 mod notices;
 mod ocean;
+mod payouts;
 mod place;
 mod program;
 mod runtime;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use basics::output;
-use wallet::{Home, MintUrl, plain};
+use wallet::{Home, MintUrl, mint_address};
 
 use crate::runtime::block_on;
 
@@ -52,14 +52,5 @@ pub(crate) fn default_place(name: &str) -> Result<PathBuf> {
 
 /// A mint's address, as people write it.
 pub(crate) fn parse_mint(text: &str) -> Result<MintUrl> {
-    let text = text.trim();
-    let known = text.starts_with("http://") || text.starts_with("https://");
-    if !known {
-        bail!(
-            "{}: the mint's address begins with https:// (or http:// in your own network)",
-            plain(text)
-        );
-    }
-    text.parse()
-        .map_err(|error| anyhow!("{}: {error}", plain(text)))
+    Ok(mint_address(text)?)
 }

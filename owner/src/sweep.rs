@@ -4,12 +4,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
-use basics::{humane, output};
+use anyhow::Result;
+use basics::humane::{self, duration};
+use basics::output;
 use tokio::signal::unix::{SignalKind, signal};
-use wallet::{Destination, OwnerKey, Progress, Purse, Restored, Swept, WalletError};
+use wallet::{
+    Destination, Home, HomeError, OwnerKey, Progress, Purse, Restored, Swept, WalletError,
+};
 
 use crate::key::read_key;
+use crate::payouts::Payouts;
 use crate::place::{Place, parse_mint};
 use crate::runtime::block_on;
 
@@ -19,7 +23,8 @@ const BETWEEN_LINES: Duration = Duration::from_secs(2);
 /// Fetch what a key has earned into the wallet
 ///
 /// Finds the key's paid quotes and the tokens that the pool made for it, and turns them
-/// into ecash in the wallet. It can be stopped at any point: the next run goes on.
+/// into ecash in the wallet. It can be stopped at any point: the next run goes on. A wallet
+/// whose words were in use before is searched for first, as `wallet restore` does.
 ///
 /// Pays out by itself with --to, from cron for instance:
 ///
@@ -30,6 +35,8 @@ const BETWEEN_LINES: Duration = Duration::from_secs(2);
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// The pool's address, as its page shows it
+    ///
+    /// Any spelling of it will do, and the address of your page at the pool (.../miners/KEY).
     #[arg(long, value_name = "URL", env = "AXEPOOL_MINT")]
     mint: String,
     /// The key's file [default: ~/.axepool/key]
@@ -38,6 +45,11 @@ pub struct Args {
     #[command(flatten)]
     place: Place,
     /// Keep running, and check again at intervals
+    ///
+    /// A mint that is away or refuses, a wallet in use, and a payout that fails or is too
+    /// small for its fee do not end the command: it says so, and goes on at the next check.
+    /// A failed payout is tried again when the balance changes, or after a growing wait of
+    /// up to six hours. The command ends when the wallet's own store fails.
     #[arg(long)]
     watch: bool,
     /// Seconds between two checks with --watch
@@ -72,13 +84,17 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         above: args.above,
         json: args.json,
     };
-    let home = args.place.open()?;
+    let every = Duration::from_secs(args.every);
+    let home = match args.watch {
+        true => open_in_time(&args.place, every)?,
+        false => args.place.open()?,
+    };
     let purse = home.purse(&mint)?;
     block_on(async {
         let mut end = signal(SignalKind::terminate())?;
         let work = async {
             if args.watch {
-                watch(&purse, &job, Duration::from_secs(args.every)).await
+                watch(&purse, &job, every).await
             } else {
                 once(&purse, &job).await
             }
@@ -97,19 +113,78 @@ fn stopped() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn watch(purse: &Purse, job: &Job, every: Duration) -> Result<ExitCode> {
+/// Waits for another process that has the wallet, and says so.
+fn open_in_time(place: &Place, every: Duration) -> Result<Home> {
     loop {
-        if let Err(error) = once(purse, job).await {
-            match error.downcast_ref::<WalletError>() {
-                Some(passing) if passing.passes() => output::remark(format!("{error:#}")),
-                _ => return Err(error),
+        match place.open() {
+            Err(error) if is_in_use(&error) => {
+                output::remark(format!("{error:#}; the next try is in {}", duration(every)));
+                std::thread::sleep(every);
             }
+            opened => return opened,
+        }
+    }
+}
+
+fn is_in_use(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(HomeError::InUse(_)))
+}
+
+/// Ends only for an error that no waiting changes.
+async fn watch(purse: &Purse, job: &Job, every: Duration) -> Result<ExitCode> {
+    let mut payouts = Payouts::new(every);
+    loop {
+        match fetch(purse, job).await {
+            Ok(_) => pay_out_in_time(purse, job, &mut payouts).await?,
+            Err(error) => output::remark(passing(error)?),
         }
         tokio::time::sleep(every).await;
     }
 }
 
+/// What an error says that may well pass; the error itself where none of this is so.
+fn passing(error: anyhow::Error) -> Result<String> {
+    match error.downcast_ref::<WalletError>() {
+        Some(known) if !known.is_final() => Ok(format!("{error:#}")),
+        _ => Err(error),
+    }
+}
+
+async fn pay_out_in_time(purse: &Purse, job: &Job, payouts: &mut Payouts) -> Result<()> {
+    let balance_sat = purse.balance_sat().await?;
+    if job.to.is_none() || !payouts.are_due(balance_sat, Instant::now()) {
+        return Ok(());
+    }
+    let Err(error) = pay_out(purse, job).await else {
+        payouts.succeeded();
+        return Ok(());
+    };
+    // To ask whether the mint pays again costs nothing: each check does.
+    let paused = matches!(error.downcast_ref(), Some(WalletError::NoMelts { .. }));
+    let said = passing(error)?;
+    if paused {
+        output::remark(said);
+        return Ok(());
+    }
+    let wait = payouts.failed(purse.balance_sat().await?, Instant::now());
+    output::remark(format!(
+        "{said}\nThe next payout is tried when the balance changes, or in {}",
+        duration(wait)
+    ));
+    Ok(())
+}
+
 async fn once(purse: &Purse, job: &Job) -> Result<ExitCode> {
+    let swept = fetch(purse, job).await?;
+    pay_out(purse, job).await?;
+    Ok(if swept.left.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn fetch(purse: &Purse, job: &Job) -> Result<Swept> {
     let mut said = Instant::now();
     let mut progress = |step: Progress| {
         if let Some(line) = describe(step)
@@ -125,12 +200,7 @@ async fn once(purse: &Purse, job: &Job) -> Result<ExitCode> {
     } else {
         output::line(render(&swept))?;
     }
-    pay_out(purse, job).await?;
-    Ok(if swept.left.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(swept)
 }
 
 async fn pay_out(purse: &Purse, job: &Job) -> Result<()> {
@@ -139,7 +209,8 @@ async fn pay_out(purse: &Purse, job: &Job) -> Result<()> {
         return Ok(());
     };
     if paid.amount_sat == 0 {
-        bail!("the mint says that it paid nothing to {to}");
+        let why = format!("the mint says that it paid nothing to {to}");
+        return Err(WalletError::PaymentFailed(why).into());
     }
     let line = format!(
         "paid {} sat to {to}, fee {} sat",

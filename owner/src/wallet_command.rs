@@ -24,6 +24,8 @@ pub struct Args {
     #[command(flatten)]
     place: Place,
     /// The mint to use, if the wallet has ecash of several
+    ///
+    /// Any spelling of its address will do, and the address of your page at the pool.
     #[arg(long, value_name = "URL", env = "AXEPOOL_MINT", global = true)]
     mint: Option<String>,
     #[command(subcommand)]
@@ -80,7 +82,8 @@ enum WalletCommand {
     ///
     /// The command asks the mint (--mint) for unspent ecash that follows from the seed
     /// words, and adds the missing ecash to the wallet. Run it once for each mint. Sent
-    /// tokens that nobody received come back too.
+    /// tokens that nobody received come back too. Use the words in one directory at a time:
+    /// two wallets with the same words see, and spend, the same ecash.
     Restore {
         /// A file with the seed words, or - to read them from stdin: this creates the
         /// wallet anew. Without it the wallet's own words are used

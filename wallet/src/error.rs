@@ -5,7 +5,9 @@ use cdk_http_client::HttpError;
 use thiserror::Error;
 
 use crate::destination::DestinationError;
+use crate::mint_address::{MintAddressError, mint_address};
 use crate::text::plain;
+use crate::transport::{REDIRECT, WEB_PAGE};
 
 /// Why an operation of the wallet did not come to its end. None of these loses money:
 /// what was under way is written down and taken up by the next command.
@@ -36,6 +38,52 @@ pub enum WalletError {
         mint: String,
         /// What it said.
         why: String,
+    },
+    /// It is at work on the same ecash or quote for another request.
+    #[error(
+        "the mint {mint} is at work on the same for another request: {why}\nNothing is lost: try again in a minute"
+    )]
+    AtWork {
+        /// The mint's address.
+        mint: String,
+        /// What it said.
+        why: String,
+    },
+    /// Another copy of this wallet uses the same outputs at the same time.
+    #[error(
+        "another wallet with the same words uses the mint {mint} at the same time: end one of the two, then try again\nNothing is lost"
+    )]
+    SameWords {
+        /// The mint's address.
+        mint: String,
+    },
+    /// Another copy of this wallet had the ecash first.
+    #[error(
+        "the payment was not made: another wallet with the same words has spent, or is spending, {sat} sat of this one at {mint}"
+    )]
+    SpentElsewhere {
+        /// The mint's address.
+        mint: String,
+        /// Satoshis that are gone.
+        sat: u64,
+    },
+    /// It answers people, not wallets.
+    #[error(
+        "this is a web page, not a mint: {mint} answers with {page}. Give the mint's address, which the pool's front page shows"
+    )]
+    WebPage {
+        /// The address.
+        mint: String,
+        /// What the page is.
+        page: String,
+    },
+    /// It sends its visitors to another address.
+    #[error("{mint} is no mint: it sends its visitors to {to}. If you trust that address, give it")]
+    Moved {
+        /// The address.
+        mint: String,
+        /// Where it sends to.
+        to: String,
     },
     /// It answers, but is no mint that lets quotes be looked up.
     #[error("{mint} is not the mint of a pool: {why}")]
@@ -68,6 +116,9 @@ pub enum WalletError {
         /// Whether `need` has the fees in it.
         fee: bool,
     },
+    /// What should be a mint's address.
+    #[error(transparent)]
+    Address(#[from] MintAddressError),
     /// Where to pay to.
     #[error(transparent)]
     Destination(#[from] DestinationError),
@@ -84,6 +135,16 @@ pub enum WalletError {
         "the payment is under way and its outcome is not known yet: do not pay again\nAny later command of this wallet asks for the outcome"
     )]
     PaymentPending,
+    /// It makes no such payments, or none now.
+    #[error(
+        "the mint {mint} does not pay over lightning to such a destination now.{said} `wallet send` makes a token that another wallet takes"
+    )]
+    NoMelts {
+        /// The mint's address.
+        mint: String,
+        /// What it says about it; empty, or a space and a sentence.
+        said: String,
+    },
     /// The payment did not go through.
     #[error("the payment was not made, and its ecash stays in the wallet: {0}")]
     PaymentFailed(String),
@@ -109,25 +170,22 @@ impl WalletError {
         let mint = mint.to_string();
         let why = plain(&error.to_string());
         match error {
+            E::HttpError(None, page) if page.starts_with(WEB_PAGE) => {
+                WalletError::WebPage { mint, page }
+            }
+            E::HttpError(Some(status), text) => WalletError::status(mint, status, &text),
             E::HttpError(None, why) => WalletError::Unreachable {
                 mint,
                 why: plain(&why),
             },
             E::Timeout | E::CouldNotGetMintInfo => WalletError::Unreachable { mint, why },
-            E::HttpError(Some(status), text) if status >= 500 || status == 429 => {
-                WalletError::Unable {
-                    mint,
-                    why: format!("HTTP {status}: {}", plain(&text)),
-                }
-            }
-            E::HttpError(Some(status), text) => WalletError::Refused {
-                mint,
-                why: format!("HTTP {status}: {}", plain(&text)),
-            },
             E::MintTimeExceedsTolerance => WalletError::Clock { mint },
             E::Database(error) => WalletError::Store(plain(&error.to_string())),
             E::PendingQuote | E::TokenPending | E::UnknownPaymentState => {
-                WalletError::PaymentPending
+                WalletError::AtWork { mint, why }
+            }
+            E::BlindedMessageAlreadySigned | E::DuplicateOutputs | E::RequestAlreadyPaid => {
+                WalletError::SameWords { mint }
             }
             E::PaymentFailed => WalletError::PaymentFailed(why),
             E::UnknownErrorResponse(said) => WalletError::Refused {
@@ -138,22 +196,65 @@ impl WalletError {
         }
     }
 
+    /// What an HTTP status means, with the answer's text.
+    fn status(mint: String, status: u16, text: &str) -> WalletError {
+        let why = format!("HTTP {status}: {}", plain(text));
+        if status >= 500 || status == 429 {
+            return WalletError::Unable { mint, why };
+        }
+        if let Some(to) = text.strip_prefix(REDIRECT) {
+            let to = mint_address(to).map_or_else(|_| plain(to), |to| to.to_string());
+            return WalletError::Moved { mint, to };
+        }
+        match text.starts_with(WEB_PAGE) {
+            true => WalletError::WebPage {
+                mint,
+                page: plain(text),
+            },
+            false => WalletError::Refused { mint, why },
+        }
+    }
+
     /// What an error of the pool's own routes means.
     pub(crate) fn http(mint: &MintUrl, error: HttpError) -> WalletError {
         let mint = mint.to_string();
         match error {
-            HttpError::Status { status, message } => {
-                let why = format!("HTTP {status}: {}", plain(&message));
-                if status >= 500 || status == 429 {
-                    WalletError::Unable { mint, why }
-                } else {
-                    WalletError::Refused { mint, why }
-                }
+            HttpError::Status { status, message } => WalletError::status(mint, status, &message),
+            HttpError::Other(page) if page.starts_with(WEB_PAGE) => {
+                WalletError::WebPage { mint, page }
             }
             other => WalletError::Unreachable {
                 mint,
                 why: plain(&other.to_string()),
             },
+        }
+    }
+
+    /// True when no waiting changes it: the wallet's own store fails, or nobody can ever pay
+    /// to such a destination. What a mint says may be otherwise the next time.
+    pub fn is_final(&self) -> bool {
+        match self {
+            WalletError::TokenPart { rest, .. } => rest.is_final(),
+            WalletError::Store(_) | WalletError::Address(_) | WalletError::Destination(_) => true,
+            _ => false,
+        }
+    }
+
+    /// True when a token itself is at fault.
+    pub(crate) fn is_of_token(&self) -> bool {
+        match self {
+            WalletError::TokenPart { rest, .. } => rest.is_of_token(),
+            WalletError::Token(_) => true,
+            _ => false,
+        }
+    }
+
+    /// True when it keeps one token, and says nothing about others.
+    pub(crate) fn keeps_one_token(&self) -> bool {
+        match self {
+            WalletError::TokenPart { rest, .. } => rest.keeps_one_token(),
+            WalletError::AtWork { .. } => true,
+            _ => false,
         }
     }
 
@@ -163,6 +264,10 @@ impl WalletError {
             WalletError::TokenPart { rest, .. } => rest.passes(),
             WalletError::Unreachable { .. }
             | WalletError::Unable { .. }
+            | WalletError::NoMelts { .. }
+            | WalletError::AtWork { .. }
+            | WalletError::SameWords { .. }
+            | WalletError::SpentElsewhere { .. }
             | WalletError::PaymentPending
             | WalletError::PaymentFailed(_)
             | WalletError::Recipient { .. } => true,
@@ -191,6 +296,71 @@ mod tests {
         let error = WalletError::of(&mint, error);
         assert_eq!(error.passes(), passes, "{error}");
         assert!(error.to_string().contains(said), "{error}");
+    }
+
+    #[test]
+    fn only_the_store_and_the_destination_end_a_watch() {
+        let mint = || "https://mint.example".to_owned();
+        let why = || "no".to_owned();
+        let passing = [
+            WalletError::Unreachable {
+                mint: mint(),
+                why: why(),
+            },
+            WalletError::Unable {
+                mint: mint(),
+                why: why(),
+            },
+            WalletError::Refused {
+                mint: mint(),
+                why: why(),
+            },
+            WalletError::NoPool {
+                mint: mint(),
+                why: why(),
+            },
+            WalletError::NoMelts {
+                mint: mint(),
+                said: why(),
+            },
+            WalletError::AtWork {
+                mint: mint(),
+                why: why(),
+            },
+            WalletError::SameWords { mint: mint() },
+            WalletError::SpentElsewhere {
+                mint: mint(),
+                sat: 1,
+            },
+            WalletError::Clock { mint: mint() },
+            WalletError::Recipient {
+                to: why(),
+                why: why(),
+            },
+            WalletError::PaymentPending,
+            WalletError::PaymentFailed(why()),
+            WalletError::Token(why()),
+            WalletError::Insufficient {
+                mint: mint(),
+                need: 2,
+                have: 1,
+                fee: true,
+            },
+        ];
+        for error in passing {
+            assert!(!error.is_final(), "{error}");
+            let rest = Box::new(error);
+            assert!(
+                !WalletError::TokenPart {
+                    received_sat: 1,
+                    rest
+                }
+                .is_final()
+            );
+        }
+        for error in [WalletError::Store(why()), DestinationError::Once.into()] {
+            assert!(error.is_final(), "{error}");
+        }
     }
 
     #[test]
@@ -223,7 +393,17 @@ mod tests {
         );
         let other = cdk::Error::UnknownErrorResponse("code: 7, detail: ".into());
         case(other, false, "refuses: 7");
-        case(cdk::Error::PendingQuote, true, "do not pay again");
+        // A payment of ours that is pending is told as one where it is made.
+        for somebody_elses in [cdk::Error::PendingQuote, cdk::Error::TokenPending] {
+            case(somebody_elses, true, "is at work on the same");
+        }
+        for had in [
+            cdk::Error::BlindedMessageAlreadySigned,
+            cdk::Error::DuplicateOutputs,
+            cdk::Error::RequestAlreadyPaid,
+        ] {
+            case(had, true, "with the same words");
+        }
         case(cdk::Error::MintTimeExceedsTolerance, false, "clocks");
         case(
             cdk::Error::Database(cdk_common::database::Error::ConcurrentUpdate),

@@ -14,22 +14,22 @@
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bip39::Mnemonic;
-use cdk::cdk_database::WalletDatabase;
 use cdk_common::CurrencyUnit;
 use cdk_common::database;
 use cdk_common::mint_url::MintUrl;
 use cdk_common::nuts::State;
-use cdk_redb::WalletRedbDatabase;
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::error::WalletError;
-use crate::purse::{Purse, Store, note_new_words};
+use crate::mint_address::mint_address;
+use crate::purse::{Collided, Purse, Restored, Store, note_new_words, open_store};
+use crate::readdress::readdress;
 use crate::secret_file::{self, SecretFileError};
 
 const MNEMONIC: &str = "mnemonic";
@@ -118,16 +118,17 @@ impl Home {
         let lock = lock(dir)?;
         let (mnemonic, new_words) = words(dir)?;
         let path = dir.join(STORE);
-        let store = open_store(&path).await?;
+        let failed = |why| HomeError::Store {
+            path: path.clone(),
+            why,
+        };
+        let store = open_store(&path).await.map_err(failed)?;
+        let failed = |error: database::Error| failed(error.to_string());
         if new_words {
             // Nothing was ever signed for them: no mint needs to be searched.
-            note_new_words(&store)
-                .await
-                .map_err(|error| HomeError::Store {
-                    path,
-                    why: error.to_string(),
-                })?;
+            note_new_words(&store).await.map_err(failed)?;
         }
+        readdress(&store).await.map_err(failed)?;
         Ok(Home::with_store(
             dir,
             mnemonic.to_seed_normalized(""),
@@ -185,6 +186,12 @@ impl Home {
         home
     }
 
+    /// A purse under any spelling of a mint's address.
+    #[cfg(test)]
+    pub(crate) fn purse_of_earlier_version(&self, mint: &MintUrl, store: Store) -> Purse {
+        Purse::open(mint, self.seed, store, &self.dir).expect("opens")
+    }
+
     /// True when the words were made by this opening: they want to be copied.
     pub fn new_words(&self) -> bool {
         self.new_words
@@ -198,9 +205,24 @@ impl Home {
     /// The ecash of one mint in this wallet.
     ///
     /// # Errors
-    /// When no HTTP client can be made.
+    /// [`WalletError::Address`] for what is no mint's address; when no HTTP client can be
+    /// made.
     pub fn purse(&self, mint: &MintUrl) -> Result<Purse, WalletError> {
-        Purse::open(mint, self.seed, Arc::clone(&self.store), &self.dir)
+        let mint = mint_address(&mint.to_string())?;
+        Purse::open(&mint, self.seed, Arc::clone(&self.store), &self.dir)
+    }
+
+    /// Looks for all ecash of `mint` that came from this wallet's words, and takes in
+    /// what the wallet does not have. Doing it twice changes nothing; cut off, it is
+    /// done again from the start.
+    ///
+    /// # Errors
+    /// [`WalletError`]: what the mint says, or the store's.
+    pub async fn restore(&self, mint: &MintUrl) -> Result<Restored, WalletError> {
+        let purse = self.purse(mint)?;
+        purse.info().await?;
+        purse.recover_operations().await?;
+        purse.search(Collided::No).await
     }
 
     /// The mints at which this wallet has, or had, something.
@@ -296,30 +318,10 @@ fn no_store_without_words(dir: &Path) -> Result<(), HomeError> {
     Ok(())
 }
 
-/// cdk's store in the file `path`, made when it is not there.
-pub(crate) async fn open_store(path: &Path) -> Result<Store, HomeError> {
-    let failed = |error: &dyn std::fmt::Display| HomeError::Store {
-        path: path.to_owned(),
-        why: error.to_string(),
-    };
-    let store = WalletRedbDatabase::new(path).map_err(|error| failed(&error))?;
-    // cdk-redb 0.18.3 makes every table of a new store but this one, and cannot read
-    // what is under way until something was. Removing nothing makes it.
-    store
-        .delete_saga(&uuid::Uuid::nil())
-        .await
-        .map_err(|error| failed(&error))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(|source| {
-        HomeError::Io {
-            path: path.to_owned(),
-            source,
-        }
-    })?;
-    Ok(Arc::new(store))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[tokio::test]

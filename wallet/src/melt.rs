@@ -139,6 +139,10 @@ impl Purse {
                     why: plain(&error.to_string()),
                 }
             }
+            E::RequestAlreadyPaid => WalletError::Recipient {
+                to: plain(&to.to_string()),
+                why: "its invoice has been paid already".to_owned(),
+            },
             error => WalletError::of(&self.mint, error),
         }
     }
@@ -160,12 +164,9 @@ impl Purse {
             Some(motd) if melts.disabled => format!(" It says: {}.", plain(motd)),
             _ => String::new(),
         };
-        Err(WalletError::Refused {
+        Err(WalletError::NoMelts {
             mint: self.mint.to_string(),
-            why: format!(
-                "it does not pay over lightning to such a destination now.{said} `wallet \
-                 send` makes a token that another wallet takes"
-            ),
+            said,
         })
     }
 
@@ -202,6 +203,34 @@ impl Purse {
     }
 
     async fn melt(&self, quote: &MeltQuote) -> Result<Paid, WalletError> {
+        let before_sat = self.balance_sat().await?;
+        match self.try_melt(quote).await {
+            Err(error @ (WalletError::PaymentFailed(_) | WalletError::Insufficient { .. })) => {
+                match self.gone_sat(before_sat).await? {
+                    0 => Err(error),
+                    sat => Err(WalletError::SpentElsewhere {
+                        mint: self.mint.to_string(),
+                        sat,
+                    }),
+                }
+            }
+            paid => paid,
+        }
+    }
+
+    /// Satoshis of the `before_sat` that another copy of this wallet has spent, or is
+    /// spending. None are known where the mint cannot be asked.
+    async fn gone_sat(&self, before_sat: u64) -> Result<u64, WalletError> {
+        let held_sat = match self.drop_spent().await {
+            Ok(held_sat) => held_sat,
+            Err(error @ WalletError::Store(_)) => return Err(error),
+            Err(_) => return Ok(0),
+        };
+        let gone_sat = before_sat.saturating_sub(self.balance_sat().await?);
+        Ok(gone_sat.saturating_add(held_sat))
+    }
+
+    async fn try_melt(&self, quote: &MeltQuote) -> Result<Paid, WalletError> {
         let mut tries = 1;
         loop {
             let prepared = match self.wallet.prepare_melt(&quote.id, HashMap::new()).await {

@@ -9,7 +9,7 @@ use cdk_common::wallet::MintQuote;
 use crate::error::WalletError;
 use crate::key::OwnerKey;
 use crate::pool::{METHOD, PoolQuote};
-use crate::purse::Purse;
+use crate::purse::{Patience, Purse};
 use crate::swept::{Left, Progress, Swept};
 use crate::text::plain;
 
@@ -21,9 +21,6 @@ const MAX_BATCH: usize = 100;
 /// say so beforehand.
 const MAX_OUTPUTS: u32 = 400;
 
-/// How often a sweep goes on after the mint had the outputs of its request already.
-const MAX_BEHIND: u32 = 3;
-
 /// What one sweep is about.
 struct Run<'a> {
     purse: &'a Purse,
@@ -31,8 +28,8 @@ struct Run<'a> {
     swept: Swept,
     /// Quotes that could not be minted in this run.
     failed: BTreeMap<String, Left>,
-    /// How often the mint had the outputs of a request already.
-    behind: u32,
+    /// With other wallets that are at work on the same.
+    patience: Patience,
     progress: &'a mut (dyn FnMut(Progress) + Send),
 }
 
@@ -63,7 +60,7 @@ impl Purse {
             key,
             swept: Swept::default(),
             failed: BTreeMap::new(),
-            behind: 0,
+            patience: Patience::default(),
             progress,
         };
         run.tokens().await?;
@@ -93,7 +90,7 @@ impl Run<'_> {
                     self.swept.tokens += 1;
                     self.swept.tokens_sat = self.swept.tokens_sat.saturating_add(sat);
                 }
-                Err(error) if error.passes() => return Err(error),
+                Err(error) if error.passes() && !error.keeps_one_token() => return Err(error),
                 Err(error @ WalletError::Store(_)) => return Err(error),
                 Err(error) => self.swept.left.push(Left {
                     what: "token".to_owned(),
@@ -208,16 +205,16 @@ impl Run<'_> {
                 waiting.extend(ready.into_iter().rev().map(|quote| vec![quote]));
                 Ok(())
             }
-            // The quotes are looked up again: another copy of the wallet may have had them.
-            Err(error) if self.behind < MAX_BEHIND && self.purse.catch_up(&error).await? => {
-                self.behind += 1;
+            // The quotes are looked up again: another wallet may have had them.
+            Err(error) if self.purse.may_ask_again(&error, &mut self.patience).await? => {
                 waiting.clear();
                 Ok(())
             }
             Err(error) => {
                 let definitive = error.is_definitive_failure();
                 let error = WalletError::of(&self.purse.mint, error);
-                if !definitive || ready.len() > 1 {
+                let at_work = matches!(error, WalletError::AtWork { .. });
+                if !at_work && (!definitive || ready.len() > 1) {
                     return Err(error);
                 }
                 for quote in ready {

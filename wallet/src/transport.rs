@@ -6,10 +6,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cdk_common::AuthToken;
 use cdk_http_client::{Async, HttpError, RawResponse, Transport};
-use reqwest::{Client, RequestBuilder, redirect};
+use reqwest::header::{self, HeaderName};
+use reqwest::{Client, RequestBuilder, Response, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
+
+use crate::text::plain;
 
 /// From the first byte sent to the last received. The mint waits up to a minute for a
 /// payment before it says that it is pending.
@@ -20,6 +23,18 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Bytes of an answer at most: 2,000 quotes with all that the pool says about each are
 /// a bit above one MiB.
 const MAX_BODY: usize = 8 << 20;
+
+/// Bytes of a web page in which its title is looked for.
+const MAX_TITLE_SEARCH: usize = 16 << 10;
+
+/// Letters of a title that are told.
+const MAX_TITLE: usize = 60;
+
+/// The beginning of what is told instead of a web page: nobody reads its text.
+pub(crate) const WEB_PAGE: &str = "a web page";
+
+/// The beginning of what is told instead of a redirect's text.
+pub(crate) const REDIRECT: &str = "a redirect to ";
 
 /// The wallet's way to the outside.
 ///
@@ -58,6 +73,8 @@ impl Bounded {
         };
         let mut response = request.send().await.map_err(of_reqwest)?;
         let status = response.status().as_u16();
+        let location = header(&response, header::LOCATION);
+        let kind = header(&response, header::CONTENT_TYPE);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(of_reqwest)? {
             if body.len() + chunk.len() > MAX_BODY {
@@ -67,7 +84,46 @@ impl Bounded {
             }
             body.extend_from_slice(&chunk);
         }
+        if let (300..400, Some(location)) = (status, location) {
+            body = format!("{REDIRECT}{location}").into_bytes();
+        } else if is_web_page(kind.as_deref(), &body) {
+            let page = web_page(&body);
+            if status < 300 {
+                return Err(HttpError::Other(page));
+            }
+            body = page.into_bytes();
+        }
         Ok(RawResponse::new(status, body))
+    }
+}
+
+fn header(response: &Response, name: HeaderName) -> Option<String> {
+    let value = response.headers().get(name)?.to_str().ok()?;
+    Some(value.to_owned())
+}
+
+/// A mint answers JSON, whatever it says about it.
+fn is_web_page(kind: Option<&str>, body: &[u8]) -> bool {
+    let said = kind.is_some_and(|kind| kind.trim_start().starts_with("text/html"));
+    let text = body.trim_ascii_start();
+    let begins = |with: &str| {
+        text.get(..with.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()))
+    };
+    begins("<!doctype") || begins("<html") || (said && begins("<"))
+}
+
+/// [`WEB_PAGE`], with the page's title where it has one.
+fn web_page(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_TITLE_SEARCH)]);
+    let title = text.split_once("<title>").map(|(_, rest)| rest);
+    let title = title.and_then(|rest| Some(rest.split_once("</title>")?.0));
+    match title.map(str::trim).filter(|title| !title.is_empty()) {
+        Some(title) => {
+            let title: String = plain(title).chars().take(MAX_TITLE).collect();
+            format!("{WEB_PAGE} ({title:?})")
+        }
+        None => WEB_PAGE.to_owned(),
     }
 }
 

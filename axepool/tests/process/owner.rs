@@ -5,6 +5,8 @@
 mod lost;
 pub mod property;
 mod restore;
+mod watch;
+mod words;
 
 use std::fs;
 use std::net::SocketAddr;

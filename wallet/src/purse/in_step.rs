@@ -7,13 +7,16 @@
 //! refuses outputs for having signed them. Ecash that another copy has spent is found out
 //! likewise.
 
+use std::time::Duration;
+
 use cdk_common::database;
+use cdk_common::mint_url::MintUrl;
 use cdk_common::wallet::KeysetLoadPolicy;
 
-use super::{NAMESPACE, Purse, Store};
+use super::recover::{UNCHECKED, mark};
+use super::search::{Collided, Restored};
+use super::{NAMESPACE, Purse, Recovered, Store};
 use crate::error::WalletError;
-use crate::purse::Recovered;
-use crate::restore::{Collided, Restored};
 
 /// Mints that were searched, each with a one, or with a zero when it has to be again.
 const SEARCHED: &str = "searched";
@@ -24,7 +27,27 @@ const NEW: &str = "new";
 
 /// How often one operation is tried. Another copy of the wallet that is at work at the
 /// same moment may use the next outputs too.
-const TRIES: u32 = 3;
+const TRIES: u32 = 4;
+
+/// Waits for the end of somebody else's request, one after the other.
+const WAITS: [Duration; 3] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
+
+/// True when the mint holds the ecash, the outputs or the quote for a request that has not
+/// ended: the winner's of two that ask for the same.
+fn at_work(error: &cdk::Error) -> bool {
+    matches!(error, cdk::Error::TokenPending | cdk::Error::PendingQuote)
+}
+
+/// Patience with requests that others have under way.
+#[derive(Debug, Default)]
+pub(crate) struct Patience {
+    waits: usize,
+    behind: u32,
+}
 
 /// What a mint's refusal tells of this store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +69,27 @@ pub(crate) struct Ready {
 /// Notes that the store and its words are both new.
 pub(crate) async fn note_new_words(store: &Store) -> Result<(), database::Error> {
     store.kv_write(NAMESPACE, WORDS, NEW, b"1").await
+}
+
+/// Brings the marks of a mint under its new address.
+pub(crate) async fn move_marks(
+    store: &Store,
+    old: &MintUrl,
+    new: &MintUrl,
+) -> Result<(), database::Error> {
+    let (from, to) = (mark(old), mark(new));
+    for name in [UNCHECKED, SEARCHED] {
+        let Some(value) = store.kv_read(NAMESPACE, name, &from).await? else {
+            continue;
+        };
+        let there = store.kv_read(NAMESPACE, name, &to).await?;
+        // Of two, the one that says that there is something to do.
+        if there.is_none() || name == UNCHECKED || value == b"0" {
+            store.kv_write(NAMESPACE, name, &to, &value).await?;
+        }
+        store.kv_remove(NAMESPACE, name, &from).await?;
+    }
+    Ok(())
 }
 
 impl Purse {
@@ -103,13 +147,37 @@ impl Purse {
         &self,
         ask: impl AsyncFn() -> Result<T, cdk::Error>,
     ) -> Result<Result<T, cdk::Error>, WalletError> {
-        let mut tries = 1;
+        let mut patience = Patience::default();
         loop {
             match ask().await {
-                Err(error) if tries < TRIES && self.catch_up(&error).await? => tries += 1,
+                Err(error) if self.may_ask_again(&error, &mut patience).await? => {}
                 answer => return Ok(answer),
             }
         }
+    }
+
+    /// True when the same may be asked again: this store has learned what the mint has, or
+    /// somebody else's request has had time to end. False in the end, however often.
+    pub(crate) async fn may_ask_again(
+        &self,
+        error: &cdk::Error,
+        patience: &mut Patience,
+    ) -> Result<bool, WalletError> {
+        if at_work(error) {
+            let Some(wait) = WAITS.get(patience.waits) else {
+                return Ok(false);
+            };
+            patience.waits += 1;
+            tokio::time::sleep(*wait).await;
+            // The request may have been written down as one without an answer.
+            self.recover_operations().await?;
+            return Ok(true);
+        }
+        if patience.behind + 1 < TRIES && self.catch_up(error).await? {
+            patience.behind += 1;
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     /// Learns what the mint has, where `error` says that it has more than this store

@@ -7,6 +7,7 @@
 use cdk::amount::SplitTarget;
 
 use super::Purse;
+use super::in_step::Patience;
 use crate::error::WalletError;
 
 /// A wallet of so many proofs is left alone: all of them fit into one request.
@@ -14,9 +15,6 @@ const FIT: usize = 200;
 
 /// Proofs that are handed in by one swap. Ours takes 500.
 pub(super) const AT_ONCE: usize = 200;
-
-/// How often swapping goes on after the mint had its outputs or inputs already.
-pub(super) const MAX_BEHIND: u32 = 3;
 
 impl Purse {
     /// Joins the smallest proofs, request by request, until what is left fits into one.
@@ -35,7 +33,7 @@ impl Purse {
         mut at_once: usize,
     ) -> Result<(), WalletError> {
         let mut before = usize::MAX;
-        let mut behind = 0;
+        let mut patience = Patience::default();
         loop {
             let unspent = self.wallet.get_unspent_proofs().await;
             let mut proofs = unspent.map_err(self.error())?;
@@ -54,8 +52,7 @@ impl Purse {
                 Err(error) if too_many(&error) => at_once /= 2,
                 // They are worth less than the mint asks for joining them.
                 Err(cdk::Error::InsufficientFunds) => return Ok(()),
-                Err(error) if behind < MAX_BEHIND && self.catch_up(&error).await? => {
-                    behind += 1;
+                Err(error) if self.may_ask_again(&error, &mut patience).await? => {
                     before = usize::MAX;
                 }
                 Err(error) => return Err(WalletError::of(&self.mint, error)),

@@ -3,6 +3,8 @@
 mod in_step;
 mod join;
 mod recover;
+mod search;
+mod store;
 mod tokens;
 
 use std::path::{Path, PathBuf};
@@ -17,12 +19,16 @@ use cdk_common::wallet::{OperationData, SendSagaState, WalletSagaState};
 use cdk_common::{Amount, database};
 
 use crate::error::WalletError;
+use crate::mint_address::mint_address;
 use crate::pool::PoolClient;
 use crate::text::plain;
 use crate::transport::Bounded;
 
-pub(crate) use in_step::note_new_words;
+pub(crate) use in_step::{Patience, move_marks, note_new_words};
 pub use recover::Recovered;
+pub(crate) use search::Collided;
+pub use search::Restored;
+pub(crate) use store::open_store;
 
 /// The namespace of the wallet's own keys in cdk's store.
 pub(crate) const NAMESPACE: &str = "axepool";
@@ -216,5 +222,6 @@ pub(crate) fn read_token(text: &str) -> Result<(Token, MintUrl), WalletError> {
         return Err(WalletError::Token("it is not in satoshis".to_owned()));
     }
     let mint = token.mint_url().map_err(|error| wrong(&error))?;
+    let mint = mint_address(&mint.to_string()).map_err(|error| wrong(&error))?;
     Ok((token, mint))
 }

@@ -7,7 +7,8 @@
 //! somebody else used what it was for, or another copy of this wallet used its outputs.
 
 use bitcoin::hashes::{Hash, sha256};
-use cdk_common::nuts::{BlindedMessage, PublicKey, RestoreRequest, RestoreResponse, State};
+use cdk_common::mint_url::MintUrl;
+use cdk_common::nuts::{BlindedMessage, Proof, PublicKey, RestoreRequest, RestoreResponse, State};
 use cdk_common::wallet::{
     IssueSagaState, OperationData, ReceiveSagaState, SendSagaState, SwapSagaState, WalletSaga,
     WalletSagaState,
@@ -18,7 +19,7 @@ use super::{NAMESPACE, Purse};
 use crate::error::WalletError;
 
 /// Mints of which proofs are to be checked.
-const UNCHECKED: &str = "unchecked";
+pub(super) const UNCHECKED: &str = "unchecked";
 
 /// Proofs whose states are asked for in one request.
 pub(super) const STATES_AT_ONCE: usize = 100;
@@ -161,16 +162,17 @@ impl Purse {
         Ok(mark.map_err(|error| self.store_error(error))?.is_some())
     }
 
-    /// The mint in letters that a key of the store may have.
     pub(super) fn mark(&self) -> String {
-        sha256::Hash::hash(self.mint.to_string().as_bytes()).to_string()
+        mark(&self.mint)
     }
 
     /// Drops proofs that count as ours and are spent at the mint. A payment that was cut
     /// off in the swap before it leaves such: cdk gives the inputs back to the wallet
     /// and recovers what they were swapped for besides. Another copy of the wallet may
-    /// have spent others.
-    pub(crate) async fn drop_spent(&self) -> Result<(), WalletError> {
+    /// have spent others. Returns the satoshis that the mint holds for a request which has
+    /// not ended, and that stay.
+    pub(crate) async fn drop_spent(&self) -> Result<u64, WalletError> {
+        let mut held_sat = 0_u64;
         let proofs = self
             .wallet
             .get_unspent_proofs()
@@ -180,13 +182,23 @@ impl Purse {
         while !rest.is_empty() {
             let (some, others) = rest.split_at(rest.len().min(at_once));
             match self.wallet.check_proofs_spent(some.to_vec()).await {
-                Ok(_) => rest = others,
+                Ok(states) => {
+                    let held = |proof: &&Proof| {
+                        let mut held = states.iter().filter(|one| one.state == State::Pending);
+                        proof.y().is_ok_and(|y| held.any(|one| one.y == y))
+                    };
+                    for proof in some.iter().filter(held) {
+                        held_sat = held_sat.saturating_add(proof.amount.to_u64());
+                    }
+                    rest = others;
+                }
                 Err(error) if too_many(&error) && some.len() > 1 => at_once = some.len() / 2,
                 Err(cdk::Error::Database(error)) => return Err(self.store_error(error)),
                 Err(error) => return Err(WalletError::of(&self.mint, error)),
             }
         }
-        self.mark_unchecked(false).await
+        self.mark_unchecked(false).await?;
+        Ok(held_sat)
     }
 
     /// Ends an operation that the mint never carried out and never will. True when it
@@ -256,6 +268,11 @@ impl Purse {
             Ok(Signed::AsAsked | Signed::Unclear) | Err(_) => Ok(false),
         }
     }
+}
+
+/// The mint in letters that a key of the store may have.
+pub(super) fn mark(mint: &MintUrl) -> String {
+    sha256::Hash::hash(mint.to_string().as_bytes()).to_string()
 }
 
 /// A token in somebody's hands is no unfinished business of ours.

@@ -7,10 +7,13 @@ use bitcoin::hashes::{Hash, sha256};
 use cdk::amount::SplitTarget;
 use cdk::wallet::ReceiveOptions;
 use cdk_common::mint_url::MintUrl;
-use cdk_common::nuts::{CheckStateRequest, Proofs, ProofsMethods, PublicKey, State, Token};
+use cdk_common::nuts::{
+    CheckStateRequest, KeySetInfo, Proofs, ProofsMethods, PublicKey, State, Token,
+};
 use cdk_common::wallet::KeysetLoadPolicy;
 
-use super::join::{AT_ONCE, MAX_BEHIND, too_many};
+use super::in_step::Patience;
+use super::join::{AT_ONCE, too_many};
 use super::recover::STATES_AT_ONCE;
 use super::{NAMESPACE, Purse, Recovered, read_token};
 use crate::error::WalletError;
@@ -19,6 +22,14 @@ use crate::text::plain;
 
 /// Tokens of which a part is not taken in yet.
 const RECEIVING: &str = "receiving";
+
+/// What the mint says of a token's proofs.
+struct Found {
+    /// Nobody spent them.
+    free: Proofs,
+    /// Whether it holds others for a request that has not ended.
+    is_held: bool,
+}
 
 impl Purse {
     /// The mint that a token is of.
@@ -68,28 +79,33 @@ impl Purse {
 
     /// Those proofs of a token that nobody spent. Asking first keeps a token that was
     /// taken elsewhere from becoming an operation that has to be undone.
-    async fn unspent(&self, token: &Token) -> Result<Proofs, WalletError> {
-        let load = self.wallet.keysets(KeysetLoadPolicy::default()).await;
-        load.map_err(self.error())?;
-        let keysets = self
-            .wallet
-            .localstore
-            .get_mint_keysets(self.mint.clone())
-            .await
-            .map_err(|error| self.store_error(error))?;
+    async fn unspent(&self, token: &Token) -> Result<Found, WalletError> {
+        // cdk-redb 0.18.3 does not tell keysets of a mint's second address.
+        let keysets = self.wallet.keysets(KeysetLoadPolicy::default()).await;
+        let keysets: Vec<KeySetInfo> = keysets
+            .map_err(self.error())?
+            .into_iter()
+            .map(|keyset| KeySetInfo {
+                id: keyset.id,
+                unit: keyset.unit,
+                active: keyset.active.unwrap_or(false),
+                input_fee_ppk: keyset.input_fee_ppk,
+                final_expiry: keyset.final_expiry,
+            })
+            .collect();
         let proofs = token
-            .proofs(&keysets.unwrap_or_default())
+            .proofs(&keysets)
             .map_err(|error| WalletError::Token(plain(&error.to_string())))?;
         let ys = proofs
             .ys()
             .map_err(|error| WalletError::Token(plain(&error.to_string())))?;
         let states = self.states(&ys).await?;
         let free = |y| states.get(&y) == Some(&State::Unspent);
-        let proofs = proofs.into_iter().zip(ys);
-        Ok(proofs
-            .filter(|(_, y)| free(*y))
-            .map(|(proof, _)| proof)
-            .collect())
+        let proofs = proofs.into_iter().zip(ys).filter(|(_, y)| free(*y));
+        Ok(Found {
+            free: proofs.map(|(proof, _)| proof).collect(),
+            is_held: states.values().any(|state| *state == State::Pending),
+        })
     }
 
     /// The states of proofs at the mint, asked for in requests that it takes.
@@ -114,24 +130,35 @@ impl Purse {
     /// Takes in those proofs of a token that nobody took yet, part by part: each part is
     /// an operation of its own. Returns the satoshis that came.
     pub(super) async fn take(&self, token: &Token, keys: &[OwnerKey]) -> Result<u64, WalletError> {
-        let mut rest = self.unspent(token).await?;
-        let (mut received_sat, mut at_once, mut behind) = (0_u64, AT_ONCE, 0);
-        while !rest.is_empty() {
-            let count = rest.len().min(at_once);
-            if count < rest.len() {
-                self.note_token(token, keys).await?;
-            }
-            match self.swap_in(rest[..count].to_vec(), token, keys).await {
-                Ok(sat) => {
-                    received_sat = received_sat.saturating_add(sat);
-                    rest.drain(..count);
+        let (mut received_sat, mut at_once) = (0_u64, AT_ONCE);
+        let mut patience = Patience::default();
+        let mut found = self.unspent(token).await?;
+        while !found.free.is_empty() || found.is_held {
+            let count = found.free.len().min(at_once);
+            let error = if count > 0 {
+                if count < found.free.len() {
+                    self.note_token(token, keys).await?;
                 }
-                Err(error) if too_many(&error) && count > 1 => at_once = count / 2,
-                Err(error) if behind < MAX_BEHIND && self.catch_up(&error).await? => {
-                    behind += 1;
-                    rest = self.unspent(token).await?;
+                match self
+                    .swap_in(found.free[..count].to_vec(), token, keys)
+                    .await
+                {
+                    Ok(sat) => {
+                        received_sat = received_sat.saturating_add(sat);
+                        found.free.drain(..count);
+                        continue;
+                    }
+                    Err(error) => error,
                 }
-                Err(error) => return Err(self.not_taken(error, received_sat)),
+            } else {
+                cdk::Error::TokenPending
+            };
+            if too_many(&error) && count > 1 {
+                at_once = count / 2;
+            } else if self.may_ask_again(&error, &mut patience).await? {
+                found = self.unspent(token).await?;
+            } else {
+                return Err(self.not_taken(error, received_sat));
             }
         }
         self.forget_token(token).await?;
@@ -161,6 +188,12 @@ impl Purse {
             cdk::Error::NUT11(_) | cdk::Error::P2PKConditionsNotMet(_) => WalletError::Token(
                 "it is locked to a key that is not here: name its file with --key".to_owned(),
             ),
+            cdk::Error::DHKE(_)
+            | cdk::Error::NUT12(_)
+            | cdk::Error::UnknownKeySet
+            | cdk::Error::KeysetUnknown(_) => {
+                WalletError::Token("it holds proofs that are not of this mint".to_owned())
+            }
             error => WalletError::of(&self.mint, error),
         };
         match received_sat {
@@ -220,6 +253,12 @@ impl Purse {
             match self.take(&token, &[]).await {
                 Ok(_) => recovered.completed += 1,
                 Err(error @ WalletError::Store(_)) => return Err(error),
+                // Asking again brings nothing, and would be in the way of every command.
+                Err(error) if error.is_of_token() => {
+                    tracing::warn!(%error, "the rest of a token cannot be taken in");
+                    self.forget_token(&token).await?;
+                    recovered.undone += 1;
+                }
                 Err(error) => {
                     tracing::info!(%error, "the rest of a token cannot be taken in yet");
                     recovered.open += 1;

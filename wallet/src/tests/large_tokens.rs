@@ -4,6 +4,8 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
+use cdk_common::nuts::{CurrencyUnit, Token};
+
 use super::dying_store::DyingStore;
 use super::mint::{Fault, Options, TestMint};
 use crate::{Home, OwnerKey, Purse};
@@ -133,4 +135,34 @@ async fn the_process_dies_at_every_write_of_a_receiving() {
         writes += 1;
     }
     assert!(writes > 20, "{writes}");
+}
+
+/// A stranger's token whose second part the mint never made: it is told, and no later
+/// command is kept busy with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_is_false_in_part_is_not_asked_about_for_ever() {
+    let mint = TestMint::start(Options::default()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (_home, purse) = mint.open(dir.path()).await;
+    let key = OwnerKey::generate();
+    let id = mint.quote(&key, 250).await;
+    let token = mint.small_change(&id, false).await;
+    let mut proofs = token.proofs(&mint.cdk.keysets().keysets).unwrap();
+    let other = proofs[0].c;
+    for proof in &mut proofs[200..] {
+        (proof.c, proof.dleq) = (other, None);
+    }
+    let token = Token::new(mint.url.clone(), proofs, None, CurrencyUnit::Sat).to_string();
+    let error = purse.receive(&token, &[]).await.unwrap_err().to_string();
+    assert!(
+        error.starts_with("200 sat of the token are in the wallet"),
+        "{error}"
+    );
+    assert!(error.contains("not of this mint"), "{error}");
+    is_good(&purse, 200, "in part").await;
+    purse.recover().await.unwrap();
+    mint.fault(Fault::None);
+    purse.recover().await.unwrap();
+    assert_eq!(mint.fault(Fault::None), 0, "requests");
+    is_good(&purse, 200, "in part").await;
 }

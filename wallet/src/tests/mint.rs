@@ -41,6 +41,9 @@ pub(super) enum Fault {
     After(u64),
     /// This request alone is answered 503, as a busy mint does.
     Busy(u64),
+    /// This request alone is refused with this code of the NUTs if it is a swap's or for
+    /// ecash, as by a mint that is at work on the same for somebody else.
+    Refused(u64, u16),
 }
 
 #[derive(Default)]
@@ -381,6 +384,9 @@ async fn network(State(mint): State<TestMint>, request: Request, next: Next) -> 
         fault.1 += 1;
         (fault.0, fault.1 - 1)
     };
+    let path = request.uri().path();
+    let for_ecash = path == "/v1/swap"
+        || (path.starts_with("/v1/mint/") && !path.starts_with("/v1/mint/quote/"));
     match fault {
         Fault::Before(from) if number >= from => cut(),
         Fault::After(from) if number > from => cut(),
@@ -391,6 +397,10 @@ async fn network(State(mint): State<TestMint>, request: Request, next: Next) -> 
         }
         Fault::Busy(one) if number == one => {
             (StatusCode::SERVICE_UNAVAILABLE, "busy").into_response()
+        }
+        Fault::Refused(one, code) if number == one && for_ecash => {
+            let body = Json(json!({"code": code, "detail": "at work on it"}));
+            (StatusCode::BAD_REQUEST, body).into_response()
         }
         _ => next.run(request).await,
     }

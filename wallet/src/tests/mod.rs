@@ -1,11 +1,13 @@
 //! The wallet against a real mint over HTTP. The mint is cdk's own; the routes beside
 //! it are written here from the draft and from the pool's published interface.
 
+mod addresses;
 mod dying_store;
 mod interruptions;
 mod joins;
 mod large_tokens;
 mod mint;
+mod parallel;
 mod payments;
 mod restores;
 mod sweeps;

@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use cdk_common::nuts::{CurrencyUnit, MeltQuoteState, State};
 
+use super::dying_store::DyingStore;
 use super::mint::{Fault, Options, TestMint};
 use super::payments::{invoice, odd_invoice};
 use crate::{Home, OwnerKey, Purse, Swept};
@@ -324,5 +327,54 @@ async fn the_search_before_the_first_use_is_cut_off_at_every_request() {
         let (_home, purse) = mint.open(dir.path()).await;
         sweep(&purse, &key).await;
         has_everything(&mint, &purse, &format!("request {number}")).await;
+    }
+}
+
+/// An older copy of the store, and a process that dies while it catches up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_process_dies_while_it_catches_up() {
+    let mint = TestMint::start(Options::default()).await;
+    let (dir, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = dir.path().join("wallet/wallet.redb");
+    let copy = kept.path().join("copy");
+    let key = OwnerKey::generate();
+    for sat in [5, 90] {
+        let (home, purse) = mint.open(dir.path()).await;
+        mint.quote(&key, sat).await;
+        sweep(&purse, &key).await;
+        drop((home, purse));
+        if sat == 5 {
+            fs::copy(&store, &copy).unwrap();
+        }
+    }
+    for writes in (1..).step_by(3) {
+        fs::copy(&copy, &store).unwrap();
+        mint.quote(&key, 1).await;
+        let left = Arc::new(Mutex::new(None));
+        let home = Home::over(&dir.path().join("wallet"), |store| {
+            let dying = DyingStore::over(store, writes);
+            *left.lock().unwrap() = Some(dying.left());
+            Arc::new(dying)
+        })
+        .await;
+        let purse = home.purse(&mint.url).unwrap();
+        let swept = purse.sweep(&key, &mut |_| {}).await;
+        let dead = left.lock().unwrap().take().unwrap().load(Ordering::SeqCst) == 0;
+        assert!(dead || swept.is_ok(), "{swept:?}");
+        drop((home, purse));
+        let (_home, purse) = mint.open(dir.path()).await;
+        sweep(&purse, &key).await;
+        // A restoration too, for one that died before it was refused.
+        let (_, paid) = mint.issued_and_paid().await;
+        if purse.balance_sat().await.unwrap() < paid {
+            assert!(dead, "{writes}");
+            mint.quote(&key, 2).await;
+            sweep(&purse, &key).await;
+        }
+        has_everything(&mint, &purse, &format!("dead at write {writes}")).await;
+        if !dead {
+            assert!(writes > 20, "{writes}");
+            break;
+        }
     }
 }

@@ -13,14 +13,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use cdk::wallet::NUT13Options;
-use cdk_common::mint_url::MintUrl;
 use cdk_common::nuts::{CurrencyUnit, PublicKey, State};
 use cdk_common::wallet::{KeysetLoadPolicy, ProofInfo, WalletSaga, WalletSagaState};
 use serde::Serialize;
 
+use super::store::open_store;
+use super::{Purse, Store};
 use crate::error::WalletError;
-use crate::home::{Home, open_store};
-use crate::purse::{Purse, Store};
 
 /// The store that is thrown away again.
 const SCRATCH: &str = "restoring.redb";
@@ -36,6 +35,11 @@ const EMPTY_BATCHES: u32 = 20;
 /// payment which has not ended holds some that are not signed yet, and no search finds them.
 const MARGIN: u32 = 100;
 
+/// Numbers that the counter may be ahead of the last signed output before a refusal moves it
+/// no further. A mint that refuses again and again must not tear a gap in which a later
+/// search sees the end.
+const MAX_AHEAD: u32 = 5 * MARGIN;
+
 /// What a restoration found, in satoshis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Restored {
@@ -50,21 +54,6 @@ pub struct Restored {
     pub spent_sat: u64,
 }
 
-impl Home {
-    /// Looks for all ecash of `mint` that came from this wallet's words, and takes in
-    /// what the wallet does not have. Doing it twice changes nothing; cut off, it is
-    /// done again from the start.
-    ///
-    /// # Errors
-    /// [`WalletError`]: what the mint says, or the store's.
-    pub async fn restore(&self, mint: &MintUrl) -> Result<Restored, WalletError> {
-        let purse = self.purse(mint)?;
-        purse.info().await?;
-        purse.recover_operations().await?;
-        purse.search(Collided::No).await
-    }
-}
-
 /// Whether the mint has just refused outputs of this wallet because it had them before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Collided {
@@ -75,7 +64,7 @@ pub(crate) enum Collided {
 }
 
 impl Purse {
-    /// The search behind [`Home::restore`]. Notes at its end that the mint was searched.
+    /// The search behind [`crate::Home::restore`]. Notes at its end that the mint was searched.
     pub(crate) async fn search(&self, collided: Collided) -> Result<Restored, WalletError> {
         self.no_open_swap().await?;
         let path = self.dir.join(SCRATCH);
@@ -108,9 +97,7 @@ impl Purse {
         path: &Path,
         collided: Collided,
     ) -> Result<Restored, WalletError> {
-        let scratch = open_store(path)
-            .await
-            .map_err(|error| WalletError::Store(error.to_string()))?;
+        let scratch = open_store(path).await.map_err(WalletError::Store)?;
         let ours = &self.wallet.localstore;
         let search = Purse::open(&self.mint, self.seed, Store::clone(&scratch), &self.dir)?.wallet;
         let options = NUT13Options::new(BATCH, EMPTY_BATCHES).map_err(self.error())?;
@@ -126,10 +113,9 @@ impl Purse {
             };
             let (signed, used) = (counter(&scratch, 0).await?, counter(ours, 0).await?);
             let is_active = keyset.active.unwrap_or(true);
-            let step = match signed.saturating_sub(used) {
-                0 if collided == Collided::Yes && is_active => MARGIN,
-                0 => 0,
-                behind => behind.saturating_add(MARGIN),
+            let step = match is_active {
+                true => steps(signed, used, collided),
+                false => steps(signed, used, Collided::No),
             };
             if step > 0 {
                 counter(ours, step).await?;
@@ -171,11 +157,44 @@ impl Purse {
     }
 }
 
+/// How far a counter at `used` moves where the mint has signed all up to `signed`, at most.
+fn steps(signed: u32, used: u32, collided: Collided) -> u32 {
+    match used.checked_sub(signed) {
+        None => (signed - used).saturating_add(MARGIN),
+        Some(ahead) if collided == Collided::Yes && ahead < MAX_AHEAD => MARGIN,
+        Some(_) => 0,
+    }
+}
+
 fn remove(path: &PathBuf) -> Result<(), WalletError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(WalletError::Store(format!("{}: {error}", path.display())))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_moves_behind_what_is_signed_and_no_gap_grows() {
+        for collided in [Collided::No, Collided::Yes] {
+            assert_eq!(steps(7, 3, collided), 4 + MARGIN);
+            assert_eq!(steps(0, 2000, collided), 0);
+            assert_eq!(steps(u32::MAX, 0, collided), u32::MAX);
+        }
+        assert_eq!(steps(7, 7, Collided::No), 0);
+        assert_eq!(steps(7, 9, Collided::No), 0);
+        let (mut used, mut refusals) = (7, 0);
+        while steps(7, used, Collided::Yes) > 0 {
+            used += steps(7, used, Collided::Yes);
+            refusals += 1;
+        }
+        assert_eq!((used, refusals), (507, 5));
+        let search_ends_after = BATCH * EMPTY_BATCHES;
+        assert!(used + 2 * 400 < search_ends_after);
     }
 }

@@ -1,0 +1,96 @@
+//! The wallet's words without its store, and in two directories, at the pool's own mint.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use simnet::keys::SimKey;
+
+use super::{Desk, Door};
+use crate::common::{stderr, stdout};
+use crate::earned::{Earned, earned};
+use crate::world::key;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_go_on_without_their_store_and_in_two_directories() {
+    let keys: Vec<SimKey> = (31..=34).map(key).collect();
+    let Earned {
+        pool,
+        ocean: _ocean,
+        paid_sat,
+    } = earned(&keys, &[], 3, |_| {}).await;
+    let door = Door::open(&pool).await;
+    let desk = Desk::new(&door.url);
+    let files: Vec<String> = keys.iter().map(|key| desk.keep(key)).collect();
+    let mut all_sat = 0;
+    let mut swept = |wallet: &str, file: &str| {
+        let swept = desk.swept(wallet, file);
+        assert_eq!(swept["left"].as_array().map(Vec::len), Some(0), "{swept}");
+        let sat = swept["quotes_sat"].as_u64().expect("sat");
+        assert!(sat > 0, "{swept}");
+        all_sat += sat;
+        assert_eq!(desk.balance(wallet), (all_sat, 0, 0), "{wallet}: {swept}");
+    };
+    swept("ours", &files[0]);
+
+    // The store is gone, the words are there.
+    fs::remove_file(desk.dir.path().join("ours/wallet.redb")).expect("there");
+    swept("ours", &files[1]);
+
+    // The same words elsewhere, and then here again.
+    let second = desk.dir.path().join("second");
+    fs::create_dir(&second).expect("creates");
+    fs::set_permissions(&second, fs::Permissions::from_mode(0o700)).expect("chmod");
+    let words = desk.dir.path().join("ours/mnemonic");
+    fs::copy(words, second.join("mnemonic")).expect("copies");
+    swept("second", &files[2]);
+    swept("ours", &files[3]);
+    assert_eq!(all_sat, paid_sat);
+    super::all_is_issued(&pool, paid_sat).await;
+
+    // Both have all of it, and somebody else gets it once.
+    desk.json("second", &["restore"]);
+    assert_eq!(desk.balance("second"), (paid_sat, 0, 0));
+    let mut left = paid_sat;
+    for wallet in ["ours", "second"].iter().cycle() {
+        let part = left.min(1_000);
+        desk.give(wallet, part, "heir");
+        left -= part;
+        if left == 0 {
+            break;
+        }
+    }
+    assert_eq!(desk.balance("heir"), (paid_sat, 0, 0));
+    for wallet in ["ours", "second"] {
+        desk.json(wallet, &["restore"]);
+        assert_eq!(desk.balance(wallet), (0, 0, 0), "{wallet}");
+        let nothing = desk.run(wallet, &["send", "1"]);
+        assert!(
+            stderr(&nothing).contains("has 0 sat"),
+            "{}",
+            stderr(&nothing)
+        );
+    }
+
+    // Any spelling of the mint is the one purse, and a page is understood or told.
+    let port = door.url.rsplit_once(':').expect("a port").1;
+    let page = format!("http://localhost:{port}/miners/{}", keys[0].hex);
+    let same = ["wallet", "--mint", &page, "--wallet", "heir", "send", "1"];
+    let sent = crate::common::axepool(&same, desk.dir.path());
+    assert!(sent.status.success(), "{}", stderr(&sent));
+    let taken = desk.run("ours", &["receive", stdout(&sent).trim()]);
+    assert!(taken.status.success(), "{}", stderr(&taken));
+    let heirs = desk.json("heir", &["balance"]);
+    assert_eq!(
+        heirs.as_object().map(serde_json::Map::len),
+        Some(1),
+        "{heirs}"
+    );
+    assert_eq!(desk.balance("heir").0, paid_sat - 1);
+    let epochs = format!("http://127.1:{port}/epochs");
+    let sweep = [
+        "sweep", "--mint", &epochs, "--wallet", "heir", "--key", &files[0],
+    ];
+    let wrong = crate::common::axepool(&sweep, desk.dir.path());
+    let said = stderr(&wrong);
+    assert!(said.contains("this is a web page, not a mint"), "{said}");
+}
