@@ -137,7 +137,7 @@ impl Purse {
             let count = found.free.len().min(at_once);
             let error = if count > 0 {
                 if count < found.free.len() {
-                    self.note_token(token, keys).await?;
+                    self.note_token(token).await?;
                 }
                 match self
                     .swap_in(found.free[..count].to_vec(), token, keys)
@@ -158,7 +158,11 @@ impl Purse {
             } else if self.may_ask_again(&error, &mut patience).await? {
                 found = self.unspent(token).await?;
             } else {
-                return Err(self.not_taken(error, received_sat));
+                let error = self.not_taken(error, received_sat);
+                if error.is_of_token() {
+                    self.forget_token(token).await?;
+                }
+                return Err(error);
             }
         }
         self.forget_token(token).await?;
@@ -206,12 +210,9 @@ impl Purse {
     }
 
     /// Writes down a token that is taken in by parts: if its text is lost, any later
-    /// command still takes in the rest. One with a lock waits for its keys, which are in
-    /// no store, and nobody else can take it meanwhile.
-    async fn note_token(&self, token: &Token, keys: &[OwnerKey]) -> Result<(), WalletError> {
-        if !keys.is_empty() {
-            return Ok(());
-        }
+    /// command still takes in the rest. For one with a lock only the same command does: its
+    /// key is in no store.
+    async fn note_token(&self, token: &Token) -> Result<(), WalletError> {
         let (store, text) = (&self.wallet.localstore, token.to_string());
         let name = name(&text);
         let written = store.kv_write(NAMESPACE, RECEIVING, &name, text.as_bytes());
@@ -253,10 +254,9 @@ impl Purse {
             match self.take(&token, &[]).await {
                 Ok(_) => recovered.completed += 1,
                 Err(error @ WalletError::Store(_)) => return Err(error),
-                // Asking again brings nothing, and would be in the way of every command.
+                // It is forgotten: to ask again would be in the way of every command.
                 Err(error) if error.is_of_token() => {
-                    tracing::warn!(%error, "the rest of a token cannot be taken in");
-                    self.forget_token(&token).await?;
+                    tracing::warn!(%error, "the rest of a token is not taken in");
                     recovered.undone += 1;
                 }
                 Err(error) => {

@@ -21,37 +21,46 @@ async fn words_go_on_without_their_store_and_in_two_directories() {
     let door = Door::open(&pool).await;
     let desk = Desk::new(&door.url);
     let files: Vec<String> = keys.iter().map(|key| desk.keep(key)).collect();
-    let mut all_sat = 0;
-    let mut swept = |wallet: &str, file: &str| {
+    let swept = |wallet: &str, file: &str, before: u64| {
         let swept = desk.swept(wallet, file);
         assert_eq!(swept["left"].as_array().map(Vec::len), Some(0), "{swept}");
         let sat = swept["quotes_sat"].as_u64().expect("sat");
         assert!(sat > 0, "{swept}");
-        all_sat += sat;
-        assert_eq!(desk.balance(wallet), (all_sat, 0, 0), "{wallet}: {swept}");
+        assert_eq!(
+            desk.balance(wallet),
+            (before + sat, 0, 0),
+            "{wallet}: {swept}"
+        );
+        sat
     };
-    swept("ours", &files[0]);
+    let mut both = swept("ours", &files[0], 0);
 
     // The store is gone, the words are there.
     fs::remove_file(desk.dir.path().join("ours/wallet.redb")).expect("there");
-    swept("ours", &files[1]);
+    both += swept("ours", &files[1], both);
 
-    // The same words elsewhere, and then here again.
+    // The same words elsewhere, and then here again: what one of them fetches afterwards,
+    // the other one finds when it looks.
     let second = desk.dir.path().join("second");
     fs::create_dir(&second).expect("creates");
     fs::set_permissions(&second, fs::Permissions::from_mode(0o700)).expect("chmod");
     let words = desk.dir.path().join("ours/mnemonic");
     fs::copy(words, second.join("mnemonic")).expect("copies");
-    swept("second", &files[2]);
-    swept("ours", &files[3]);
-    assert_eq!(all_sat, paid_sat);
+    let seconds = swept("second", &files[2], both);
+    let ours = swept("ours", &files[3], both);
+    assert_eq!(both + seconds + ours, paid_sat);
     super::all_is_issued(&pool, paid_sat).await;
 
     // Both have all of it, and somebody else gets it once.
-    desk.json("second", &["restore"]);
-    assert_eq!(desk.balance("second"), (paid_sat, 0, 0));
+    for (wallet, more) in [("ours", seconds), ("second", ours)] {
+        let restored = desk.json(wallet, &["restore"]);
+        assert_eq!(restored["restored_sat"], more, "{restored}");
+        assert_eq!(desk.balance(wallet), (paid_sat, 0, 0));
+    }
     let mut left = paid_sat;
     for wallet in ["ours", "second"].iter().cycle() {
+        // The change of the other one's last token.
+        desk.json(wallet, &["restore"]);
         let part = left.min(1_000);
         desk.give(wallet, part, "heir");
         left -= part;
