@@ -8,9 +8,7 @@ use anyhow::Result;
 use basics::humane::{self, duration};
 use basics::output;
 use tokio::signal::unix::{SignalKind, signal};
-use wallet::{
-    Destination, Home, HomeError, OwnerKey, Progress, Purse, Restored, Swept, WalletError,
-};
+use wallet::{Destination, Home, HomeError, OwnerKey, Progress, Purse, Swept, WalletError};
 
 use crate::key::read_key;
 use crate::payouts::Payouts;
@@ -231,9 +229,10 @@ fn describe(step: Progress) -> Option<String> {
             "earlier operations: {} brought to their end, {} undone, {} still open",
             recovered.completed, recovered.undone, recovered.open
         )),
-        Progress::Restored(restored) if restored == Restored::default() => None,
+        Progress::Restored(restored) if restored.restored_sat == 0 => None,
         Progress::Restored(restored) => Some(format!(
-            "the wallet's words were in use before: {} sat of them are in the wallet now",
+            "the wallet's words were in use before: {} sat that were missing here are in the \
+             wallet now",
             humane::count(restored.restored_sat)
         )),
         Progress::Tokens { done, of } if of > 1 => Some(format!("{done} of {of} tokens")),

@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cdk::wallet::NUT13Options;
 use cdk_common::nuts::{CurrencyUnit, PublicKey, State};
@@ -30,6 +31,9 @@ const BATCH: u32 = 100;
 /// So many requests without an answer are the end: 2,000 outputs. The NUT has 300, but a
 /// sweep's request has up to 400, and one that the mint refused leaves them unused.
 const EMPTY_BATCHES: u32 = 20;
+
+/// A search of hundreds of thousands of outputs, over a slow line, has time to end.
+const LONGEST: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Numbers of outputs that are passed over beyond the last one that the mint has signed: a
 /// payment which has not ended holds some that are not signed yet, and no search finds them.
@@ -101,7 +105,12 @@ impl Purse {
         let ours = &self.wallet.localstore;
         let search = Purse::open(&self.mint, self.seed, Store::clone(&scratch), &self.dir)?.wallet;
         let options = NUT13Options::new(BATCH, EMPTY_BATCHES).map_err(self.error())?;
-        let found = search.restore_with_opts(options).await;
+        // A mint can sign outputs without end.
+        let found = tokio::time::timeout(LONGEST, search.restore_with_opts(options)).await;
+        let found = found.map_err(|_| WalletError::Unable {
+            mint: self.mint.to_string(),
+            why: "the search for the ecash of the wallet's words does not end".to_owned(),
+        })?;
         let found = found.map_err(self.error())?;
 
         // Numbers first: cut off here, none is used twice.

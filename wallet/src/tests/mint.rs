@@ -44,6 +44,8 @@ pub(super) enum Fault {
     /// This request alone is refused with this code of the NUTs if it is a swap's or for
     /// ecash, as by a mint that is at work on the same for somebody else.
     Refused(u64, u16),
+    /// Every question for a payment is refused.
+    Paused,
 }
 
 #[derive(Default)]
@@ -400,6 +402,10 @@ async fn network(State(mint): State<TestMint>, request: Request, next: Next) -> 
         }
         Fault::Refused(one, code) if number == one && for_ecash => {
             let body = Json(json!({"code": code, "detail": "at work on it"}));
+            (StatusCode::BAD_REQUEST, body).into_response()
+        }
+        Fault::Paused if path.starts_with("/v1/melt/quote/") => {
+            let body = Json(json!({"code": 20003, "detail": "melts are paused"}));
             (StatusCode::BAD_REQUEST, body).into_response()
         }
         _ => next.run(request).await,

@@ -141,3 +141,43 @@ async fn a_mint_without_lightning_says_so() {
     assert!(error.to_string().contains("wallet send"), "{error}");
     assert_eq!(purse.balance_sat().await.unwrap(), 1000);
 }
+
+/// Too little for the fee, paused, refused: the money stays, and a watch goes on.
+#[tokio::test]
+async fn what_keeps_a_payout_ends_no_watch() {
+    let mint = TestMint::start(with_lightning()).await;
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let offer = offer_of(elsewhere.path()).await;
+    let (_home, purse) = rich(&mint, dir.path(), 2).await;
+    let kept = async |sat: u64| {
+        let error = purse.pay_all(&offer, 1).await.unwrap_err();
+        assert!(!error.is_final(), "{error}");
+        assert_eq!(purse.balance_sat().await.unwrap(), sat, "{error}");
+        error
+    };
+    let little = kept(2).await;
+    assert!(
+        matches!(little, WalletError::Insufficient { have: 2, .. }),
+        "{little}"
+    );
+    let key = OwnerKey::generate();
+    mint.quote(&key, 998).await;
+    purse.sweep(&key, &mut |_| {}).await.unwrap();
+    let info = mint.cdk.mint_info().await.unwrap();
+    let mut paused = info.clone();
+    paused.nuts.nut05.disabled = true;
+    paused.motd = Some("back at noon".to_owned());
+    mint.cdk.set_mint_info(paused).await.unwrap();
+    let error = kept(1000).await;
+    assert!(matches!(error, WalletError::NoMelts { .. }), "{error}");
+    assert!(error.to_string().contains("back at noon"), "{error}");
+    // Paused after it was asked: the mint refuses the question.
+    mint.cdk.set_mint_info(info).await.unwrap();
+    mint.fault(Fault::Paused);
+    let error = kept(1000).await;
+    assert!(matches!(error, WalletError::Refused { .. }), "{error}");
+    mint.fault(Fault::None);
+    let paid = purse.pay_all(&offer, 1).await.unwrap().unwrap();
+    let left = purse.balance_sat().await.unwrap();
+    assert_eq!(paid.amount_sat + paid.fee_sat + left, 1000);
+}
