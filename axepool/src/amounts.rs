@@ -12,7 +12,9 @@ const HASHES_PER_DIFFICULTY_1: f64 = 4_294_967_296.0;
 /// Work, in shares of difficulty 1: the number that pools' pages show.
 pub(crate) fn work(work: Work) -> String {
     let shares = work.hashes() as f64 / HASHES_PER_DIFFICULTY_1;
-    if shares < 1e6 {
+    if shares > 0.0 && shares < 0.005 {
+        "below 0.01".to_owned()
+    } else if shares < 1e6 {
         grouped(shares)
     } else {
         si(shares).trim_end().to_owned()
@@ -62,6 +64,8 @@ mod tests {
         ] {
             assert_eq!(work(Work::from_hashes(shares << 32)), text);
         }
+        assert_eq!(work(Work::from_hashes(1)), "below 0.01");
+        assert_eq!(work(Work::from_hashes(1 << 26)), "0.02");
     }
 
     #[test]

@@ -69,10 +69,12 @@ pub fn readiness(
     let usable = usable(view);
     checks.push(match (view.channels.len(), usable.len()) {
         (0, _) => bad("no channel: open one, or have one opened to this node"),
+        (1, 0) => bad("the one channel is not usable: it waits for confirmations, or for its peer"),
         (all, 0) => bad(format!(
             "none of {all} channels is usable: it waits for confirmations, or for its peer"
         )),
         (all, usable) if usable < all => warn(format!("{usable} of {all} channels are usable")),
+        (1, _) => good("one channel, usable"),
         (all, _) => good(format!("{all} channels, all usable")),
     });
     if !usable.is_empty() {
@@ -240,7 +242,7 @@ mod tests {
             "",
             None,
             Mark::Bad,
-            "none of 1",
+            "the one channel is not usable",
         );
         case(
             &view(vec![channel(100, true)]),
