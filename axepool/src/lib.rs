@@ -6,6 +6,7 @@
 pub mod admin;
 mod amounts;
 pub mod backup;
+mod balance_sheet;
 mod chain_source;
 mod cli;
 pub mod config;

@@ -98,7 +98,7 @@ pub(super) fn route(path: &str) -> &'static str {
         ["api", "miners", _, "token" | "tokens" | "sweep-only"]
         | ["api", "miners", _, "tokens", _, "reissue"] => "claim",
         ["api", ..] => "api",
-        [""] | ["miners" | "epochs" | "assets", ..] => "page",
+        [""] | ["miners" | "epochs" | "assets" | "solvency", ..] => "page",
         _ => "other",
     }
 }
@@ -137,6 +137,7 @@ mod tests {
         case("/miners/npub1xyz", "page");
         case("/epochs", "page");
         case("/epochs/7", "page");
+        case("/solvency", "page");
         case("/assets/style.css", "page");
         case("/api/audit/1.json", "api");
         case("/api/miners/02ab/receipt", "api");

@@ -68,7 +68,8 @@ async fn are_whole_in_every_look(urls: Vec<String>) {
 #[ignore = "needs Chromium and npm ci --prefix axepool/tests/browser; scripts/test.sh runs it"]
 async fn the_set_up_page_and_the_operators_are_whole_in_every_look() {
     let (_, _, paid, url) = owners().await;
-    are_whole_in_every_look(vec![operators(&paid.pool), format!("{url}/")]).await;
+    let solvency = format!("{url}/solvency");
+    are_whole_in_every_look(vec![operators(&paid.pool), format!("{url}/"), solvency]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

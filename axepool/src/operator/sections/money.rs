@@ -1,100 +1,42 @@
 //! The money: liabilities and assets, payments in suspense, the operator's balance.
 
-use accounting::MSAT_PER_SAT;
 use basics::humane;
 use serde_json::Value;
 
 use super::{Note, Section, Table, alarm, bad, doubtful, good, plain, warn};
 use crate::admin::{FeeStatus, PayoutFate, PayoutRow, WithdrawalOutcome};
+use crate::balance_sheet::{BalanceSheet, Line, Melts, msat_words};
 use crate::{amounts, control};
 
-/// The names of the parts in the JSON, and in words.
-const OWED: [(&str, &str); 7] = [
-    ("outstanding_sat", "Ecash outstanding"),
-    ("paid_unissued_sat", "Paid and not issued"),
-    ("parked_sat", "Parked"),
-    ("unapplied_sat", "On the way to the mint"),
-    ("carry_msat", "Carry"),
-    ("suspense_msat", "Suspense"),
-    ("fee_msat", "Yours"),
-];
-const THERE: [(&str, &str); 4] = [
-    ("channels_sat", "In channels"),
-    ("under_way_msat", "In payments under way"),
-    ("on_chain_sat", "On-chain"),
-    ("closing_sat", "From closed channels"),
-];
-
 pub(super) fn solvency(told: &Value, now_ms: u64) -> Section {
-    let badge = match told["melts"].as_str() {
-        Some("on") => good("covered, ecash is melted"),
-        Some("paused") => bad("liabilities exceed assets"),
-        _ => plain("no node to compare with"),
+    let sheet = BalanceSheet::of(told);
+    let mut facts = vec![
+        ("Total liabilities", sheet.owed),
+        ("Total assets", sheet.there),
+    ];
+    facts.extend(sheet.missing.map(|missing| ("Missing", missing)));
+    let as_of = sheet.as_of_ms.map(|at_ms| humane::ago(at_ms, now_ms));
+    facts.extend(as_of.map(|ago| ("As of", ago)));
+    let rows = |side: &str, lines: Vec<Line>| {
+        let row = |(name, amount): Line| vec![side.to_owned(), name.to_owned(), amount];
+        lines.into_iter().map(row).collect::<Vec<_>>()
     };
-    let mut facts = Vec::new();
-    let total = |side: &Value| match side["total_msat"].as_str() {
-        Some(text) => msat_text(text),
-        None => "not known".to_owned(),
-    };
-    facts.push(("Total liabilities", total(&told["liabilities"])));
-    facts.push(("Total assets", total(&told["assets"])));
-    if let Some(missing) = told["missing_msat"].as_str() {
-        facts.push(("Missing", msat_text(missing)));
-    }
-    if let Some(at_ms) = told["as_of_ms"].as_u64() {
-        facts.push(("As of", humane::ago(at_ms, now_ms)));
-    }
-    let line = |side: &'static str, parts: &[(&str, &str)]| {
-        let line = |(key, name): &(&str, &str)| {
-            vec![
-                side.to_owned(),
-                (*name).to_owned(),
-                amount(key, &told[side][*key]),
-            ]
-        };
-        parts.iter().map(line).collect::<Vec<_>>()
-    };
-    let mut rows = line("liabilities", &OWED);
-    rows.extend(line("assets", &THERE));
+    let mut all = rows("liabilities", sheet.liabilities);
+    all.extend(rows("assets", sheet.assets));
     Section {
         title: "Liabilities and assets",
-        badge,
+        badge: match sheet.melts {
+            Melts::On => good("covered, ecash is melted"),
+            Melts::Paused => bad("liabilities exceed assets"),
+            Melts::Off => plain("no node to compare with"),
+        },
         facts,
         notes: Vec::new(),
         table: Some(Table {
             head: vec!["Side", "Part", "Amount"],
-            rows,
+            rows: all,
             more: 0,
         }),
-    }
-}
-
-/// An amount of the JSON; its key tells the unit.
-fn amount(key: &str, value: &Value) -> String {
-    match (value.as_u64(), value.as_str()) {
-        (Some(sat), _) if key.ends_with("_sat") => format!("{} sat", humane::count(sat)),
-        (_, Some(msat)) => msat_text(msat),
-        _ => "not known".to_owned(),
-    }
-}
-
-/// An amount in msat, a decimal string since it may pass 2^53.
-fn msat_text(text: &str) -> String {
-    match text.parse::<u128>() {
-        Ok(msat) => msat_words(msat),
-        Err(_) => text.to_owned(),
-    }
-}
-
-fn msat_words(msat: u128) -> String {
-    let sat = msat / u128::from(MSAT_PER_SAT);
-    match u64::try_from(sat) {
-        Ok(sat) => format!(
-            "{}.{:03} sat",
-            humane::count(sat),
-            msat % u128::from(MSAT_PER_SAT)
-        ),
-        Err(_) => format!("{msat} msat"),
     }
 }
 
@@ -184,7 +126,7 @@ mod tests {
         );
         assert_eq!(fact("As of"), Some("5 s ago"));
         let table = section.table.expect("a table");
-        assert_eq!(table.rows.len(), OWED.len() + THERE.len());
+        assert_eq!(table.rows.len(), 11);
         assert_eq!(
             table.rows[0],
             ["liabilities", "Ecash outstanding", "12,345 sat"]

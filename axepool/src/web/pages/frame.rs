@@ -34,7 +34,7 @@ impl Frame {
         }
     }
 
-    /// For a page in the part `here` of the pages: `set-up`, `epochs` or `miner`.
+    /// For a page in the part `here` of the pages: `set-up`, `epochs`, `miner` or `solvency`.
     pub(crate) fn at(&self, here: &'static str) -> Self {
         Frame {
             here,

@@ -21,6 +21,7 @@ mod miner;
 mod plot;
 mod qr;
 mod set_up;
+mod solvency;
 mod tells;
 mod token;
 
@@ -88,6 +89,7 @@ impl Pages {
             .route("/", get(set_up::get))
             .route("/epochs", get(epochs::list))
             .route("/epochs/{id}", get(epochs::one))
+            .route("/solvency", get(solvency::get))
             .layer(kept);
         often
             .route("/assets/{name}", get(assets::get))
