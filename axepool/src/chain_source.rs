@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bitcoin::Network;
 use payout::ChainSource;
-use payout::chain::{ChainClient, ChainInfo, follows_another_chain};
+use payout::chain::{ChainClient, ChainInfo, NO_FEES, follows_another_chain};
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
@@ -23,14 +23,19 @@ pub(crate) fn warnings(config: &Config) -> Vec<String> {
     };
     match ask(source) {
         Ok(None) => Vec::new(),
-        Ok(Some((info, software))) => about(config.network, &info, software.as_deref()),
+        Ok(Some(told)) => about(config.network, &told),
         Err(why) => vec![format!(
-            "the chain source does not answer, and what it is was not checked: {why}"
+            "the chain source, {source}, was not checked: {why}"
         )],
     }
 }
 
-type Told = (ChainInfo, Option<String>);
+/// What a source says of itself.
+struct Told {
+    info: ChainInfo,
+    software: Option<String>,
+    has_fees: bool,
+}
 
 fn ask(source: &ChainSource) -> Result<Option<Told>, String> {
     let client = ChainClient::new(source).map_err(|error| error.to_string())?;
@@ -40,18 +45,25 @@ fn ask(source: &ChainSource) -> Result<Option<Told>, String> {
     let asking = async {
         let info = client.info().await?;
         let software = client.software().await?;
-        Ok::<_, payout::chain::ChainError>((info, software))
+        let has_fees = client.has_fees().await?;
+        let told = Told {
+            info,
+            software,
+            has_fees,
+        };
+        Ok::<_, payout::chain::ChainError>(told)
     };
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     match runtime.block_on(async { timeout(PATIENCE, asking).await }) {
         Ok(Ok(told)) => Ok(Some(told)),
-        Ok(Err(error)) => Err(error.to_string()),
+        Ok(Err(error)) => Err(error.with_advice()),
         Err(_) => Err(format!("not within {} s", PATIENCE.as_secs())),
     }
 }
 
-fn about(network: Network, info: &ChainInfo, software: Option<&str>) -> Vec<String> {
+fn about(network: Network, told: &Told) -> Vec<String> {
+    let Told { info, software, .. } = told;
     let mut warnings = Vec::new();
     if let Some(other) = info.network.filter(|other| *other != network) {
         warnings.push(format!(
@@ -64,7 +76,10 @@ fn about(network: Network, info: &ChainInfo, software: Option<&str>) -> Vec<Stri
             info.height
         ));
     }
-    warnings.extend(software.and_then(follows_another_chain));
+    if !told.has_fees && network == Network::Bitcoin {
+        warnings.push(format!("the chain source: {NO_FEES}"));
+    }
+    warnings.extend(software.as_deref().and_then(follows_another_chain));
     warnings
 }
 
@@ -77,14 +92,33 @@ mod tests {
 
     #[track_caller]
     fn case(network: Option<Network>, is_syncing: bool, software: Option<&str>, said: &[&str]) {
+        told(network, is_syncing, software, true, said);
+    }
+
+    #[track_caller]
+    fn told(
+        network: Option<Network>,
+        is_syncing: bool,
+        software: Option<&str>,
+        has_fees: bool,
+        said: &[&str],
+    ) {
         let info = ChainInfo {
             network,
             height: 961_632,
             tip: BlockHash::all_zeros(),
             tip_secs: None,
             is_syncing,
+            headers: 961_632,
+            pruned_below: None,
         };
-        let warnings = about(Network::Bitcoin, &info, software);
+        let software = software.map(str::to_owned);
+        let told = Told {
+            info,
+            software,
+            has_fees,
+        };
+        let warnings = about(Network::Bitcoin, &told);
         assert_eq!(warnings.len(), said.len(), "{warnings:?}");
         for (warning, said) in warnings.iter().zip(said) {
             assert!(warning.contains(said), "{warning}");
@@ -96,6 +130,7 @@ mod tests {
         let core = Some("/Satoshi:30.2.0/");
         case(Some(Network::Bitcoin), false, core, &[]);
         case(None, false, None, &[]);
+        told(None, false, None, false, &["blocksonly"]);
         case(Some(Network::Signet), false, core, &["on signet"]);
         case(Some(Network::Bitcoin), true, core, &["still loading"]);
         let knots = Some("/Satoshi:29.4.3/Knots:20260911/");

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod files;
 pub mod humane;
 pub mod json_file;
+pub mod mask;
 pub mod output;
 pub mod secret_file;
 pub mod version;

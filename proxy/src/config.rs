@@ -90,6 +90,12 @@ pub struct UpstreamUrl {
 /// A text that names no upstream.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UpstreamUrlError {
+    /// A user or a password, which is not repeated here.
+    #[error(
+        "an upstream's URL has no user or password: give them as upstream.address, worker and \
+         password"
+    )]
+    Credentials,
     /// Another scheme, or none.
     #[error("{0:?} does not begin with stratum+tcp:// or stratum+ssl://")]
     Scheme(String),
@@ -107,6 +113,9 @@ impl FromStr for UpstreamUrl {
     type Err = UpstreamUrlError;
 
     fn from_str(text: &str) -> Result<Self, UpstreamUrlError> {
+        if text.contains('@') {
+            return Err(UpstreamUrlError::Credentials);
+        }
         let given = || text.to_owned();
         let (scheme, rest) = text
             .trim()
@@ -299,7 +308,10 @@ mod tests {
         refuses("stratum+tcp://pool:0", Port);
         refuses("stratum+tcp://pool:+1", Port);
         refuses("stratum+tcp://:3334", Host);
-        refuses("stratum+tcp://user@pool:1", Host);
+        for text in ["stratum+tcp://user:pa/ss@pool:1", "user:pa/ss@pool:1"] {
+            let refused = text.parse::<UpstreamUrl>();
+            assert_eq!(refused, Err(UpstreamUrlError::Credentials));
+        }
         refuses("stratum+tcp://::1:3334", Host);
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use basics::mask;
 use bitcoin::{Address, Network};
 use payout::{ChainSource, Settings};
 use toml::Value;
@@ -75,14 +76,12 @@ impl Setting for BlockSource {
 /// A chain source's URL, which may have a password in it: as such, or where the secret
 /// with it is.
 #[derive(Clone, PartialEq, Eq)]
-enum ChainUrl {
-    Here(ChainSource),
-    Elsewhere(Secret),
-}
+struct ChainUrl(Secret);
 
-const CHAIN_FIX: &str = "give bitcoind's RPC, \"http://user:password@127.0.0.1:8332\", an Esplora \
-                         server, \"https://host/api\", or { file = \"...\" } or \
-                         { env = \"...\" } with the URL in it";
+const CHAIN_FIX: &str = "give bitcoind's RPC, \"http://user:password@127.0.0.1:8332\", or \
+                         \"http://127.0.0.1:8332\" with its cookie; an Esplora server, \
+                         \"https://host/api\"; or { file = \"...\" } or { env = \"...\" } with the \
+                         URL in it";
 
 impl fmt::Debug for ChainUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,51 +93,52 @@ impl Setting for ChainUrl {
     const IS_SECRET: bool = true;
 
     fn read(value: &Value) -> Result<Self, Refusal> {
-        match Secret::read(value) {
-            Ok(Secret::Here(url)) => url.parse().map(ChainUrl::Here).map_err(
-                |error: payout::settings::ChainSourceError| {
-                    Refusal::new(error.to_string(), CHAIN_FIX)
-                },
-            ),
-            Ok(elsewhere) => Ok(ChainUrl::Elsewhere(elsewhere)),
-            Err(_) => Err(Refusal::new("not a URL", CHAIN_FIX)),
-        }
+        let read = Secret::read(value).map(ChainUrl);
+        read.map_err(|_| Refusal::new("not a URL", CHAIN_FIX))
     }
 
     fn show(&self) -> Value {
-        match self {
-            ChainUrl::Here(ChainSource::Bitcoind {
-                host, port, user, ..
-            }) => Value::String(format!("http://{user}:***@{host}:{port}")),
-            ChainUrl::Here(ChainSource::Esplora(url) | ChainSource::Electrum(url)) => {
-                Value::String(url.clone())
-            }
-            ChainUrl::Elsewhere(secret) => secret.show(),
+        match &self.0 {
+            Secret::Here(url) => Value::String(mask::url(url)),
+            elsewhere => elsewhere.show(),
         }
     }
 }
 
 /// `[chain]`.
-pub(super) fn read_chain(section: &mut Section<'_>, base: &Path) -> Option<ChainSource> {
-    let source = match section.optional("url")? {
-        ChainUrl::Here(source) => {
-            if matches!(source, ChainSource::Bitcoind { .. }) {
-                section.note_plain_secret("url");
-            }
-            source
+pub(super) fn read_chain(
+    section: &mut Section<'_>,
+    network: Network,
+    base: &Path,
+) -> Option<ChainSource> {
+    let given: Option<ChainUrl> = section.optional("url");
+    let is_given = given.is_some();
+    let is_here = matches!(given, Some(ChainUrl(Secret::Here(_))));
+    let cookie: Option<PathBuf> = section.optional("cookie");
+    let url = match given {
+        Some(ChainUrl(Secret::Here(url))) => Some(url),
+        Some(ChainUrl(elsewhere)) => Some(section.fetch("url", base, elsewhere)?),
+        None => None,
+    };
+    let read = match (url, cookie) {
+        (url, Some(cookie)) => {
+            let cookie = from_base(base, cookie);
+            ChainSource::with_cookie(url.as_deref(), cookie, network)
         }
-        ChainUrl::Elsewhere(secret) => {
-            let shown = secret.show();
-            let url = section.fetch("url", base, secret)?;
-            match url.parse::<ChainSource>() {
-                Ok(source) => source,
-                Err(error) => {
-                    section.problem("url", Some(&shown), &error.to_string(), CHAIN_FIX);
-                    return None;
-                }
-            }
+        (Some(url), None) => url.parse(),
+        (None, None) => return None,
+    };
+    let source = match read {
+        Ok(source) => source,
+        Err(error) => {
+            let key = if is_given { "url" } else { "cookie" };
+            section.problem(key, None, &error.to_string(), CHAIN_FIX);
+            return None;
         }
     };
+    if is_here && source.has_password() {
+        section.note_plain_secret("url");
+    }
     if matches!(source, ChainSource::Electrum(_)) {
         section.problem(
             "url",
@@ -186,8 +186,8 @@ pub(super) fn read_node(
             "config",
             Some(&shown),
             "the node has no chain to read",
-            "give [chain] url = \"http://user:password@127.0.0.1:8332\", or chain_source in that \
-             file",
+            "give [chain] url = \"http://user:password@127.0.0.1:8332\", or [chain] cookie, or \
+             chain_source in that file",
         );
         return None;
     };

@@ -40,6 +40,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use accounting::EpochTerms;
+use basics::mask;
 use bitcoin::Network;
 use proxy::config::{DownstreamConfig, UpstreamConfig};
 use toml::Table;
@@ -120,7 +121,9 @@ pub fn load_node(path: &Path) -> Result<Option<NodeConfig>, Problems> {
         toml::from_str(&text).map_err(|error| in_file(path, vec![not_toml(&text, &error)]))?;
     let mut reader = Reader::new(file, Environment::of_process());
     let pool = reader.section("pool", |section| pool::read(section, base));
-    let chain = reader.section("chain", |section| income::read_chain(section, base));
+    let chain = reader.section("chain", |section| {
+        income::read_chain(section, pool.network, base)
+    });
     let node = reader.section("lightning", |section| {
         income::read_node(section, &pool, base, chain.as_ref())
     });
@@ -183,7 +186,9 @@ pub fn parse_with(
         )
     });
     let notices = reader.section("notices", notices::read);
-    let chain = reader.section("chain", |section| income::read_chain(section, base));
+    let chain = reader.section("chain", |section| {
+        income::read_chain(section, pool.network, base)
+    });
     let node = reader.section("lightning", |section| {
         income::read_node(section, &pool, base, chain.as_ref())
     });
@@ -250,7 +255,7 @@ pub fn render(effective: &[Effective]) -> String {
                 format!("  # from {}", environment::name(entry.section, entry.key))
             }
         };
-        let _ = writeln!(text, "{} = {value}{origin}", entry.key);
+        let _ = writeln!(text, "{} = {}{origin}", entry.key, reader::masked(value));
     }
     text
 }
@@ -322,7 +327,7 @@ fn not_toml(text: &str, error: &toml::de::Error) -> Problem {
         why: format!(
             "{}this is not TOML: {}",
             place.unwrap_or_default(),
-            error.message().trim()
+            mask::text(error.message().trim())
         ),
         fix: "texts are in \"quotes\", a section is a line [name], each key is there once"
             .to_owned(),

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use basics::mask;
 use toml::{Table, Value};
 
 use super::advice;
@@ -28,9 +29,9 @@ pub(super) struct Reader {
     plain_secrets: Vec<String>,
     effective: Vec<Effective>,
     /// Given keys that no section asked for.
-    strangers: Vec<(&'static str, String, Value)>,
+    strangers: Vec<(&'static str, String)>,
     /// The same of `[expert.SECTION]`.
-    expert_strangers: Vec<(&'static str, String, Value)>,
+    expert_strangers: Vec<(&'static str, String)>,
     sections: Vec<&'static str>,
 }
 
@@ -69,10 +70,12 @@ impl Reader {
         let table = match self.file.remove(name) {
             None => Table::new(),
             Some(Value::Table(table)) => table,
-            Some(other) => {
+            Some(_) => {
+                // What it says is not shown: a secret may be in it. The same goes for every
+                // key that is not known.
                 self.problem(
                     name,
-                    Some(&other),
+                    None,
                     "this is a section, not a value",
                     &format!("begin it with a line [{name}]"),
                 );
@@ -99,12 +102,9 @@ impl Reader {
         let rest = std::mem::take(&mut section.table);
         let rest_of_expert = std::mem::take(&mut section.expert);
         self.strangers
-            .extend(rest.into_iter().map(|(key, value)| (name, key, value)));
-        self.expert_strangers.extend(
-            rest_of_expert
-                .into_iter()
-                .map(|(key, value)| (name, key, value)),
-        );
+            .extend(rest.into_iter().map(|(key, _)| (name, key)));
+        self.expert_strangers
+            .extend(rest_of_expert.into_iter().map(|(key, _)| (name, key)));
         value
     }
 
@@ -126,8 +126,8 @@ impl Reader {
         });
         Problem {
             key: variable.unwrap_or_else(|| key.to_owned()),
-            value: value.map(ToString::to_string),
-            why: why.to_owned(),
+            value: value.map(|value| masked(value).to_string()),
+            why: mask::text(why).into_owned(),
             fix: fix.to_owned(),
         }
     }
@@ -139,33 +139,20 @@ impl Reader {
 
     /// Reports what nobody asked for; all problems, or all that was read.
     pub(super) fn finish(mut self) -> Result<Read, Vec<Problem>> {
-        for (section, key, value) in std::mem::take(&mut self.strangers) {
+        for (section, key) in std::mem::take(&mut self.strangers) {
             let fix = advice::for_key(&self.effective, section, &key);
-            self.problem(
-                &format!("{section}.{key}"),
-                Some(&value),
-                "there is no such key",
-                &fix,
-            );
+            let name = format!("{section}.{key}");
+            self.problem(&name, None, "there is no such key", &fix);
         }
-        for (section, key, value) in std::mem::take(&mut self.expert_strangers) {
+        for (section, key) in std::mem::take(&mut self.expert_strangers) {
             let fix = advice::for_expert_key(&self.effective, section, &key);
-            self.problem(
-                &format!("{}.{key}", expert::table(section)),
-                Some(&value),
-                "there is no such key",
-                &fix,
-            );
+            let name = format!("{}.{key}", expert::table(section));
+            self.problem(&name, None, "there is no such key", &fix);
         }
-        for (name, value) in std::mem::take(&mut self.expert) {
+        for (name, _) in std::mem::take(&mut self.expert) {
             let fix = format!("write its keys below [{}]", expert::table("SECTION"));
-            let shown = (!value.is_table()).then_some(value);
-            self.problem(
-                &expert::table(&name),
-                shown.as_ref(),
-                "there is no such section of expert keys",
-                &fix,
-            );
+            let why = "there is no such section of expert keys";
+            self.problem(&expert::table(&name), None, why, &fix);
         }
         for (name, value) in std::mem::take(&mut self.file) {
             let (why, fix) = if value.is_table() {
@@ -179,8 +166,7 @@ impl Reader {
                     advice::for_key(&self.effective, "", &name),
                 )
             };
-            let shown = (!value.is_table()).then_some(value);
-            self.problem(&name, shown.as_ref(), why, &fix);
+            self.problem(&name, None, why, &fix);
         }
         for (name, key) in std::mem::take(&mut self.environment).into_rest() {
             let fix = advice::for_variable(&self.effective, &key);
@@ -441,6 +427,21 @@ impl Section<'_> {
                 None
             }
         }
+    }
+}
+
+/// A value without the secrets of the URLs in it.
+pub(super) fn masked(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(mask::url(text)),
+        Value::Array(list) => Value::Array(list.iter().map(masked).collect()),
+        Value::Table(table) => {
+            let masked = table
+                .iter()
+                .map(|(key, value)| (key.clone(), masked(value)));
+            Value::Table(masked.collect())
+        }
+        other => other.clone(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use basics::files;
+use basics::mask::MASK;
 use toml::Value;
 
 use super::from_base;
@@ -13,9 +14,6 @@ use super::setting::{Refusal, Setting};
 
 /// What such a file may hold at most.
 const MAX_FILE_BYTES: u64 = 64 << 10;
-
-/// What is printed in a secret's place.
-const MASK: &str = "***";
 
 /// A secret, or where it is.
 #[derive(Clone, PartialEq, Eq)]

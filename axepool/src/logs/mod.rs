@@ -25,6 +25,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use basics::mask;
 use prometheus::{IntCounter, Opts};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
@@ -222,13 +223,21 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
+/// A line without the secrets of URLs: errors of libraries print them.
+fn masked(line: &[u8]) -> Vec<u8> {
+    match std::str::from_utf8(line) {
+        Ok(text) => mask::text(text).into_owned().into_bytes(),
+        Err(_) => line.to_vec(),
+    }
+}
+
 /// Takes one line, in one piece: the subscriber formats it before it writes.
 #[derive(Debug)]
 struct Line<'a>(&'a SyncSender<Message>);
 
 impl Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.0.try_send(Message::Line(line.to_vec())).is_err() {
+        if self.0.try_send(Message::Line(masked(line))).is_err() {
             DROPPED.inc();
         }
         Ok(line.len())
@@ -258,6 +267,19 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn no_line_has_a_secret_of_a_url() {
+        let (sender, lines) = sync_channel(1);
+        let line = b"{\"why\":\"error for url (http://me:s3cret@host/)\",\"target\":\"ldk\"}\n";
+        Lines(sender).make_writer().write_all(line).unwrap();
+        let Ok(Message::Line(written)) = lines.recv() else {
+            panic!("a line");
+        };
+        let text = String::from_utf8(written).unwrap();
+        let shown = "{\"why\":\"error for url (http://***@host/)\",\"target\":\"ldk\"}\n";
+        assert_eq!(text, shown);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod esplora;
 #[path = "../common/nodes.rs"]
 mod nodes;
 
+mod bitcoind;
 mod config;
 mod lightning;
 mod melts;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bitcoin::hex::FromHex as _;
 use bitcoin::{Amount, BlockHash, Network, OutPoint, ScriptBuf, TxOut, Txid};
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -13,9 +13,17 @@ use serde_json::{Value, json};
 use super::client::{ChainInfo, Unspent};
 use super::http::{self, ChainError, MAX_ANSWER_BYTES, MAX_BLOCK_BYTES};
 use super::tip::Told;
+use crate::settings::RpcLogin;
 
 /// "Block height out of range" (Core's `RPC_INVALID_PARAMETER`).
 const INVALID_PARAMETER: i64 = -8;
+
+/// What Core answers to every call while it starts (`RPC_IN_WARMUP`).
+const IN_WARMUP: i64 = -28;
+
+/// In how many blocks the node's transactions are to be confirmed (`ldk-node`'s
+/// `get_num_block_defaults_for_target`).
+const NODES_TARGETS: [u16; 5] = [1, 6, 12, 144, 1008];
 
 /// How long Core may take to go through all that is unspent: minutes on a slow disk.
 const SCAN_TIMEOUT: Duration = Duration::from_secs(1800);
@@ -24,8 +32,7 @@ const SCAN_TIMEOUT: Duration = Duration::from_secs(1800);
 pub(super) struct Bitcoind {
     http: Client,
     url: String,
-    user: String,
-    password: String,
+    login: RpcLogin,
 }
 
 /// Never shows the password.
@@ -59,6 +66,8 @@ struct Info {
     mediantime: Option<u64>,
     /// The longest chain of headers.
     headers: Option<u32>,
+    /// The first block that a pruned one still has.
+    pruneheight: Option<u32>,
 }
 
 /// The answer to `getnetworkinfo`.
@@ -98,17 +107,11 @@ struct Estimate {
 type Called<T> = Result<Result<T, (i64, String)>, ChainError>;
 
 impl Bitcoind {
-    pub(super) fn new(
-        host: &str,
-        port: u16,
-        user: &str,
-        password: &str,
-    ) -> Result<Self, ChainError> {
+    pub(super) fn new(host: &str, port: u16, login: &RpcLogin) -> Result<Self, ChainError> {
         Ok(Bitcoind {
             http: http::client()?,
             url: format!("http://{host}:{port}/"),
-            user: user.to_owned(),
-            password: password.to_owned(),
+            login: login.clone(),
         })
     }
 
@@ -120,6 +123,8 @@ impl Bitcoind {
             tip: info.bestblockhash,
             tip_secs: info.time,
             is_syncing: info.initialblockdownload,
+            headers: info.headers.unwrap_or(info.blocks).max(info.blocks),
+            pruned_below: info.pruneheight.filter(|height| *height > 0),
         })
     }
 
@@ -160,8 +165,10 @@ impl Bitcoind {
     pub(super) async fn unspent(&self, scripts: &[ScriptBuf]) -> Result<Vec<Unspent>, ChainError> {
         let raw = scripts.iter().map(|script| format!("raw({script:x})"));
         let params = json!(["start", raw.collect::<Vec<_>>()]);
-        let request = self.request("scantxoutset", params).timeout(SCAN_TIMEOUT);
-        let scan: Scan = answer("scantxoutset", request, MAX_ANSWER_BYTES)
+        let request = self.request("scantxoutset", params)?;
+        let request = request.timeout(SCAN_TIMEOUT);
+        let scan: Scan = self
+            .answer("scantxoutset", request, MAX_ANSWER_BYTES)
             .await?
             .map_err(refused)?;
         if !scan.success {
@@ -186,6 +193,15 @@ impl Bitcoind {
         Ok(rate.map(|rate| u32::try_from(rate).unwrap_or(u32::MAX)))
     }
 
+    pub(super) async fn has_fees(&self) -> Result<bool, ChainError> {
+        for blocks in NODES_TARGETS {
+            if self.fee_rate(blocks).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     pub(super) async fn send(&self, hex: &str) -> Result<Txid, ChainError> {
         self.must("sendrawtransaction", json!([hex])).await
     }
@@ -205,44 +221,71 @@ impl Bitcoind {
         params: Value,
         max_bytes: usize,
     ) -> Called<T> {
-        answer(method, self.request(method, params), max_bytes).await
+        self.answer(method, self.request(method, params)?, max_bytes)
+            .await
     }
 
-    fn request(&self, method: &str, params: Value) -> RequestBuilder {
+    /// A call with user and password as they are now: the cookie is another one after each
+    /// start of bitcoind.
+    fn request(&self, method: &str, params: Value) -> Result<RequestBuilder, ChainError> {
+        let login = self.login.read();
+        let login = login.map_err(|error| ChainError::NoCookie(error.to_string()))?;
         let request =
             json!({"jsonrpc": "1.0", "id": "axepool", "method": method, "params": params});
-        self.http
+        Ok(self
+            .http
             .post(&self.url)
-            .basic_auth(&self.user, Some(&self.password))
-            .json(&request)
+            .basic_auth(login.user, Some(login.password))
+            .json(&request))
     }
-}
 
-/// What Core answers to the call of `method`.
-async fn answer<T: DeserializeOwned>(
-    method: &str,
-    request: RequestBuilder,
-    max_bytes: usize,
-) -> Called<T> {
-    let (status, body) = http::send(request, max_bytes).await?;
-    // Core refuses with 500 and a JSON body; 401 and 403 come without one.
-    let answer: Answer<T> = serde_json::from_slice(&body).map_err(|error| {
-        if status.is_success() {
-            ChainError::nonsense(error)
-        } else {
-            ChainError::Refused {
-                status: status.as_u16(),
-                said: http::shown(&String::from_utf8_lossy(&body)),
-            }
+    /// What Core answers to the call of `method`.
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        request: RequestBuilder,
+        max_bytes: usize,
+    ) -> Called<T> {
+        let (status, body) = http::send(request, max_bytes).await?;
+        // Core refuses with 500 and a JSON body; 401 and 403 come without one.
+        match status {
+            StatusCode::UNAUTHORIZED => return Err(self.unknown()),
+            StatusCode::FORBIDDEN => return Err(ChainError::Forbidden(method.to_owned())),
+            _ => {}
         }
-    })?;
-    match (answer.result, answer.error) {
-        (_, Some(refusal)) => Ok(Err((refusal.code, http::shown(&refusal.message)))),
-        (Some(result), None) => Ok(Ok(result)),
-        (None, None) => Err(ChainError::Nonsense(format!("nothing to {method}"))),
+        let answer: Answer<T> = serde_json::from_slice(&body).map_err(|error| {
+            if status.is_success() {
+                ChainError::nonsense(error)
+            } else {
+                ChainError::Refused {
+                    status: status.as_u16(),
+                    said: http::shown(&String::from_utf8_lossy(&body)),
+                }
+            }
+        })?;
+        match (answer.result, answer.error) {
+            (_, Some(Refusal { code, message })) if code == IN_WARMUP => {
+                Err(ChainError::WarmUp(http::shown(&message)))
+            }
+            (_, Some(refusal)) => Ok(Err((refusal.code, http::shown(&refusal.message)))),
+            (Some(result), None) => Ok(Ok(result)),
+            (None, None) => Err(ChainError::Nonsense(format!("nothing to {method}"))),
+        }
+    }
+
+    fn unknown(&self) -> ChainError {
+        match &self.login {
+            RpcLogin::Password { .. } => ChainError::WrongPassword,
+            RpcLogin::Cookie(cookie) => ChainError::WrongCookie(cookie.words()),
+        }
     }
 }
 
 fn refused((code, message): (i64, String)) -> ChainError {
-    ChainError::Nonsense(format!("{message} ({code})"))
+    // Core's words for a block that it has not: "(pruned data)", and else "(not fully
+    // downloaded)".
+    if message.contains("pruned data") {
+        return ChainError::Pruned(message);
+    }
+    ChainError::Rpc { code, message }
 }

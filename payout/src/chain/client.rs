@@ -34,6 +34,24 @@ pub struct ChainInfo {
     pub tip_secs: Option<u64>,
     /// It is still loading the chain.
     pub is_syncing: bool,
+    /// The blocks that it knows by their headers; as `height` where it does not say.
+    pub headers: u32,
+    /// It has deleted every block below this height; none where it has all, or does not say.
+    pub pruned_below: Option<u32>,
+}
+
+impl ChainInfo {
+    /// # Errors
+    /// While it is still loading the chain.
+    pub fn is_loaded(&self) -> Result<(), ChainError> {
+        if !self.is_syncing {
+            return Ok(());
+        }
+        Err(ChainError::Syncing {
+            height: self.height,
+            headers: self.headers,
+        })
+    }
 }
 
 /// An output in a block that nobody has spent.
@@ -57,12 +75,9 @@ impl ChainClient {
     /// If no HTTP client can be made.
     pub fn new(source: &ChainSource) -> Result<Option<ChainClient>, ChainError> {
         let kind = match source {
-            ChainSource::Bitcoind {
-                host,
-                port,
-                user,
-                password,
-            } => Kind::Bitcoind(Bitcoind::new(host, *port, user, password)?),
+            ChainSource::Bitcoind { host, port, login } => {
+                Kind::Bitcoind(Bitcoind::new(host, *port, login)?)
+            }
             ChainSource::Esplora(url) => Kind::Esplora(Esplora::new(url)?),
             ChainSource::Electrum(_) => return Ok(None),
         };
@@ -77,6 +92,17 @@ impl ChainClient {
         match &self.0 {
             Kind::Bitcoind(client) => client.info().await,
             Kind::Esplora(client) => client.info().await,
+        }
+    }
+
+    /// Whether it estimates fees for every time that the node asks for.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn has_fees(&self) -> Result<bool, ChainError> {
+        match &self.0 {
+            Kind::Bitcoind(client) => client.has_fees().await,
+            Kind::Esplora(client) => client.has_fees().await,
         }
     }
 

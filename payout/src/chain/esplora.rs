@@ -1,8 +1,10 @@
 //! An Esplora server's HTTP API.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::str::FromStr;
 
+use basics::mask;
 use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf, TxOut, Txid};
 use reqwest::{Client, StatusCode};
@@ -12,10 +14,17 @@ use super::client::{ChainInfo, Unspent};
 use super::http::{self, ChainError, MAX_ANSWER_BYTES, MAX_BLOCK_BYTES};
 use super::tip::Told;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Esplora {
     http: Client,
     url: String,
+}
+
+/// A part of its path may be a key.
+impl fmt::Debug for Esplora {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Esplora({})", mask::url(&self.url))
+    }
 }
 
 /// An entry of `/scripthash/{hash}/utxo`.
@@ -62,6 +71,8 @@ impl Esplora {
                 .ok_or_else(|| ChainError::Nonsense(format!("no block at its tip {height}")))?,
             tip_secs: None,
             is_syncing: false,
+            headers: height,
+            pruned_below: None,
         })
     }
 
@@ -129,10 +140,7 @@ impl Esplora {
 
     /// Its estimates are numbers with a fraction, by how many blocks may pass.
     pub(super) async fn fee_rate(&self, blocks: u16) -> Result<Option<u32>, ChainError> {
-        let request = self.http.get(format!("{}/fee-estimates", self.url));
-        let body = http::fetch(request, MAX_ANSWER_BYTES).await?;
-        let rates: BTreeMap<String, serde_json::Number> =
-            serde_json::from_slice(&body).map_err(ChainError::nonsense)?;
+        let rates = self.rates().await?;
         let Some(rate) = rates.get(&blocks.to_string()) else {
             return Ok(None);
         };
@@ -140,6 +148,16 @@ impl Esplora {
         let whole = text.split('.').next().unwrap_or_default();
         let whole: u32 = whole.parse().map_err(ChainError::nonsense)?;
         Ok(Some(whole.saturating_add(u32::from(text.contains('.')))))
+    }
+
+    pub(super) async fn has_fees(&self) -> Result<bool, ChainError> {
+        Ok(!self.rates().await?.is_empty())
+    }
+
+    async fn rates(&self) -> Result<BTreeMap<String, serde_json::Number>, ChainError> {
+        let request = self.http.get(format!("{}/fee-estimates", self.url));
+        let body = http::fetch(request, MAX_ANSWER_BYTES).await?;
+        serde_json::from_slice(&body).map_err(ChainError::nonsense)
     }
 
     pub(super) async fn send(&self, hex: String) -> Result<Txid, ChainError> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bitcoin::Network;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use thiserror::Error;
 
@@ -36,9 +37,77 @@ pub enum ChainError {
     /// It answered what cannot be.
     #[error("sent an invalid answer: {0}")]
     Nonsense(String),
+    /// bitcoind has just been started and loads what it has.
+    #[error("is starting and says {0:?}: this takes seconds to minutes, and needs nobody")]
+    WarmUp(String),
+    /// It loads the chain.
+    #[error("is still loading the chain, at block {height} of {headers}: wait until it has all")]
+    Syncing {
+        /// The blocks that it has.
+        height: u32,
+        /// The blocks that it knows of.
+        headers: u32,
+    },
+    /// It is on another chain.
+    #[error("is on {its}, and the pool on {ours}")]
+    OtherNetwork {
+        /// The one that it is on.
+        its: Network,
+        /// The pool's.
+        ours: Network,
+    },
+    /// bitcoind does not know us by our user and password.
+    #[error(
+        "refuses user and password (HTTP 401): compare them with rpcauth, or rpcuser and \
+         rpcpassword, in its bitcoin.conf"
+    )]
+    WrongPassword,
+    /// bitcoind does not know us by the cookie.
+    #[error(
+        "refuses the cookie of {0} (HTTP 401): it is of another bitcoind, or of an earlier start \
+         of it"
+    )]
+    WrongCookie(String),
+    /// There is no cookie to be read.
+    #[error("cannot be asked: {0}")]
+    NoCookie(String),
+    /// bitcoind does not let us do it.
+    #[error(
+        "forbids {0} (HTTP 403): allow the call in rpcwhitelist, and this machine in rpcallowip, \
+         of its bitcoin.conf"
+    )]
+    Forbidden(String),
+    /// A pruned bitcoind has deleted the block.
+    #[error(
+        "has pruned a block that is needed ({0}): it needs the blocks of the time that the pool was \
+         off. See \"Your own bitcoind\" in docs/operator.md"
+    )]
+    Pruned(String),
+    /// bitcoind refuses a call, in its own words.
+    #[error("answers {message:?} (error {code})")]
+    Rpc {
+        /// Its number.
+        code: i64,
+        /// Its words.
+        message: String,
+    },
 }
 
 impl ChainError {
+    /// In words, with what to do where the words alone do not say it.
+    pub fn with_advice(&self) -> String {
+        let advice = match self {
+            ChainError::Silent(_) => {
+                "check that it runs, that host and port are right, and that bitcoind has server=1"
+            }
+            ChainError::Refused { .. } | ChainError::TooLong(_) | ChainError::Nonsense(_) => {
+                "check that bitcoind or an Esplora server, and not something else, is at that URL"
+            }
+            _ => return self.to_string(),
+        };
+        format!("{self} ({advice})")
+    }
+
     pub(crate) fn nonsense(error: impl ToString) -> Self {
         ChainError::Nonsense(shown(&error.to_string()))
     }

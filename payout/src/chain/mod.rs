@@ -3,11 +3,13 @@
 mod bitcoind;
 mod client;
 mod esplora;
+mod health;
 pub(crate) mod http;
 mod software;
 mod tip;
 
 pub use client::{ChainClient, ChainInfo, Unspent};
+pub use health::{NO_FEES, SourceCheck, SourceState};
 pub use http::ChainError;
 pub use software::follows_another_chain;
 pub use tip::Tip;

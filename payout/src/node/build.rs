@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bitcoin::Network;
 use ldk_node::config::{AnchorChannelsConfig, Config};
 use ldk_node::logger::{LogLevel as LdkLevel, LogRecord, LogWriter};
 use ldk_node::{BuildError, Builder, DynStore, Node};
@@ -12,11 +13,11 @@ use tokio::runtime::Handle;
 use super::lock::LockError;
 use super::store::Store;
 use super::wallet::{WalletError, WalletStart};
-use crate::chain::ChainClient;
+use crate::chain::{ChainClient, NO_FEES};
 use crate::marks::{Doubt, MarkKeeper};
 use crate::outgoing::JournalError;
 use crate::seed::{Seed, SeedError};
-use crate::settings::{ChainSource, Gossip, LogLevel, Settings};
+use crate::settings::{ChainSource, CookieError, Gossip, LogLevel, Login, Settings};
 
 /// Why the node is not up.
 #[derive(Debug, Error)]
@@ -51,6 +52,11 @@ pub(super) enum StartError {
         source_name: ChainSource,
         why: String,
     },
+    #[error("{source_name}: {error}")]
+    Cookie {
+        source_name: ChainSource,
+        error: CookieError,
+    },
     #[error("the node's runtime cannot be created: {0}")]
     Runtime(std::io::Error),
     #[error("the node's start was interrupted: {0}")]
@@ -74,27 +80,23 @@ pub(super) async fn probe(
     let Some(client) = client else {
         return Ok(None);
     };
-    let info = client.info().await;
-    let info = info.map_err(|error| failed(error.to_string()))?;
-    if let Some(network) = info.network.filter(|network| *network != settings.network) {
-        return Err(failed(format!(
-            "it is on {network}, and the node's network is {}",
-            settings.network
-        )));
-    }
-    if info.is_syncing {
-        return Err(failed(format!(
-            "it is still loading the chain, at block {}",
-            info.height
-        )));
+    let ready = client.ready(settings.network).await;
+    let info = ready.map_err(|error| failed(error.with_advice()))?;
+    // Elsewhere the node takes a fixed rate.
+    if settings.network == Network::Bitcoin {
+        let has_fees = client.has_fees().await;
+        if !has_fees.map_err(|error| failed(error.with_advice()))? {
+            return Err(failed(NO_FEES.to_owned()));
+        }
     }
     Ok(Some(info.height))
 }
 
-/// Builds the node and starts it. `tip`: the chain's last block, where it is known.
+/// Builds the node and starts it. `login` is what its chain source wants to see: the node
+/// keeps it for as long as it runs. `tip`: the chain's last block, where it is known.
 pub(super) fn start(
     settings: &Settings,
-    chain: &ChainSource,
+    (chain, login): (&ChainSource, &Login),
     tip: Option<u32>,
     runtime: Handle,
     keeper: &Arc<dyn MarkKeeper>,
@@ -102,7 +104,7 @@ pub(super) fn start(
     let seed = Seed::open(&settings.mnemonic_file, &settings.storage_dir)?;
     let wallet = WalletStart::open(settings, chain, &seed, keeper)?;
     let store: Arc<DynStore> = Arc::clone(&wallet.store) as _;
-    let node = builder(settings, chain, &seed, runtime)?.build_with_store(store)?;
+    let node = builder(settings, (chain, login), &seed, runtime)?.build_with_store(store)?;
     let store = wallet.lead_on(&node, tip)?;
     node.start().map_err(|error| StartError::Start {
         source_name: chain.clone(),
@@ -113,7 +115,7 @@ pub(super) fn start(
 
 pub(super) fn builder(
     settings: &Settings,
-    chain: &ChainSource,
+    (chain, login): (&ChainSource, &Login),
     seed: &Seed,
     runtime: Handle,
 ) -> Result<Builder, BuildError> {
@@ -130,7 +132,7 @@ pub(super) fn builder(
     let mut builder = Builder::from_config(config);
     builder.set_runtime(runtime);
     builder.set_entropy_bip39_mnemonic(seed.mnemonic(), None);
-    set_chain(&mut builder, chain);
+    set_chain(&mut builder, chain, login);
     let reach = &settings.reach;
     if !reach.listen.is_empty() {
         builder.set_listening_addresses(reach.listen.clone())?;
@@ -157,16 +159,13 @@ pub(super) fn builder(
     Ok(builder)
 }
 
-fn set_chain(builder: &mut Builder, chain: &ChainSource) {
+fn set_chain(builder: &mut Builder, chain: &ChainSource, login: &Login) {
     match chain {
-        ChainSource::Bitcoind {
-            host,
-            port,
-            user,
-            password,
-        } => {
-            let (host, user, password) = (host.clone(), user.clone(), password.clone());
-            builder.set_chain_source_bitcoind_rpc(host, *port, user, password)
+        // An address of IPv6 stands in brackets in a URL, and nowhere else.
+        ChainSource::Bitcoind { host, port, .. } => {
+            let Login { user, password } = login.clone();
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            builder.set_chain_source_bitcoind_rpc(host.to_owned(), *port, user, password)
         }
         ChainSource::Esplora(url) => builder.set_chain_source_esplora(url.clone(), None),
         ChainSource::Electrum(url) => builder.set_chain_source_electrum(url.clone(), None),
@@ -195,8 +194,13 @@ impl LogWriter for OwnLog {
         if record.level < self.0 {
             return;
         }
-        let (said, from, line) = (record.args, record.module_path, record.line);
-        match record.level {
+        let said = record.args.to_string();
+        let level = level_of(record.level, &said);
+        if level < self.0 {
+            return;
+        }
+        let (from, line) = (record.module_path, record.line);
+        match level {
             LdkLevel::Error => tracing::error!(target: "ldk", from, line, "{said}"),
             LdkLevel::Warn => tracing::warn!(target: "ldk", from, line, "{said}"),
             LdkLevel::Info => tracing::info!(target: "ldk", from, line, "{said}"),
@@ -204,6 +208,33 @@ impl LogWriter for OwnLog {
             LdkLevel::Trace | LdkLevel::Gossip => {
                 tracing::trace!(target: "ldk", from, line, "{said}")
             }
+        }
+    }
+}
+
+/// How much a line of the node matters. A Core Lightning peer hands out a backup of its own
+/// kind whenever it connects, which LDK calls an error and which is none.
+fn level_of(level: LdkLevel, said: &str) -> LdkLevel {
+    let is_backup = said.contains("PeerStorageRetrieval");
+    if is_backup && level > LdkLevel::Debug {
+        return LdkLevel::Debug;
+    }
+    level
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peers_backup_is_no_error() {
+        let said = "Invalid PeerStorageRetrieval message received.";
+        for (level, said, expected) in [
+            (LdkLevel::Error, said, LdkLevel::Debug),
+            (LdkLevel::Gossip, said, LdkLevel::Gossip),
+            (LdkLevel::Error, "Failed to persist", LdkLevel::Error),
+        ] {
+            assert_eq!(level_of(level, said), expected, "{said}");
         }
     }
 }

@@ -19,7 +19,7 @@ use super::{ChannelNews, Lightning, Live, NodeState, closed, storage_dir};
 use crate::intake::{Intake, Taken};
 use crate::marks::MarkKeeper;
 use crate::outgoing::Desk;
-use crate::settings::{ChainSource, Peer, Settings};
+use crate::settings::{ChainSource, Login, Peer, Settings};
 
 /// A chain source that is down is mostly back within minutes.
 const START_AGAIN: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
@@ -30,6 +30,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(300);
 /// How often persistent peers that are gone are connected to. ldk-node does it itself
 /// for those that it has reached once.
 const CONNECT_EVERY: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether bitcoind has a new cookie.
+const COOKIE_EVERY: Duration = Duration::from_secs(5);
 
 /// How long the node's runtime may take to let go of its tasks.
 const RUNTIME_PATIENCE: Duration = Duration::from_secs(10);
@@ -65,7 +68,6 @@ pub struct Spawned {
 }
 
 /// The node's life as a future: see [`NodeTask::run`].
-#[derive(Debug)]
 pub struct NodeTask {
     parts: Parts,
     state: watch::Sender<NodeState>,
@@ -76,12 +78,24 @@ pub struct NodeTask {
     directory: Arc<Directory>,
     /// Held from the first try on, and until the task ends.
     lock: Option<DirLock>,
+    /// What the node was told to log in to its chain source with.
+    login: Login,
 }
 
 /// How a time with the node ended.
 enum Ended {
     Stop,
+    /// Its chain source wants to see another user and password.
+    NewLogin,
     Broken(String),
+}
+
+impl std::fmt::Debug for NodeTask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeTask")
+            .field("parts", &self.parts)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Parts {
@@ -111,6 +125,7 @@ impl Parts {
                 desk: Arc::new(desk),
                 directory,
                 lock: None,
+                login: Login::default(),
                 parts: self,
                 state,
                 live,
@@ -138,6 +153,7 @@ impl NodeTask {
                     self.halt(live, runtime).await;
                     match ended {
                         Ended::Stop => break,
+                        Ended::NewLogin => continue,
                         Ended::Broken(why) => why,
                     }
                 }
@@ -174,6 +190,11 @@ impl NodeTask {
         let compared = comparing.await;
         compared.map_err(|error| StartError::BrokeOff(error.to_string()))??;
         let tip = build::probe(&self.parts.settings, &self.parts.chain).await?;
+        let login = self.parts.chain.login().map_err(|error| {
+            let source_name = self.parts.chain.clone();
+            StartError::Cookie { source_name, error }
+        })?;
+        self.login = login.clone();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("lightning")
@@ -185,7 +206,9 @@ impl NodeTask {
         let starting = {
             let handle = handle.clone();
             let keeper = Arc::clone(&self.parts.marks);
-            runtime.spawn_blocking(move || build::start(&settings, &chain, tip, handle, &keeper))
+            runtime.spawn_blocking(move || {
+                build::start(&settings, (&chain, &login), tip, handle, &keeper)
+            })
         };
         let started = starting
             .await
@@ -232,6 +255,8 @@ impl NodeTask {
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut alarm = tokio::time::interval(UNDECIDED_ALARM);
         alarm.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut cookie = tokio::time::interval(COOKIE_EVERY);
+        cookie.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let ended = loop {
             tokio::select! {
                 biased;
@@ -247,11 +272,35 @@ impl NodeTask {
                     }
                 }
                 _ = sweep.tick() => self.parts.intake.sweep(live, stop).await,
+                _ = cookie.tick() => if self.has_new_login().await {
+                    break Ended::NewLogin;
+                },
                 _ = alarm.tick() => decided::tell_undecided(live).await,
             }
         };
         connector.abort();
         ended
+    }
+
+    /// True when bitcoind has started anew and answers to its new cookie: the node, which
+    /// keeps the old one, has to start anew too. While bitcoind is down the node stays up.
+    async fn has_new_login(&self) -> bool {
+        let chain = &self.parts.chain;
+        let is_new = chain.cookie().is_some_and(|cookie| {
+            let now = cookie.read();
+            now.is_ok_and(|now| now != self.login)
+        });
+        if !is_new {
+            return false;
+        }
+        // The node's events wait meanwhile.
+        let probe = build::probe(&self.parts.settings, chain);
+        let probed = tokio::time::timeout(COOKIE_EVERY, probe).await;
+        if !matches!(probed, Ok(Ok(_))) {
+            return false;
+        }
+        tracing::info!(%chain, "bitcoind has a new cookie: the lightning node starts anew with it");
+        true
     }
 
     /// False when it was stopped before the event was dealt with: it comes again.

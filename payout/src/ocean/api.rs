@@ -1,9 +1,11 @@
 //! OCEAN's API, version 1 (beta, without a key): <https://api.ocean.xyz/v1>.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 
 use accounting::Sat;
 use accounting::settle::{Block, Earnings};
+use basics::mask;
 use bitcoin::{BlockHash, Txid};
 use reqwest::Client;
 use serde::Deserialize;
@@ -22,10 +24,17 @@ const MAX_ENTRIES: usize = 10_000;
 
 /// A client of OCEAN's API. It asks once per call; when to ask is the caller's business
 /// (every 30 to 60 s at most).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct OceanApi {
     http: Client,
     url: String,
+}
+
+/// Without what may be secret in its URL.
+impl fmt::Debug for OceanApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OceanApi({})", mask::url(&self.url))
+    }
 }
 
 /// Why there is no answer. Nothing is concluded from any of them.

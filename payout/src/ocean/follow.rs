@@ -29,12 +29,7 @@ pub(super) async fn follow(
     sought: &Sought,
 ) -> Result<bool, ChainError> {
     let info = chain.info().await?;
-    if info.is_syncing {
-        return Err(ChainError::Nonsense(format!(
-            "it is still loading the chain, at block {}",
-            info.height
-        )));
-    }
+    info.is_loaded()?;
     back_to_common(watch, chain).await?;
     let first = watch.next_height();
     let last = info.height.min(first.saturating_add(AT_ONCE));

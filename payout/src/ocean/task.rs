@@ -218,15 +218,15 @@ impl Rounds {
         };
         let asks_api = self.parts.api.is_some();
         if self.kept.watch.is_none() {
-            match chain.info().await {
-                Ok(info) if !info.is_syncing => {
+            let told = chain.info().await;
+            match told.and_then(|info| info.is_loaded().map(|()| info)) {
+                Ok(info) => {
                     tracing::info!(
                         height = info.height,
                         "watching for OCEAN's blocks from here"
                     );
                     self.kept.watch = Some(Watch::new(info.height, asks_api));
                 }
-                Ok(_) => return false,
                 Err(error) => {
                     self.health
                         .send_modify(|health| health.chain_failed(error.to_string()));

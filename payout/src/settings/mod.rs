@@ -1,5 +1,6 @@
 //! The node's settings: a file of `ldk-node-config/`, where every key is explained.
 
+mod cookie;
 mod fees;
 mod parsed;
 mod peer;
@@ -8,16 +9,19 @@ mod source;
 use std::path::{Path, PathBuf};
 
 use accounting::Sat;
+use basics::mask;
 use bitcoin::Network;
 use bitcoin::secp256k1::PublicKey;
 use lightning::ln::msgs::SocketAddress;
 use serde::Deserialize;
 use thiserror::Error;
 
+pub(crate) use cookie::Login;
+pub use cookie::{Cookie, CookieError};
 pub use fees::Fees;
 use parsed::Parsed;
 pub use peer::{Peer, PeerError};
-pub use source::{ChainSource, ChainSourceError};
+pub use source::{ChainSource, ChainSourceError, RpcLogin};
 
 /// The settings of the node, as its file has them. Paths are as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +32,7 @@ pub struct Settings {
     pub storage_dir: PathBuf,
     /// The 24 words that are the node's money.
     pub mnemonic_file: PathBuf,
-    /// None: the pool's `[chain] url`.
+    /// None: the pool's own, of `[chain]`.
     pub chain_source: Option<ChainSource>,
     /// The node's own log.
     pub log: Log,
@@ -173,8 +177,13 @@ impl Settings {
     /// # Errors
     /// What is wrong with it, in words, with the line where there is one.
     pub fn parse(text: &str) -> Result<Settings, String> {
-        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
-        file.checked()
+        // Not the error's own text, which quotes the line: a password may be in it.
+        let file: File = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+            format!("line {line}: {}", mask::text(error.message().trim()))
+        })?;
+        file.checked().map_err(|why| mask::text(&why).into_owned())
     }
 
     /// The same with relative paths put under `data_dir`.
@@ -183,6 +192,7 @@ impl Settings {
         self.storage_dir = data_dir.join(self.storage_dir);
         self.mnemonic_file = data_dir.join(self.mnemonic_file);
         self.log.file = self.log.file.map(|file| data_dir.join(file));
+        self.chain_source = self.chain_source.map(|source| source.under(data_dir));
         self
     }
 
@@ -201,7 +211,8 @@ struct File {
     storage_dir: PathBuf,
     #[serde(default = "default_mnemonic_file")]
     mnemonic_file: PathBuf,
-    chain_source: Option<Parsed<ChainSource>>,
+    chain_source: Option<String>,
+    chain_cookie: Option<PathBuf>,
     #[serde(default)]
     log: LogFile,
     #[serde(default)]
@@ -319,11 +330,12 @@ const MAX_ALIAS_BYTES: usize = 32;
 impl File {
     fn checked(self) -> Result<Settings, String> {
         let reach = self.reach.checked()?;
+        let network = network(&self.network)?;
         Ok(Settings {
-            network: network(&self.network)?,
+            network,
             storage_dir: self.storage_dir,
             mnemonic_file: self.mnemonic_file,
-            chain_source: self.chain_source.map(Parsed::into),
+            chain_source: chain_source(self.chain_source, self.chain_cookie, network)?,
             log: Log {
                 level: self.log.level,
                 file: self.log.file,
@@ -409,6 +421,22 @@ impl ReachFile {
             gossip,
         })
     }
+}
+
+/// The source's text is not repeated where it does not do: a password may be in it.
+fn chain_source(
+    url: Option<String>,
+    cookie: Option<PathBuf>,
+    network: Network,
+) -> Result<Option<ChainSource>, String> {
+    let source = match (url, cookie) {
+        (url, Some(cookie)) => ChainSource::with_cookie(url.as_deref(), cookie, network),
+        (Some(url), None) => url.parse(),
+        (None, None) => return Ok(None),
+    };
+    source
+        .map(Some)
+        .map_err(|error| format!("chain_source: {error}"))
 }
 
 fn all<T>(parsed: Vec<Parsed<T>>) -> Vec<T> {

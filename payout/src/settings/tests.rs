@@ -95,7 +95,7 @@ fn what_cannot_be_is_refused_by_name() {
     );
     refused(
         "network = \"regtest\"\nchain_source = \"ftp://x\"",
-        "ftp://x",
+        "chain_source: a chain source begins with",
     );
 }
 
@@ -104,35 +104,38 @@ fn source(text: &str, expected: Result<ChainSource, ChainSourceError>) {
     assert_eq!(text.parse::<ChainSource>(), expected, "{text}");
 }
 
-#[test]
-fn a_chain_source_is_known_by_its_url() {
-    let rpc = |host: &str, password: &str| {
-        Ok(ChainSource::Bitcoind {
-            host: host.into(),
-            port: 8332,
+fn rpc(host: &str, password: &str) -> Result<ChainSource, ChainSourceError> {
+    Ok(ChainSource::Bitcoind {
+        host: host.into(),
+        port: 8332,
+        login: RpcLogin::Password {
             user: "pool".into(),
             password: password.into(),
-        })
-    };
+        },
+    })
+}
+
+#[test]
+fn a_chain_source_is_known_by_its_url() {
     source(
         "http://pool:secret@127.0.0.1:8332",
         rpc("127.0.0.1", "secret"),
     );
-    source(
-        "http://pool:s@cr:t@bitcoind:8332/",
-        rpc("bitcoind", "s@cr:t"),
-    );
+    source("http://pool:secret@[::1]:8332", rpc("[::1]", "secret"));
     source(
         "https://mempool.space/api/",
         Ok(ChainSource::Esplora("https://mempool.space/api".into())),
     );
+    for esplora in [
+        "http://127.0.0.1:3000",
+        "http://127.0.0.1:8332/api",
+        "http://there:8332",
+    ] {
+        source(esplora, Ok(ChainSource::Esplora(esplora.into())));
+    }
     source(
         "ssl://electrum.example:50002",
         Ok(ChainSource::Electrum("ssl://electrum.example:50002".into())),
-    );
-    source(
-        "https://pool:secret@host:8332",
-        Err(ChainSourceError::RpcOverTls),
     );
     source("http://pool@host:8332", Err(ChainSourceError::Rpc));
     source("http://pool:secret@host", Err(ChainSourceError::Rpc));
@@ -140,10 +143,114 @@ fn a_chain_source_is_known_by_its_url() {
     source("host:8332", Err(ChainSourceError::Scheme));
 }
 
+/// A password may have each of them: such a URL was taken for an Esplora server, and shown.
 #[test]
-fn a_password_stays_out_of_the_logs() {
+fn a_password_ends_at_the_last_at_sign_and_never_makes_another_source() {
+    for odd in ["/", "@", "#", "?", ":", "%2F", "//", "/@#?", " "] {
+        for password in [
+            format!("{odd}secret"),
+            format!("se{odd}cret"),
+            format!("secret{odd}"),
+        ] {
+            let url = format!("http://pool:{password}@bitcoind:8332/");
+            source(&url, rpc("bitcoind", &password));
+            for (wrong, why) in [
+                (
+                    format!("https://pool:{password}@host:8332"),
+                    ChainSourceError::RpcOverTls,
+                ),
+                (
+                    format!("ssl://pool:{password}@host:1"),
+                    ChainSourceError::RpcOverTls,
+                ),
+                (
+                    format!("http://pool:{password}@host:8332/api"),
+                    ChainSourceError::Rpc,
+                ),
+                (
+                    format!("http://pool:{password}@host"),
+                    ChainSourceError::Rpc,
+                ),
+            ] {
+                assert!(!why.to_string().contains("secret"));
+                source(&wrong, Err(why));
+            }
+        }
+    }
+    source(
+        "https://host/api?token=secret",
+        Err(ChainSourceError::Query),
+    );
+    source("https://host/api#secret", Err(ChainSourceError::Query));
+}
+
+#[test]
+fn a_bitcoind_of_this_machine_needs_no_password() {
+    for (url, below) in [
+        ("http://127.0.0.1:8332", "/.bitcoin/.cookie"),
+        ("http://localhost:38332/", "/.bitcoin/signet/.cookie"),
+        ("http://[::1]:18443", "/.bitcoin/regtest/.cookie"),
+    ] {
+        let source: ChainSource = url.parse().unwrap();
+        let words = source.cookie().expect("a cookie").words();
+        assert!(
+            words.contains(below) && words.contains("/var/lib/bitcoind"),
+            "{words}"
+        );
+    }
+    let with = |url, network| ChainSource::with_cookie(url, "/a/.cookie".into(), network);
+    let shown = |url, network| with(url, network).unwrap().to_string();
+    assert_eq!(shown(None, Network::Signet), "bitcoind at 127.0.0.1:38332");
+    let there = Some("http://there:1/");
+    assert_eq!(shown(there, Network::Bitcoin), "bitcoind at there:1");
+    let no_port = Some("http://[::1]");
+    assert_eq!(shown(no_port, Network::Bitcoin), "bitcoind at [::1]:8332");
+    for (url, why) in [
+        ("http://pool:secret@host:8332", ChainSourceError::TwoLogins),
+        ("https://host/api", ChainSourceError::NoBitcoind),
+        ("http://host/api", ChainSourceError::NoBitcoind),
+        ("ssl://host:1", ChainSourceError::NoBitcoind),
+        ("http://host:x", ChainSourceError::Rpc),
+        ("host", ChainSourceError::Scheme),
+    ] {
+        assert_eq!(with(Some(url), Network::Bitcoin), Err(why), "{url}");
+    }
+}
+
+#[test]
+fn a_password_stays_out_of_every_output() {
     let source: ChainSource = "http://pool:secret@127.0.0.1:8332".parse().unwrap();
     assert!(!format!("{source} {source:?}").contains("secret"));
+    let key = "https://host/0secret0123456789abcdef/api";
+    let source: ChainSource = key.parse().unwrap();
+    assert_eq!(format!("{source:?}"), "esplora at https://host/***/api");
+    for wrong in [
+        "chain_source = \"https://pool:se/cret@host\"",
+        "chain_source = \"pool:se/cret@host\"",
+        // A key that is not known, a value without an end, a value of another type.
+        "chain_url = \"http://pool:se/cret@host:1\"",
+        "chain_source = \"http://pool:se/cret@host:1",
+        "chain_cookie = [\"http://pool:se/cret@host:1\"]",
+        "log = \"http://pool:se/cret@host:1\"",
+        "network = \"http://pool:se/cret@host:1\"",
+    ] {
+        let text = if wrong.starts_with("network") {
+            wrong.to_owned()
+        } else {
+            format!("network = \"regtest\"\n{wrong}")
+        };
+        let error = Settings::parse(&text).expect_err(wrong);
+        assert!(!error.contains("cret"), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn the_nodes_own_cookie_is_under_the_data_directory() {
+    let text = "network = \"signet\"\nchain_cookie = \".cookie\"";
+    let settings = Settings::parse(text).unwrap().under(Path::new("/data"));
+    let source = settings.chain_source.expect("a source");
+    assert_eq!(source.to_string(), "bitcoind at 127.0.0.1:38332");
+    assert_eq!(source.cookie().expect("a cookie").words(), "/data/.cookie");
 }
 
 #[test]

@@ -27,7 +27,7 @@ use assemble::faucet_script;
 pub use assemble::subsidy;
 use coins::Coins;
 use mempool::Mempool;
-pub use server::{serve, serve_on};
+pub use server::{Mood, SharedMood, serve, serve_in, serve_on};
 pub use source::ChainSource;
 
 /// How many blocks a coinbase must be deep to be spent, its own counted (consensus).

@@ -9,7 +9,7 @@ use bitcoin::{BlockHash, OutPoint, Transaction, Txid};
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::Chain;
+use super::{Chain, Mood};
 
 /// An error as Bitcoin Core gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -21,6 +21,8 @@ pub struct RpcError {
     pub message: String,
 }
 
+const MISC_ERROR: i32 = -1;
+const IN_WARMUP: i32 = -28;
 const INVALID_ADDRESS_OR_KEY: i32 = -5;
 const INVALID_PARAMETER: i32 = -8;
 const DESERIALIZATION_ERROR: i32 = -22;
@@ -72,6 +74,43 @@ pub fn call(
             METHOD_NOT_FOUND,
             format!("Method not found: {method}"),
         )),
+    }
+}
+
+/// Core's refusal of a call for its mood alone.
+pub(super) fn refused(
+    chain: &Chain,
+    mood: &Mood,
+    method: &str,
+    params: &[Value],
+) -> Option<RpcError> {
+    if let Some(said) = &mood.warm_up {
+        return Some(error(IN_WARMUP, said));
+    }
+    let height = match method {
+        "getblock" => block_height(chain, params).ok()?,
+        _ => return None,
+    };
+    (height < mood.pruned_below).then(|| error(MISC_ERROR, "Block not available (pruned data)"))
+}
+
+/// Changes an answer as the mood is.
+pub(super) fn colour(answer: &mut Value, mood: &Mood, method: &str) {
+    match method {
+        "getblockchaininfo" => {
+            answer["pruned"] = json!(mood.pruned_below > 0);
+            if mood.pruned_below > 0 {
+                answer["pruneheight"] = json!(mood.pruned_below);
+            }
+            if mood.is_syncing {
+                answer["initialblockdownload"] = json!(true);
+                answer["headers"] = json!(900_000);
+            }
+        }
+        "estimatesmartfee" if mood.has_no_fees => {
+            *answer = json!({"errors": ["Insufficient data or no feerate found"], "blocks": 2});
+        }
+        _ => {}
     }
 }
 

@@ -78,7 +78,7 @@ fn a_node_has_the_pools_network_and_a_chain() {
     assert_eq!(settings.storage_dir, dir.path().join("data/node"));
     let shown = config::render(&loaded.effective);
     assert!(
-        shown.contains("http://me:***@127.0.0.1:8332") && !shown.contains("secret"),
+        shown.contains("http://***@127.0.0.1:8332") && !shown.contains("secret"),
         "{shown}"
     );
     let broken = minimal("[chain]\nurl = \"http://me:secret@127.0.0.1\"\n");
@@ -91,4 +91,85 @@ fn a_node_has_the_pools_network_and_a_chain() {
     let list = parse(&testnet).unwrap_err();
     assert_eq!(list.len(), 1, "{list:#?}");
     assert!(list[0].why.contains("its network is"), "{list:#?}");
+}
+
+/// Whatever is wrong with the config, and when nothing is.
+#[test]
+fn no_secret_of_a_url_is_ever_printed() {
+    let everything = |text: &str| match config::parse(text, Path::new("/etc/axepool")) {
+        Ok(loaded) => format!(
+            "{}\n{:?}",
+            config::render(&loaded.effective),
+            loaded.warnings
+        ),
+        Err(list) => format!("{list:#?}"),
+    };
+    let url = "http://me:s3/@#?cret@127.0.0.1:8332";
+    for text in [
+        format!("[chain]\nurl = \"{url}\""),
+        format!("[chain]\nurl = \"{url}/api\""),
+        format!("[chain]\nurl = \"{url}\"\ncookie = \".cookie\""),
+        format!("[chain]\nulr = \"{url}\""),
+        format!("[chian]\nurl = \"{url}\""),
+        format!("[chain]\nurl = [\"{url}\"]"),
+        format!("chain = \"{url}\"\n[expert.chain]\nx = \"{url}\""),
+        format!("[expert]\nurl = \"{url}\""),
+        format!("[expert.url]\nurl = \"{url}\""),
+        format!("[chain]\nurl = \"{url}"),
+        format!("[ocean]\napi_url = \"{url}\""),
+        "[ocean]\napi_url = \"https://host/?token=s3-cret\"".to_owned(),
+        format!("[http]\npublic_url = \"{url}\""),
+        "[http]\npublic_url = \"https://:s3cret@host\"".to_owned(),
+        format!("[notices]\nntfy_servers = [\"https://ntfy.sh\", \"{url}\"]"),
+        "[notices]\nntfy_servers = [\"https://host/?token=s3-cret\"]".to_owned(),
+        format!("[http]\ntrusted_proxies = [\"{url}\"]"),
+        format!("[stratum]\nlisten = \"{url}\""),
+        format!("[log]\nlevels = \"{url}\""),
+        format!("[lightning]\nconfig = \"{url}\""),
+    ] {
+        let said = everything(&minimal(&text));
+        assert!(!said.contains("cret"), "{text}: {said}");
+    }
+    let urls =
+        format!("[upstream]\naddress = \"{MAINNET}\"\nurls = [\"{url}\", \"me:s3cret@x:1\"]");
+    assert!(!everything(&urls).contains("cret"), "{}", everything(&urls));
+    let variable = ("AXEPOOL__OCEAN__API_URL", url.replace("http", "ftp"));
+    let environment = [variable].map(|(name, value)| (name.into(), value.into()));
+    let environment = environment.into_iter().collect();
+    let list = config::parse_with(&minimal(""), Path::new(""), environment).unwrap_err();
+    assert!(!format!("{list:?}").contains("cret"), "{list:?}");
+}
+
+#[test]
+fn bitcoind_is_known_by_its_cookie() {
+    let chain = |text: &str| good(&minimal(&format!("[chain]\n{text}"))).income.chain;
+    let source = |text: &str| {
+        let source = chain(text).expect("a source");
+        let cookie = source.cookie().expect("a cookie");
+        format!("{source}, {cookie:?}")
+    };
+    let given = source("url = \"http://core:8332\"\ncookie = \"core/.cookie\"");
+    assert!(
+        given.contains("core:8332") && given.contains("/etc/axepool/core/.cookie"),
+        "{given}"
+    );
+    let alone = source("cookie = \"/core/.cookie\"");
+    assert!(alone.contains("bitcoind at 127.0.0.1:8332"), "{alone}");
+    let nothing = source("url = \"http://127.0.0.1:8332\"");
+    assert!(nothing.contains(".bitcoin/.cookie"), "{nothing}");
+    for (text, key, said) in [
+        (
+            "url = \"http://a:b@core:8332\"\ncookie = \"x\"",
+            "chain.url",
+            "one of them",
+        ),
+        (
+            "url = \"https://core/api\"\ncookie = \"x\"",
+            "chain.url",
+            "bitcoind's",
+        ),
+        ("cookie = 3", "chain.cookie", "text in quotes"),
+    ] {
+        case(&minimal(&format!("[chain]\n{text}")), key, said);
+    }
 }

@@ -117,7 +117,7 @@ fn values_that_do_not_do_are_told_with_what_to_do() {
     case(
         &minimal("urls = [\"stratum+tcp://user:x@host:1\"]"),
         "upstream.urls",
-        "no valid host",
+        "no user or password",
     );
     case(
         &minimal("urls = [\"stratum+tcp://host:0\"]"),

@@ -41,7 +41,8 @@ impl Machine {
             let chain: ChainSource = "http://127.0.0.1:1/api".parse().unwrap();
             let wallet = WalletStart::open(&settings, &chain, &seed, &nobody()).unwrap();
             let shared: Arc<ldk_node::DynStore> = Arc::clone(&wallet.store) as _;
-            let builder = builder(&settings, &chain, &seed, runtime).unwrap();
+            let builder =
+                builder(&settings, (&chain, &Default::default()), &seed, runtime).unwrap();
             let node = builder.build_with_store(shared).unwrap();
             let store = wallet.lead_on(&node, Some(700_000)).unwrap();
             let keys = WalletKeys::new(&seed, settings.network).unwrap();
