@@ -1,6 +1,9 @@
 //! What still keeps OCEAN from paying. Pure.
 
+use std::collections::BTreeMap;
+
 use accounting::Msat;
+use bitcoin::secp256k1::PublicKey;
 use serde::{Deserialize, Serialize};
 
 use crate::node::{ChannelView, NodeView};
@@ -11,8 +14,9 @@ use crate::settings::Settings;
 /// seen to block a channel for minutes (Core Lightning 25.12.1).
 const PART_MARGIN: (u64, u64) = (95, 100);
 
-/// A chain source that has not been heard for so long is down.
-const CHAIN_SILENT_SECS: u64 = 30 * 60;
+/// A chain source that has not been heard for so long is down. The node asks bitcoind every
+/// two seconds, and others about once a minute; the pool's own questions notice it earlier.
+const CHAIN_SILENT_SECS: u64 = 5 * 60;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,16 +60,37 @@ fn bad(said: impl Into<String>) -> Check {
     }
 }
 
+/// What the pool's own questions to the node's chain source came to, in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceReport {
+    /// The chain cannot be followed with it.
+    pub trouble: Option<String>,
+    /// It does not estimate fees.
+    pub no_fees: Option<String>,
+}
+
+impl SourceReport {
+    /// The report on a node that is not up, which looks at its source alone.
+    pub fn checks(self) -> Vec<Check> {
+        let trouble = self.trouble.map(bad);
+        trouble.into_iter().chain(self.no_fees.map(bad)).collect()
+    }
+}
+
 /// The report on a node that is up. `expected` is the next payout, where it is known;
 /// `offer` how the offer stands, none when none was made.
 pub fn readiness(
-    view: &NodeView,
+    (view, source): (&NodeView, SourceReport),
     settings: &Settings,
     offer: Option<&Standing>,
     expected: Option<Msat>,
     now_secs: u64,
 ) -> Vec<Check> {
-    let mut checks = vec![chain(view, now_secs)];
+    let mut checks = vec![match source.trouble {
+        Some(trouble) => bad(trouble),
+        None => chain(view, now_secs),
+    }];
+    checks.extend(source.no_fees.map(warn));
     let usable = usable(view);
     checks.push(match (view.channels.len(), usable.len()) {
         (0, _) => bad("no channel: open one, or have one opened to this node"),
@@ -79,7 +104,10 @@ pub fn readiness(
     });
     if !usable.is_empty() {
         checks.push(inbound(&usable, settings, expected));
+        checks.extend(several(&usable));
     }
+    let reserve = settings.anchors.reserve_sat;
+    checks.extend(view.balances.lacks_reserve(reserve).map(warn));
     checks.push(match offer {
         None => bad("no offer was made: `axepool offer`, then give it to OCEAN"),
         Some(Standing::Good) => good("the offer can be paid"),
@@ -123,14 +151,59 @@ fn usable(view: &NodeView) -> Vec<&ChannelView> {
 /// A public node may be paid over several channels in parts; a private one over a single
 /// one.
 fn most_over(usable: &[&ChannelView], is_public: bool) -> Msat {
-    let parts = usable.iter().filter_map(|channel| channel.inbound_part);
+    let peers = peers(usable).into_values();
     let all = if is_public {
-        parts.fold(0, |sum: u64, part| sum.saturating_add(part.get()))
+        let over = |channels: &Vec<&ChannelView>| {
+            let most = most_of_peer(channels);
+            let parts = channels.iter().filter_map(|one| one.inbound_part);
+            parts.fold(0, |sum: u64, part| sum.saturating_add(part.get().min(most)))
+        };
+        peers.fold(0, |sum: u64, channels| sum.saturating_add(over(&channels)))
     } else {
-        parts.map(Msat::get).max().unwrap_or(0)
+        peers
+            .map(|channels| most_of_peer(&channels))
+            .max()
+            .unwrap_or(0)
     };
     let (numerator, denominator) = PART_MARGIN;
     Msat::new(all / denominator * numerator)
+}
+
+fn peers<'a>(usable: &[&'a ChannelView]) -> BTreeMap<PublicKey, Vec<&'a ChannelView>> {
+    let mut peers = BTreeMap::<_, Vec<_>>::new();
+    for channel in usable {
+        peers.entry(channel.peer).or_default().push(*channel);
+    }
+    peers
+}
+
+/// The most that one part through a peer may have for certain. A peer with several channels
+/// forwards over whichever it likes, whatever channel the payer names (Core Lightning: over
+/// that with the most to spend), so that each that has room for the part must take it.
+fn most_of_peer(channels: &[&ChannelView]) -> u64 {
+    let parts = || {
+        channels
+            .iter()
+            .filter_map(|one| Some((one, one.inbound_part?)))
+    };
+    let largest = parts().map(|(_, part)| part).max();
+    let capped = parts().filter(|(one, part)| *part < one.inbound);
+    let least = capped.map(|(_, part)| part).min();
+    largest.map_or(0, |largest| least.unwrap_or(largest).min(largest).get())
+}
+
+/// That a peer has several channels, the smallest of which counts.
+fn several(usable: &[&ChannelView]) -> Option<Check> {
+    let peers = peers(usable);
+    let (peer, channels) = peers.iter().find(|(_, channels)| {
+        let parts = channels.iter().filter_map(|one| one.inbound_part);
+        parts.map(Msat::get).max() > Some(most_of_peer(channels))
+    })?;
+    Some(warn(format!(
+        "peer {peer} chooses among its {} channels by itself, so that the one with the lowest \
+         limit counts: close the smaller ones, or have the next channel opened by another peer",
+        channels.len()
+    )))
 }
 
 fn inbound(usable: &[&ChannelView], settings: &Settings, expected: Option<Msat>) -> Check {
@@ -183,7 +256,7 @@ mod tests {
     use super::*;
     use crate::node::Balances;
     use accounting::Sat;
-    use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
+    use bitcoin::secp256k1::{Secp256k1, SecretKey};
 
     const NOW: u64 = 1_800_000_000;
 
@@ -211,7 +284,10 @@ mod tests {
             node_id: key(1),
             channels,
             peers: Vec::new(),
-            balances: Balances::default(),
+            balances: Balances {
+                spendable: Sat::new(25_000),
+                ..Balances::default()
+            },
             is_unsought: false,
             closed: Vec::new(),
             tip_height: 5,
@@ -221,11 +297,71 @@ mod tests {
         }
     }
 
+    fn of(peer: u8, part_sat: u64, inbound_sat: u64) -> ChannelView {
+        ChannelView {
+            peer: key(peer),
+            inbound: Msat::new(inbound_sat * 1000),
+            ..channel(part_sat, true)
+        }
+    }
+
+    #[track_caller]
+    fn at_once(channels: &[ChannelView], is_public: bool, sat: u64) {
+        let usable: Vec<_> = channels.iter().collect();
+        let most = most_over(&usable, is_public).to_sat_floor().get();
+        assert_eq!(most, sat, "{channels:?}");
+    }
+
+    #[test]
+    fn a_peer_with_several_channels_may_choose_the_smallest() {
+        let two = [of(2, 100, 1000), of(2, 1000, 10_000)];
+        at_once(&two, false, 95);
+        at_once(&two, true, 190);
+        // Its small one is full, and is not chosen for more than it has room for.
+        let full = [of(2, 7, 7), of(2, 1000, 10_000)];
+        at_once(&full, false, 950);
+        at_once(&full, true, 1007 * 95 / 100);
+        // Another peer's do not count for it.
+        let apart = [of(2, 100, 1000), of(3, 1000, 10_000)];
+        at_once(&apart, false, 950);
+        at_once(&apart, true, 1045);
+        at_once(&[of(2, 1000, 1000)], false, 950);
+        at_once(&[], false, 0);
+        case(&view(two.to_vec()), "", Some(150), Mark::Bad, "150 sat");
+        case(
+            &view(two.to_vec()),
+            "",
+            Some(50),
+            Mark::Warn,
+            "another peer",
+        );
+    }
+
+    #[test]
+    fn a_missing_reserve_is_told_before_a_channel_is_bought() {
+        let mut poor = view(vec![channel(100, true)]);
+        poor.balances.spendable = Sat::new(24_999);
+        case(&poor, "", None, Mark::Warn, "24999 sat are free");
+        case(
+            &poor,
+            "[anchors]\nreserve_sat = 24999",
+            None,
+            Mark::Good,
+            "can come at once",
+        );
+    }
+
     #[track_caller]
     fn case(view: &NodeView, settings: &str, expected_sat: Option<u64>, worst: Mark, said: &str) {
         let settings = Settings::parse(&format!("network = \"regtest\"\n{settings}")).unwrap();
         let expected = expected_sat.map(|sat| Msat::new(sat * 1000));
-        let checks = readiness(view, &settings, Some(&Standing::Good), expected, NOW);
+        let checks = readiness(
+            (view, SourceReport::default()),
+            &settings,
+            Some(&Standing::Good),
+            expected,
+            NOW,
+        );
         let found = checks.iter().max_by_key(|check| check.mark).unwrap();
         assert_eq!(found.mark, worst, "{checks:?}");
         assert!(
@@ -291,8 +427,23 @@ mod tests {
         doubted.chain_doubt = Some("our chain source differs".into());
         case(&doubted, "", None, Mark::Bad, "our chain source differs");
         let settings = Settings::parse("network = \"regtest\"").unwrap();
-        let checks = readiness(&doubted, &settings, Some(&Standing::Good), None, NOW);
         let followed = |check: &Check| check.said.contains("is followed");
+        let report = |view: &NodeView, source| {
+            let offer = Some(&Standing::Good);
+            readiness((view, source), &settings, offer, None, NOW)
+        };
+        let checks = report(&doubted, SourceReport::default());
         assert!(!checks.iter().any(followed), "{checks:?}");
+        // The node heard it a minute ago; the pool asked it since.
+        let source = SourceReport {
+            trouble: Some("bitcoind at x:1: no answer".into()),
+            no_fees: None,
+        };
+        let checks = report(&view(vec![channel(100, true)]), source);
+        assert!(!checks.iter().any(followed), "{checks:?}");
+        assert!(
+            checks.contains(&bad("bitcoind at x:1: no answer")),
+            "{checks:?}"
+        );
     }
 }

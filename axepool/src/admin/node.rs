@@ -123,6 +123,9 @@ pub enum NodeReply {
         channel: u128,
         /// What was estimated; `None` when nobody knew, and it was done by force.
         after: Option<Afterwards>,
+        /// What is missing for a channel in the other direction.
+        #[serde(default)]
+        advice: Option<String>,
     },
     /// To [`NodeRequest::SendOnchain`].
     Sent {

@@ -237,9 +237,16 @@ fn open(args: OpenArgs) -> Result<ExitCode> {
         public: args.public,
         force: args.force,
     };
-    let NodeReply::Opening { channel, after } = ask(&args.place, request)? else {
+    let reply = ask(&args.place, request)?;
+    let NodeReply::Opening {
+        channel,
+        after,
+        advice,
+    } = reply
+    else {
         bail!(OTHER_VERSION);
     };
+    advice.into_iter().for_each(output::remark);
     tell_after(after.as_ref());
     output::line(format!(
         "channel {channel} is being opened: it can be used once its transaction is confirmed (axepool node status)"
@@ -362,6 +369,12 @@ fn render(status: &NodeStatus) -> String {
         lines.extend(money(node));
         lines.extend(channels(node));
         lines.extend(node.closed.iter().take(CLOSED_SHOWN).map(closed));
+        let older = node.closed.len().saturating_sub(CLOSED_SHOWN);
+        if older > 0 {
+            lines.push(format!(
+                "           {older} older closed channels: --json lists them"
+            ));
+        }
         lines.extend(peers(node));
     }
     for check in &status.checks {

@@ -28,6 +28,7 @@ mod schema;
 #[path = "../common/world.rs"]
 mod world;
 
+mod chain_source;
 mod cli;
 mod e2e;
 mod e2e_mint;

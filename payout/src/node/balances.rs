@@ -39,6 +39,21 @@ pub struct Balances {
     pub closing: Sat,
 }
 
+impl Balances {
+    /// That a peer's channel would be refused for want of its reserve of `reserve_sat`, in
+    /// words: the operator has to know it before one is bought.
+    pub fn lacks_reserve(&self, reserve_sat: u64) -> Option<String> {
+        let free = self.spendable.get();
+        (free < reserve_sat).then(|| {
+            format!(
+                "a channel that a peer opens to this node is refused now: it needs {reserve_sat} \
+                 sat on-chain as reserve, and {free} sat are free. Send more to `axepool address \
+                 --deposit` before you buy one (or list the peer in anchors.trusted)"
+            )
+        })
+    }
+}
+
 /// The parts of `all`. `is_paid`: which of these outgoing payments have arrived, so that
 /// their HTLCs are the receivers' although the channel still has them. `is_wallets`: whether
 /// the wallet has what was swept.

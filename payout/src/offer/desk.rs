@@ -141,6 +141,8 @@ impl OfferDesk {
                 ));
             }
         }
+        let reserve = self.settings.anchors.reserve_sat;
+        advice.extend(view.balances.lacks_reserve(reserve));
         Answer {
             offer,
             is_new,

@@ -161,6 +161,7 @@ impl Paying {
         metrics.node_up.set(i64::from(view.is_some()));
         self.measure_node(view);
         self.measure_watch();
+        self.measure_sources();
     }
 
     fn measure_node(&self, view: Option<&NodeView>) {

@@ -29,6 +29,7 @@ pub(super) struct Metrics {
     pub(super) chain_doubt: IntGaugeVec,
     pub(super) witness_height: IntGaugeVec,
     pub(super) chain_software_wrong: IntGauge,
+    pub(super) source_up: IntGaugeVec,
     pub(super) liabilities: IntGaugeVec,
     pub(super) assets: IntGaugeVec,
     pub(super) melts_paused: IntGauge,
@@ -80,6 +81,11 @@ impl Metrics {
             chain_software_wrong: gauge(
                 "axepool_chain_software_wrong",
                 "1 while the chain source is a version of Bitcoin Knots that follows another chain",
+            )?,
+            source_up: family(
+                "axepool_chain_source_up",
+                "1 while the chain can be followed with the chain source",
+                "source",
             )?,
             channels_closed,
             watch_errors,
@@ -149,6 +155,11 @@ impl Metrics {
         self.channels_closed.inc();
         self.channel_closed_at
             .set(i64::try_from(at_secs).unwrap_or(i64::MAX));
+    }
+
+    /// Shows a chain source, which is believed to do well until it was asked.
+    pub(super) fn show_chain_source(&self, label: &str) {
+        self.source_up.with_label_values(&[label]).set(1);
     }
 
     /// Shows the sources that the config names, before they have answered.

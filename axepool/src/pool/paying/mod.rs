@@ -10,6 +10,7 @@ mod height;
 mod look;
 mod metrics;
 mod node;
+mod sources;
 mod witnesses;
 
 use std::collections::HashSet;
@@ -20,7 +21,7 @@ use anyhow::{Context, Result, anyhow};
 use basics::{clock, humane};
 use bitcoin::{Address, Network, Txid};
 use ledger::Ledger;
-use payout::chain::ChainClient;
+use payout::chain::{ChainClient, SourceCheck};
 use payout::marks::MarkKeeper;
 use payout::node::{ChannelNews, ClosedView, NodeTask, Spawned};
 use payout::ocean::{Gone, OCEAN_TAG, OceanApi, OceanWatch, SourceHealth};
@@ -43,6 +44,7 @@ use books::LedgerBooks;
 use height::Source;
 use look::Looked;
 use metrics::Metrics;
+use sources::Sources;
 mod withdraw;
 pub(super) use node::{is_operators, still_expected};
 
@@ -67,6 +69,8 @@ pub(crate) struct Paying {
     watches_chain: bool,
     /// Where the chain can be asked, by the way.
     source: Source,
+    /// How the chain sources do.
+    sources: Sources,
     known: Mutex<Known>,
     /// One order that takes money at a time: each is measured against what the one before
     /// left.
@@ -118,6 +122,7 @@ struct Known {
 pub(super) struct Tasks {
     node: Option<(NodeTask, broadcast::Receiver<ChannelNews>)>,
     watch: Option<(OceanWatch, watch::Sender<SourceHealth>)>,
+    sources: Vec<SourceCheck>,
 }
 
 impl Paying {
@@ -143,6 +148,7 @@ impl Paying {
             }
         };
         let source = prepare_source(config);
+        let (sources, checks) = Sources::prepare(config).context("the chain sources' check")?;
         let (watch, watch_task) = match prepare_watch(config, booking) {
             Ok(Some(parts)) => {
                 let (sender, receiver) = watch::channel(SourceHealth::default());
@@ -163,6 +169,7 @@ impl Paying {
         let metrics = Metrics::register(registry).context("the payouts' metrics")?;
         let has_node = config.income.node.is_some();
         metrics.node_configured.set(i64::from(has_node));
+        sources.show_in(&metrics);
         if let Some((watch, _)) = &watch_task {
             metrics.show_sources(watch.api.is_some(), watch.chain.is_some());
         }
@@ -180,6 +187,7 @@ impl Paying {
             watch,
             watches_chain,
             source,
+            sources,
             known: Mutex::new(Known {
                 looked: None,
                 melts,
@@ -196,6 +204,7 @@ impl Paying {
         let tasks = Tasks {
             node: node_task,
             watch: watch_task,
+            sources: checks,
         };
         Ok((Arc::new(paying), tasks))
     }
@@ -209,6 +218,7 @@ impl Paying {
         handle: &Handle,
         (cancel, tracker): (&CancellationToken, &TaskTracker),
     ) {
+        Sources::start(tasks.sources, handle, (cancel, tracker));
         if let Some((node, channels)) = tasks.node {
             let running = Arc::clone(watched).once(Task::Node, node.run(cancel.clone()));
             tracker.spawn_on(running, handle);
@@ -297,7 +307,7 @@ impl Paying {
 
     /// What is wrong with it, if anything is: no reason to send miners away.
     pub(super) fn trouble(&self) -> Vec<String> {
-        let mut trouble = Vec::new();
+        let mut trouble = self.sources_trouble();
         if let Some(why) = &self.node_broken {
             trouble.push(format!("the lightning node: {why}"));
         }

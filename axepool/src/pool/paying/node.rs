@@ -13,7 +13,7 @@ use payout::node::payments::OnChainFee;
 use payout::node::{NodeView, WalletRange};
 use payout::offer::{Answer, Route, Standing};
 use payout::outgoing;
-use payout::readiness::readiness;
+use payout::readiness::{SourceReport, readiness};
 use payout::settings::Peer;
 
 use super::guard::{OPERATOR, Outlay};
@@ -68,7 +68,15 @@ impl Paying {
                 let outlay = self.opening(node, size).await?;
                 let after = self.may_leave(node, outlay, force).await?;
                 let channel = lightning.open_channel(peer, size, public).await?;
-                NodeReply::Opening { channel, after }
+                let reserve = node.settings.anchors.reserve_sat;
+                // The channel is being opened, whether or not there is something to add.
+                let view = lightning.view().await.ok();
+                let advice = view.and_then(|view| view.balances.lacks_reserve(reserve));
+                NodeReply::Opening {
+                    channel,
+                    after,
+                    advice,
+                }
             }
             NodeRequest::Close { channel, force } => {
                 let how = if force {
@@ -191,17 +199,22 @@ impl Paying {
     async fn node_status(&self, node: &Node) -> Result<NodeStatus> {
         let state = node.lightning.state().borrow().to_string();
         let expected = self.expected().await?;
+        let source = SourceReport {
+            trouble: self.nodes_source_trouble(),
+            no_fees: self.nodes_source_lacks_fees(),
+        };
         let Ok(view) = node.lightning.view().await else {
             return Ok(NodeStatus {
                 state,
                 node: None,
-                checks: Vec::new(),
+                checks: source.checks(),
                 expected,
             });
         };
         let standing = node.desk.standing().await?;
         let now_secs = clock::now_ms() / 1000;
-        let checks = readiness(&view, &node.settings, standing.as_ref(), expected, now_secs);
+        let (settings, offer) = (&node.settings, standing.as_ref());
+        let checks = readiness((&view, source), settings, offer, expected, now_secs);
         Ok(NodeStatus {
             state,
             node: Some(node_look(view)),
