@@ -20,13 +20,13 @@ mod wind_down;
 pub use backup::{BackupDone, BackupRequest, BackupState, RestoreRequest, RestoreStatus};
 pub use client::{AskError, ask};
 pub use money::{
-    EpochPart, FeeStatus, MoneyReply, MoneyRequest, PayoutFate, PayoutRow, PayoutSplit, SplitRow,
-    Way, WithdrawalOutcome, WithdrawalRow,
+    EpochPart, FeeStatus, MORE_COUNTED, MoneyReply, MoneyRequest, PayoutFate, PayoutRow,
+    PayoutSplit, SplitRow, Way, WithdrawalOutcome, WithdrawalRow,
 };
 pub use node::{Afterwards, NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer};
 pub use protocol::{
-    LedgerStatus, MinerRow, Miners, MintState, MintStatus, Reply, Request, Status, SuspectRow,
-    UpstreamLeft, UpstreamStatus,
+    LedgerStatus, MinerRow, Miners, MintState, MintStatus, OrphanedEpoch, Reply, Request, Status,
+    SuspectRow, UpstreamLeft, UpstreamStatus,
 };
 pub use server::{Answers, serve};
 pub use socket::{AdminSocket, bind};

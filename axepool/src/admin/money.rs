@@ -65,6 +65,9 @@ pub enum MoneyRequest {
     },
 }
 
+/// Older payments than those of a list are counted up to here: each has to be read.
+pub const MORE_COUNTED: usize = 1_000;
+
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
@@ -74,6 +77,9 @@ pub enum MoneyReply {
     Payouts {
         /// One a payment.
         payouts: Vec<PayoutRow>,
+        /// So many older ones are there besides, up to [`MORE_COUNTED`].
+        #[serde(default)]
+        more: usize,
     },
     /// To [`MoneyRequest::Payout`], [`MoneyRequest::Assign`] and [`MoneyRequest::ToFee`]:
     /// the payment as it is now.

@@ -60,6 +60,16 @@ pub enum Request {
     WindDown(WindDownRequest),
 }
 
+/// An epoch whose block was orphaned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrphanedEpoch {
+    /// Which.
+    pub epoch: EpochId,
+    /// The epoch that its work counts in now; `None` when it stays, since at least half of
+    /// its money had come.
+    pub merged_into: Option<EpochId>,
+}
+
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
@@ -79,6 +89,9 @@ pub enum Reply {
     Epochs {
         /// All of them.
         epochs: Vec<Epoch>,
+        /// Those of them whose block was orphaned.
+        #[serde(default)]
+        orphaned: Vec<OrphanedEpoch>,
     },
     /// To [`Request::CloseEpoch`].
     EpochClosed {

@@ -1,12 +1,14 @@
 //! `axepool epochs` and `axepool epochs close`.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use accounting::{CloseCause, Epoch, EpochState};
+use accounting::{CloseCause, Epoch, EpochId, EpochState};
 use anyhow::{Result, bail};
 use basics::{clock, humane, output};
 use clap::Subcommand;
+use serde::Serialize;
 
 use super::place::{OTHER_VERSION, Place};
 use crate::admin::{Reply, Request};
@@ -54,14 +56,35 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     }
 }
 
+/// An epoch as JSON has it.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    epoch: &'a Epoch,
+    /// Its block is not in the chain any more.
+    is_orphaned: bool,
+    /// The epoch that its work counts in now.
+    merged_into: Option<EpochId>,
+}
+
 fn list(place: &Place, json: bool) -> Result<ExitCode> {
-    let Reply::Epochs { epochs } = place.ask(Request::Epochs)? else {
+    let Reply::Epochs { epochs, orphaned } = place.ask(Request::Epochs)? else {
         bail!(OTHER_VERSION);
     };
+    let fates: BTreeMap<_, _> = orphaned
+        .iter()
+        .map(|one| (one.epoch, one.merged_into))
+        .collect();
+    let rows = epochs.iter().map(|epoch| Row {
+        epoch,
+        is_orphaned: fates.contains_key(&epoch.id),
+        merged_into: fates.get(&epoch.id).copied().flatten(),
+    });
+    let rows: Vec<_> = rows.collect();
     if json {
-        output::json(&epochs)?;
+        output::json(&rows)?;
     } else {
-        output::line(render(&epochs, clock::now_ms()))?;
+        output::line(render(&rows, clock::now_ms()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -84,7 +107,7 @@ fn close_open(place: &Place, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn render(epochs: &[Epoch], now_ms: u64) -> String {
+fn render(rows: &[Row<'_>], now_ms: u64) -> String {
     let header = [
         "epoch",
         "opened (UTC)",
@@ -98,13 +121,11 @@ fn render(epochs: &[Epoch], now_ms: u64) -> String {
         "fee",
     ];
     let mut table = humane::table(&header, &[0, 4, 5, 6, 7, 8, 9]);
-    for epoch in epochs {
+    for row in rows {
+        let epoch = row.epoch;
         let (state, cause) = match epoch.state {
             EpochState::Open => ("open".to_owned(), String::new()),
-            EpochState::Closed { at_ms, cause } => (
-                format!("closed {}", humane::utc(at_ms)),
-                close_cause(&cause),
-            ),
+            EpochState::Closed { at_ms, cause } => (closed(row, at_ms), close_cause(&cause)),
         };
         let until_ms = epoch.closed_ms().unwrap_or(now_ms);
         let length = Duration::from_millis(until_ms.saturating_sub(epoch.opened_ms));
@@ -128,9 +149,50 @@ fn render(epochs: &[Epoch], now_ms: u64) -> String {
     table.to_string()
 }
 
+/// An epoch that is not open: one whose block was orphaned is mostly merged into another,
+/// which gets its money.
+fn closed(row: &Row<'_>, at_ms: u64) -> String {
+    match (row.merged_into, row.is_orphaned) {
+        (Some(into), _) => format!("merged into epoch {into}, its block is orphaned"),
+        (None, true) => format!("closed {}, its block is orphaned", humane::utc(at_ms)),
+        (None, false) => format!("closed {}", humane::utc(at_ms)),
+    }
+}
+
 fn close_cause(cause: &CloseCause) -> String {
     match cause {
         CloseCause::Command => "command".to_owned(),
         CloseCause::OceanBlock { height, .. } => format!("block {height}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use accounting::EpochTerms;
+
+    use super::*;
+
+    #[track_caller]
+    fn case(is_orphaned: bool, merged_into: Option<EpochId>, said: &str) {
+        let mut epoch = Epoch::open(EpochId::FIRST, 0, EpochTerms::default());
+        epoch.state = EpochState::Closed {
+            at_ms: 0,
+            cause: CloseCause::Command,
+        };
+        let row = Row {
+            epoch: &epoch,
+            is_orphaned,
+            merged_into,
+        };
+        let shown = render(&[row], 0);
+        assert!(shown.contains(said), "{shown}");
+        assert_eq!(shown.contains("merged"), merged_into.is_some(), "{shown}");
+    }
+
+    #[test]
+    fn an_epoch_that_is_merged_is_not_told_as_closed() {
+        case(false, None, "closed 1970");
+        case(true, None, "its block is orphaned");
+        case(true, Some(EpochId::new(7)), "merged into epoch 7");
     }
 }

@@ -9,7 +9,8 @@ use clap::Subcommand;
 
 use super::place::{OTHER_VERSION, Place};
 use crate::admin::{
-    EpochPart, MoneyReply, MoneyRequest, PayoutFate, PayoutRow, PayoutSplit, Reply, Request, Way,
+    EpochPart, MORE_COUNTED, MoneyReply, MoneyRequest, PayoutFate, PayoutRow, PayoutSplit, Reply,
+    Request, Way,
 };
 use crate::{amounts, control};
 
@@ -99,15 +100,33 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
 }
 
 fn list(place: &Place, newest: usize, json: bool) -> Result<ExitCode> {
-    let payouts = ask_payouts(place, MoneyRequest::Payouts { newest })?;
-    if json {
-        output::json(&payouts)?;
-    } else if payouts.is_empty() {
-        output::line("nothing has come yet")?;
-    } else {
-        output::line(render(&payouts))?;
+    let MoneyReply::Payouts { payouts, more } = ask(place, MoneyRequest::Payouts { newest })?
+    else {
+        bail!(OTHER_VERSION);
+    };
+    match (json, payouts.is_empty() && more == 0) {
+        (true, _) => output::json(&payouts)?,
+        (false, true) => output::line("nothing has come yet")?,
+        (false, false) => output::line(render(&payouts))?,
+    }
+    if let Some(left_out) = left_out(newest, more) {
+        output::remark(left_out);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// How many payments a list of the `newest` has not, and how to see them.
+fn left_out(newest: usize, more: usize) -> Option<String> {
+    let all = newest.saturating_add(more);
+    match more {
+        0 => None,
+        MORE_COUNTED.. => Some(format!(
+            "at least {more} older payments are not listed: --newest N lists more of them"
+        )),
+        _ => Some(format!(
+            "{more} older payments are not listed: --newest {all} lists all"
+        )),
+    }
 }
 
 /// Asks about the money.
@@ -121,7 +140,7 @@ pub(super) fn ask(place: &Place, request: MoneyRequest) -> Result<MoneyReply> {
 /// Asks for a list of payments.
 pub(super) fn ask_payouts(place: &Place, request: MoneyRequest) -> Result<Vec<PayoutRow>> {
     match ask(place, request)? {
-        MoneyReply::Payouts { payouts } => Ok(payouts),
+        MoneyReply::Payouts { payouts, .. } => Ok(payouts),
         _ => bail!(OTHER_VERSION),
     }
 }
@@ -173,7 +192,7 @@ pub(super) fn render(payouts: &[PayoutRow]) -> String {
             fee,
             miners,
             audit,
-            fate(&row.state),
+            fate(row),
         ]);
     }
     table.to_string()
@@ -194,17 +213,17 @@ fn way(way: Way) -> &'static str {
     }
 }
 
-fn fate(fate: &PayoutFate) -> String {
-    match fate {
+fn fate(row: &PayoutRow) -> String {
+    match &row.state {
         PayoutFate::Settled { .. } => "settled".to_owned(),
-        PayoutFate::Suspended { why } => format!("SUSPENDED: {}", control::suspense(*why)),
+        PayoutFate::Suspended { why } => format!("SUSPENDED: {}", control::suspense(*why, row.via)),
         PayoutFate::Gathered => "too small to be split by itself: with the next one".to_owned(),
         PayoutFate::Operators => "the operator's: not for the OCEAN offer".to_owned(),
         PayoutFate::ToFee => "the operator's: taken out of suspense".to_owned(),
     }
 }
 
-fn found(found: Found) -> String {
+fn found(found: Found, via: Way) -> String {
     match found {
         Found::Named { epoch, by } => {
             let by = match by {
@@ -214,7 +233,13 @@ fn found(found: Found) -> String {
             };
             format!("epoch {epoch}, by {by}")
         }
-        Found::Deep => "the epochs whose block was deep enough: its note names none".to_owned(),
+        Found::Deep => {
+            let none = match via {
+                Way::Lightning => "its note names none",
+                Way::OnChain => "a payment on-chain names none",
+            };
+            format!("the epochs whose block was deep enough: {none}")
+        }
         Found::Assigned { epoch } => format!("epoch {epoch}, by the operator's command"),
     }
 }
@@ -245,7 +270,7 @@ pub(super) fn render_split(split: &PayoutSplit) -> String {
             "           TOLD AGAIN with {refused} msat, which is not used"
         ));
     }
-    lines.push(format!("state      {}", fate(&row.state)));
+    lines.push(format!("state      {}", fate(row)));
     let PayoutFate::Settled {
         found: how,
         epochs,
@@ -256,7 +281,7 @@ pub(super) fn render_split(split: &PayoutSplit) -> String {
     else {
         return lines.join("\n");
     };
-    lines.push(format!("for        {}", found(*how)));
+    lines.push(format!("for        {}", found(*how, row.via)));
     for part in epochs {
         let over = match part.pays_over == part.epoch {
             true => String::new(),
@@ -305,4 +330,25 @@ fn miners(split: &PayoutSplit) -> String {
         ]);
     }
     table.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payments_that_are_not_listed_are_told_with_the_flag() {
+        assert_eq!(left_out(30, 0), None);
+        let few = left_out(30, 12).expect("some");
+        assert!(
+            few.contains("12 older") && few.contains("--newest 42"),
+            "{few}"
+        );
+        let many = left_out(30, MORE_COUNTED).expect("many");
+        assert!(
+            many.contains("at least 1000") && many.contains("--newest"),
+            "{many}"
+        );
+        left_out(usize::MAX, 1).expect("no overflow");
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use accounting::settle::{EpochAccount, Stage};
 use accounting::{CloseCause, Epoch, EpochId, EpochTerms, MinerId, Resolution, Tally};
 use anyhow::Result;
 use basics::clock;
@@ -12,7 +13,7 @@ use ledger::{Ledger, LedgerError, Reader, RecentWork};
 use thiserror::Error;
 
 use super::store;
-use crate::admin::{MinerRow, Miners, Reply, Request, SuspectRow};
+use crate::admin::{MinerRow, Miners, OrphanedEpoch, Reply, Request, SuspectRow};
 use crate::{amounts, data_dir};
 
 /// Over how many epochs withholding is looked for: some months of OCEAN's blocks.
@@ -91,7 +92,8 @@ fn look(reader: &Reader, request: &Request) -> Result<Reply, BooksError> {
         Request::Epochs => {
             let mut epochs = reader.epochs(usize::MAX)?;
             epochs.reverse();
-            Ok(Reply::Epochs { epochs })
+            let orphaned = orphaned(&reader.epoch_accounts()?);
+            Ok(Reply::Epochs { epochs, orphaned })
         }
         Request::Miners { epoch, workers } => miners(reader, *epoch, *workers),
         Request::Suspects => suspects(reader),
@@ -106,6 +108,23 @@ fn look(reader: &Reader, request: &Request) -> Result<Reply, BooksError> {
         | Request::Restore(_)
         | Request::WindDown(_) => Err(BooksError::NotTheLedgers),
     }
+}
+
+/// The epochs whose block was orphaned: the ledger's own row of one says only that it was
+/// closed.
+fn orphaned(accounts: &BTreeMap<EpochId, EpochAccount>) -> Vec<OrphanedEpoch> {
+    let fate = |account: &EpochAccount| {
+        let merged_into = match account.stage {
+            Stage::Merged { into, .. } => Some(into),
+            _ if account.orphaned => None,
+            _ => return None,
+        };
+        Some(OrphanedEpoch {
+            epoch: account.epoch,
+            merged_into,
+        })
+    };
+    accounts.values().filter_map(fate).collect()
 }
 
 fn miners(

@@ -2,7 +2,7 @@
 //! log with what one of them says again and again.
 //!
 //! The first lines of every call site are always written; lines beyond its budget are
-//! counted, and summed up in one line a minute. DEBUG and TRACE have no limit: a person
+//! counted, and summed up in one line a minute (of the lightning node: in ten minutes). DEBUG and TRACE have no limit: a person
 //! who enables them wants all lines.
 
 use std::collections::HashMap;
@@ -27,8 +27,15 @@ const BURST: u32 = 20;
 /// One more line of one place after that, in milliseconds.
 const REFILL_MS: u64 = 3_000;
 
+/// The same for the lightning node, which says some things every thirty seconds for as long
+/// as their cause lasts, such as a claim that it broadcasts again.
+const NODES_REFILL_MS: u64 = 600_000;
+
 /// Places that are told apart at most, with those of code that logs for others.
 const MAX_PLACES: usize = 4_096;
+
+/// The target of the lightning node's lines.
+const NODE: &str = "ldk";
 
 /// What says how many lines were left out has no limit of its own: there are as many
 /// such lines as places.
@@ -52,23 +59,38 @@ pub(crate) fn left_out() -> IntCounter {
 #[derive(Debug)]
 struct Budget {
     lines: u32,
+    refill_ms: u64,
     counted_ms: u64,
     left_out: u64,
+    /// When it was told last how many were left out.
+    told_ms: u64,
 }
 
 impl Budget {
-    fn new(now_ms: u64) -> Budget {
+    fn new(now_ms: u64, refill_ms: u64) -> Budget {
         Budget {
             lines: BURST,
+            refill_ms,
             counted_ms: now_ms,
             left_out: 0,
+            told_ms: 0,
         }
+    }
+
+    /// How many lines were left out, unless there are none or it was told a moment ago.
+    fn sum_up(&mut self, now_ms: u64) -> Option<u64> {
+        let is_early = self.told_ms > 0 && now_ms.saturating_sub(self.told_ms) < self.refill_ms;
+        if self.left_out == 0 || is_early {
+            return None;
+        }
+        self.told_ms = now_ms;
+        Some(std::mem::take(&mut self.left_out))
     }
 
     /// Takes a line; false when it is left out.
     fn take(&mut self, now_ms: u64) -> bool {
-        let more = now_ms.saturating_sub(self.counted_ms) / REFILL_MS;
-        self.counted_ms += more * REFILL_MS;
+        let more = now_ms.saturating_sub(self.counted_ms) / self.refill_ms;
+        self.counted_ms += more * self.refill_ms;
         let lines = u64::from(self.lines).saturating_add(more);
         self.lines = u32::try_from(lines).map_or(BURST, |lines| lines.min(BURST));
         let is_written = self.lines > 0;
@@ -135,13 +157,13 @@ impl Limit {
     }
 
     fn sums(&self) -> Vec<Sum> {
+        let now_ms = clock::as_ms(self.begun.elapsed());
         let mut places = self.lock();
         let sums = places.values_mut().filter_map(|place| {
-            let lines = std::mem::take(&mut place.budget.left_out);
-            (lines > 0).then(|| Sum {
+            Some(Sum {
+                lines: place.budget.sum_up(now_ms)?,
                 level: *place.metadata.level(),
                 name: place.name.clone(),
-                lines,
             })
         });
         sums.collect()
@@ -160,8 +182,12 @@ impl Limit {
             // Whoever speaks for others then has one budget for all of them.
             place.whose = 0;
         }
+        let refill_ms = match metadata.target() {
+            NODE => NODES_REFILL_MS,
+            _ => REFILL_MS,
+        };
         let counted = places.entry(place).or_insert_with(|| Counted {
-            budget: Budget::new(now_ms),
+            budget: Budget::new(now_ms, refill_ms),
             metadata,
             name: whose.name(metadata),
         });
@@ -196,7 +222,7 @@ struct Whose {
 impl Whose {
     fn of(event: &Event<'_>) -> Whose {
         let mut whose = Whose::default();
-        if matches!(event.metadata().target(), "log" | "ldk") {
+        if matches!(event.metadata().target(), "log" | NODE) {
             event.record(&mut whose);
             let mut hasher = DefaultHasher::new();
             (&whose.module, whose.line).hash(&mut hasher);
@@ -357,12 +383,35 @@ mod tests {
         );
     }
 
+    /// A claim that the node broadcasts every thirty seconds, for a week.
+    #[test]
+    fn what_the_node_repeats_for_ever_is_said_less_and_less() {
+        let mut budget = Budget::new(0, NODES_REFILL_MS);
+        let tries = 7 * 24 * 120;
+        let (mut written, mut sums, mut left_out) = (0, 0, 0);
+        for number in 0..tries {
+            let now_ms = number * 30_000;
+            written += u64::from(budget.take(now_ms));
+            if let Some(lines) = budget.sum_up(now_ms) {
+                (sums, left_out) = (sums + 1, left_out + lines);
+            }
+        }
+        assert!(written <= 20 + 7 * 24 * 6, "{written}");
+        assert!(sums <= 7 * 24 * 6, "{sums}");
+        assert_eq!(
+            written + left_out + budget.left_out,
+            tries,
+            "each is counted"
+        );
+    }
+
     proptest! {
         /// What is not written is counted, and no stretch of time has more lines than its
         /// budget; whoever was quiet for a while is heard at once.
         #[test]
         fn a_budget_holds(waits in prop::collection::vec(0..10_000u64, 1..200)) {
-            let (mut budget, mut now_ms, mut written) = (Budget::new(0), 0, 0);
+            let mut budget = Budget::new(0, REFILL_MS);
+            let (mut now_ms, mut written) = (0, 0);
             for wait_ms in &waits {
                 now_ms += wait_ms;
                 let is_written = budget.take(now_ms);

@@ -53,7 +53,7 @@ async fn ask(view: &(impl Answers + Facts)) -> Told {
             other => Err(why(other)),
         },
         suspense: match suspense {
-            Reply::Money(MoneyReply::Payouts { payouts }) => Ok(payouts),
+            Reply::Money(MoneyReply::Payouts { payouts, .. }) => Ok(payouts),
             other => Err(why(other)),
         },
         fee: match fee {

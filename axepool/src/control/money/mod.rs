@@ -25,7 +25,7 @@ use payout::NodeError;
 use tokio::sync::Mutex;
 
 use super::store;
-use crate::admin::{Afterwards, MoneyReply, MoneyRequest, PayoutSplit};
+use crate::admin::{Afterwards, MORE_COUNTED, MoneyReply, MoneyRequest, PayoutSplit};
 use crate::data_dir;
 
 pub(crate) use fee::withdrawal_id;
@@ -170,14 +170,16 @@ async fn obey(ledger: &Ledger, order: MoneyRequest) -> Result<MoneyReply> {
 fn look(reader: &Reader, question: MoneyRequest) -> Result<MoneyReply> {
     Ok(match question {
         MoneyRequest::Payouts { newest } => {
-            let payouts = reader.payouts(newest)?;
+            let mut payouts = reader.payouts(newest.saturating_add(MORE_COUNTED))?;
+            let more = payouts.len().saturating_sub(newest);
+            payouts.truncate(newest);
             let payouts = rows(reader, &mut AuditIndex::default(), payouts)?;
-            MoneyReply::Payouts { payouts }
+            MoneyReply::Payouts { payouts, more }
         }
         MoneyRequest::Suspense => {
             let suspended = reader.suspense()?;
             let payouts = rows(reader, &mut AuditIndex::default(), suspended)?;
-            MoneyReply::Payouts { payouts }
+            MoneyReply::Payouts { payouts, more: 0 }
         }
         MoneyRequest::Payout { payout } => MoneyReply::Payout(Box::new(split(reader, payout)?)),
         MoneyRequest::Fee => MoneyReply::Fee(fee::status(reader)?),

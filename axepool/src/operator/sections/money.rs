@@ -43,7 +43,7 @@ pub(super) fn solvency(told: &Value, now_ms: u64) -> Section {
 pub(super) fn suspense(payouts: &[PayoutRow]) -> Section {
     let row = |row: &PayoutRow| {
         let why = match row.state {
-            PayoutFate::Suspended { why } => control::suspense(why),
+            PayoutFate::Suspended { why } => control::suspense(why, row.via),
             _ => "settled meanwhile".to_owned(),
         };
         vec![
