@@ -85,12 +85,12 @@ pub(crate) fn fill(
         key: "url",
         words: if node.is_some() {
             "Where does the pool, and its node, read the chain?\n  \
-             (bitcoind's RPC, http://user:password@127.0.0.1:8332, or an Esplora server, \
-             https://host/api)"
+             (bitcoind's RPC, http://user:password@127.0.0.1:8332, or http://127.0.0.1:8332 with \
+             its cookie; or an Esplora server, https://host/api)"
         } else {
             "Where does the pool read the chain? With none, payouts on-chain are not found.\n  \
-             (bitcoind's RPC, http://user:password@127.0.0.1:8332, an Esplora server, \
-             https://host/api, or nothing)"
+             (bitcoind's RPC, http://user:password@127.0.0.1:8332, or http://127.0.0.1:8332 with \
+             its cookie; an Esplora server, https://host/api; or nothing)"
         },
         may_be_empty: node.is_none(),
     };

@@ -326,10 +326,14 @@ impl Paying {
             }
             Watching::Runs(health) => {
                 let health = health.borrow();
-                let errors = [&health.api_error, &health.chain_error, &health.books_error];
+                let errors = [&health.api_error, &health.books_error];
                 let errors = errors.into_iter().flatten();
                 trouble.extend(witnesses::trouble(&health, clock::now_ms() / 1000));
                 trouble.extend(errors.map(|error| format!("OCEAN's blocks: {error}")));
+                let chain = health.chain_error.as_ref();
+                trouble.extend(chain.map(|error| {
+                    format!("OCEAN's blocks are not read from the chain source: {error}")
+                }));
             }
         }
         trouble.extend(self.known().forced.iter().map(|one| {
