@@ -37,6 +37,15 @@ async fn tells(pool: &PoolProcess, words: &[&str]) {
     .await;
 }
 
+fn hides_the_password(pool: &PoolProcess) {
+    let everything = [&["status"][..], &["node", "status"], &["check-config"]];
+    for command in everything {
+        let output = pool.command(command);
+        let said = format!("{}{}", stdout(&output), crate::common::stderr(&output));
+        assert!(!said.contains("s3"), "{said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_source_that_fails_is_told_with_its_answer_and_the_remedy() {
     let core = Core {
@@ -91,12 +100,7 @@ async fn a_source_that_fails_is_told_with_its_answer_and_the_remedy() {
     serving.cancel();
     tells(&pool, &[&name, "no answer", "check that it runs"]).await;
 
-    let everything = [&["status"][..], &["node", "status"], &["check-config"]];
-    for command in everything {
-        let output = pool.command(command);
-        let said = format!("{}{}", stdout(&output), crate::common::stderr(&output));
-        assert!(!said.contains("s3"), "{said}");
-    }
+    hides_the_password(&pool);
     assert!(pool.stop().await.success(), "{}", pool.log());
     assert!(!pool.log().contains("s3/"), "{}", pool.log());
 }
