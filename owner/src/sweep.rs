@@ -229,11 +229,14 @@ fn describe(step: Progress) -> Option<String> {
             "earlier operations: {} brought to their end, {} undone, {} still open",
             recovered.completed, recovered.undone, recovered.open
         )),
-        Progress::Restored(restored) if restored.restored_sat == 0 => None,
+        Progress::Restored(restored) if restored.restored_sat == 0 && restored.pending_sat == 0 => {
+            None
+        }
         Progress::Restored(restored) => Some(format!(
             "the wallet's words were in use before: {} sat that were missing here are in the \
-             wallet now",
-            humane::count(restored.restored_sat)
+             wallet now, and {} sat are in payments that have not ended",
+            humane::count(restored.restored_sat),
+            humane::count(restored.pending_sat)
         )),
         Progress::Tokens { done, of } if of > 1 => Some(format!("{done} of {of} tokens")),
         Progress::Tokens { .. } => None,

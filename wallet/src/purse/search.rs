@@ -78,7 +78,9 @@ impl Purse {
         let restored = restored?;
         // The wallet's own part: another copy of it may have spent some.
         self.drop_spent().await?;
-        self.mark_searched(true).await?;
+        // Of another copy's payment, which may yet fail: its ecash is looked for again.
+        let is_others = restored.pending_sat > 0 && self.sagas().await?.is_empty();
+        self.mark_searched(!is_others).await?;
         Ok(restored)
     }
 

@@ -136,9 +136,8 @@ impl Purse {
         while !found.free.is_empty() || found.is_held {
             let count = found.free.len().min(at_once);
             let error = if count > 0 {
-                if count < found.free.len() {
-                    self.note_token(token).await?;
-                }
+                // Before each: cdk lets go of the proofs of a swap that was not made.
+                self.note_token(token).await?;
                 match self
                     .swap_in(found.free[..count].to_vec(), token, keys)
                     .await
@@ -209,7 +208,7 @@ impl Purse {
         }
     }
 
-    /// Writes down a token that is taken in by parts: if its text is lost, any later
+    /// Writes down a token before it is taken in: if its text is lost, any later
     /// command still takes in the rest. For one with a lock only the same command does: its
     /// key is in no store.
     async fn note_token(&self, token: &Token) -> Result<(), WalletError> {

@@ -98,6 +98,45 @@ async fn receiving_is_cut_at_every_request_and_every_answer() {
     panic!("it is never done");
 }
 
+/// The swap of a token of one part never arrives, its text is lost, and the mint has too
+/// much to do when the wallet asks again: the ecash stays the wallet's to take.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_swap_that_was_not_made_does_not_lose_its_token() {
+    let mint = TestMint::start(Options::default()).await;
+    let mut cuts = 0;
+    for number in 0..20 {
+        for busy in 0..4 {
+            let what = format!("cut at {number}, busy at {busy}");
+            let dir = tempfile::tempdir().unwrap();
+            let (home, purse) = mint.open(dir.path()).await;
+            let key = OwnerKey::generate();
+            let id = mint.quote(&key, 30).await;
+            let token = mint.small_change(&id, false).await.to_string();
+            mint.fault(Fault::Before(number));
+            let cut = purse.receive(&token, &[]).await;
+            mint.fault(Fault::None);
+            if cut.is_ok() {
+                assert!(cuts > 0);
+                return;
+            }
+            if purse.sagas().await.unwrap().is_empty() {
+                continue;
+            }
+            cuts += 1;
+            drop((home, purse));
+            let (_home, purse) = mint.open(dir.path()).await;
+            mint.fault(Fault::Busy(busy));
+            // It may fail: the next command goes on.
+            let busy = purse.recover().await;
+            mint.fault(Fault::None);
+            let again = purse.recover().await;
+            assert!(again.is_ok(), "{what}: {busy:?} {again:?}");
+            is_good(&purse, 30, &what).await;
+        }
+    }
+    panic!("it is never received");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_process_dies_at_every_write_of_a_receiving() {
     let mint = TestMint::start(sixteen_at_once()).await;
