@@ -33,7 +33,7 @@ pub use ids::{EpochId, Incarnation, IncarnationError, OutboxId};
 pub use lineage::Lineage;
 pub use marks::{CreditedHashes, HashMark};
 pub use miner::{MinerId, MinerKeyError, WorkerName};
-pub use miner_key::{KeyPrefix, MinerKey};
+pub use miner_key::{KeyPrefix, MinerKey, TypedKey};
 pub use money::{MSAT_PER_SAT, Msat, Sat};
 pub use odds::UpstreamOdds;
 pub use outbox::{OrderedQuote, OutboxKind, OutboxRow};

@@ -15,7 +15,7 @@ use crate::{MinerId, MinerKeyError};
 /// to, and do not know their own key by its other prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum KeyPrefix {
-    /// `02`; an npub, which has no prefix, is read as this one (NIP-19, NUT-11).
+    /// `02`.
     #[serde(rename = "02")]
     Even,
     /// `03`.
@@ -57,6 +57,31 @@ impl fmt::Display for KeyPrefix {
     }
 }
 
+/// A miner's key as a text has it: 66 hex digits have a prefix, an npub has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TypedKey {
+    /// The miner.
+    pub miner: MinerId,
+    /// The prefix that was typed.
+    pub prefix: Option<KeyPrefix>,
+}
+
+/// Reads what [`MinerId`] reads.
+impl FromStr for TypedKey {
+    type Err = MinerKeyError;
+
+    fn from_str(text: &str) -> Result<TypedKey, MinerKeyError> {
+        let miner = text.parse()?;
+        // A text that is a key, and no npub, is 66 hex digits.
+        let prefix = match text.get(..2) {
+            Some("02") => Some(KeyPrefix::Even),
+            Some("03") => Some(KeyPrefix::Odd),
+            _ => None,
+        };
+        Ok(TypedKey { miner, prefix })
+    }
+}
+
 /// A miner's key in one of its two compressed spellings.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MinerKey {
@@ -92,18 +117,16 @@ impl MinerKey {
     }
 }
 
-/// Reads what [`MinerId`] reads; an npub has the prefix `02`.
+/// Reads what [`MinerId`] reads; an npub, which has no prefix, becomes `02` (NIP-19).
 impl FromStr for MinerKey {
     type Err = MinerKeyError;
 
     fn from_str(text: &str) -> Result<MinerKey, MinerKeyError> {
-        let miner = text.parse()?;
-        // A text that is a key, and no npub, is 66 hex digits.
-        let prefix = match text.starts_with("03") {
-            true => KeyPrefix::Odd,
-            false => KeyPrefix::Even,
-        };
-        Ok(MinerKey { miner, prefix })
+        let TypedKey { miner, prefix } = text.parse()?;
+        Ok(MinerKey {
+            miner,
+            prefix: prefix.unwrap_or(KeyPrefix::Even),
+        })
     }
 }
 
@@ -147,6 +170,10 @@ mod tests {
             assert_eq!(MinerKey::from_public_key(&key.public_key()), key);
         }
         assert_eq!("npub".parse::<MinerKey>(), Err(MinerKeyError::Format));
+        let typed = |text: &str| text.parse::<TypedKey>().unwrap().prefix;
+        assert_eq!(typed(&format!("03{X}")), Some(KeyPrefix::Odd));
+        assert_eq!(typed(&format!("02{X}")), Some(KeyPrefix::Even));
+        assert_eq!(typed(&miner.npub()), None);
     }
 
     #[test]

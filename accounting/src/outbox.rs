@@ -19,7 +19,8 @@ pub enum OutboxKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         share: Option<ShareId>,
         /// The spelling of the key that it is locked to: that of the share which made the
-        /// order. None where no share did: the spelling of before.
+        /// order. None where no share did, or the key was typed as an npub: the spelling of
+        /// before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         typed: Option<KeyPrefix>,
     },

@@ -61,8 +61,8 @@ pub struct ShareRecord {
     pub id: ShareId,
     /// Who is credited.
     pub who: Arc<Identity>,
-    /// How the key was typed that the session was authorized with.
-    pub typed: KeyPrefix,
+    /// How the key was typed that the session was authorized with; none for an npub.
+    pub typed: Option<KeyPrefix>,
     /// What is credited: the work of the assigned target.
     pub work: Work,
     /// The block hash that was found.

@@ -137,7 +137,7 @@ async fn work(ledger: &Ledger, keys: &[MinerId]) -> Result<(), Error> {
         let mut hash = [0; 32];
         hash[..8].copy_from_slice(&sequence.to_le_bytes());
         let record = ShareRecord {
-            typed: accounting::KeyPrefix::Even,
+            typed: Some(accounting::KeyPrefix::Even),
             id: ShareId {
                 session: SessionId::new(ledger.boot(), 1),
                 sequence,

@@ -61,7 +61,7 @@ impl Session {
     async fn send(&mut self, who: &Arc<Identity>) {
         self.sequence += 1;
         let share = ShareRecord {
-            typed: accounting::KeyPrefix::Even,
+            typed: Some(accounting::KeyPrefix::Even),
             id: ShareId {
                 session: self.id,
                 sequence: self.sequence,

@@ -36,7 +36,7 @@ fn identity(number: u32) -> Arc<Identity> {
 
 fn share(who: &Arc<Identity>, session: SessionId, sequence: u64) -> ShareRecord {
     ShareRecord {
-        typed: accounting::KeyPrefix::Even,
+        typed: Some(accounting::KeyPrefix::Even),
         id: ShareId { session, sequence },
         who: who.clone(),
         work: Work::from_hashes(4_294_967_296_000),

@@ -46,8 +46,9 @@ const BOOKED: u8 = 5;
 
 const MEETS_UPSTREAM: u8 = 1;
 const MEETS_NETWORK: u8 = 2;
-/// Shares of before there was this flag were all credited as if typed with `02`.
+/// How the key was typed: neither for an npub, nor in shares of before there were these.
 const TYPED_ODD: u8 = 4;
+const TYPED_EVEN: u8 = 8;
 
 /// Beside the way of quoting: how many shares have their own follows. Rows of before
 /// there were such quotes have none.
@@ -140,8 +141,9 @@ fn put_share(row: &mut Vec<u8>, share: &ShareRecord) {
         0
     };
     let typed = match share.typed {
-        KeyPrefix::Even => 0,
-        KeyPrefix::Odd => TYPED_ODD,
+        None => 0,
+        Some(KeyPrefix::Even) => TYPED_EVEN,
+        Some(KeyPrefix::Odd) => TYPED_ODD,
     };
     row.push(upstream | network | typed);
     row.extend_from_slice(&share.time_ms.to_be_bytes());
@@ -159,10 +161,11 @@ fn share(fields: &mut Fields<'_>) -> Result<ShareRecord, BadRow> {
     Ok(ShareRecord {
         id,
         who,
-        typed: if flags & TYPED_ODD == 0 {
-            KeyPrefix::Even
-        } else {
-            KeyPrefix::Odd
+        typed: match flags & (TYPED_EVEN | TYPED_ODD) {
+            0 => None,
+            TYPED_EVEN => Some(KeyPrefix::Even),
+            TYPED_ODD => Some(KeyPrefix::Odd),
+            _ => return Err(fields.bad()),
         },
         work,
         hash,

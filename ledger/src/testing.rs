@@ -68,11 +68,12 @@ fn cause() -> impl Strategy<Value = CloseCause> {
     ]
 }
 
-/// Either spelling of a key, by a number.
-pub(crate) fn prefix(number: u64) -> KeyPrefix {
-    match number % 2 {
-        0 => KeyPrefix::Odd,
-        _ => KeyPrefix::Even,
+/// Each way to type a key, by a number.
+pub(crate) fn prefix(number: u64) -> Option<KeyPrefix> {
+    match number % 3 {
+        0 => None,
+        1 => Some(KeyPrefix::Even),
+        _ => Some(KeyPrefix::Odd),
     }
 }
 

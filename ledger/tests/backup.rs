@@ -33,7 +33,7 @@ fn open(path: &Path, held: Option<Held>) -> Ledger {
 async fn mine(ledger: &Ledger, session: u32) {
     let (ack, session) = (Arc::<ShareAck>::default(), SessionId::new(9, session));
     let share = ShareRecord {
-        typed: accounting::KeyPrefix::Even,
+        typed: Some(accounting::KeyPrefix::Even),
         id: ShareId {
             session,
             sequence: 1,

@@ -58,7 +58,7 @@ impl Session {
     fn share(&mut self, index: usize, worker: &str, work: u128) -> ShareRecord {
         self.sequence += 1;
         ShareRecord {
-            typed: KeyPrefix::Even,
+            typed: Some(KeyPrefix::Even),
             id: ShareId {
                 session: self.id,
                 sequence: self.sequence,

@@ -37,7 +37,7 @@ async fn mine(ledger: &Ledger) {
     });
     let permit = ledger.shares().reserve().await.expect("open");
     let share = ShareRecord {
-        typed: accounting::KeyPrefix::Even,
+        typed: Some(accounting::KeyPrefix::Even),
         id: ShareId {
             session,
             sequence: 1,

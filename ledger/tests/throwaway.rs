@@ -87,7 +87,7 @@ impl Session {
         let mut hash = sha256::Hash::hash(&self.sent.to_be_bytes()).to_byte_array();
         hash[27..].fill(0);
         let record = ShareRecord {
-            typed: accounting::KeyPrefix::Even,
+            typed: Some(accounting::KeyPrefix::Even),
             id: ShareId {
                 session: SessionId::new(self.ledger.boot(), 1),
                 sequence: self.sent,

@@ -175,13 +175,13 @@ impl Mint {
         }
         match self.reissue(key, token.number, None, now_ms).await {
             Ok(token) => Ok(Some(Claim::New { token, waiting })),
-            Err(ClaimError::NoReissue { number, why }) => {
-                tracing::info!(miner = %key.miner, number, why, "a token keeps its spelling");
-                let again = self.token(&key.miner, number).await?;
+            // The token that there is opens for whoever has a wallet for it.
+            Err(error) => {
+                tracing::info!(miner = %key.miner, number = token.number, %error, "a token keeps its spelling");
+                let again = self.token(&key.miner, token.number).await?;
                 let is_there = matches!(again, Some((_, TokenState::Unspent)));
                 Ok(is_there.then_some(Claim::Earlier { token, waiting }))
             }
-            Err(error) => Err(error),
         }
     }
 

@@ -159,7 +159,8 @@ pub(crate) async fn issue(
         token,
         prefix: key.prefix,
         is_signed: false,
-        reissued_as: None,
+        reissues: 0,
+        unsigned_ms: 0,
         ys,
         quotes: on,
     })

@@ -25,9 +25,12 @@ pub struct Token {
     /// True when the key's holder signed for it.
     #[serde(default)]
     pub(crate) is_signed: bool,
-    /// The number of the token that took its place, locked to the other spelling.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reissued_as: Option<u64>,
+    /// How often it was made again, locked to the other spelling.
+    #[serde(default)]
+    pub(crate) reissues: u8,
+    /// When it was made again last without a signature, milliseconds since 1970; 0: never.
+    #[serde(default)]
+    pub(crate) unsigned_ms: u64,
     /// Its proofs as the mint knows them when they are spent (NUT-00's Y).
     pub(crate) ys: Vec<PublicKey>,
     /// The quotes that it was issued on, and how much of each.

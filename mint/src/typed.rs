@@ -20,16 +20,15 @@ impl Mint {
             .store()
             .kv_read(index::AXEPOOL, index::TYPED, &key)
             .await?;
-        let prefix = parse(stored.as_deref())?;
         Ok(MinerKey {
             miner: *miner,
-            prefix,
+            prefix: parse(stored.as_deref())?.unwrap_or(KeyPrefix::Even),
         })
     }
 }
 
-/// The same inside `tx`.
-pub(crate) async fn read(tx: Tx<'_>, miner: &MinerId) -> Result<KeyPrefix, Error> {
+/// The spelling that was typed last, inside `tx`; none where only an npub was ever typed.
+pub(crate) async fn read(tx: Tx<'_>, miner: &MinerId) -> Result<Option<KeyPrefix>, Error> {
     let key = index::miner_key(miner);
     let stored = tx.kv_read(index::AXEPOOL, index::TYPED, &key).await?;
     parse(stored.as_deref())
@@ -43,19 +42,21 @@ pub(crate) async fn note(
     typed: Option<KeyPrefix>,
 ) -> Result<KeyPrefix, Error> {
     let before = read(&mut *tx, miner).await?;
-    let Some(typed) = typed.filter(|typed| *typed != before) else {
-        return Ok(before);
-    };
-    let (key, text) = (index::miner_key(miner), typed.to_string());
-    tx.kv_write(index::AXEPOOL, index::TYPED, &key, text.as_bytes())
-        .await?;
-    Ok(typed)
+    if let Some(typed) = typed
+        && before != Some(typed)
+    {
+        let (key, text) = (index::miner_key(miner), typed.to_string());
+        tx.kv_write(index::AXEPOOL, index::TYPED, &key, text.as_bytes())
+            .await?;
+    }
+    Ok(typed.or(before).unwrap_or(KeyPrefix::Even))
 }
 
-fn parse(stored: Option<&[u8]>) -> Result<KeyPrefix, Error> {
+fn parse(stored: Option<&[u8]>) -> Result<Option<KeyPrefix>, Error> {
     match stored {
-        None | Some(b"02") => Ok(KeyPrefix::Even),
-        Some(b"03") => Ok(KeyPrefix::Odd),
+        None => Ok(None),
+        Some(b"02") => Ok(Some(KeyPrefix::Even)),
+        Some(b"03") => Ok(Some(KeyPrefix::Odd)),
         Some(_) => Err(Error::Internal(
             "the stored prefix of a miner's key is none".into(),
         )),

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use accounting::{MinerId, MinerKey, MinerKeyError, WorkerName};
+use accounting::{MinerId, MinerKeyError, TypedKey, WorkerName};
 use thiserror::Error;
 
 /// The longest username that is looked at, percent-encoding included: AxeOS sends up to
@@ -54,7 +54,7 @@ impl UsernameError {
 
 /// Reads a username. Percent-encoding, the schemes of Nostr's links, `0x`, any case and
 /// spaces around are taken; the worker is what follows the key and one sign or space.
-pub fn parse(raw: &str) -> Result<(MinerKey, WorkerName), UsernameError> {
+pub fn parse(raw: &str) -> Result<(TypedKey, WorkerName), UsernameError> {
     if raw.len() > MAX_USERNAME_BYTES {
         return Err(UsernameError::TooLong);
     }
@@ -172,6 +172,7 @@ fn percent_decode(raw: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use accounting::KeyPrefix;
     use proptest::prelude::*;
 
     use super::*;
@@ -179,7 +180,7 @@ mod tests {
 
     const HEX: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 
-    fn key() -> MinerKey {
+    fn key() -> TypedKey {
         HEX.parse().expect("the generator")
     }
 
@@ -189,7 +190,8 @@ mod tests {
 
     #[track_caller]
     fn names(raw: &str, worker: &str) {
-        assert_eq!(parse(raw), Ok((key(), WorkerName::clean(worker))), "{raw}");
+        let read = parse(raw).map(|(key, worker)| (key.miner, worker));
+        assert_eq!(read, Ok((miner(), WorkerName::clean(worker))), "{raw}");
     }
 
     #[track_caller]
@@ -264,7 +266,7 @@ mod tests {
         for (raw, worker) in [(odd.clone(), ""), (format!("0x{odd}/garage"), "garage")] {
             let (key, name) = parse(&raw).expect("a key");
             // One miner, with the spelling beside it.
-            assert_eq!((key.miner, key.to_string()), (miner(), odd.clone()));
+            assert_eq!((key.miner, key.prefix), (miner(), Some(KeyPrefix::Odd)));
             assert_eq!(name, WorkerName::clean(worker));
         }
     }
@@ -345,9 +347,10 @@ mod tests {
         #[test]
         fn what_is_read_is_read_again(rest in "[./_:+# -]\\PC{0,40}|\\PC{0,8}") {
             if let Ok((key, worker)) = parse(&format!("{HEX}{rest}")) {
-                for text in [key.to_string(), key.miner.npub()] {
+                for text in [key.miner.to_string(), key.miner.npub()] {
                     let again = parse(&format!("{text}.{worker}"));
-                    prop_assert_eq!(again, Ok((key, worker.clone())));
+                    let again = again.map(|(again, worker)| (again.miner, worker));
+                    prop_assert_eq!(again, Ok((key.miner, worker.clone())));
                 }
             }
         }

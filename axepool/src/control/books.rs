@@ -242,7 +242,7 @@ mod tests {
     async fn share(ledger: &Ledger, number: u8, miner: MinerId, time_ms: u64) {
         let ack = Arc::<ShareAck>::default();
         let record = ShareRecord {
-            typed: accounting::KeyPrefix::Even,
+            typed: Some(accounting::KeyPrefix::Even),
             id: ShareId {
                 session: SessionId::new(ledger.boot(), u32::from(number)),
                 sequence: 1,

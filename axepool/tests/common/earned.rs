@@ -105,7 +105,7 @@ async fn work<'a>(ledger: &Ledger, shares: impl Iterator<Item = (&'a SimKey, u12
         let miner: MinerId = key.hex.parse().expect("a key");
         let text = format!("share {sequence} of epoch {epoch}");
         let share = ShareRecord {
-            typed: accounting::KeyPrefix::Even,
+            typed: Some(accounting::KeyPrefix::Even),
             id: ShareId { session, sequence },
             who: Arc::new(Identity {
                 miner,

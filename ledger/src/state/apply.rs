@@ -180,7 +180,7 @@ impl State {
                 miner: by.who.miner,
                 epoch,
                 share,
-                typed: Some(by.typed),
+                typed: by.typed,
             },
         };
         self.outbox.insert(row.id, Some(row));

@@ -42,7 +42,7 @@ fn share(number: usize, sequence: u64, work: u128) -> ShareRecord {
     let mut hash = [0; 32];
     hash[..8].copy_from_slice(&sequence.to_be_bytes());
     ShareRecord {
-        typed: KeyPrefix::Even,
+        typed: Some(KeyPrefix::Even),
         id: ShareId {
             session: SessionId::new(1, 7),
             sequence,

@@ -29,7 +29,7 @@ enum Act {
 
 fn mine(number: u8, sequence: u64, work: u128) -> Act {
     Act::Append(Entry::Share(ShareRecord {
-        typed: accounting::KeyPrefix::Even,
+        typed: Some(accounting::KeyPrefix::Even),
         ..share(number, sequence, work)
     }))
 }

@@ -30,7 +30,7 @@ fn rows(driver: &Driver, table: &str) -> u64 {
 
 fn at(number: u8, sequence: u64, time_ms: u64) -> Entry {
     Entry::Share(ShareRecord {
-        typed: accounting::KeyPrefix::Even,
+        typed: Some(accounting::KeyPrefix::Even),
         time_ms,
         ..share(number, sequence, 40)
     })
@@ -306,7 +306,7 @@ fn throwaway(number: u32) -> Entry {
         sequence: 1,
     };
     Entry::Share(ShareRecord {
-        typed: accounting::KeyPrefix::Even,
+        typed: Some(accounting::KeyPrefix::Even),
         id,
         who: Arc::new(who),
         ..share(1, 1, 40)
@@ -322,7 +322,7 @@ fn the_sixty_fifth_worker_is_one_of_the_others() {
             worker: accounting::WorkerName::clean(&name),
         };
         Entry::Share(ShareRecord {
-            typed: accounting::KeyPrefix::Even,
+            typed: Some(accounting::KeyPrefix::Even),
             who: Arc::new(who),
             ..share(1, sequence, 40)
         })
@@ -365,7 +365,7 @@ fn throwaway_keys_leave_nothing_in_memory() {
     let throwaway = |number: u64, miner: MinerId| {
         let template = share(1, 1, 40);
         Entry::Share(ShareRecord {
-            typed: accounting::KeyPrefix::Even,
+            typed: Some(accounting::KeyPrefix::Even),
             id: ShareId {
                 session: SessionId::new(9, u32::try_from(number).expect("few")),
                 sequence: 1,

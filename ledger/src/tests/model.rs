@@ -78,7 +78,7 @@ impl Model {
                         miner,
                         epoch: EpochId::new(epoch as u64 + 1),
                         share: own.then_some(share.id),
-                        typed: Some(share.typed),
+                        typed: share.typed,
                     };
                     let due = work >= terms.quote_min_work.hashes();
                     let ordered = sums

@@ -7,6 +7,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use cdk_common::error::ErrorCode;
 use serde_json::Value;
 
 use super::error::refusal;
@@ -68,7 +69,12 @@ async fn in_nut_00(method: &Method, response: Response) -> Response {
         }
         status => status.to_string().to_lowercase(),
     };
-    let mut refused = refusal(status, OTHER, &said);
+    let code = match status {
+        // A wallet that is told so sends less at once.
+        StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::MaxInputsExceeded,
+        _ => OTHER,
+    };
+    let mut refused = refusal(status, code, &said);
     // What was allowed instead, and the like.
     for (name, value) in &head.headers {
         if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {

@@ -1,6 +1,6 @@
 //! `POST /api/miners/{key}/token` and what belongs to it.
 
-use accounting::{KeyPrefix, MinerId, MinerKey, Sat};
+use accounting::{KeyPrefix, MinerId, MinerKey, Sat, TypedKey};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -59,9 +59,8 @@ impl From<Claim> for ClaimAnswer {
 
 /// The key of a path: its miner, and the spelling if it is one. An npub has none.
 fn asked(key: &str) -> Result<(MinerId, Option<KeyPrefix>), HttpError> {
-    let typed: MinerKey = key.parse().map_err(HttpError::bad_request)?;
-    let is_hex = key.starts_with('0');
-    Ok((typed.miner, is_hex.then_some(typed.prefix)))
+    let typed: TypedKey = key.parse().map_err(HttpError::bad_request)?;
+    Ok((typed.miner, typed.prefix))
 }
 
 /// The signature in a body that is empty, `{}`, or `{"time_ms", "signature"}`; half of that
@@ -153,8 +152,6 @@ pub(super) struct Listed {
     issued_ms: u64,
     state: TokenState,
     prefix: KeyPrefix,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reissued_as: Option<u64>,
     token: Option<String>,
 }
 
@@ -166,7 +163,6 @@ impl Listed {
             issued_ms: token.issued_ms,
             state,
             prefix: token.prefix,
-            reissued_as: token.reissued_as,
             token: (state != TokenState::Spent).then_some(token.token),
         }
     }

@@ -81,7 +81,7 @@ async fn errors_have_the_form_of_nut_00() {
     }
     let long = format!("{{\"quotes\":[\"{}\"]}}", "x".repeat(2 << 20));
     let (status, _, answer) = answer(&pool, "POST", "/v1/mint/quote/axepool/check", &long).await;
-    assert_eq!((status, &answer["code"]), (413, &json!(50000)), "{answer}");
+    assert_eq!((status, &answer["code"]), (413, &json!(11014)), "{answer}");
     // What a stranger sends is not sent back at length.
     let long = format!("{{\"{}\":1}}", "x".repeat(100_000));
     let (_, _, answer) = self::answer(&pool, "POST", "/v1/swap", &long).await;

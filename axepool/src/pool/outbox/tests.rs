@@ -94,7 +94,7 @@ impl Session {
         let mut hash = [0; 32];
         hash[..8].copy_from_slice(&self.sequence.to_le_bytes());
         let share = ShareRecord {
-            typed: accounting::KeyPrefix::Even,
+            typed: Some(accounting::KeyPrefix::Even),
             id: self.id(self.sequence),
             who: Arc::new(Identity {
                 miner,

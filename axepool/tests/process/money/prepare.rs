@@ -67,7 +67,7 @@ async fn mine(ledger: &Ledger, session: u32, who: MinerId, work: u128) {
     let ack = Arc::<ShareAck>::default();
     let work = Work::from_hashes(work);
     let share = ShareRecord {
-        typed: accounting::KeyPrefix::Even,
+        typed: Some(accounting::KeyPrefix::Even),
         id: ShareId {
             session: SessionId::new(ledger.boot(), session),
             sequence: 1,

@@ -38,7 +38,7 @@ async fn mine_all(ledger: &Ledger) {
             let mut hash = [7; 32];
             hash[..4].copy_from_slice(&(epoch * MINERS + index).to_le_bytes());
             let share = ShareRecord {
-                typed: accounting::KeyPrefix::Even,
+                typed: Some(accounting::KeyPrefix::Even),
                 id: ShareId {
                     session: SessionId::new(ledger.boot(), epoch * MINERS + index + 1),
                     sequence: 1,

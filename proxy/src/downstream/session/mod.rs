@@ -94,7 +94,7 @@ enum Stage {
 pub(crate) struct Authorized {
     pub(crate) who: Arc<Identity>,
     /// How the first of them typed the key.
-    typed: KeyPrefix,
+    typed: Option<KeyPrefix>,
     /// Other workers of the same key, by their usernames: behind a proxy many mine on one
     /// connection.
     others: Vec<(UsernameHash, Arc<Identity>)>,
@@ -363,7 +363,7 @@ impl Session {
         &mut self,
         id: Id<'_>,
         who: Arc<Identity>,
-        typed: KeyPrefix,
+        typed: Option<KeyPrefix>,
         session: SessionId,
         turn: &mut Turn<'_>,
     ) {
