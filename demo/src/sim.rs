@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::str::FromStr as _;
 use std::time::Duration;
 
+use accounting::TypedKey;
 use anyhow::{Context, Result, bail};
 use axepool::pool::signals::StopSignals;
 use basics::{humane, output};
@@ -61,6 +63,10 @@ struct MinersArgs {
     /// Hashes per second of each device
     #[arg(long, value_name = "H", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(0..=100_000_000))]
     hashrate: u32,
+    /// The public key that all devices mine for, 66 hex digits or an npub: yours, to see what
+    /// a device of your own would see. By default each has a key of its own
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
     /// The same seed makes the same keys
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -115,6 +121,10 @@ async fn miners(args: MinersArgs) -> Result<ExitCode> {
     {
         bail!("--target {}: give host:port, without a scheme", args.target);
     }
+    // What was typed may be a secret key: an error does not repeat it.
+    if let Some(key) = &args.key {
+        TypedKey::from_str(key).context("--key")?;
+    }
     let stop = StopSignals::listen()?;
     let devices: Vec<_> = (1..=args.count)
         .map(|number| device(&args, number))
@@ -152,7 +162,10 @@ async fn miners(args: MinersArgs) -> Result<ExitCode> {
 
 fn device(args: &MinersArgs, number: u16) -> (String, SimBitaxe) {
     let worker = format!("bitaxe-{number}");
-    let username = SimKey::derive(args.seed, u64::from(number)).username(&worker);
+    let username = match &args.key {
+        Some(key) => format!("{key}.{worker}"),
+        None => SimKey::derive(args.seed, u64::from(number)).username(&worker),
+    };
     let mut options = SimBitaxeOptions::new(
         PoolAddress::new(args.target.clone(), username),
         f64::from(args.hashrate),

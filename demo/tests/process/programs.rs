@@ -170,6 +170,19 @@ fn simulated_sides_meet_at_a_real_pool() {
     let books = pool.view().ledger();
     let miners = books.tallies(books.open_epoch().id).expect("reads");
     assert_eq!(miners.len(), 2, "{miners:?}");
+
+    // The same for one key, as its owner types it.
+    let key = "0379be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    let output = demo(&[&devices[..], &["--key", key]].concat(), dir.path());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let owner = key.parse().expect("a key");
+    let workers = books.workers(&owner).expect("reads");
+    assert_eq!(workers.len(), 2, "{workers:?}");
+    let secret = "4".repeat(64);
+    let output = demo(&[&devices[..], &["--key", &secret]].concat(), dir.path());
+    assert!(!output.status.success());
+    let said = stderr(&output);
+    assert!(said.contains("secret") && !said.contains(&secret), "{said}");
     pool.stop().expect("it stops");
     let (books, code) = ocean.interrupt();
     assert_eq!(code, Some(0));
