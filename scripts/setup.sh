@@ -57,7 +57,7 @@ python_install() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install "$what is written in Python" python3-venv
     say "installing $what for the tests, as its list says"
     python3 -m venv --clear "$dir/venv"
-    "$dir/venv/bin/pip" install --quiet --disable-pip-version-check -r "$dir/requirements.txt" >&2
+    "$dir/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$dir/requirements.txt" >&2
     touch "$done"
 }
 

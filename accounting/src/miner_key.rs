@@ -117,19 +117,6 @@ impl MinerKey {
     }
 }
 
-/// Reads what [`MinerId`] reads; an npub, which has no prefix, becomes `02` (NIP-19).
-impl FromStr for MinerKey {
-    type Err = MinerKeyError;
-
-    fn from_str(text: &str) -> Result<MinerKey, MinerKeyError> {
-        let TypedKey { miner, prefix } = text.parse()?;
-        Ok(MinerKey {
-            miner,
-            prefix: prefix.unwrap_or(KeyPrefix::Even),
-        })
-    }
-}
-
 /// 66 hex digits.
 impl fmt::Display for MinerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -154,26 +141,24 @@ mod tests {
     fn a_key_keeps_the_prefix_that_was_typed() {
         let miner: MinerId = format!("02{X}").parse().unwrap();
         for (typed, shown, prefix) in [
-            (format!("02{X}"), format!("02{X}"), KeyPrefix::Even),
-            (format!("03{X}"), format!("03{X}"), KeyPrefix::Odd),
+            (format!("02{X}"), format!("02{X}"), Some(KeyPrefix::Even)),
+            (format!("03{X}"), format!("03{X}"), Some(KeyPrefix::Odd)),
             (
                 format!("03{}", X.to_uppercase()),
                 format!("03{X}"),
-                KeyPrefix::Odd,
+                Some(KeyPrefix::Odd),
             ),
-            (miner.npub(), format!("02{X}"), KeyPrefix::Even),
+            (miner.npub(), format!("02{X}"), None),
         ] {
-            let key: MinerKey = typed.parse().unwrap();
+            let key: TypedKey = typed.parse().unwrap();
             assert_eq!((key.miner, key.prefix), (miner, prefix), "{typed}");
+            let prefix = key.prefix.unwrap_or(KeyPrefix::Even);
+            let key = MinerKey { miner, prefix };
             assert_eq!(key.to_string(), shown);
             assert_eq!(key.public_key().to_string(), shown);
             assert_eq!(MinerKey::from_public_key(&key.public_key()), key);
         }
-        assert_eq!("npub".parse::<MinerKey>(), Err(MinerKeyError::Format));
-        let typed = |text: &str| text.parse::<TypedKey>().unwrap().prefix;
-        assert_eq!(typed(&format!("03{X}")), Some(KeyPrefix::Odd));
-        assert_eq!(typed(&format!("02{X}")), Some(KeyPrefix::Even));
-        assert_eq!(typed(&miner.npub()), None);
+        assert_eq!("npub".parse::<TypedKey>(), Err(MinerKeyError::Format));
     }
 
     #[test]

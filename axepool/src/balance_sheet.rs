@@ -36,7 +36,7 @@ pub(crate) struct BalanceSheet {
     pub(crate) assets: Vec<Line>,
     /// Their sum.
     pub(crate) there: String,
-    /// What is missing, where melts are paused for it.
+    /// The amount that is missing, where melts are paused for it.
     pub(crate) missing: Option<String>,
     /// When it was looked at, milliseconds since 1970.
     pub(crate) as_of_ms: Option<u64>,

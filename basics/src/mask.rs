@@ -4,13 +4,13 @@
 
 use std::borrow::Cow;
 
-/// What is printed in a secret's place.
+/// The text that is printed in a secret's place.
 pub const MASK: &str = "***";
 
 /// A part of a path that is so long and has a digit is taken for a key.
 const KEY_CHARS: usize = 20;
 
-/// What may stand after a URL in a sentence.
+/// The characters that may stand after a URL in a sentence.
 const CLOSING: &[char] = &['"', '\\', '\'', '`', ')', ']', '>', '}', '.', ',', ';', ':'];
 
 /// One URL, the whole of `text`, without its secrets. It may be malformed: a password may

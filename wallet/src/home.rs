@@ -205,7 +205,7 @@ impl Home {
     /// The ecash of one mint in this wallet.
     ///
     /// # Errors
-    /// [`WalletError::Address`] for what is no mint's address; when no HTTP client can be
+    /// [`WalletError::Address`] for a text that is no mint's address; when no HTTP client can be
     /// made.
     pub fn purse(&self, mint: &MintUrl) -> Result<Purse, WalletError> {
         let mint = mint_address(&mint.to_string())?;

@@ -31,7 +31,7 @@ pub enum MintAddressError {
     Form {
         /// The text.
         text: String,
-        /// What is wrong with it.
+        /// The fault of the address.
         why: String,
     },
 }

@@ -123,7 +123,7 @@ pub enum NodeReply {
         channel: u128,
         /// What was estimated; `None` when nobody knew, and it was done by force.
         after: Option<Afterwards>,
-        /// What is missing for a channel in the other direction.
+        /// The amount that is missing for a channel in the other direction.
         #[serde(default)]
         advice: Option<String>,
     },

@@ -79,7 +79,7 @@ impl Reach {
         Ok(reach)
     }
 
-    /// What is wrong with the URL, if anything is known to be.
+    /// The fault of the URL, if one is known.
     pub(super) fn trouble(&self) -> Option<String> {
         let url = self.url.as_ref()?;
         trouble(url, self.lock().as_ref()?)

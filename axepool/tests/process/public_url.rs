@@ -11,7 +11,7 @@ use crate::money::operator;
 use crate::world::{agrees, bitaxe, earns, key, metric, ocean, pool};
 use axepool::admin::MintState;
 
-/// What is behind the URL.
+/// The server behind the URL.
 #[derive(Clone, Copy)]
 enum Behind {
     /// A host that takes connections and says nothing.

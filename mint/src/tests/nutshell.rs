@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use accounting::{EpochId, KeyPrefix, MinerKey};
+use accounting::{EpochId, KeyPrefix, MinerKey, TypedKey};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -81,7 +81,9 @@ async fn nutshell_opens_tokens_for_keys_with_either_prefix() {
     for _ in 0..WALLETS {
         let wallet = Nutshell::new(&pool);
         let typed = wallet.key().await;
-        let key: MinerKey = typed.parse().expect("a key");
+        let typed: TypedKey = typed.parse().expect("a key");
+        let (miner, prefix) = (typed.miner, typed.prefix.expect("hex digits"));
+        let key = MinerKey { miner, prefix };
         if !missing.contains(&key.prefix) {
             continue;
         }

@@ -37,7 +37,7 @@ pub struct SourceState {
 }
 
 impl SourceState {
-    /// What is wrong with it, in words, for somebody who has read up to block `seen` and
+    /// The fault of the source, in words, for somebody who has read up to block `seen` and
     /// needs the next; `None`: nothing.
     pub fn trouble_after(&self, seen: Option<u32>) -> Option<String> {
         if let Some(trouble) = &self.trouble {
@@ -60,7 +60,7 @@ impl SourceState {
     }
 }
 
-/// What is told of a source without an estimate of fees.
+/// The text about a source without an estimate of fees.
 pub const NO_FEES: &str = "it has no estimate of fees, and without one the lightning node \
      does not start on mainnet. Remove blocksonly=1 from bitcoin.conf; a bitcoind that was just \
      installed needs some hours with transactions";

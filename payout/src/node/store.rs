@@ -1,15 +1,16 @@
 //! The node's store: ldk-node's SQLite file, opened by us and handed to it, so that we can
 //! read what its interface does not tell, and see which addresses it gives out.
 
+mod mark;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use accounting::StoreMark;
 use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::{Address, BlockHash, OutPoint, ScriptBuf, Transaction, Txid};
 use ldk_node::Node;
-use ldk_node::io::sqlite_store::{KV_TABLE_NAME, SQLITE_DB_FILE_NAME, SqliteStore};
+use ldk_node::io::sqlite_store::SqliteStore;
 use lightning::ln::msgs::DecodeError;
 use lightning::util::async_poll::AsyncResult;
 use lightning::util::persist::{
@@ -19,14 +20,16 @@ use lightning::util::persist::{
 use lightning::util::ser::{BigSize, Readable, RequiredWrapper};
 use lightning::{decode_tlv_stream, io};
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::balances::Swept;
 use super::payments;
 use crate::given::{Given, GivenFiles};
 use crate::keys::{Keychain, WalletKeys};
-use crate::marks::{self, Found, MarkKeeper, Part};
+use crate::marks::MarkKeeper;
+use mark::{ChannelsMark, open_sqlite, read_ours, write_ours};
+
+pub(super) use mark::{begin_anew, found, set_aside};
 
 /// Where ldk-node keeps its on-chain wallet (BDK's change sets, by their parts).
 const WALLET: &str = "bdk_wallet";
@@ -48,12 +51,6 @@ const CHANNELS: [&str; 2] = [
     CHANNEL_MONITOR_PERSISTENCE_PRIMARY_NAMESPACE,
     CHANNEL_MONITOR_UPDATE_PERSISTENCE_PRIMARY_NAMESPACE,
 ];
-
-/// Where we keep what is ours.
-const OURS: &str = "axepool";
-
-/// The store's mark.
-const MARK: &str = "mark";
 
 /// Outputs of closed channels that the wallet was seen to have.
 const SWEPT: &str = "swept";
@@ -118,89 +115,6 @@ impl Rows {
     }
 }
 
-/// How far the channels are.
-struct ChannelsMark {
-    sqlite: Arc<SqliteStore>,
-    keeper: Arc<dyn MarkKeeper>,
-    last: Mutex<StoreMark>,
-}
-
-impl ChannelsMark {
-    /// A channel's state was written: whoever has a copy of before has an older one. Called
-    /// before its peer hears of that state. The node does not stop where this cannot be kept:
-    /// its channels are well, and only a copy of them might not be known as such.
-    fn advance(&self) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = last.next();
-        let kept = write_ours(&self.sqlite, MARK, &next).and_then(|()| {
-            *last = next;
-            self.keeper
-                .keep(Part::Channels, next)
-                .map_err(io::Error::from)
-        });
-        if let Err(error) = kept {
-            tracing::error!(%error, "how far the channels are cannot be kept: an older copy of them may not be known as one");
-        }
-    }
-}
-
-fn open_sqlite(dir: &Path) -> io::Result<SqliteStore> {
-    let (file, table) = (SQLITE_DB_FILE_NAME.to_owned(), KV_TABLE_NAME.to_owned());
-    SqliteStore::new(dir.to_owned(), Some(file), Some(table))
-}
-
-fn read_ours<T: DeserializeOwned>(sqlite: &SqliteStore, key: &str) -> io::Result<Option<T>> {
-    match KVStoreSync::read(sqlite, OURS, "", key) {
-        Ok(bytes) => {
-            let read = serde_json::from_slice(&bytes).map(Some);
-            read.map_err(|error| not_ours(key, &error))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn write_ours(sqlite: &SqliteStore, key: &str, value: &impl Serialize) -> io::Result<()> {
-    let bytes = serde_json::to_vec(value).map_err(|error| not_ours(key, &error))?;
-    KVStoreSync::write(sqlite, OURS, "", key, bytes)
-}
-
-fn not_ours(key: &str, error: &serde_json::Error) -> io::Error {
-    let why = format!("{OURS}/{key} in the node's store: {error}");
-    io::Error::new(io::ErrorKind::InvalidData, why)
-}
-
-/// What the store in `dir` is, for the comparison at a start.
-pub(super) fn found(dir: &Path) -> io::Result<Found> {
-    if !dir.join(SQLITE_DB_FILE_NAME).try_exists()? {
-        return Ok(Found::Nothing);
-    }
-    let mark = read_ours(&open_sqlite(dir)?, MARK)?;
-    Ok(mark.map_or(Found::Unmarked, Found::Marked))
-}
-
-/// Puts the store in `dir` out of the way, under a name with `secs` in it.
-pub(super) fn set_aside(dir: &Path, secs: u64) -> std::io::Result<()> {
-    // SQLite's own files first: a store without them is whole, they without it are nothing.
-    for end in ["-journal", "-wal", "-shm", ""] {
-        let path = dir.join(format!("{SQLITE_DB_FILE_NAME}{end}"));
-        let aside = dir.join(format!("{SQLITE_DB_FILE_NAME}.set-aside-{secs}{end}"));
-        match std::fs::rename(path, aside) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    std::fs::File::open(dir)?.sync_all()
-}
-
-/// Makes the store in `dir` another one than that which was known.
-pub(super) fn begin_anew(dir: &Path) -> io::Result<StoreMark> {
-    std::fs::create_dir_all(dir)?;
-    let mark = marks::begin();
-    write_ours(&open_sqlite(dir)?, MARK, &mark)?;
-    Ok(mark)
-}
-
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").finish_non_exhaustive()
@@ -218,21 +132,8 @@ impl Store {
     ) -> io::Result<Store> {
         std::fs::create_dir_all(dir)?;
         let sqlite = Arc::new(open_sqlite(dir)?);
-        let last = match read_ours(&sqlite, MARK)? {
-            Some(mark) => mark,
-            None => {
-                let mark = marks::begin();
-                write_ours(&sqlite, MARK, &mark)?;
-                keeper.keep(Part::Channels, mark)?;
-                mark
-            }
-        };
+        let mark = Arc::new(ChannelsMark::open(&sqlite, keeper)?);
         let swept = read_ours(&sqlite, SWEPT)?.unwrap_or_default();
-        let mark = Arc::new(ChannelsMark {
-            sqlite: Arc::clone(&sqlite),
-            keeper,
-            last: Mutex::new(last),
-        });
         Ok(Store {
             sqlite,
             mark,

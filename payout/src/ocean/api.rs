@@ -30,7 +30,7 @@ pub struct OceanApi {
     url: String,
 }
 
-/// Without what may be secret in its URL.
+/// Without the secrets in its URL.
 impl fmt::Debug for OceanApi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "OceanApi({})", mask::url(&self.url))

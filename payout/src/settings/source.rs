@@ -72,7 +72,7 @@ pub enum ChainSourceError {
     /// Two ways to log in.
     #[error("the URL has user and password, and a cookie is given too: give one of them")]
     TwoLogins,
-    /// A cookie for what is not bitcoind.
+    /// A cookie for a source that is not bitcoind.
     #[error("a cookie is bitcoind's, whose URL is http://host:port")]
     NoBitcoind,
 }
@@ -161,7 +161,7 @@ impl ChainSource {
         }
     }
 
-    /// User and password as they are now; empty for what has none.
+    /// User and password as they are now; empty for a source that has none.
     pub(crate) fn login(&self) -> Result<Login, CookieError> {
         match self {
             ChainSource::Bitcoind { login, .. } => login.read(),

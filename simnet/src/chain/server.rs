@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{SharedChain, rpc};
 
-/// What is the matter with the bitcoind that serves the chain.
+/// The faults of the bitcoind that serves the chain.
 #[derive(Clone, Debug, Default)]
 pub struct Mood {
     /// `user:password` that it wants to see; none: any will do.

@@ -80,7 +80,7 @@ impl Sources {
 }
 
 impl Paying {
-    /// What is wrong with the chain sources, in words, with what to do.
+    /// The faults of the chain sources, in words, with their remedies.
     pub(super) fn sources_trouble(&self) -> Vec<String> {
         let (seen, watched) = (self.node_tip(), self.watched_tip());
         let troubles = self.sources.0.iter().filter_map(|asked| {
@@ -96,7 +96,7 @@ impl Paying {
             .collect()
     }
 
-    /// What is wrong with the node's own source.
+    /// The fault of the node's own source.
     pub(super) fn nodes_source_trouble(&self) -> Option<String> {
         let mut all = self.sources.0.iter();
         let state = all.find(|asked| asked.is_nodes)?.state.borrow();

@@ -81,7 +81,7 @@ impl MinerFigures {
             .max_by(|a, b| difficulty_of(a).total_cmp(&difficulty_of(b)));
         let account = reader.miner_account(&miner)?;
         let books = Books::look(reader, &miner, claimable.as_ref())?;
-        // Who has been away for an hour may stay away: no day is promised.
+        // A miner without work for an hour may stay away: no day is promised.
         let expected = if hashrate.hour > 0.0 {
             hashrate.day
         } else {
