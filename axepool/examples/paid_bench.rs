@@ -17,13 +17,13 @@ use accounting::{
     CloseCause, EpochTerms, Identity, MinerId, Msat, SessionId, ShareId, ShareRecord, Work,
     WorkerName,
 };
-use axepool::pool::outbox::LedgerOutbox;
 use bitcoin::BlockHash;
 use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::secp256k1::{Secp256k1, SecretKey};
 use futures::{SinkExt as _, StreamExt as _};
 use ledger::{Ledger, LedgerOptions, ShareAck};
 use mint::{Mint, MintConfig};
+use pool::run::outbox::LedgerOutbox;
 use prometheus::Registry;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;

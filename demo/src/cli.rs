@@ -46,7 +46,7 @@ impl Cli {
             None => "error",
             Some(_) => "warn",
         };
-        let _logs = axepool::logs::start(self.log.as_deref().unwrap_or(quiet))?;
+        let _logs = pool::logs::start(self.log.as_deref().unwrap_or(quiet))?;
         match self.command {
             None => show::run(&self.show.options()),
             Some(Command::Sim(args)) => sim::run(args),

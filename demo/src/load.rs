@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use axepool::open_files;
 use basics::output;
 use clap::ValueEnum;
+use pool::open_files;
 use simnet::load::{self, KeyForm, LoadMode, LoadOptions, ViewOptions};
 use tokio::runtime::{Builder, Runtime};
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use accounting::TypedKey;
 use anyhow::{Context, Result, bail};
-use axepool::pool::signals::StopSignals;
 use basics::{humane, output};
 use clap::Subcommand;
+use pool::run::signals::StopSignals;
 use serde_json::json;
 use simnet::bitaxe::{PoolAddress, SimBitaxe, SimBitaxeOptions};
 use simnet::keys::SimKey;

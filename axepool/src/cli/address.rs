@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use basics::output;
 use payout::{Seed, payout_address};
+use pool::admin::{NodeReply, NodeRequest};
+use pool::config::{self, NodeConfig};
 
 use super::node::ask;
 use super::place::{OTHER_VERSION, Place};
-use crate::admin::{NodeReply, NodeRequest};
-use crate::config::{self, NodeConfig};
 
 /// Show an address of the lightning node's wallet
 ///

@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use basics::{clock, humane, output};
 use ledger::Reader;
+use pool::admin::{BackupDone, BackupRequest, BackupState, Reply, Request};
+use pool::backup::{self, Order, Progress, Sources, series};
+use pool::{control, data_dir};
 
 use super::place::Place;
-use crate::admin::{BackupDone, BackupRequest, BackupState, Reply, Request};
-use crate::backup::{self, Order, Progress, Sources, series};
-use crate::{control, data_dir};
 
 /// How often the running process is asked how far it is.
 const ASK_EVERY: Duration = Duration::from_millis(300);

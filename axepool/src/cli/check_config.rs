@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use basics::output;
 use bitcoin::Network;
-
-use crate::{backup, chain_source, config, mint_url};
+use pool::{backup, chain_source, config, mint_url};
 
 /// Check a config file and print every key with the value in force
 ///

@@ -8,11 +8,11 @@ use accounting::{CloseCause, Epoch, EpochId, EpochState};
 use anyhow::{Result, bail};
 use basics::{clock, humane, output};
 use clap::Subcommand;
+use pool::admin::{Reply, Request};
+use pool::amounts;
 use serde::Serialize;
 
 use super::place::{OTHER_VERSION, Place};
-use crate::admin::{Reply, Request};
-use crate::amounts;
 
 /// List the epochs, or close the open one
 ///

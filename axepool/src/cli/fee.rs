@@ -9,12 +9,12 @@ use anyhow::{Result, bail};
 use basics::{humane, output};
 use bitcoin::Txid;
 use clap::Subcommand;
+use pool::admin::{FeeStatus, MoneyReply, MoneyRequest, WithdrawalOutcome, WithdrawalRow};
+use pool::control;
 
 use super::node::tell_after;
 use super::payouts::ask;
 use super::place::{OTHER_VERSION, Place};
-use crate::admin::{FeeStatus, MoneyReply, MoneyRequest, WithdrawalOutcome, WithdrawalRow};
-use crate::control;
 
 /// Show or withdraw the operator's balance
 ///

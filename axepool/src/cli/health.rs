@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use basics::output;
+use pool::admin::{Reply, Request};
 
 use super::place::{OTHER_VERSION, Place};
-use crate::admin::{Reply, Request};
 
 /// Check the health of the running pool: the exit code is 0 or 1
 ///

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use basics::{files, output};
+use pool::config;
 
-use crate::config;
 use crate::init::{Answers, Dialogue, Draft, Told, fill};
 
 /// Write a config file by asking for the settings without a default

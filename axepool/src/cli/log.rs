@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use basics::output;
+use pool::admin::{Reply, Request};
 
 use super::place::{OTHER_VERSION, Place};
-use crate::admin::{Reply, Request};
 
 /// Show or change the log levels of the running pool
 ///

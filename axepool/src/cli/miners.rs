@@ -6,10 +6,10 @@ use accounting::EpochId;
 use anyhow::{Result, bail};
 use basics::{clock, humane, output};
 use clap::Subcommand;
+use pool::admin::{Miners, Reply, Request, SuspectRow};
+use pool::amounts;
 
 use super::place::{OTHER_VERSION, Place};
-use crate::admin::{Miners, Reply, Request, SuspectRow};
-use crate::amounts;
 
 /// A chance above it is not worth a line: one honest miner in twenty has it.
 const WORTH_A_LOOK: f64 = 0.05;

@@ -6,9 +6,9 @@ use anyhow::{Result, bail};
 use basics::{humane, output};
 use clap::Subcommand;
 use mint::{Order, Parked};
+use pool::admin::{Reply, Request};
 
 use super::place::{OTHER_VERSION, Place};
-use crate::admin::{Reply, Request};
 
 /// Manage the mint of the running pool
 #[derive(Debug, clap::Args)]

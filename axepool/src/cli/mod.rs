@@ -90,7 +90,7 @@ impl Cli {
             Command::Owner(command) => command.log_levels(),
             _ => "warn",
         };
-        let mut logs = crate::logs::start(self.log.as_deref().unwrap_or(quiet))?;
+        let mut logs = pool::logs::start(self.log.as_deref().unwrap_or(quiet))?;
         match self.command {
             Command::Init(args) => init::run(args),
             Command::Run(args) => run::run(args, &mut logs, self.log.is_some()),

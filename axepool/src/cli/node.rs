@@ -12,9 +12,9 @@ use payout::marks::GoOn;
 use payout::node::{ClosedView, PeerView};
 use payout::outgoing::Outcome;
 use payout::readiness::Mark;
+use pool::admin::{Afterwards, NodeLook, NodeReply, NodeRequest, NodeStatus, Reply, Request};
 
 use super::place::{OTHER_VERSION, Place};
-use crate::admin::{Afterwards, NodeLook, NodeReply, NodeRequest, NodeStatus, Reply, Request};
 
 /// So many closed channels are shown; the JSON has all that are kept.
 const CLOSED_SHOWN: usize = 5;

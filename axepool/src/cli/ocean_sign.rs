@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use basics::output;
 use payout::sign::{SignError, Signed, ocean_message, sign};
+use pool::admin::{NodeReply, NodeRequest};
+use pool::config;
 
 use super::address::{node, seed};
 use super::node::ask;
 use super::place::{OTHER_VERSION, Place};
-use crate::admin::{NodeReply, NodeRequest};
-use crate::config;
 
 /// Print the message that tells OCEAN of the offer, and its signatures
 ///

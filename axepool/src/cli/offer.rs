@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use basics::output;
+use pool::admin::{NodeReply, NodeRequest, OfferAnswer};
 
 use super::node::ask;
 use super::place::{OTHER_VERSION, Place};
-use crate::admin::{NodeReply, NodeRequest, OfferAnswer};
 
 /// Show the BOLT12 offer for OCEAN, and whether it can be paid now
 ///

@@ -6,13 +6,13 @@ use accounting::settle::{Found, NamedBy, PayoutKey};
 use anyhow::{Result, bail};
 use basics::{humane, output};
 use clap::Subcommand;
-
-use super::place::{OTHER_VERSION, Place};
-use crate::admin::{
+use pool::admin::{
     EpochPart, MORE_COUNTED, MoneyReply, MoneyRequest, PayoutFate, PayoutRow, PayoutSplit, Reply,
     Request, Way,
 };
-use crate::{amounts, control};
+use pool::{amounts, control};
+
+use super::place::{OTHER_VERSION, Place};
 
 /// How many payments are listed unless more are asked for.
 const NEWEST: usize = 30;

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-
-use crate::admin::{self, AskError, Reply, Request};
-use crate::config::{self, Config};
-use crate::{control, data_dir};
+use pool::admin::{self, AskError, Reply, Request};
+use pool::config::{self, Config};
+use pool::{control, data_dir};
 
 /// An answer of another kind than what was asked for.
 pub(super) const OTHER_VERSION: &str =

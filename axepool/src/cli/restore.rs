@@ -9,10 +9,10 @@ use anyhow::{Context, Result, bail};
 use basics::{humane, output};
 use clap::Subcommand;
 use mint::OldClaims;
+use pool::admin::{Reply, Request, RestoreRequest, RestoreStatus};
+use pool::backup::{self, Cause, Outcome, RestoreRecord};
 
 use super::place::Place;
-use crate::admin::{Reply, Request, RestoreRequest, RestoreStatus};
-use crate::backup::{self, Cause, Outcome, RestoreRecord};
 
 /// Restore a data directory from a backup, and accept the possible loss
 ///

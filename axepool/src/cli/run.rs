@@ -6,12 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use basics::output;
-
-use crate::config;
-use crate::logs::{self, Logs};
-use crate::pool::{self, View};
-use crate::service::{Inherited, Manager};
-use crate::serving;
+use pool::config;
+use pool::logs::{self, Logs};
+use pool::run::{View, end_in_time};
+use pool::service::{Inherited, Manager};
 
 /// The exit status for a config that cannot be used: `EX_CONFIG` of sysexits.h. The unit's
 /// `RestartPreventExitStatus=` names it, since starting again does not mend a config.
@@ -55,7 +53,7 @@ pub(super) fn run(args: Args, logs: &mut Logs, has_levels: bool) -> Result<ExitC
     // Before the pool's threads: whoever reads the environment then finds it settled.
     let inherited = Inherited::take()?;
     let manager = Manager::of_process();
-    let pool = serving::start_with(config, inherited).context("the pool did not start")?;
+    let pool = web::start_with(config, inherited).context("the pool did not start")?;
     manager.ready();
     let ended = pool.block_on(async {
         tokio::select! {
@@ -68,7 +66,7 @@ pub(super) fn run(args: Args, logs: &mut Logs, has_levels: bool) -> Result<ExitC
         }
     });
     manager.stopping();
-    pool::end_in_time();
+    end_in_time();
     let stopped = pool.stop();
     ended?;
     stopped?;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use basics::{humane, output};
+use pool::admin::{MintState, MintStatus, Reply, Request, Status};
+use pool::amounts;
 
 use super::place::{OTHER_VERSION, Place};
-use crate::admin::{MintState, MintStatus, Reply, Request, Status};
-use crate::amounts;
 
 /// Show the status of the running pool
 ///

@@ -7,11 +7,11 @@ use accounting::settle::PayoutKey;
 use anyhow::Result;
 use basics::output;
 use clap::Subcommand;
+use pool::admin::{MoneyRequest, PayoutFate, PayoutSplit};
+use pool::amounts;
 
 use super::payouts::{ask_payout, ask_payouts, render, render_split};
 use super::place::Place;
-use crate::admin::{MoneyRequest, PayoutFate, PayoutSplit};
-use crate::amounts;
 
 /// List and assign payments in suspense
 ///

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use basics::{clock, humane, output};
+use pool::admin::{Reply, Request, WindDownRequest};
+use pool::wind_down::WindDownStatus;
 
 use super::place::Place;
-use crate::admin::{Reply, Request, WindDownRequest};
-use crate::wind_down::WindDownStatus;
 
 /// Close the pool in good order
 ///

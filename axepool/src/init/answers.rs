@@ -217,7 +217,7 @@ fn put_checked(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
+    use pool::config;
 
     const ADDRESS: &str = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
 

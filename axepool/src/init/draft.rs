@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
+use pool::config::{self, Problem};
 use toml::Value;
-
-use crate::config::{self, Problem};
 
 /// Every key there is, explained.
 const EXAMPLE: &str = include_str!("../../../axepool.example.toml");

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use accounting::{Epoch, EpochId};
-use axepool::admin::{self, AskError, Miners, Reply, Request, Status};
+use pool::admin::{self, AskError, Miners, Reply, Request, Status};
 use tempfile::TempDir;
 
 /// How long anything may take before a test gives up; generous, for loaded machines.

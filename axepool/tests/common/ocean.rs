@@ -7,8 +7,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use axepool::admin::{NodeLook, NodeReply, NodeRequest, NodeStatus, Reply, Request};
 use bitcoin::{Address, Amount, BlockHash};
+use pool::admin::{NodeLook, NodeReply, NodeRequest, NodeStatus, Reply, Request};
 use simnet::chain::{Chain, SharedChain, serve};
 use simnet::lightning::{NoteNames, OceanNode, OceanNodeOptions, payout};
 use tempfile::TempDir;

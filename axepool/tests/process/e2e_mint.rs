@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::common::{PATIENCE, PoolProcess, stderr, stdout};
 use crate::world::{agrees, bitaxe, credited_to, earns, get, key, metric, ocean, pool};
-use axepool::admin::MintState;
 use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::secp256k1::{Keypair, Message, Secp256k1};
+use pool::admin::MintState;
 use serde_json::{Value, json};
 use simnet::keys::SimKey;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

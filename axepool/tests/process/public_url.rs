@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use pool::admin::MintState;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -9,7 +10,6 @@ use tokio::sync::watch;
 use crate::common::stdout;
 use crate::money::operator;
 use crate::world::{agrees, bitaxe, earns, key, metric, ocean, pool};
-use axepool::admin::MintState;
 
 /// The server behind the URL.
 #[derive(Clone, Copy)]

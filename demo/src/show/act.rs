@@ -8,11 +8,11 @@ use std::time::Duration;
 use accounting::settle::PayoutState;
 use accounting::{CloseCause, EpochId, EpochState, OutboxId};
 use anyhow::{Context, Result, bail};
-use axepool::admin::{NodeReply, NodeRequest};
-use axepool::pool::{Pool, View};
 use basics::clock;
 use payout::Seed;
 use payout::sign::{ocean_message, sign};
+use pool::admin::{NodeReply, NodeRequest};
+use pool::run::{Pool, View};
 
 use super::money::Money;
 use super::owners::Owners;

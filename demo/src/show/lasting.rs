@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use axepool::admin::{NodeReply, NodeRequest};
-use axepool::pool::{Pool, View};
+use pool::admin::{NodeReply, NodeRequest};
+use pool::run::{Pool, View};
 
 use super::act::{CHANNEL_SAT, PATIENCE, asking_again, closed_by, until};
 use super::story::{Story, Waited};

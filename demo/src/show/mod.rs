@@ -19,7 +19,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use axepool::serving;
 use basics::output;
 use tempfile::TempDir;
 
@@ -57,7 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let mut story = Story::begin()?;
     let world = World::start(options, scratch.path())?;
     let config = setup::config(&world, options.listen, data_dir.clone())?;
-    let pool = serving::start(config).context("the pool did not start")?;
+    let pool = web::start(config).context("the pool did not start")?;
     let told = pool.block_on(act::all(
         &mut story,
         &pool,

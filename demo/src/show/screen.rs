@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use accounting::{Epoch, MinerId, Tally};
 use anyhow::Result;
-use axepool::pool::View;
 use basics::humane;
+use pool::run::View;
 use proxy::SessionStatus;
 
 use super::world::World;

@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use axepool::config::{self, Config};
-use axepool::data_dir;
 use bitcoin::Network;
 use payout::{Seed, payout_address};
+use pool::config::{self, Config};
+use pool::data_dir;
 
 use super::world::World;
 

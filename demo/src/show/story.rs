@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use axepool::pool::Pool;
 use basics::output;
+use pool::run::Pool;
 
 use super::screen::Now;
 use super::world::World;

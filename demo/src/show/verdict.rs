@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use accounting::{EpochTotals, MinerId, Work};
 use anyhow::Result;
-use axepool::pool::View;
 use ledger::Reader;
+use pool::run::View;
 use simnet::bitaxe::BitaxeStats;
 
 use super::act::until;

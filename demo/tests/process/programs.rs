@@ -5,10 +5,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use accounting::EpochId;
-use axepool::config;
-use axepool::pool::Pool;
-use axepool::serving;
 use ledger::Reader;
+use pool::config;
+use pool::run::Pool;
 
 use crate::background::Background;
 use crate::{PATIENCE, demo, stderr, stdout};
@@ -137,7 +136,7 @@ fn pool(upstream: &str, stratum: &str, dir: &Path) -> Pool {
         dir.join("data").display()
     );
     let loaded = config::parse(&text, Path::new("")).expect("a config");
-    let pool = serving::start(loaded.config).expect("the pool starts");
+    let pool = web::start(loaded.config).expect("the pool starts");
     let begun = Instant::now();
     while !pool.view().is_ready() {
         assert!(begun.elapsed() < PATIENCE, "no work from the upstream");

@@ -1,6 +1,6 @@
 //! One quote per accepted share: from the orders that the ledger makes of five shares to a
 //! wallet that mints what they were paid in one batch. That the ledger makes these orders is
-//! tested where its outbox is, in `axepool/src/pool/outbox/`.
+//! tested where its outbox is, in `pool/src/run/outbox/`.
 
 use std::collections::HashMap;
 

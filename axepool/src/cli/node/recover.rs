@@ -10,12 +10,12 @@ use bitcoin::{Address, ScriptBuf, Transaction};
 use payout::chain::Unspent;
 use payout::own_coins::Sorted;
 use payout::{ChainClient, Forgotten, OwnCoins};
+use pool::admin::{NodeReply, NodeRequest};
+use pool::config::NodeConfig;
 
 use super::ask;
-use crate::admin::{NodeReply, NodeRequest};
 use crate::cli::address;
 use crate::cli::place::{OTHER_VERSION, Place};
-use crate::config::NodeConfig;
 
 /// Fetch the node's money that its wallet does not see after a restore
 ///

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
-use axepool::admin::{self, Reply, Request};
+use pool::admin::{self, Reply, Request};
 use simnet::pool::SimPoolHandle;
 
 use crate::common::{PoolProcess, STOP_DEADLINE};

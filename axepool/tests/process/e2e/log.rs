@@ -1,6 +1,6 @@
 //! Nobody reads the log.
 
-use axepool::admin::Request;
+use pool::admin::Request;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -150,7 +150,7 @@ async fn one_place_cannot_hide_another() {
     let log = pool.log();
     let changed = log.matches("the log levels were changed").count();
     assert!((20..=40).contains(&changed), "{changed} lines");
-    for line in ["lines left out", "axepool::pool::view:", "stopped"] {
+    for line in ["lines left out", "pool::run::view:", "stopped"] {
         assert!(log.contains(line), "no {line} in {log}");
     }
 }

@@ -1,7 +1,7 @@
 //! Winding down: devices go to their fallback, mint and pages stay, restarts change
 //! nothing, and it can be taken back.
 
-use axepool::admin::MintState;
+use pool::admin::MintState;
 use serde_json::{Value, json};
 use simnet::bitaxe::PoolSide;
 

@@ -1,7 +1,7 @@
 //! `payouts`, `suspense` and `fee`: the same with and without a running process.
 
 use accounting::{EpochId, Msat, Sat, Work};
-use axepool::admin::{PayoutFate, PayoutRow, PayoutSplit};
+use pool::admin::{PayoutFate, PayoutRow, PayoutSplit};
 use serde_json::Value;
 
 use crate::common::{PoolProcess, stderr, stdout};

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use axepool::admin::{WithdrawalOutcome, WithdrawalRow};
 use bitcoin::Txid;
+use pool::admin::{WithdrawalOutcome, WithdrawalRow};
 
 use crate::common::{ELSEWHERE, PATIENCE, PoolProcess};
 use crate::money::prepare::{foreign, open, stopped_pool};

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use axepool::admin::MintState;
+use pool::admin::MintState;
 use serde_json::{Value, json};
 
 use crate::common::PoolProcess;

@@ -4,15 +4,15 @@
 use accounting::settle::{Event, OperatorEntry, OperatorKind};
 use accounting::{Msat, Sat};
 use bitcoin::Address;
+use pool::admin::{
+    FeeStatus, NodeReply, NodeRequest, Reply, Request, WithdrawalOutcome, WithdrawalRow,
+};
 use serde_json::Value;
 
 use crate::common::{ADDRESS, ELSEWHERE, PoolProcess, stderr, stdout};
 use crate::money::prepare::{open, stopped_pool};
 use crate::ocean::{self, Ocean};
 use crate::world::get;
-use axepool::admin::{
-    FeeStatus, NodeReply, NodeRequest, Reply, Request, WithdrawalOutcome, WithdrawalRow,
-};
 
 /// What the account says, and with which exit code unless that may be any.
 pub fn status(pool: &PoolProcess, code: Option<i32>) -> FeeStatus {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::common::{PoolProcess, stderr, stdout};
-use axepool::admin::{MintState, Reply, Request, RestoreRequest, RestoreStatus};
-use axepool::backup::Cause;
+use pool::admin::{MintState, Reply, Request, RestoreRequest, RestoreStatus};
+use pool::backup::Cause;
 use simnet::chain::{Chain, SharedChain, serve};
 use simnet::keys::SimKey;
 use tokio_util::sync::CancellationToken;

@@ -15,7 +15,7 @@ use std::io;
 use std::path::Path;
 
 use crate::common::{PoolProcess, stderr, stdout};
-use axepool::admin::RestoreStatus;
+use pool::admin::RestoreStatus;
 use simnet::keys::SimKey;
 use tempfile::TempDir;
 

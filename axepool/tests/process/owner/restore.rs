@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::common::{PoolProcess, axepool, stderr, stdout};
 use accounting::Sat;
-use axepool::admin::{Reply, Request, RestoreRequest, RestoreStatus};
+use pool::admin::{Reply, Request, RestoreRequest, RestoreStatus};
 use serde_json::Value;
 use simnet::keys::SimKey;
 

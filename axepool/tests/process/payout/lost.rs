@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use axepool::admin::{Reply, Request, RestoreRequest};
+use pool::admin::{Reply, Request, RestoreRequest};
 
 use crate::common::{axepool, stderr, stdout};
 use crate::ocean::free_address;

@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use axepool::admin::RestoreStatus;
+use pool::admin::RestoreStatus;
 use serde_json::Value;
 use simnet::pool::SimPoolHandle;
 use tempfile::TempDir;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use axepool::config::{self, Effective, Origin, Problem};
+use pool::config::{self, Effective, Origin, Problem};
 
 use crate::config::{MAINNET, minimal};
 

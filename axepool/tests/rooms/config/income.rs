@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use axepool::config;
+use pool::config;
 
 use crate::config::{MAINNET, TESTNET, case, good, minimal};
 

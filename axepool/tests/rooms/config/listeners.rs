@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use axepool::config::{self, Problem};
+use pool::config::{self, Problem};
 
 use crate::config::{MAINNET, TESTNET, case, good, minimal, problems};
 

@@ -10,7 +10,7 @@ mod whole;
 
 use std::path::Path;
 
-use axepool::config::{self, Config, Problem};
+use pool::config::{self, Config, Problem};
 
 /// A real address of each network, from BIP173 and BIP350's examples.
 const MAINNET: &str = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";

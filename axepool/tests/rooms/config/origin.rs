@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use axepool::config::{self, Config, Environment, Loaded, Origin, Problem};
+use pool::config::{self, Config, Environment, Loaded, Origin, Problem};
 
 use crate::config::{MAINNET, TESTNET, case, good, minimal};
 

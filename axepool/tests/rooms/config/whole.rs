@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use axepool::config;
+use pool::config;
 
 use crate::config::{MAINNET, TESTNET, case, good, minimal, problems};
 

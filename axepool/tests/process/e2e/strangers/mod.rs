@@ -12,13 +12,13 @@ use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use pool::admin::MintState;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::common::{PATIENCE, PoolProcess};
-use axepool::admin::MintState;
 
 /// What was refused, by listener and reason.
 pub(crate) const REFUSED: &str = "axepool_listener_refused_total";

@@ -1,0 +1,263 @@
+//! The earnings of a miner's work, epoch by epoch and payout by payout.
+//!
+//! Sums are the ledger's and the mint's integers. Expected earnings are estimates, in
+//! floating point, and are called estimates.
+
+use std::collections::BTreeMap;
+
+use accounting::settle::{AllocationRow, Block, EpochAccount, PayoutKey, Stage};
+use accounting::{Epoch, EpochId, EpochTerms, MinerId, Msat, Sat, Tally, Work};
+use ledger::{LedgerError, Reader};
+use pool::run::{Claimable, Claimed};
+use serde::Serialize;
+
+/// Epochs and payouts looked at: some weeks of them.
+const EPOCHS: u64 = 30;
+const PAYOUTS: usize = 60;
+
+/// Lines of the statement.
+const LINES: usize = 20;
+
+/// Paid epochs that an estimate is made from: what work earned lately.
+const PAID_EPOCHS: usize = 8;
+
+/// One epoch of a miner.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Earning {
+    pub(crate) epoch: EpochId,
+    pub(crate) opened_ms: u64,
+    pub(crate) closed_ms: Option<u64>,
+    /// The OCEAN block that closed it.
+    pub(crate) block: Option<Block>,
+    /// The miner's, that of absorbed epochs included.
+    pub(crate) work: Work,
+    pub(crate) shares: u64,
+    /// All miners'.
+    pub(crate) whole_work: Work,
+    #[serde(flatten)]
+    pub(crate) state: EarningState,
+}
+
+/// What became of an epoch's work.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub(crate) enum EarningState {
+    /// It is open: more work comes, and the money later.
+    Running {
+        /// What it is worth so far, as work was paid lately.
+        estimate_msat: Option<f64>,
+    },
+    /// It is closed; the money has not come yet.
+    Pending {
+        /// Of what OCEAN says that the block earned, else as work was paid lately.
+        estimate_msat: Option<f64>,
+    },
+    /// Its quote was paid.
+    Paid {
+        /// In all.
+        paid_sat: Sat,
+        /// Of it, taken out as a token or by a sweep; `null` while the mint is not open.
+        swept_sat: Option<Sat>,
+    },
+    /// It was paid for, and what it got is below a satoshi or on a later epoch's quote.
+    Carried,
+    /// Its block was orphaned: the work counts in another epoch.
+    Merged {
+        /// Which.
+        into: EpochId,
+    },
+}
+
+/// What one payout gave, to the msat: `carry_before + allocated = 1000 x paid + carry_after`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct StatementLine {
+    pub(crate) received_ms: u64,
+    pub(crate) payout: PayoutKey,
+    pub(crate) carry_before_msat: Msat,
+    pub(crate) allocated_msat: Msat,
+    pub(crate) paid_sat: Sat,
+    pub(crate) carry_after_msat: Msat,
+    /// Whose quote was paid, or would have been.
+    pub(crate) epoch: EpochId,
+}
+
+/// What may come. Estimates, by what work was paid lately; `null` before any was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Prospects {
+    /// At the hashrate of the last 24 hours; 0 while the last hour has no work.
+    pub(crate) sat_per_day: Option<f64>,
+    /// Until the carry is a whole satoshi, at that rate.
+    pub(crate) days_to_next_sat: Option<f64>,
+}
+
+/// A miner's books.
+pub(super) struct Books {
+    pub(super) earnings: Vec<Earning>,
+    pub(super) statement: Vec<StatementLine>,
+    msat_per_hash: Option<f64>,
+}
+
+impl Books {
+    pub(super) fn look(
+        reader: &Reader,
+        miner: &MinerId,
+        claimable: Option<&Claimable>,
+    ) -> Result<Self, LedgerError> {
+        let accounts = reader.epoch_accounts()?;
+        let tallies: BTreeMap<EpochId, Tally> =
+            reader.tallies_of(miner, EPOCHS)?.into_iter().collect();
+        let allocations = reader.allocations_of(miner, PAYOUTS)?;
+        let lines = allocations
+            .iter()
+            .map(|(payout, row)| line(payout.payment.received_ms, payout.payment.key(), row));
+        let statement: Vec<StatementLine> = lines.collect();
+        let rate = msat_per_hash(&accounts);
+        let mut earnings = Vec::with_capacity(tallies.len());
+        for (id, tally) in tallies.iter().rev() {
+            let (Some(epoch), Some(account)) = (reader.epoch(*id)?, accounts.get(id)) else {
+                continue;
+            };
+            let absorbed = account.absorbed.iter().filter_map(|id| tallies.get(id));
+            let work = absorbed.fold(tally.work, |sum, tally| sum.saturating_add(tally.work));
+            let paid = Paid::of(*id, &statement, claimable);
+            earnings.push(earning(&epoch, account, (work, tally.shares), paid, rate));
+        }
+        Ok(Books {
+            earnings,
+            statement: statement.into_iter().take(LINES).collect(),
+            msat_per_hash: rate,
+        })
+    }
+
+    /// What may come at `hashrate`, hashes a second.
+    pub(super) fn prospects(&self, hashrate: f64, carry: Msat) -> Prospects {
+        let per_day = self.msat_per_hash.map(|rate| rate * hashrate * 86_400.0);
+        let missing = 1000_f64 - carry.below_sat().get() as f64;
+        let days = per_day.filter(|per_day| *per_day > 0.0);
+        Prospects {
+            sat_per_day: per_day.map(|msat| msat / 1000.0),
+            days_to_next_sat: days.map(|per_day| missing / per_day),
+        }
+    }
+}
+
+fn line(received_ms: u64, payout: PayoutKey, row: &AllocationRow) -> StatementLine {
+    StatementLine {
+        received_ms,
+        payout,
+        carry_before_msat: row.carry_before,
+        allocated_msat: row.allocated,
+        paid_sat: row.paid,
+        carry_after_msat: row.carry_after,
+        epoch: row.quote_epoch,
+    }
+}
+
+/// What was paid to the quotes of an epoch, as the ledger and the mint know it.
+struct Paid {
+    paid: Sat,
+    swept: Option<Sat>,
+}
+
+impl Paid {
+    fn of(epoch: EpochId, statement: &[StatementLine], claimable: Option<&Claimable>) -> Self {
+        let lines = statement.iter().filter(|line| line.epoch == epoch);
+        // A sum of what the pool received: it is below all bitcoins.
+        let booked = lines.fold(Sat::ZERO, |sum, line| {
+            sum.checked_add(line.paid_sat).unwrap_or(sum)
+        });
+        let claimed = claimable.map(|claimable| {
+            let claimed = claimable.epochs.get(&epoch).copied();
+            claimed.unwrap_or_else(Claimed::default)
+        });
+        Paid {
+            // The mint learns of it a moment after the ledger, and knows of older ones.
+            paid: claimed.map_or(booked, |claimed| claimed.paid.max(booked)),
+            swept: claimed.map(|claimed| claimed.issued),
+        }
+    }
+}
+
+fn earning(
+    epoch: &Epoch,
+    account: &EpochAccount,
+    (work, shares): (Work, u64),
+    paid: Paid,
+    rate: Option<f64>,
+) -> Earning {
+    let whole_work = if epoch.is_open() {
+        epoch.totals.work.saturating_add(account.work)
+    } else {
+        account.work
+    };
+    Earning {
+        epoch: epoch.id,
+        opened_ms: epoch.opened_ms,
+        closed_ms: epoch.closed_ms(),
+        block: account.block(),
+        work,
+        shares,
+        whole_work,
+        state: state(epoch, account, (work, whole_work), paid, rate),
+    }
+}
+
+fn state(
+    epoch: &Epoch,
+    account: &EpochAccount,
+    (work, whole): (Work, Work),
+    paid: Paid,
+    rate: Option<f64>,
+) -> EarningState {
+    let by_rate = rate.map(|rate| rate * net(&account.terms) * hashes(work));
+    if let Stage::Merged { into, .. } = account.stage {
+        EarningState::Merged { into }
+    } else if !paid.paid.is_zero() {
+        EarningState::Paid {
+            paid_sat: paid.paid,
+            swept_sat: paid.swept,
+        }
+    } else if epoch.is_open() {
+        EarningState::Running {
+            estimate_msat: by_rate,
+        }
+    } else if account.covered || account.paid_over {
+        EarningState::Carried
+    } else {
+        let told = account.earnings.filter(|_| !whole.is_zero());
+        let told = told.map(|earnings| {
+            earnings.net.get() as f64 * 1000.0 * net(&account.terms) * hashes(work) / hashes(whole)
+        });
+        EarningState::Pending {
+            estimate_msat: told.or(by_rate),
+        }
+    }
+}
+
+/// What a hash earned lately before the fee, in msat; `None` before any was paid.
+fn msat_per_hash(accounts: &BTreeMap<EpochId, EpochAccount>) -> Option<f64> {
+    let paid = accounts
+        .values()
+        .rev()
+        .filter(|account| account.is_closed() && account.covered && !account.work.is_zero())
+        .take(PAID_EPOCHS);
+    let sums = paid.fold((0.0, 0.0), |(msat, work), account| {
+        (
+            msat + account.received.get() as f64,
+            work + hashes(account.work),
+        )
+    });
+    (sums.1 > 0.0).then(|| sums.0 / sums.1)
+}
+
+/// What the fee leaves.
+fn net(terms: &EpochTerms) -> f64 {
+    1.0 - f64::from(terms.fee_bps) / f64::from(EpochTerms::MAX_FEE_BPS)
+}
+
+fn hashes(work: Work) -> f64 {
+    work.hashes() as f64
+}
+
+#[cfg(test)]
+mod tests;

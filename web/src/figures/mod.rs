@@ -1,0 +1,143 @@
+//! The figures of the pool and of a miner, for the pages and the JSON alike
+//! (docs/decisions/0011-figures-of-the-pages.md). Hashrate plots come from the ledger's
+//! buckets, devices from `pool/history/`, claimable sats from the mint. All routes are
+//! read-only, and estimates are called estimates in their names or texts.
+//!
+//! `/api/miners/{key}/events` and `/miners/{key}/live` stream the figures as server-sent
+//! events, as JSON and as HTML.
+
+mod balances;
+mod earnings;
+mod hashrate;
+mod miner;
+mod routes;
+mod stream;
+mod totals;
+
+use std::sync::Arc;
+
+use accounting::MinerId;
+use accounting::settle::MinerAccount;
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use pool::run::View;
+use tokio_util::sync::CancellationToken;
+
+use basics::clock;
+pub(crate) use earnings::{Earning, EarningState, StatementLine};
+pub(crate) use hashrate::Hashrate;
+#[cfg(test)]
+pub(crate) use hashrate::Point;
+use listener::{Place, Visitor};
+pub(crate) use miner::{MinerFigures, WorkerFigures};
+use stream::Streams;
+pub(super) use stream::events;
+pub(crate) use totals::{BlockFigures, PoolFigures};
+
+use super::api::{Api, Refusal};
+use super::kept::{self, KeptAnswers};
+
+/// What is answered here below `/api/`, for the test of the OpenAPI file.
+#[cfg(test)]
+pub(super) const API_PATHS: [&str; 4] = [POOL, BALANCES, MINER, EVENTS];
+
+const POOL: &str = "/api/pool";
+const BALANCES: &str = "/api/wind-down/balances";
+const MINER: &str = "/api/miners/{key}";
+const EVENTS: &str = "/api/miners/{key}/events";
+
+/// Where the numbers come from.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    view: Arc<View>,
+    api: Arc<Api>,
+    streams: Streams,
+    /// Held by who makes a page of the balances.
+    balances: tokio::sync::Mutex<()>,
+    /// Ends the streams.
+    closing: CancellationToken,
+}
+
+impl Figures {
+    /// Of a running pool, until `closing`.
+    pub(crate) fn new(view: &Arc<View>, api: &Arc<Api>, closing: CancellationToken) -> Arc<Self> {
+        Arc::new(Figures {
+            view: Arc::clone(view),
+            api: Arc::clone(api),
+            streams: Streams::default(),
+            balances: tokio::sync::Mutex::default(),
+            closing,
+        })
+    }
+
+    /// The routes.
+    pub(crate) fn router(self: Arc<Self>, kept: KeptAnswers) -> Router {
+        // What is the same for everybody is made once a second.
+        Router::new()
+            .route(POOL, get(routes::pool))
+            .route(BALANCES, get(routes::balances))
+            .layer(from_fn_with_state(kept, kept::kept))
+            .route(MINER, get(routes::miner))
+            .route(EVENTS, get(routes::events))
+            .with_state(self)
+    }
+
+    /// The running pool.
+    pub(super) fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Ends the streams.
+    pub(super) fn closing(&self) -> CancellationToken {
+        self.closing.clone()
+    }
+
+    /// The pool now.
+    pub(super) async fn pool(&self) -> Result<PoolFigures, Refusal> {
+        let view = Arc::clone(&self.view);
+        let look = move |api: &Api| PoolFigures::look(&view, api, clock::now_ms());
+        self.api.look(look).await
+    }
+
+    /// A place for somebody who wants news of a miner.
+    ///
+    /// # Errors
+    /// The key has no work here, or all places are taken, or too many by this visitor.
+    pub(super) async fn stream_of(
+        &self,
+        miner: MinerId,
+        visitor: &Visitor,
+    ) -> Result<Place, Refusal> {
+        let place = self.streams.enter(visitor)?;
+        let look = move |api: &Api| {
+            let reader = api.reader();
+            let account = reader.miner_account(&miner)?;
+            Ok(account != MinerAccount::default() || !reader.workers(&miner)?.is_empty())
+        };
+        match self.api.look(look).await? {
+            true => Ok(place),
+            false => Err(Refusal::Missing(
+                "no share of this key was counted yet: its news begin with the first".to_owned(),
+            )),
+        }
+    }
+
+    /// A miner now; all zero for a key that never mined here.
+    pub(super) async fn miner(&self, miner: MinerId) -> Result<MinerFigures, Refusal> {
+        let claimable = match self.view.claimable(&miner).await {
+            Ok(claimable) => claimable,
+            Err(error) => {
+                // The rest of the page is the ledger's, and needs no mint.
+                tracing::warn!(%error, "the claimable sats of a key cannot be read");
+                None
+            }
+        };
+        let view = Arc::clone(&self.view);
+        let look = move |api: &Api| {
+            let devices = view.history().devices_of(&miner);
+            MinerFigures::look(api.reader(), miner, devices, claimable, clock::now_ms())
+        };
+        self.api.look(look).await
+    }
+}
