@@ -9,10 +9,9 @@ use prometheus::{
 
 use super::admission::Refused;
 use super::close::CloseReason;
-use super::method;
 use crate::check::Reject;
 use crate::username::UsernameError;
-use crate::wire::Malformed;
+use crate::wire::{self, Malformed};
 
 /// Refused since all connections are taken: beside [`Refused`], the address's own limits.
 const FULL: &str = "full";
@@ -181,10 +180,7 @@ impl Metrics {
             &self.authorizations_refused,
             UsernameError::LABELS.into_iter().chain(unauthorized),
         );
-        show(
-            &self.messages,
-            method::LABELS.into_iter().chain([MALFORMED]),
-        );
+        show(&self.messages, wire::method_labels().chain([MALFORMED]));
         let rejected = Reject::ALL.map(Reject::label).into_iter();
         show(&self.rejected, rejected.chain(Malformed::LABELS));
     }
@@ -229,7 +225,7 @@ impl Metrics {
         self.message(MALFORMED);
     }
 
-    /// A message of `method`, one of [`method::LABELS`].
+    /// A message of `method`, one of [`wire::method_labels`].
     pub(crate) fn message(&self, method: &'static str) {
         self.messages.with_label_values(&[method]).inc();
     }

@@ -12,6 +12,7 @@ pub mod upstream;
 pub use id::{Id, OwnedId};
 pub use job_id::JobId;
 pub use line::{LineDecoder, LineTooLong};
+pub(crate) use request::method_labels;
 pub use request::{
     Authorize, Configure, Malformed, Method, Request, Submit, Subscribe, Username, VersionRolling,
     WireError, parse,

@@ -15,21 +15,6 @@ use super::close::CloseReason;
 use super::session::{Session, Turn};
 use crate::wire::{Method, Request};
 
-/// Every method's label in metrics.
-pub(crate) const LABELS: [&str; 11] = [
-    "mining.configure",
-    "mining.subscribe",
-    "mining.authorize",
-    "mining.submit",
-    "mining.suggest_difficulty",
-    "mining.suggest_target",
-    "mining.extranonce.subscribe",
-    "mining.ping",
-    "client.get_version",
-    "reply",
-    "other",
-];
-
 /// Serves one request.
 pub(crate) fn handle(
     session: &mut Session,
@@ -38,7 +23,7 @@ pub(crate) fn handle(
 ) -> Result<(), CloseReason> {
     match &method {
         Method::Submit(_) => turn.metrics.submits.inc(),
-        other => turn.metrics.message(name(other)),
+        other => turn.metrics.message(other.label()),
     }
     match method {
         Method::Submit(submit) => submit::handle(session, id, &submit, turn),
@@ -68,22 +53,5 @@ pub(crate) fn handle(
         // A pong, or the answer to a client.* of ours: nothing waits for it.
         Method::Reply => Ok(()),
         Method::Unknown(_) => unknown::handle(session, id, turn),
-    }
-}
-
-/// The metric's label: a name of ours, whatever the device sent.
-fn name(method: &Method<'_>) -> &'static str {
-    match method {
-        Method::Configure(_) => "mining.configure",
-        Method::Subscribe(_) => "mining.subscribe",
-        Method::Authorize(_) => "mining.authorize",
-        Method::Submit(_) => "mining.submit",
-        Method::SuggestDifficulty(_) => "mining.suggest_difficulty",
-        Method::SuggestTarget(_) => "mining.suggest_target",
-        Method::ExtranonceSubscribe => "mining.extranonce.subscribe",
-        Method::Ping => "mining.ping",
-        Method::GetVersion => "client.get_version",
-        Method::Reply => "reply",
-        Method::Unknown(_) => "other",
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn handle(
         // Set once: asked again it stays what it was.
         let _ = turn.entered.connection().user_agent.set(clean(user_agent));
     }
-    session.subscribed = true;
+    session.subscribe();
     let name = turn.entered.connection().number();
     let size = grant.extranonce2_size();
     reply::subscribed(

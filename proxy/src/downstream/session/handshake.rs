@@ -12,21 +12,47 @@
 const MAX_HELD_BYTES: usize = 8 * 1024;
 
 /// The replies before authorize.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Handshake {
-    held: Vec<u8>,
-    hold_until_ms: Option<u64>,
-    released: bool,
+    early: Early,
     /// Answers to submissions, which go out behind the one to authorize: cpuminer, closed
     /// while it mined, sends what it had left between subscribe and authorize, and takes
     /// the next answer of whatever id for that to authorize.
     late: Vec<u8>,
 }
 
+/// The answers to what comes before authorize.
+#[derive(Debug)]
+enum Early {
+    /// They are held back: the device was told nothing yet.
+    Held {
+        replies: Vec<u8>,
+        /// When they are let go, milliseconds of the monotonic clock; `None` while there
+        /// are none.
+        until_ms: Option<u64>,
+    },
+    /// They were let go: each reply goes out at once.
+    LetGo,
+}
+
+impl Default for Handshake {
+    fn default() -> Self {
+        let (replies, late) = (Vec::new(), Vec::new());
+        let early = Early::Held {
+            replies,
+            until_ms: None,
+        };
+        Handshake { early, late }
+    }
+}
+
 impl Handshake {
     /// Where replies go now: behind what is held back, or straight out.
     pub(crate) fn replies<'a>(&'a mut self, out: &'a mut Vec<u8>) -> &'a mut Vec<u8> {
-        if self.released { out } else { &mut self.held }
+        match &mut self.early {
+            Early::Held { replies, .. } => replies,
+            Early::LetGo => out,
+        }
     }
 
     /// Where the answer to a submission goes: behind the one to authorize, unless there
@@ -45,37 +71,41 @@ impl Handshake {
 
     /// Starts the clock for what is held back; lets it go when it is too much.
     pub(crate) fn after_line(&mut self, now_ms: u64, hold_ms: u64, out: &mut Vec<u8>) {
-        if self.held.len() > MAX_HELD_BYTES {
+        let Early::Held { replies, until_ms } = &mut self.early else {
+            return;
+        };
+        if replies.len() > MAX_HELD_BYTES {
             self.release(out);
-        } else if !self.held.is_empty() {
-            self.hold_until_ms
-                .get_or_insert(now_ms.saturating_add(hold_ms));
+        } else if !replies.is_empty() {
+            until_ms.get_or_insert(now_ms.saturating_add(hold_ms));
         }
     }
 
     /// Lets go what has been held back for long enough.
     pub(crate) fn tick(&mut self, now_ms: u64, out: &mut Vec<u8>) {
-        if self.hold_until_ms.is_some_and(|until| until <= now_ms) {
+        if self.due_ms().is_some_and(|until| until <= now_ms) {
             self.release(out);
         }
     }
 
     /// When [`Self::tick`] has something to do.
     pub(crate) fn due_ms(&self) -> Option<u64> {
-        self.hold_until_ms
+        match &self.early {
+            Early::Held { until_ms, .. } => *until_ms,
+            Early::LetGo => None,
+        }
     }
 
     /// True when nothing was said yet: the connection can be closed without a word.
     pub(crate) fn is_silent(&self) -> bool {
-        !self.released
+        matches!(self.early, Early::Held { .. })
     }
 
     /// Lets everything go.
     pub(crate) fn release(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.held);
-        self.held = Vec::new();
-        self.hold_until_ms = None;
-        self.released = true;
+        if let Early::Held { mut replies, .. } = std::mem::replace(&mut self.early, Early::LetGo) {
+            out.append(&mut replies);
+        }
     }
 }
 
@@ -106,6 +136,13 @@ mod tests {
         );
     }
 
+    fn held(handshake: &Handshake) -> usize {
+        match &handshake.early {
+            Early::Held { replies, .. } => replies.len(),
+            Early::LetGo => 0,
+        }
+    }
+
     #[test]
     fn what_is_held_is_bounded() {
         let mut out = Vec::new();
@@ -113,8 +150,8 @@ mod tests {
         for _ in 0..100 {
             handshake.replies(&mut out).extend([b'x'; 100]);
             handshake.after_line(0, 200, &mut out);
-            assert!(handshake.held.len() <= MAX_HELD_BYTES + 100);
+            assert!(held(&handshake) <= MAX_HELD_BYTES + 100);
         }
-        assert_eq!(out.len() + handshake.held.len(), 10_000);
+        assert_eq!(out.len() + held(&handshake), 10_000);
     }
 }

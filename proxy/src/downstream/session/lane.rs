@@ -19,7 +19,7 @@ impl Session {
         view: Arc<LaneView>,
         turn: &mut Turn<'_>,
     ) -> Result<(), CloseReason> {
-        let Some(seat) = &mut self.seat else {
+        let Some(seat) = self.place.seat_mut() else {
             return Ok(());
         };
         if !view.up {
@@ -49,19 +49,17 @@ impl Session {
 
     /// The upstream's extranonce1 changed, and with it the session's.
     fn on_generation(&mut self, turn: &mut Turn<'_>) -> Result<(), CloseReason> {
-        if self.subscribed && !self.can_take_extranonce() {
+        if self.place.subscribed().is_some() && !self.can_take_extranonce() {
             return Err(CloseReason::ExtranonceChanged);
         }
         let grant = turn
             .seats
             .renew()
             .map_err(|_| CloseReason::ExtranonceChanged)?;
-        if let Some(seat) = &mut self.seat {
+        if let Some(seat) = self.place.seat_mut() {
             seat.replace(grant, turn.now.ms());
         }
-        if self.subscribed
-            && let Some(seat) = &self.seat
-        {
+        if let Some(seat) = self.place.subscribed() {
             let grant = &seat.grant;
             reply::set_extranonce(
                 turn.out,

@@ -33,7 +33,7 @@ use ledger::ShareAck;
 pub(crate) use control::Control;
 pub(crate) use handshake::Handshake;
 pub(crate) use rules::Rules;
-pub(crate) use seat::{Grant, Seat, Seats};
+pub(crate) use seat::{Grant, Place, Seat, Seats};
 pub(crate) use turn::{Outgoing, Turn};
 
 use jobs::JobTable;
@@ -54,13 +54,11 @@ const WINDING_DOWN: &str = "the pool is winding down";
 #[derive(Debug)]
 pub(crate) struct Session {
     stage: Stage,
-    seat: Option<Seat>,
-    pub(crate) subscribed: bool,
+    place: Place,
     /// The device can be given another extranonce1 while connected.
     pub(crate) takes_extranonce: bool,
-    /// The version bits that the device asked for; `None` when it did not configure.
-    pub(crate) asked_mask: Option<u32>,
-    told_mask: u32,
+    /// The version bits that the device may roll; `None` when it did not configure.
+    rolling: Option<Rolling>,
     pub(crate) control: Control,
     jobs: JobTable,
     pending: PendingShares,
@@ -78,6 +76,15 @@ pub(crate) struct Session {
     told_ms: u64,
     /// Duplicates that come before are the firmware's habit, not a fault.
     doubles_until_ms: u64,
+}
+
+/// What became of a device's wish to roll version bits (BIP310).
+#[derive(Clone, Copy, Debug)]
+struct Rolling {
+    /// The bits that it asked for.
+    asked: u32,
+    /// The bits that it was told last.
+    told: u32,
 }
 
 /// How far a connection is.
@@ -147,11 +154,9 @@ impl Session {
     pub(crate) fn new(rules: &Rules, now_ms: u64) -> Self {
         Session {
             stage: Stage::Handshake(Handshake::default()),
-            seat: None,
-            subscribed: false,
+            place: Place::default(),
             takes_extranonce: false,
-            asked_mask: None,
-            told_mask: 0,
+            rolling: None,
             control: Control::new(rules, now_ms),
             jobs: JobTable::default(),
             pending: PendingShares::default(),
@@ -339,7 +344,7 @@ impl Session {
             };
             return Err(self.refuse(id, WireError::CODE, said, reason, turn));
         }
-        if self.seat.is_none() {
+        if self.place.seat().is_none() {
             let grant = match turn.seats.take() {
                 Ok(grant) => grant,
                 Err(unavailable) => {
@@ -352,9 +357,14 @@ impl Session {
                     ));
                 }
             };
-            self.seat = Some(Seat::new(grant));
+            self.place = Place::Granted(Seat::new(grant));
         }
-        self.seat.as_mut().ok_or(CloseReason::NoWork)
+        self.place.seat_mut().ok_or(CloseReason::NoWork)
+    }
+
+    /// The device is told its extranonce1: from now on it mines with it.
+    pub(crate) fn subscribe(&mut self) {
+        self.place.subscribe();
     }
 
     /// Makes it a session, and answers `id`: before it goes out what was held back, after

@@ -42,6 +42,52 @@ impl Grant {
     }
 }
 
+/// How far a session is with its place.
+#[derive(Debug, Default)]
+pub(crate) enum Place {
+    /// None was needed yet.
+    #[default]
+    None,
+    /// It has one, and the device does not know its extranonce1 yet.
+    Granted(Seat),
+    /// The device subscribed: it knows the extranonce1 and mines with it.
+    Subscribed(Seat),
+}
+
+impl Place {
+    /// The place, whether or not the device subscribed.
+    pub(crate) fn seat(&self) -> Option<&Seat> {
+        match self {
+            Self::None => None,
+            Self::Granted(seat) | Self::Subscribed(seat) => Some(seat),
+        }
+    }
+
+    /// As [`Self::seat`].
+    pub(crate) fn seat_mut(&mut self) -> Option<&mut Seat> {
+        match self {
+            Self::None => None,
+            Self::Granted(seat) | Self::Subscribed(seat) => Some(seat),
+        }
+    }
+
+    /// The place of a device that subscribed.
+    pub(crate) fn subscribed(&self) -> Option<&Seat> {
+        match self {
+            Self::None | Self::Granted(_) => None,
+            Self::Subscribed(seat) => Some(seat),
+        }
+    }
+
+    /// The device is told its extranonce1.
+    pub(crate) fn subscribe(&mut self) {
+        *self = match std::mem::take(self) {
+            Self::Granted(seat) => Self::Subscribed(seat),
+            other => other,
+        };
+    }
+}
+
 /// A session's place, with the lane as it was seen last.
 #[derive(Debug)]
 pub(crate) struct Seat {

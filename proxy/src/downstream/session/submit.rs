@@ -69,11 +69,7 @@ impl Session {
         let Stage::Authorized(_) = self.stage else {
             return Err(Reject::Unauthorized);
         };
-        let seat = self
-            .seat
-            .as_ref()
-            .filter(|_| self.subscribed)
-            .ok_or(Reject::NotSubscribed)?;
+        let seat = self.place.subscribed().ok_or(Reject::NotSubscribed)?;
         let (told, ntime_before) = match self.jobs.find(submit.job.ok_or(Reject::JobNotFound)?) {
             Lookup::Alive { told, ntime_before } => (told, ntime_before),
             Lookup::Stale => return Err(Reject::Stale),
@@ -101,7 +97,7 @@ impl Session {
     /// The bits that a share may set, beside those of its job. Who configured nothing
     /// may roll all that the upstream grants: rented rigs do, without asking.
     fn rolled_mask(&self) -> u32 {
-        self.asked_mask.unwrap_or(u32::MAX)
+        self.rolling.map_or(u32::MAX, |rolling| rolling.asked)
     }
 
     fn credit(&mut self, id: Id<'_>, submit: &Submit<'_>, credited: Credited, turn: &mut Turn<'_>) {

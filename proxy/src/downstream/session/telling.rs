@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Session, Stage, Turn, seconds};
+use super::{Rolling, Session, Stage, Turn, seconds};
 use crate::job::UpstreamJob;
 use crate::wire::reply;
 
@@ -66,8 +66,10 @@ impl Session {
     }
 
     fn job_to_tell(&self) -> Option<Arc<UpstreamJob>> {
-        let ready = self.subscribed && matches!(self.stage, Stage::Authorized(_));
-        let view = &self.seat.as_ref().filter(|_| ready)?.grant.view;
+        let Stage::Authorized(_) = self.stage else {
+            return None;
+        };
+        let view = &self.place.subscribed()?.grant.view;
         view.current().filter(|_| view.up).cloned()
     }
 
@@ -106,21 +108,21 @@ impl Session {
 
     /// Tells the version mask if it changed since the device was told.
     pub(super) fn tell_mask(&mut self, turn: &mut Turn<'_>) {
-        let (Some(asked), Some(seat)) = (self.asked_mask, &self.seat) else {
+        let (Some(rolling), Some(seat)) = (&mut self.rolling, self.place.seat()) else {
             return;
         };
-        let mask = asked & seat.grant.version_mask();
-        if mask != self.told_mask && matches!(self.stage, Stage::Authorized(_)) {
-            self.told_mask = mask;
+        let mask = rolling.asked & seat.grant.version_mask();
+        if mask != rolling.told && matches!(self.stage, Stage::Authorized(_)) {
+            rolling.told = mask;
             reply::set_version_mask(turn.out, mask);
         }
     }
 
     /// The device asked to roll `asked`; gives what it may.
     pub(crate) fn grant_mask(&mut self, asked: u32, granted: u32) -> u32 {
-        self.asked_mask = Some(asked);
-        self.told_mask = asked & granted;
-        self.told_mask
+        let told = asked & granted;
+        self.rolling = Some(Rolling { asked, told });
+        told
     }
 
     /// The wanted difficulty may have changed: push it, now or when it is allowed.

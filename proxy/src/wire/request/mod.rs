@@ -11,6 +11,7 @@
 mod authorize;
 mod configure;
 mod error;
+mod name;
 mod submit;
 mod subscribe;
 mod suggest;
@@ -18,8 +19,11 @@ mod suggest;
 pub use authorize::{Authorize, Username};
 pub use configure::{Configure, VersionRolling};
 pub use error::{Malformed, WireError};
+pub(crate) use name::labels as method_labels;
 pub use submit::Submit;
 pub use subscribe::Subscribe;
+
+use name::Name;
 
 use std::borrow::Cow;
 
@@ -128,19 +132,19 @@ fn method<'a>(
     params: Params<'a>,
     line: &'a str,
 ) -> Result<Method<'a>, Malformed> {
-    Ok(match &*name {
-        "mining.submit" => Method::Submit(submit::read(params)?),
-        "mining.subscribe" => Method::Subscribe(subscribe::read(params)),
-        "mining.authorize" => Method::Authorize(authorize::read(params)?),
-        "mining.configure" => Method::Configure(configure::read(line)?),
-        "mining.suggest_difficulty" => {
-            Method::SuggestDifficulty(suggest::read_difficulty(&params)?)
-        }
-        "mining.suggest_target" => Method::SuggestTarget(suggest::read_target(&params)?),
-        "mining.extranonce.subscribe" => Method::ExtranonceSubscribe,
-        "mining.ping" => Method::Ping,
-        "client.get_version" => Method::GetVersion,
-        _ => Method::Unknown(name),
+    let Some(known) = Name::read(&name) else {
+        return Ok(Method::Unknown(name));
+    };
+    Ok(match known {
+        Name::Submit => Method::Submit(submit::read(params)?),
+        Name::Subscribe => Method::Subscribe(subscribe::read(params)),
+        Name::Authorize => Method::Authorize(authorize::read(params)?),
+        Name::Configure => Method::Configure(configure::read(line)?),
+        Name::SuggestDifficulty => Method::SuggestDifficulty(suggest::read_difficulty(&params)?),
+        Name::SuggestTarget => Method::SuggestTarget(suggest::read_target(&params)?),
+        Name::ExtranonceSubscribe => Method::ExtranonceSubscribe,
+        Name::Ping => Method::Ping,
+        Name::GetVersion => Method::GetVersion,
     })
 }
 
