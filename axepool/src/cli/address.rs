@@ -3,14 +3,13 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use basics::output;
 use payout::{Seed, payout_address};
-use pool::admin::{NodeReply, NodeRequest};
+use pool::admin::call;
 use pool::config::{self, NodeConfig};
 
-use super::node::ask;
-use super::place::{OTHER_VERSION, Place};
+use super::place::Place;
 
 /// Show an address of the lightning node's wallet
 ///
@@ -32,11 +31,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> Result<ExitCode> {
     let address = if args.deposit {
-        let NodeReply::DepositAddress { address } = ask(&args.place, NodeRequest::DepositAddress)?
-        else {
-            bail!(OTHER_VERSION);
-        };
-        address
+        args.place.ask_running(call::deposit_address())?
     } else {
         let node = node(args.place.config())?;
         payout_address(&seed(&node)?, node.settings.network)?.to_string()

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use basics::{clock, humane, output};
 use ledger::Reader;
-use pool::admin::{BackupDone, BackupRequest, BackupState, Reply, Request};
+use pool::admin::{BackupDone, BackupRequest, BackupState, Call, call};
 use pool::backup::{self, Order, Progress, Sources, series};
 use pool::{control, data_dir};
 
@@ -69,7 +69,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         channel_peers: Vec::new(),
     };
     let done = match args.place.ask_if_running(start(&order))? {
-        Some(reply) => follow(&args.place, reply)?,
+        Some(state) => follow(&args.place, state)?,
         None => alone(&args.place, &order)?,
     };
     if args.json {
@@ -88,8 +88,8 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn start(order: &Order) -> Request {
-    Request::Backup(BackupRequest::Start {
+fn start(order: &Order) -> Call<BackupState> {
+    call::backup(BackupRequest::Start {
         to: order.to.clone(),
         config: order.config.clone(),
         with_secrets: order.with_secrets,
@@ -97,13 +97,10 @@ fn start(order: &Order) -> Request {
 }
 
 /// Waits for the running process, and tells how far it is.
-fn follow(place: &Place, first: Reply) -> Result<BackupDone> {
+fn follow(place: &Place, first: BackupState) -> Result<BackupDone> {
     let mut shown = Shown::default();
-    let mut reply = first;
+    let mut state = first;
     loop {
-        let Reply::Backup(state) = reply else {
-            bail!("the running axepool answered something else: is it of another version?");
-        };
         match state {
             BackupState::Running(progress) => shown.show(&progress),
             BackupState::Done(done) => return Ok(done),
@@ -112,7 +109,7 @@ fn follow(place: &Place, first: Reply) -> Result<BackupDone> {
             BackupState::Idle => bail!("the running axepool started anew meanwhile"),
         }
         std::thread::sleep(ASK_EVERY);
-        reply = place.ask_running(Request::Backup(BackupRequest::Look))?;
+        state = place.ask_running(call::backup(BackupRequest::Look))?;
     }
 }
 

@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use accounting::{CloseCause, Epoch, EpochId, EpochState};
-use anyhow::{Result, bail};
+use anyhow::Result;
 use basics::{clock, humane, output};
 use clap::Subcommand;
-use pool::admin::{Reply, Request};
+use pool::admin::{Epochs, call};
 use pool::amounts;
 use serde::Serialize;
 
-use super::place::{OTHER_VERSION, Place};
+use super::place::Place;
 
 /// List the epochs, or close the open one
 ///
@@ -68,9 +68,7 @@ struct Row<'a> {
 }
 
 fn list(place: &Place, json: bool) -> Result<ExitCode> {
-    let Reply::Epochs { epochs, orphaned } = place.ask(Request::Epochs)? else {
-        bail!(OTHER_VERSION);
-    };
+    let Epochs { epochs, orphaned } = place.ask(call::epochs())?;
     let fates: BTreeMap<_, _> = orphaned
         .iter()
         .map(|one| (one.epoch, one.merged_into))
@@ -90,9 +88,7 @@ fn list(place: &Place, json: bool) -> Result<ExitCode> {
 }
 
 fn close_open(place: &Place, json: bool) -> Result<ExitCode> {
-    let Reply::EpochClosed { epoch } = place.ask(Request::CloseEpoch)? else {
-        bail!(OTHER_VERSION);
-    };
+    let epoch = place.ask(call::close_epoch())?;
     if json {
         output::json(&epoch)?;
     } else {

@@ -5,16 +5,15 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use accounting::{MSAT_PER_SAT, Sat};
-use anyhow::{Result, bail};
+use anyhow::Result;
 use basics::{humane, output};
 use bitcoin::Txid;
 use clap::Subcommand;
-use pool::admin::{FeeStatus, MoneyReply, MoneyRequest, WithdrawalOutcome, WithdrawalRow};
+use pool::admin::{FeeStatus, MoneyRequest, WithdrawalOutcome, WithdrawalRow, call};
 use pool::control;
 
 use super::node::tell_after;
-use super::payouts::ask;
-use super::place::{OTHER_VERSION, Place};
+use super::place::Place;
 
 /// Show or withdraw the operator's balance
 ///
@@ -130,16 +129,14 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         FeeCommand::Resolve(args) => {
             let (id, txid) = (args.id, args.outcome.sent);
             let request = MoneyRequest::Resolve { id, txid };
-            tell(&ask_withdrawal(&args.place, request)?, args.json)?;
+            tell(&args.place.ask(call::withdrawal(request))?, args.json)?;
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
 fn status(args: &StatusArgs) -> Result<ExitCode> {
-    let MoneyReply::Fee(status) = ask(&args.place, MoneyRequest::Fee)? else {
-        bail!(OTHER_VERSION);
-    };
+    let status = args.place.ask(call::fee())?;
     if args.json {
         output::json(&status)?;
     } else {
@@ -164,7 +161,7 @@ fn withdraw(args: WithdrawArgs) -> Result<ExitCode> {
         amount,
         force: args.force,
     };
-    let row = ask_withdrawal(&args.place, request).inspect_err(|_| {
+    let row = args.place.ask(call::withdrawal(request)).inspect_err(|_| {
         output::remark(format!(
             "if the answer was lost: axepool fee status tells whether it is booked; --id {id} asks again for the same one"
         ));
@@ -175,13 +172,6 @@ fn withdraw(args: WithdrawArgs) -> Result<ExitCode> {
         WithdrawalOutcome::Sent { .. } => ExitCode::SUCCESS,
         WithdrawalOutcome::Returned { .. } | WithdrawalOutcome::Unknown => ExitCode::FAILURE,
     })
-}
-
-fn ask_withdrawal(place: &Place, request: MoneyRequest) -> Result<WithdrawalRow> {
-    match ask(place, request)? {
-        MoneyReply::Withdrawal(row) => Ok(row),
-        _ => bail!(OTHER_VERSION),
-    }
 }
 
 fn tell(row: &WithdrawalRow, json: bool) -> Result<()> {

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use basics::output;
-use pool::admin::{Reply, Request};
+use pool::admin::{Health, call};
 
-use super::place::{OTHER_VERSION, Place};
+use super::place::Place;
 
 /// Check the health of the running pool: the exit code is 0 or 1
 ///
@@ -23,15 +23,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode> {
-    let reply = args.place.ask_running(Request::Health)?;
-    let Reply::Health {
+    let Health {
         broken,
         not_ready,
         beside,
-    } = reply
-    else {
-        bail!(OTHER_VERSION);
-    };
+    } = args.place.ask_running(call::health())?;
     if let Some(why) = broken {
         output::line(format!("broken: {why}"))?;
         return Ok(ExitCode::FAILURE);

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use basics::output;
-use pool::admin::{Reply, Request};
+use pool::admin::call;
 
-use super::place::{OTHER_VERSION, Place};
+use super::place::Place;
 
 /// Show or change the log levels of the running pool
 ///
@@ -23,12 +23,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode> {
-    let request = Request::Log {
-        levels: args.levels,
-    };
-    let Reply::Log { levels } = args.place.ask_running(request)? else {
-        bail!(OTHER_VERSION);
-    };
+    let levels = args.place.ask_running(call::log(args.levels))?;
     output::line(levels)?;
     Ok(ExitCode::SUCCESS)
 }

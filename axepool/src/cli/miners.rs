@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use accounting::EpochId;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use basics::{clock, humane, output};
 use clap::Subcommand;
-use pool::admin::{Miners, Reply, Request, SuspectRow};
+use pool::admin::{Miners, SuspectRow, call};
 use pool::amounts;
 
-use super::place::{OTHER_VERSION, Place};
+use super::place::Place;
 
 /// A chance above it is not worth a line: one honest miner in twenty has it.
 const WORTH_A_LOOK: f64 = 0.05;
@@ -65,13 +65,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
 }
 
 fn list(args: &Args) -> Result<ExitCode> {
-    let Reply::Miners(miners) = args.place.ask(Request::Miners {
-        epoch: args.epoch,
-        workers: args.workers,
-    })?
-    else {
-        bail!(OTHER_VERSION);
-    };
+    let miners = args.place.ask(call::miners(args.epoch, args.workers))?;
     if args.json {
         output::json(&miners)?;
     } else {
@@ -120,9 +114,7 @@ fn render(miners: &Miners, now_ms: u64) -> String {
 }
 
 fn suspects(place: &Place, json: bool) -> Result<ExitCode> {
-    let Reply::Suspects { suspects } = place.ask(Request::Suspects)? else {
-        bail!(OTHER_VERSION);
-    };
+    let suspects = place.ask(call::suspects())?;
     if json {
         output::json(&suspects)?;
         return Ok(ExitCode::SUCCESS);

@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use basics::{humane, output};
 use clap::Subcommand;
 use mint::{Order, Parked};
-use pool::admin::{Reply, Request};
+use pool::admin::{MintParked, call};
 
-use super::place::{OTHER_VERSION, Place};
+use super::place::Place;
 
 /// Manage the mint of the running pool
 #[derive(Debug, clap::Args)]
@@ -40,10 +40,7 @@ struct ParkedArgs {
 
 pub(super) fn run(args: Args) -> Result<ExitCode> {
     let MintCommand::Parked(args) = args.command;
-    let request = Request::MintParked { retry: args.retry };
-    let Reply::MintParked { done, parked } = args.place.ask_running(request)? else {
-        bail!(OTHER_VERSION);
-    };
+    let MintParked { done, parked } = args.place.ask_running(call::mint_parked(args.retry))?;
     if args.json {
         output::json(&parked)?;
     } else {

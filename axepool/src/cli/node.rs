@@ -12,9 +12,9 @@ use payout::marks::GoOn;
 use payout::node::{ClosedView, PeerView};
 use payout::outgoing::Outcome;
 use payout::readiness::Mark;
-use pool::admin::{Afterwards, NodeLook, NodeReply, NodeRequest, NodeStatus, Reply, Request};
+use pool::admin::{Afterwards, NodeLook, NodeRequest, NodeStatus, Opening, Payment, Sent, call};
 
-use super::place::{OTHER_VERSION, Place};
+use super::place::Place;
 
 /// So many closed channels are shown; the JSON has all that are kept.
 const CLOSED_SHOWN: usize = 5;
@@ -186,14 +186,16 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         NodeCommand::Status(args) => status(&args),
         NodeCommand::Connect(args) => {
             let peer = args.peer.clone();
-            expect_done(ask(&args.place, NodeRequest::Connect { peer })?)?;
+            let order = NodeRequest::Connect { peer };
+            args.place.ask_running(call::node_order(order))?;
             output::line(format!("connected to {}", args.peer))?;
             Ok(ExitCode::SUCCESS)
         }
         NodeCommand::Open(args) => open(args),
         NodeCommand::Close(args) => {
             let (channel, force) = (args.channel, args.force);
-            expect_done(ask(&args.place, NodeRequest::Close { channel, force })?)?;
+            let order = NodeRequest::Close { channel, force };
+            args.place.ask_running(call::node_order(order))?;
             output::line(
                 "the channel is being closed: its money is in the node's wallet once that is confirmed",
             )?;
@@ -208,25 +210,11 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
                 true => GoOn::AsItIs,
                 false => GoOn::SetAside,
             };
-            expect_done(ask(&args.place, NodeRequest::Accept { how })?)?;
+            let accept = NodeRequest::Accept { how };
+            args.place.ask_running(call::node_order(accept))?;
             output::line("the node starts (axepool node status)")?;
             Ok(ExitCode::SUCCESS)
         }
-    }
-}
-
-/// Asks the node of the running process.
-pub(super) fn ask(place: &Place, request: NodeRequest) -> Result<NodeReply> {
-    match place.ask_running(Request::Node(request))? {
-        Reply::Node(answer) => Ok(answer),
-        _ => bail!(OTHER_VERSION),
-    }
-}
-
-fn expect_done(reply: NodeReply) -> Result<()> {
-    match reply {
-        NodeReply::Done => Ok(()),
-        _ => bail!(OTHER_VERSION),
     }
 }
 
@@ -237,15 +225,11 @@ fn open(args: OpenArgs) -> Result<ExitCode> {
         public: args.public,
         force: args.force,
     };
-    let reply = ask(&args.place, request)?;
-    let NodeReply::Opening {
+    let Opening {
         channel,
         after,
         advice,
-    } = reply
-    else {
-        bail!(OTHER_VERSION);
-    };
+    } = args.place.ask_running(call::open_channel(request))?;
     advice.into_iter().for_each(output::remark);
     tell_after(after.as_ref());
     output::line(format!(
@@ -267,9 +251,7 @@ fn send(args: SendArgs) -> Result<ExitCode> {
         amount,
         force: args.force,
     };
-    let NodeReply::Sent { txid, after } = ask(&args.place, request)? else {
-        bail!(OTHER_VERSION);
-    };
+    let Sent { txid, after } = args.place.ask_running(call::send_onchain(request))?;
     tell_after(after.as_ref());
     output::line(txid.to_string())?;
     Ok(ExitCode::SUCCESS)
@@ -292,16 +274,15 @@ fn pay(args: PayArgs) -> Result<ExitCode> {
         amount: args.amount,
         force: args.force,
     };
-    tell_payment(ask(&args.place, request)?)
+    tell_payment(args.place.ask_running(call::payment(request))?)
 }
 
 fn payments(args: PaymentsArgs) -> Result<ExitCode> {
     if let Some(id) = args.give_up {
-        return tell_payment(ask(&args.place, NodeRequest::GiveUp { id })?);
+        let give_up = NodeRequest::GiveUp { id };
+        return tell_payment(args.place.ask_running(call::payment(give_up))?);
     }
-    let NodeReply::Undecided { payments } = ask(&args.place, NodeRequest::Undecided)? else {
-        bail!(OTHER_VERSION);
-    };
+    let payments = args.place.ask_running(call::undecided())?;
     if args.json {
         output::json(&payments)?;
     } else if payments.is_empty() {
@@ -322,10 +303,8 @@ fn payments(args: PaymentsArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell_payment(reply: NodeReply) -> Result<ExitCode> {
-    let NodeReply::Payment { id, state } = reply else {
-        bail!(OTHER_VERSION);
-    };
+fn tell_payment(payment: Payment) -> Result<ExitCode> {
+    let Payment { id, state } = payment;
     match state {
         Outcome::Paid { spent, preimage } => {
             let preimage = preimage.map_or(String::new(), |proof| format!(", preimage {proof}"));
@@ -346,9 +325,7 @@ fn tell_payment(reply: NodeReply) -> Result<ExitCode> {
 }
 
 fn status(args: &StatusArgs) -> Result<ExitCode> {
-    let NodeReply::Status(status) = ask(&args.place, NodeRequest::Status)? else {
-        bail!(OTHER_VERSION);
-    };
+    let status = args.place.ask_running(call::node_status())?;
     if args.json {
         output::json(&status)?;
     } else {

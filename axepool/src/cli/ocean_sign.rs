@@ -2,15 +2,14 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use basics::output;
 use payout::sign::{SignError, Signed, ocean_message, sign};
-use pool::admin::{NodeReply, NodeRequest};
+use pool::admin::call;
 use pool::config;
 
 use super::address::{node, seed};
-use super::node::ask;
-use super::place::{OTHER_VERSION, Place};
+use super::place::Place;
 
 /// Print the message that tells OCEAN of the offer, and its signatures
 ///
@@ -89,19 +88,14 @@ fn tell(signed: &Signed, json: bool) -> Result<ExitCode> {
 }
 
 fn offer_of(place: &Place) -> Result<String> {
-    let request = NodeRequest::Offer { renew: false };
-    match ask(place, request).context("the offer (--offer gives one without the running pool)")? {
-        NodeReply::Offer(answer) => Ok(answer.offer),
-        _ => bail!(OTHER_VERSION),
-    }
+    let answer = place.ask_running(call::offer(false));
+    let answer = answer.context("the offer (--offer gives one without the running pool)")?;
+    Ok(answer.offer)
 }
 
 fn height_of(place: &Place) -> Result<u32> {
-    match ask(place, NodeRequest::Status).context("the height (--height gives one)")? {
-        NodeReply::Status(status) => {
-            let node = status.node.context("the node is not up: give --height")?;
-            Ok(node.tip_height)
-        }
-        _ => bail!(OTHER_VERSION),
-    }
+    let status = place.ask_running(call::node_status());
+    let status = status.context("the height (--height gives one)")?;
+    let node = status.node.context("the node is not up: give --height")?;
+    Ok(node.tip_height)
 }

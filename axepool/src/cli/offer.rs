@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use basics::output;
-use pool::admin::{NodeReply, NodeRequest, OfferAnswer};
+use pool::admin::{OfferAnswer, call};
 
-use super::node::ask;
-use super::place::{OTHER_VERSION, Place};
+use super::place::Place;
 
 /// Show the BOLT12 offer for OCEAN, and whether it can be paid now
 ///
@@ -31,10 +30,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode> {
-    let request = NodeRequest::Offer { renew: args.renew };
-    let NodeReply::Offer(offer) = ask(&args.place, request)? else {
-        bail!(OTHER_VERSION);
-    };
+    let offer = args.place.ask_running(call::offer(args.renew))?;
     if args.json {
         output::json(&offer)?;
     } else {

@@ -3,16 +3,15 @@
 use std::process::ExitCode;
 
 use accounting::settle::{Found, NamedBy, PayoutKey};
-use anyhow::{Result, bail};
+use anyhow::Result;
 use basics::{humane, output};
 use clap::Subcommand;
 use pool::admin::{
-    EpochPart, MORE_COUNTED, MoneyReply, MoneyRequest, PayoutFate, PayoutRow, PayoutSplit, Reply,
-    Request, Way,
+    EpochPart, MORE_COUNTED, PayoutFate, PayoutRow, PayoutSplit, Payouts, Way, call,
 };
 use pool::{amounts, control};
 
-use super::place::{OTHER_VERSION, Place};
+use super::place::Place;
 
 /// How many payments are listed unless more are asked for.
 const NEWEST: usize = 30;
@@ -77,9 +76,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         None => list(&args.place, args.newest, args.json),
         Some(PayoutsCommand::BookOut(args)) => {
             let payout = args.key;
-            let MoneyReply::Fee(fee) = ask(&args.place, MoneyRequest::BookOut { payout })? else {
-                bail!(OTHER_VERSION);
-            };
+            let fee = args.place.ask(call::book_out(payout))?;
             output::line(format!(
                 "{payout} is booked out: the node has cost {} msat in all",
                 fee.node_costs_msat
@@ -88,7 +85,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         }
         Some(PayoutsCommand::Show(show)) => {
             let payout = show.key;
-            let split = ask_payout(&show.place, MoneyRequest::Payout { payout })?;
+            let split = show.place.ask(call::payout(payout))?;
             if show.json {
                 output::json(&split)?;
             } else {
@@ -100,10 +97,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
 }
 
 fn list(place: &Place, newest: usize, json: bool) -> Result<ExitCode> {
-    let MoneyReply::Payouts { payouts, more } = ask(place, MoneyRequest::Payouts { newest })?
-    else {
-        bail!(OTHER_VERSION);
-    };
+    let Payouts { payouts, more } = place.ask(call::payouts(newest))?;
     match (json, payouts.is_empty() && more == 0) {
         (true, _) => output::json(&payouts)?,
         (false, true) => output::line("nothing has come yet")?,
@@ -126,30 +120,6 @@ fn left_out(newest: usize, more: usize) -> Option<String> {
         _ => Some(format!(
             "{more} older payments are not listed: --newest {all} lists all"
         )),
-    }
-}
-
-/// Asks about the money.
-pub(super) fn ask(place: &Place, request: MoneyRequest) -> Result<MoneyReply> {
-    match place.ask(Request::Money(request))? {
-        Reply::Money(reply) => Ok(reply),
-        _ => bail!(OTHER_VERSION),
-    }
-}
-
-/// Asks for a list of payments.
-pub(super) fn ask_payouts(place: &Place, request: MoneyRequest) -> Result<Vec<PayoutRow>> {
-    match ask(place, request)? {
-        MoneyReply::Payouts { payouts, .. } => Ok(payouts),
-        _ => bail!(OTHER_VERSION),
-    }
-}
-
-/// Asks for a payment, or what is to be done with it.
-pub(super) fn ask_payout(place: &Place, request: MoneyRequest) -> Result<PayoutSplit> {
-    match ask(place, request)? {
-        MoneyReply::Payout(split) => Ok(*split),
-        _ => bail!(OTHER_VERSION),
     }
 }
 

@@ -3,13 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use pool::admin::{self, AskError, Reply, Request};
+use pool::admin::{self, AskError, Call};
 use pool::config::{self, Config};
 use pool::{control, data_dir};
-
-/// An answer of another kind than what was asked for.
-pub(super) const OTHER_VERSION: &str =
-    "the running axepool answered something else: is it of another version?";
+use tokio::runtime::Runtime;
 
 /// Which pool is meant
 #[derive(Debug, clap::Args)]
@@ -24,12 +21,10 @@ pub(super) struct Place {
 
 impl Place {
     /// Asks the running process; when nothing runs, the store itself.
-    pub(super) fn ask(&self, request: Request) -> Result<Reply> {
+    pub(super) fn ask<A>(&self, call: Call<A>) -> Result<A> {
         let (data_dir, config) = self.find()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        runtime.block_on(async {
+        let request = call.request().clone();
+        let reply = runtime()?.block_on(async {
             match admin::ask(&data_dir::admin_socket(&data_dir), &request).await {
                 Err(AskError::NotRunning(_)) => {
                     control::ask_the_store(&data_dir, config.map(|config| config.terms), request)
@@ -37,27 +32,24 @@ impl Place {
                 }
                 reply => Ok(reply?),
             }
-        })
+        })?;
+        Ok(call.read(reply)?)
     }
 
     /// Asks the running process, and nobody else.
-    pub(super) fn ask_running(&self, request: Request) -> Result<Reply> {
+    pub(super) fn ask_running<A>(&self, call: Call<A>) -> Result<A> {
         let (data_dir, _) = self.find()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        Ok(runtime.block_on(admin::ask(&data_dir::admin_socket(&data_dir), &request))?)
+        let at = data_dir::admin_socket(&data_dir);
+        Ok(runtime()?.block_on(admin::call_at(&at, call))?)
     }
 
     /// Asks the running process; `None` when nothing runs.
-    pub(super) fn ask_if_running(&self, request: Request) -> Result<Option<Reply>> {
+    pub(super) fn ask_if_running<A>(&self, call: Call<A>) -> Result<Option<A>> {
         let (data_dir, _) = self.find()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        match runtime.block_on(admin::ask(&data_dir::admin_socket(&data_dir), &request)) {
+        let at = data_dir::admin_socket(&data_dir);
+        match runtime()?.block_on(admin::call_at(&at, call)) {
             Err(AskError::NotRunning(_)) => Ok(None),
-            reply => Ok(Some(reply?)),
+            answer => Ok(Some(answer?)),
         }
     }
 
@@ -85,4 +77,11 @@ impl Place {
             }
         }
     }
+}
+
+/// For one question.
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }

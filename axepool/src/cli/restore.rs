@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use basics::{humane, output};
 use clap::Subcommand;
 use mint::OldClaims;
-use pool::admin::{Reply, Request, RestoreRequest, RestoreStatus};
+use pool::admin::{RestoreRequest, RestoreStatus, call};
 use pool::backup::{self, Cause, Outcome, RestoreRecord};
 
 use super::place::Place;
@@ -72,7 +72,9 @@ struct AcceptArgs {
 pub(super) fn run(args: Args) -> Result<ExitCode> {
     match args.command {
         Some(RestoreCommand::Status(args)) => {
-            let status = ask(&args.place, RestoreRequest::Look)?;
+            let status = args
+                .place
+                .ask_running(call::restore(RestoreRequest::Look))?;
             if args.json {
                 output::json(&status)?;
             } else {
@@ -85,7 +87,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
                 paid_since: Sat::new(args.paid_since),
                 melted_since: Sat::new(args.melted_since),
             };
-            let status = ask(&args.place, request)?;
+            let status = args.place.ask_running(call::restore(request))?;
             output::line(render(&status).trim_end())?;
         }
         None => {
@@ -102,13 +104,6 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn ask(place: &Place, request: RestoreRequest) -> Result<RestoreStatus> {
-    match place.ask_running(Request::Restore(request))? {
-        Reply::Restore(status) => Ok(*status),
-        _ => bail!("the running axepool answered something else: is it of another version?"),
-    }
 }
 
 fn next_steps(outcome: &Outcome, to: &std::path::Path) -> String {

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use basics::{humane, output};
-use pool::admin::{MintState, MintStatus, Reply, Request, Status};
+use pool::admin::{MintState, MintStatus, Status, call};
 use pool::amounts;
 
-use super::place::{OTHER_VERSION, Place};
+use super::place::Place;
 
 /// Show the status of the running pool
 ///
@@ -25,9 +25,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode> {
-    let Reply::Status(status) = args.place.ask_running(Request::Status)? else {
-        bail!(OTHER_VERSION);
-    };
+    let status = args.place.ask_running(call::status())?;
     if args.json {
         output::json(&status)?;
     } else {

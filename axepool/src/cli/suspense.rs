@@ -7,10 +7,10 @@ use accounting::settle::PayoutKey;
 use anyhow::Result;
 use basics::output;
 use clap::Subcommand;
-use pool::admin::{MoneyRequest, PayoutFate, PayoutSplit};
+use pool::admin::{PayoutFate, PayoutSplit, call};
 use pool::amounts;
 
-use super::payouts::{ask_payout, ask_payouts, render, render_split};
+use super::payouts::{render, render_split};
 use super::place::Place;
 
 /// List and assign payments in suspense
@@ -82,19 +82,17 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         SuspenseCommand::List(args) => list(&args),
         SuspenseCommand::Assign(args) => {
             let (payout, epoch) = (args.payout, args.epoch);
-            let order = MoneyRequest::Assign { payout, epoch };
-            tell(&ask_payout(&args.place, order)?, args.json)
+            tell(&args.place.ask(call::assign(payout, epoch))?, args.json)
         }
         SuspenseCommand::ToFee(args) => {
-            let payout = args.payout;
-            let split = ask_payout(&args.place, MoneyRequest::ToFee { payout })?;
+            let split = args.place.ask(call::to_fee(args.payout))?;
             tell(&split, args.json)
         }
     }
 }
 
 fn list(args: &ListArgs) -> Result<ExitCode> {
-    let suspended = ask_payouts(&args.place, MoneyRequest::Suspense)?;
+    let suspended = args.place.ask(call::suspense())?.payouts;
     if args.json {
         output::json(&suspended)?;
     } else if suspended.is_empty() {

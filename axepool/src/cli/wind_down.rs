@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use basics::{clock, humane, output};
-use pool::admin::{Reply, Request, WindDownRequest};
+use pool::admin::{WindDownRequest, call};
 use pool::wind_down::WindDownStatus;
 
 use super::place::Place;
@@ -46,9 +46,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         (_, _, true) => WindDownRequest::Cancel,
         _ => WindDownRequest::Look,
     };
-    let Reply::WindDown(status) = args.place.ask_running(Request::WindDown(request))? else {
-        bail!("the running axepool answered something else: is it of another version?");
-    };
+    let status = args.place.ask_running(call::wind_down(request))?;
     if args.json {
         output::json(&status)?;
     } else {

@@ -287,7 +287,7 @@ impl PoolProcess {
     /// The epochs, oldest first.
     pub async fn epochs(&self) -> Vec<Epoch> {
         match self.ask(Request::Epochs).await {
-            Reply::Epochs { epochs, .. } => epochs,
+            Reply::Epochs(told) => told.epochs,
             other => panic!("{other:?}"),
         }
     }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use basics::clock;
 use payout::Seed;
 use payout::sign::{ocean_message, sign};
-use pool::admin::{NodeReply, NodeRequest};
+use pool::admin::{Answers as _, call};
 use pool::run::{Pool, View};
 
 use super::money::Money;
@@ -100,9 +100,9 @@ pub(super) async fn until<T>(look: impl AsyncFn() -> Result<Option<T>>) -> Resul
 async fn open(story: &mut Story, both: (&Pool, &World), data_dir: &Path) -> Result<()> {
     let (pool, world) = both;
     let view = pool.view();
-    let node_id = until(async || match view.node(NodeRequest::Status).await? {
-        NodeReply::Status(status) => Ok(status.node.map(|node| node.node_id)),
-        _ => bail!("the node answered something else"),
+    let node_id = until(async || {
+        let status = view.call(call::node_status()).await?;
+        Ok(status.node.map(|node| node.node_id))
     });
     let node_id = story
         .during(both, "the lightning node starts", PATIENCE, node_id)
@@ -115,8 +115,8 @@ async fn open(story: &mut Story, both: (&Pool, &World), data_dir: &Path) -> Resu
         .await?;
     story.tell(format!("OCEAN has a channel of {CHANNEL_SAT} sat to it"))?;
     let offer = until(async || {
-        Ok(match view.node(NodeRequest::Offer { renew: false }).await {
-            Ok(NodeReply::Offer(offer)) if offer.trouble.is_none() => Some(*offer),
+        Ok(match view.call(call::offer(false)).await {
+            Ok(offer) if offer.trouble.is_none() => Some(*offer),
             // It works once the channel is usable on this side, too.
             _ => None,
         })
@@ -292,9 +292,7 @@ async fn spend(story: &mut Story, both: (&Pool, &World), owners: &mut Owners) ->
         })?;
     }
     let node = world.ocean.node().context("OCEAN has no lightning node")?;
-    let NodeReply::Status(status) = view.node(NodeRequest::Status).await? else {
-        bail!("the node answered something else");
-    };
+    let status = view.call(call::node_status()).await?;
     let channels = status.node.map_or(Vec::new(), |node| node.channels);
     let can_send = channels.iter().map(|one| one.outbound.get() / 1000).sum();
     let amount = owners.some_of_it(can_send);

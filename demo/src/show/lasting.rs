@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use pool::admin::{NodeReply, NodeRequest};
+use anyhow::{Context, Result};
+use pool::admin::{Answers as _, call};
 use pool::run::{Pool, View};
 
 use super::act::{CHANNEL_SAT, PATIENCE, asking_again, closed_by, until};
@@ -141,9 +141,7 @@ async fn make_room((pool, world): (&Pool, &World), data_dir: &Path) -> Result<bo
 
 /// The pool's node, and the most that one of its usable channels takes.
 async fn status(view: &View) -> Result<Option<(bitcoin::secp256k1::PublicKey, u64)>> {
-    let NodeReply::Status(status) = view.node(NodeRequest::Status).await? else {
-        bail!("the node answered something else");
-    };
+    let status = view.call(call::node_status()).await?;
     Ok(status.node.map(|node| {
         let usable = node.channels.iter().filter(|channel| channel.is_usable);
         let most = usable.map(|channel| channel.inbound.get() / 1000).max();

@@ -8,6 +8,7 @@ use thiserror::Error;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
+use super::call::Call;
 use super::protocol::{Reply, Request};
 use super::{line, socket};
 
@@ -35,21 +36,37 @@ pub enum AskError {
     /// The other side speaks another version.
     #[error("the running axepool's answer cannot be read: is it of another version?")]
     Reply(#[from] serde_json::Error),
+    /// It answered another request than the one that was sent.
+    #[error("the running axepool answered something else: is it of another version?")]
+    OtherAnswer,
     /// The running process said no.
     #[error("{0}")]
     Refused(String),
 }
 
-/// Asks the process whose admin socket is `path`.
+/// Asks the process whose admin socket is `path`, and gives the answer that belongs to
+/// `call`.
 ///
 /// # Errors
 /// See [`AskError`]; `NotRunning` is the one that a caller may answer by opening the
 /// store itself.
+pub async fn call<A>(path: &Path, call: Call<A>) -> Result<A, AskError> {
+    let reply = ask(path, call.request()).await?;
+    call.read(reply)
+}
+
+/// Sends `request` to the process whose admin socket is `path`, and gives whatever it
+/// answers.
+///
+/// # Errors
+/// As [`call`], but for an answer of another kind.
 pub async fn ask(path: &Path, request: &Request) -> Result<Reply, AskError> {
     socket::check_length(path)?;
-    tokio::time::timeout(PATIENCE, exchange(path, request))
-        .await
-        .map_err(|_| AskError::TimedOut)?
+    let exchange = tokio::time::timeout(PATIENCE, exchange(path, request));
+    match exchange.await.map_err(|_| AskError::TimedOut)?? {
+        Reply::Error { why } => Err(AskError::Refused(why)),
+        reply => Ok(reply),
+    }
 }
 
 async fn exchange(path: &Path, request: &Request) -> Result<Reply, AskError> {
@@ -65,8 +82,5 @@ async fn exchange(path: &Path, request: &Request) -> Result<Reply, AskError> {
     question.push(b'\n');
     stream.write_all(&question).await?;
     let answer = line::read(&mut BufReader::new(stream), MAX_REPLY_BYTES).await?;
-    match serde_json::from_slice(&answer)? {
-        Reply::Error { why } => Err(AskError::Refused(why)),
-        reply => Ok(reply),
-    }
+    Ok(serde_json::from_slice(&answer)?)
 }

@@ -8,6 +8,7 @@
 //! No TCP listener accepts orders; this socket is the only interface that does.
 
 mod backup;
+pub mod call;
 mod client;
 mod line;
 mod money;
@@ -18,15 +19,19 @@ mod socket;
 mod wind_down;
 
 pub use backup::{BackupDone, BackupRequest, BackupState, RestoreRequest, RestoreStatus};
-pub use client::{AskError, ask};
+pub use call::Call;
+pub use client::{AskError, ask, call as call_at};
 pub use money::{
     EpochPart, FeeStatus, MORE_COUNTED, MoneyReply, MoneyRequest, PayoutFate, PayoutRow,
-    PayoutSplit, SplitRow, Way, WithdrawalOutcome, WithdrawalRow,
+    PayoutSplit, Payouts, SplitRow, Way, WithdrawalOutcome, WithdrawalRow,
 };
-pub use node::{Afterwards, NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer};
+pub use node::{
+    Afterwards, NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer, Opening, Payment, Sent,
+    WalletView,
+};
 pub use protocol::{
-    LedgerStatus, MinerRow, Miners, MintState, MintStatus, OrphanedEpoch, Reply, Request, Status,
-    SuspectRow, UpstreamLeft, UpstreamStatus,
+    Epochs, Health, LedgerStatus, MinerRow, Miners, MintParked, MintState, MintStatus,
+    OrphanedEpoch, Reply, Request, Status, SuspectRow, UpstreamLeft, UpstreamStatus,
 };
 pub use server::{Answers, serve};
 pub use socket::{AdminSocket, bind};

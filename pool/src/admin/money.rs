@@ -74,13 +74,7 @@ pub const MORE_COUNTED: usize = 1_000;
 pub enum MoneyReply {
     /// To [`MoneyRequest::Payouts`], the newest first, and to [`MoneyRequest::Suspense`],
     /// the oldest first.
-    Payouts {
-        /// One a payment.
-        payouts: Vec<PayoutRow>,
-        /// So many older ones are there besides, up to [`MORE_COUNTED`].
-        #[serde(default)]
-        more: usize,
-    },
+    Payouts(Payouts),
     /// To [`MoneyRequest::Payout`], [`MoneyRequest::Assign`] and [`MoneyRequest::ToFee`]:
     /// the payment as it is now.
     Payout(Box<PayoutSplit>),
@@ -88,6 +82,16 @@ pub enum MoneyReply {
     Fee(FeeStatus),
     /// To [`MoneyRequest::Withdraw`] and [`MoneyRequest::Resolve`].
     Withdrawal(WithdrawalRow),
+}
+
+/// A list of payments.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Payouts {
+    /// One a payment.
+    pub payouts: Vec<PayoutRow>,
+    /// So many older ones are there besides, up to [`MORE_COUNTED`].
+    #[serde(default)]
+    pub more: usize,
 }
 
 /// A payment at a glance.

@@ -106,46 +106,62 @@ pub enum NodeReply {
     /// To [`NodeRequest::Offer`].
     Offer(Box<OfferAnswer>),
     /// To [`NodeRequest::Wallet`].
-    Wallet {
-        /// It has seen each block after this one, and nothing of what was there by then.
-        first_block: u32,
-        /// The last address that it gave out, counted from 0.
-        external: u32,
-        /// The last change address, likewise.
-        internal: u32,
-    },
+    Wallet(WalletView),
     /// It is done.
     Done,
     /// To [`NodeRequest::Open`]: the node waits for the channel's confirmations.
-    Opening {
-        /// The node's own name for it.
-        #[serde(with = "accounting::as_text")]
-        channel: u128,
-        /// What was estimated; `None` when nobody knew, and it was done by force.
-        after: Option<Afterwards>,
-        /// The amount that is missing for a channel in the other direction.
-        #[serde(default)]
-        advice: Option<String>,
-    },
+    Opening(Opening),
     /// To [`NodeRequest::SendOnchain`].
-    Sent {
-        /// The transaction.
-        txid: Txid,
-        /// What was estimated; `None` when nobody knew, and it was done by force.
-        after: Option<Afterwards>,
-    },
+    Sent(Sent),
     /// To [`NodeRequest::Pay`] and [`NodeRequest::GiveUp`].
-    Payment {
-        /// Its id.
-        id: String,
-        /// What became of it.
-        state: Outcome,
-    },
+    Payment(Payment),
     /// To [`NodeRequest::Undecided`].
     Undecided {
         /// All that is neither paid nor certain not to be.
         payments: Vec<Undecided>,
     },
+}
+
+/// What of the chain the node's wallet sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WalletView {
+    /// It has seen each block after this one, and nothing of what was there by then.
+    pub first_block: u32,
+    /// The last address that it gave out, counted from 0.
+    pub external: u32,
+    /// The last change address, likewise.
+    pub internal: u32,
+}
+
+/// A channel that is being opened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Opening {
+    /// The node's own name for it.
+    #[serde(with = "accounting::as_text")]
+    pub channel: u128,
+    /// What was estimated; `None` when nobody knew, and it was done by force.
+    pub after: Option<Afterwards>,
+    /// The amount that is missing for a channel in the other direction.
+    #[serde(default)]
+    pub advice: Option<String>,
+}
+
+/// An on-chain payment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sent {
+    /// The transaction.
+    pub txid: Txid,
+    /// What was estimated; `None` when nobody knew, and it was done by force.
+    pub after: Option<Afterwards>,
+}
+
+/// A payment over lightning.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Payment {
+    /// Its id.
+    pub id: String,
+    /// What became of it.
+    pub state: Outcome,
 }
 
 /// The offer for OCEAN.

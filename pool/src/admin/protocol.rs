@@ -77,22 +77,9 @@ pub enum Reply {
     /// To [`Request::Status`].
     Status(Box<Status>),
     /// To [`Request::Health`].
-    Health {
-        /// What a restart would mend; `None` when nothing is wrong of that kind.
-        broken: Option<String>,
-        /// Why miners would not be served; empty when they are.
-        not_ready: Vec<String>,
-        /// What is wrong beside mining; miners are served all the same.
-        beside: Vec<String>,
-    },
+    Health(Health),
     /// To [`Request::Epochs`], the newest last.
-    Epochs {
-        /// All of them.
-        epochs: Vec<Epoch>,
-        /// Those of them whose block was orphaned.
-        #[serde(default)]
-        orphaned: Vec<OrphanedEpoch>,
-    },
+    Epochs(Epochs),
     /// To [`Request::CloseEpoch`].
     EpochClosed {
         /// The closed one.
@@ -106,12 +93,7 @@ pub enum Reply {
         suspects: Vec<SuspectRow>,
     },
     /// To [`Request::MintParked`].
-    MintParked {
-        /// How many were done by trying again.
-        done: usize,
-        /// What is left, the oldest first.
-        parked: Vec<Parked>,
-    },
+    MintParked(MintParked),
     /// To [`Request::Log`].
     Log {
         /// What is logged now.
@@ -132,6 +114,36 @@ pub enum Reply {
         /// Why.
         why: String,
     },
+}
+
+/// What a service manager wants to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// What a restart would mend; `None` when nothing is wrong of that kind.
+    pub broken: Option<String>,
+    /// Why miners would not be served; empty when they are.
+    pub not_ready: Vec<String>,
+    /// What is wrong beside mining; miners are served all the same.
+    pub beside: Vec<String>,
+}
+
+/// The epochs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Epochs {
+    /// All of them.
+    pub epochs: Vec<Epoch>,
+    /// Those of them whose block was orphaned.
+    #[serde(default)]
+    pub orphaned: Vec<OrphanedEpoch>,
+}
+
+/// What the mint refuses for good.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MintParked {
+    /// How many were done by trying again.
+    pub done: usize,
+    /// What is left, the oldest first.
+    pub parked: Vec<Parked>,
 }
 
 /// The miners of an epoch.

@@ -11,6 +11,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::call::Call;
+use super::client::AskError;
 use super::protocol::{Reply, Request};
 use super::{AdminSocket, line};
 
@@ -30,6 +32,17 @@ const MAX_ASKERS: usize = 16;
 pub trait Answers: Send + Sync + 'static {
     /// The answer to `request`; a failure is a [`Reply::Error`].
     fn answer(&self, request: Request) -> impl Future<Output = Reply> + Send;
+
+    /// The answer that belongs to `call`, for callers within the process.
+    ///
+    /// # Errors
+    /// As [`Call::read`].
+    fn call<A: Send>(&self, call: Call<A>) -> impl Future<Output = Result<A, AskError>> + Send {
+        async move {
+            let reply = self.answer(call.request().clone()).await;
+            call.read(reply)
+        }
+    }
 }
 
 /// Answers at `socket` until `cancel`; requests that are under way are finished in

@@ -13,7 +13,7 @@ use ledger::{Ledger, LedgerError, Reader, RecentWork};
 use thiserror::Error;
 
 use super::store;
-use crate::admin::{MinerRow, Miners, OrphanedEpoch, Reply, Request, SuspectRow};
+use crate::admin::{Epochs, MinerRow, Miners, OrphanedEpoch, Reply, Request, SuspectRow};
 use crate::{amounts, data_dir};
 
 /// Over how many epochs withholding is looked for: some months of OCEAN's blocks.
@@ -93,7 +93,7 @@ fn look(reader: &Reader, request: &Request) -> Result<Reply, BooksError> {
             let mut epochs = reader.epochs(usize::MAX)?;
             epochs.reverse();
             let orphaned = orphaned(&reader.epoch_accounts()?);
-            Ok(Reply::Epochs { epochs, orphaned })
+            Ok(Reply::Epochs(Epochs { epochs, orphaned }))
         }
         Request::Miners { epoch, workers } => miners(reader, *epoch, *workers),
         Request::Suspects => suspects(reader),

@@ -22,8 +22,8 @@ use super::paying::Paying;
 use super::pulse::Pulse;
 use super::supervisor::Supervisor;
 use crate::admin::{
-    Answers, LedgerStatus, NodeReply, NodeRequest, Reply, Request, Status, UpstreamLeft,
-    UpstreamStatus,
+    Answers, Health, LedgerStatus, MintParked, NodeReply, NodeRequest, Reply, Request, Status,
+    UpstreamLeft, UpstreamStatus,
 };
 use crate::config::{Config, PublicUrl};
 use crate::wind_down::WindDown;
@@ -366,13 +366,13 @@ impl Answers for View {
     async fn answer(&self, request: Request) -> Reply {
         match request {
             Request::Status => self.status().await,
-            Request::Health => Reply::Health {
+            Request::Health => Reply::Health(Health {
                 broken: self.broken(),
                 not_ready: self.not_ready(),
                 beside: self.beside(),
-            },
+            }),
             Request::MintParked { retry } => match self.minting.parked(retry).await {
-                Ok((done, parked)) => Reply::MintParked { done, parked },
+                Ok((done, parked)) => Reply::MintParked(MintParked { done, parked }),
                 Err(error) => Reply::Error {
                     why: format!("{error:#}"),
                 },

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use basics::{clock, humane};
-use pool::admin::{Answers, MoneyReply, MoneyRequest, NodeReply, NodeRequest, Reply, Request};
+use pool::admin::{Answers, AskError, call};
 
 use super::sections::{Section, Told, sections};
 use crate::{Facts, Frame};
@@ -31,50 +31,22 @@ pub(super) async fn get(view: &(impl Answers + Facts), frame: &Frame) -> Respons
 
 /// Questions alone: nothing that is asked here changes anything.
 async fn ask(view: &(impl Answers + Facts)) -> Told {
-    let node = Request::Node(NodeRequest::Status);
-    let suspense = Request::Money(MoneyRequest::Suspense);
-    let fee = Request::Money(MoneyRequest::Fee);
-    let parked = Request::MintParked { retry: false };
     let (status, node, suspense, fee, parked, suspects) = futures::join!(
-        view.answer(Request::Status),
-        view.answer(node),
-        view.answer(suspense),
-        view.answer(fee),
-        view.answer(parked),
-        view.answer(Request::Suspects),
+        view.call(call::status()),
+        view.call(call::node_status()),
+        view.call(call::suspense()),
+        view.call(call::fee()),
+        view.call(call::mint_parked(false)),
+        view.call(call::suspects()),
     );
+    let why = |error: AskError| error.to_string();
     Told {
-        status: match status {
-            Reply::Status(status) => Ok(*status),
-            other => Err(why(other)),
-        },
-        node: match node {
-            Reply::Node(NodeReply::Status(node)) => Ok(*node),
-            other => Err(why(other)),
-        },
-        suspense: match suspense {
-            Reply::Money(MoneyReply::Payouts { payouts, .. }) => Ok(payouts),
-            other => Err(why(other)),
-        },
-        fee: match fee {
-            Reply::Money(MoneyReply::Fee(fee)) => Ok(fee),
-            other => Err(why(other)),
-        },
-        parked: match parked {
-            Reply::MintParked { parked, .. } => Ok(parked),
-            other => Err(why(other)),
-        },
-        suspects: match suspects {
-            Reply::Suspects { suspects } => Ok(suspects),
-            other => Err(why(other)),
-        },
+        status: status.map(|status| *status).map_err(why),
+        node: node.map(|node| *node).map_err(why),
+        suspense: suspense.map(|told| told.payouts).map_err(why),
+        fee: fee.map_err(why),
+        parked: parked.map(|told| told.parked).map_err(why),
+        suspects: suspects.map_err(why),
         solvency: view.solvency(),
-    }
-}
-
-fn why(reply: Reply) -> String {
-    match reply {
-        Reply::Error { why } => why,
-        other => format!("something else was answered: {other:?}"),
     }
 }

@@ -10,12 +10,11 @@ use bitcoin::{Address, ScriptBuf, Transaction};
 use payout::chain::Unspent;
 use payout::own_coins::Sorted;
 use payout::{ChainClient, Forgotten, OwnCoins};
-use pool::admin::{NodeReply, NodeRequest};
+use pool::admin::{AskError, NodeRequest, WalletView, call};
 use pool::config::NodeConfig;
 
-use super::ask;
 use crate::cli::address;
-use crate::cli::place::{OTHER_VERSION, Place};
+use crate::cli::place::Place;
 
 /// Fetch the node's money that its wallet does not see after a restore
 ///
@@ -88,22 +87,17 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 
 /// The status needs not remind of it any more.
 fn sought(args: &Args) -> Result<()> {
-    match ask(&args.place, NodeRequest::Sought)? {
-        NodeReply::Done => Ok(()),
-        _ => bail!(OTHER_VERSION),
-    }
+    args.place
+        .ask_running(call::node_order(NodeRequest::Sought))
 }
 
 /// Goes through all that is unspent, once for both kinds.
 fn look(args: &Args, node: &NodeConfig) -> Result<Lost> {
-    let NodeReply::Wallet {
+    let WalletView {
         first_block,
         external,
         internal,
-    } = ask(&args.place, NodeRequest::Wallet)?
-    else {
-        bail!(OTHER_VERSION);
-    };
+    } = args.place.ask_running(call::node_wallet())?;
     let (seed, network) = (address::seed(node)?, node.settings.network);
     let forgotten = Forgotten::of(&seed, network)?;
     let own = OwnCoins::of(&seed, network, (external, internal))?;
@@ -150,11 +144,8 @@ fn tell(lost: &Lost) -> Result<()> {
 
 /// An address that the node's wallet watches from now on.
 fn deposit_address(args: &Args, node: &NodeConfig) -> Result<Address> {
-    let NodeReply::DepositAddress { address } = ask(&args.place, NodeRequest::DepositAddress)?
-    else {
-        bail!(OTHER_VERSION);
-    };
-    let address: Address<NetworkUnchecked> = address.parse().context(OTHER_VERSION)?;
+    let address = args.place.ask_running(call::deposit_address())?;
+    let address: Address<NetworkUnchecked> = address.parse().context(AskError::OtherAnswer)?;
     Ok(address.require_network(node.settings.network)?)
 }
 
@@ -171,9 +162,7 @@ fn send(args: &Args, node: &NodeConfig, found: &[Unspent], sent: &Transaction) -
         txid: sent.compute_txid(),
         fee: Sat::new(fee),
     };
-    let NodeReply::Done = ask(&args.place, keep)? else {
-        bail!(OTHER_VERSION);
-    };
+    args.place.ask_running(call::node_order(keep))?;
     // Another client: the connections of the first ended with what it ran on.
     let chain = client(node)?;
     let txid = block_on(async {

@@ -25,7 +25,7 @@ use payout::NodeError;
 use tokio::sync::Mutex;
 
 use super::store;
-use crate::admin::{Afterwards, MORE_COUNTED, MoneyReply, MoneyRequest, PayoutSplit};
+use crate::admin::{Afterwards, MORE_COUNTED, MoneyReply, MoneyRequest, PayoutSplit, Payouts};
 use crate::data_dir;
 
 pub use fee::withdrawal_id;
@@ -174,12 +174,12 @@ fn look(reader: &Reader, question: MoneyRequest) -> Result<MoneyReply> {
             let more = payouts.len().saturating_sub(newest);
             payouts.truncate(newest);
             let payouts = rows(reader, &mut AuditIndex::default(), payouts)?;
-            MoneyReply::Payouts { payouts, more }
+            MoneyReply::Payouts(Payouts { payouts, more })
         }
         MoneyRequest::Suspense => {
             let suspended = reader.suspense()?;
             let payouts = rows(reader, &mut AuditIndex::default(), suspended)?;
-            MoneyReply::Payouts { payouts, more: 0 }
+            MoneyReply::Payouts(Payouts { payouts, more: 0 })
         }
         MoneyRequest::Payout { payout } => MoneyReply::Payout(Box::new(split(reader, payout)?)),
         MoneyRequest::Fee => MoneyReply::Fee(fee::status(reader)?),

@@ -18,7 +18,9 @@ use payout::settings::Peer;
 
 use super::guard::{OPERATOR, Outlay};
 use super::{Node, Paying};
-use crate::admin::{NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer};
+use crate::admin::{
+    NodeLook, NodeReply, NodeRequest, NodeStatus, OfferAnswer, Opening, Payment, Sent, WalletView,
+};
 
 /// Whether a payment of this id was ordered by the operator.
 pub(in crate::run) fn is_operators(id: &str) -> bool {
@@ -72,11 +74,11 @@ impl Paying {
                 // The channel is being opened, whether or not there is something to add.
                 let view = lightning.view().await.ok();
                 let advice = view.and_then(|view| view.balances.lacks_reserve(reserve));
-                NodeReply::Opening {
+                NodeReply::Opening(Opening {
                     channel,
                     after,
                     advice,
-                }
+                })
             }
             NodeRequest::Close { channel, force } => {
                 let how = if force {
@@ -97,11 +99,11 @@ impl Paying {
                     external,
                     internal,
                 } = lightning.wallet_range().await?;
-                NodeReply::Wallet {
+                NodeReply::Wallet(WalletView {
                     first_block,
                     external,
                     internal,
-                }
+                })
             }
             NodeRequest::Sought => {
                 lightning.was_sought().await?;
@@ -122,7 +124,7 @@ impl Paying {
             },
             NodeRequest::GiveUp { id } => {
                 let state = node.payer.give_up(&id).await?;
-                NodeReply::Payment { id, state }
+                NodeReply::Payment(Payment { id, state })
             }
         })
     }
@@ -144,7 +146,7 @@ impl Paying {
         let sent = node.lightning.send_on_chain(address, amount, rate);
         let txid = sent.await?;
         tracing::warn!(%txid, to, "sent on-chain by command");
-        Ok(NodeReply::Sent { txid, after })
+        Ok(NodeReply::Sent(Sent { txid, after }))
     }
 
     async fn pay(
@@ -179,7 +181,7 @@ impl Paying {
         let id = format!("{OPERATOR}{:016x}", rand::random::<u64>());
         let outcome = node.payer.pay(&id, request, quote.fee_limit).await?;
         tracing::warn!(id, amount_msat = %quote.amount, "paid by command");
-        Ok(NodeReply::Payment { id, state: outcome })
+        Ok(NodeReply::Payment(Payment { id, state: outcome }))
     }
 
     /// What arrives at the payout address is the miners', whoever sent it.
