@@ -3,8 +3,10 @@
 //!
 //! Of several requests at the same time one makes the answer. The cache keeps it for a
 //! second, 32 MB of answers in all. The ETag of an answer is its SHA256, so a client that
-//! already has it gets 304.
+//! already has it gets 304. A kept answer is compressed once, for the first client that
+//! accepts gzip (`gzip.rs`).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Bytes, to_bytes};
@@ -14,6 +16,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bitcoin::hashes::{Hash as _, sha256};
 use moka::future::Cache;
+use tokio::sync::OnceCell;
+
+use super::gzip::{self, Form, Packer};
 
 /// An answer is never older. What is looked at without end changes about as often.
 const AGE: Duration = Duration::from_secs(1);
@@ -32,26 +37,40 @@ const ENTRY_BYTES: usize = 1024;
 
 /// The kept answers; clones share them.
 #[derive(Clone, Debug)]
-pub(crate) struct KeptAnswers(Cache<String, Kept>);
+pub(crate) struct KeptAnswers {
+    answers: Cache<String, Kept>,
+    packer: Packer,
+}
 
 #[derive(Clone, Debug)]
 struct Kept {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
+    /// The body compressed, from when somebody wants it so; `None` where that is not to be.
+    packed: Arc<OnceCell<Option<Bytes>>>,
 }
 
 impl KeptAnswers {
     pub(crate) fn new() -> Self {
         let weigh = |address: &String, kept: &Kept| {
-            let bytes = address.len() + kept.body.len() + ENTRY_BYTES;
+            // The compressed form is shorter than the body.
+            let bytes = address.len() + 2 * kept.body.len() + ENTRY_BYTES;
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
         let kept = Cache::builder()
             .weigher(weigh)
             .max_capacity(MAX_KEPT_BYTES)
             .time_to_live(AGE);
-        KeptAnswers(kept.build())
+        KeptAnswers {
+            answers: kept.build(),
+            packer: Packer::new(),
+        }
+    }
+
+    /// What compresses the answers that are not kept.
+    pub(super) fn packer(&self) -> &Packer {
+        &self.packer
     }
 
     /// What is kept for `address`, or made now. HEAD has the answer of GET made: the
@@ -60,8 +79,8 @@ impl KeptAnswers {
         let asked = request.headers().clone();
         *request.method_mut() = Method::GET;
         let making = async { Kept::of(next.run(request).await).await };
-        let kept = self.0.get_with(address, making).await;
-        kept.answer(&asked)
+        let kept = self.answers.get_with(address, making).await;
+        kept.answer(&asked, &self.packer).await
     }
 }
 
@@ -122,6 +141,7 @@ impl Kept {
                 status: StatusCode::INTERNAL_SERVER_ERROR,
                 headers: HeaderMap::new(),
                 body: Bytes::new(),
+                packed: Arc::default(),
             };
         };
         let mut headers = parts.headers;
@@ -130,36 +150,55 @@ impl Kept {
             if let Ok(tag) = HeaderValue::from_str(&tag) {
                 headers.insert(header::ETAG, tag);
             }
+            if gzip::is_text(&headers) {
+                gzip::varies(&mut headers);
+            }
         }
         Kept {
             status: parts.status,
             headers,
             body,
+            packed: Arc::default(),
         }
     }
 
-    fn answer(self, asked: &HeaderMap) -> Response {
+    async fn answer(mut self, asked: &HeaderMap, packer: &Packer) -> Response {
         let tag = self.headers.get(header::ETAG);
-        let tag = tag.and_then(|tag| tag.to_str().ok());
-        let (status, body) = match tag.is_some_and(|tag| is_known(asked, tag)) {
-            true => (StatusCode::NOT_MODIFIED, Bytes::new()),
-            false => (self.status, self.body),
+        let tag = tag.and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        let Some(tag) = tag else {
+            return self.sent();
         };
-        let mut response = body.into_response();
-        *response.status_mut() = status;
+        match Form::of(asked, &tag) {
+            Form::Known(tag) => {
+                self.status = StatusCode::NOT_MODIFIED;
+                self.body = Bytes::new();
+                self.tagged(&tag);
+            }
+            Form::Packed if gzip::is_text(&self.headers) => {
+                let packed = self.packed.get_or_init(|| packer.pack(&self.body)).await;
+                if let Some(packed) = packed.clone() {
+                    self.body = packed;
+                    gzip::is_packed(&mut self.headers);
+                    self.tagged(&gzip::packed_tag(&tag));
+                }
+            }
+            Form::Packed | Form::Plain => {}
+        }
+        self.sent()
+    }
+
+    fn tagged(&mut self, tag: &str) {
+        if let Ok(tag) = HeaderValue::from_str(tag) {
+            self.headers.insert(header::ETAG, tag);
+        }
+    }
+
+    fn sent(self) -> Response {
+        let mut response = self.body.into_response();
+        *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         response
     }
-}
-
-/// Whether who asks has the answer of this tag, quotes included.
-pub(super) fn is_known(asked: &HeaderMap, tag: &str) -> bool {
-    asked
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|value| value.trim().trim_start_matches("W/") == tag)
 }
 
 #[cfg(test)]
@@ -245,5 +284,62 @@ mod tests {
         assert!(body.is_empty());
         let other = ask(&router, "/page", Some("\"x\"")).await;
         assert_eq!(other.status(), StatusCode::OK);
+    }
+
+    /// A page of so many bytes.
+    fn page_of(bytes: usize) -> Router {
+        let handler = move || async move { "a page ".repeat(bytes / 7) };
+        Router::new()
+            .route("/page", get(handler))
+            .layer(from_fn_with_state(KeptAnswers::new(), kept))
+    }
+
+    async fn ask_packed(router: &Router, tag: Option<&str>) -> Response {
+        let mut request = Request::builder().uri("/page");
+        request = request.header(header::ACCEPT_ENCODING, "gzip");
+        if let Some(tag) = tag {
+            request = request.header(header::IF_NONE_MATCH, tag);
+        }
+        let request = request.body(Body::empty()).expect("a request");
+        let answer = TowerToHyperService::new(router.clone()).call(request).await;
+        answer.expect("never fails")
+    }
+
+    #[tokio::test]
+    async fn each_form_has_its_tag_and_both_say_that_they_vary() {
+        let router = page_of(7000);
+        let plain = ask(&router, "/page", None).await;
+        let packed = ask_packed(&router, None).await;
+        for answer in [&plain, &packed] {
+            assert_eq!(answer.headers()[header::VARY], "accept-encoding");
+        }
+        assert!(!plain.headers().contains_key(header::CONTENT_ENCODING));
+        assert_eq!(packed.headers()[header::CONTENT_ENCODING], "gzip");
+        let tag = |answer: &Response| {
+            let tag = answer.headers()[header::ETAG].to_str().expect("text");
+            tag.to_owned()
+        };
+        let (plain_tag, packed_tag) = (tag(&plain), tag(&packed));
+        assert_ne!(plain_tag, packed_tag);
+        for known in [&plain_tag, &packed_tag] {
+            let again = ask_packed(&router, Some(known)).await;
+            assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+            assert_eq!(&tag(&again), known);
+            assert!(!again.headers().contains_key(header::CONTENT_ENCODING));
+        }
+        let other = ask(&router, "/page", Some(&packed_tag)).await;
+        assert_eq!(other.status(), StatusCode::OK, "it cannot read that form");
+        let body = to_bytes(packed.into_body(), 7000).await.expect("a body");
+        assert!(body.len() < 200, "{}", body.len());
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_compressed_once_while_it_is_kept() {
+        let router = page_of(400 << 10);
+        // More than the budget would give if each of them were compressed.
+        let asking = (0..100).map(|_| ask_packed(&router, None));
+        for answer in join_all(asking).await {
+            assert_eq!(answer.headers()[header::CONTENT_ENCODING], "gzip");
+        }
     }
 }

@@ -15,6 +15,7 @@ mod api;
 mod balance_sheet;
 mod facts;
 mod figures;
+mod gzip;
 mod kept;
 mod limits;
 mod measure;

@@ -15,7 +15,7 @@ use bitcoin::hashes::sha256;
 use ledger::LedgerError;
 use serde::Serialize;
 
-use super::super::kept::is_known;
+use super::super::gzip::is_known;
 use super::super::routes::for_anybody;
 use super::answer::{self, Newest, Refusal};
 use super::files::Form;

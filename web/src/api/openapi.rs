@@ -1,27 +1,32 @@
 //! `GET /api/openapi.json`: all of `/api/` described, in OpenAPI 3.1. A test compares it
 //! with the routes, others compare the answers of a running pool with its schemas.
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use std::sync::LazyLock;
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
 use bitcoin::hashes::{Hash as _, sha256};
 
-use super::super::kept::is_known;
+use super::super::gzip;
+use super::super::pages::embedded;
 use super::super::routes::for_anybody;
 
 /// The document.
 const TEXT: &str = include_str!("../../assets/openapi.json");
 
+/// Its hash, and the document compressed.
+static EMBEDDED: LazyLock<(String, Option<Bytes>)> = LazyLock::new(|| {
+    let hash = sha256::Hash::hash(TEXT.as_bytes()).to_string();
+    (hash, gzip::packed_once(TEXT.as_bytes()))
+});
+
 pub(super) async fn get(headers: HeaderMap) -> Response {
-    let tag = format!("\"{}\"", sha256::Hash::hash(TEXT.as_bytes()));
-    let content_type = [(header::CONTENT_TYPE, "application/json")];
-    let mut response = match is_known(&headers, &tag) {
-        true => StatusCode::NOT_MODIFIED.into_response(),
-        false => (content_type, TEXT).into_response(),
-    };
+    let (hash, packed) = &*EMBEDDED;
+    let mut response = embedded(&headers, hash, TEXT, packed);
     let headers = response.headers_mut();
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        headers.insert(header::ETAG, tag);
-    }
+    let json = HeaderValue::from_static("application/json");
+    headers.insert(header::CONTENT_TYPE, json);
     // The next version of the pool has another one.
     let fresh = HeaderValue::from_static("no-cache");
     headers.insert(header::CACHE_CONTROL, fresh);

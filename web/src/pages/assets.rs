@@ -1,12 +1,15 @@
 //! Style, scripts and the icon: in the binary, under names that change with their
-//! content, so that a browser asks for each once.
+//! content, so that a browser asks for each once. They are compressed at the first request.
 
 use std::sync::LazyLock;
 
+use axum::body::Bytes;
 use axum::extract::{Path, RawQuery};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bitcoin::hashes::{Hash as _, sha256};
+
+use crate::gzip::{self, Form};
 
 /// A file that pages refer to.
 struct Asset {
@@ -15,6 +18,8 @@ struct Asset {
     content: &'static str,
     /// The beginning of its SHA256.
     version: String,
+    /// The content compressed, where that is shorter.
+    packed: Option<Bytes>,
 }
 
 impl Asset {
@@ -26,6 +31,7 @@ impl Asset {
             mime,
             content,
             version,
+            packed: gzip::packed_once(content.as_bytes()),
         }
     }
 }
@@ -67,7 +73,11 @@ pub(super) fn link(name: &str) -> String {
 }
 
 /// `GET /assets/{name}`.
-pub(crate) async fn get(Path(name): Path<String>, RawQuery(query): RawQuery) -> Response {
+pub(crate) async fn get(
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
     let Some(asset) = find(&name) else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -78,11 +88,36 @@ pub(crate) async fn get(Path(name): Path<String>, RawQuery(query): RawQuery) -> 
     } else {
         "no-cache"
     };
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(asset.mime)),
-        (header::CACHE_CONTROL, HeaderValue::from_static(keep)),
-    ];
-    (headers, asset.content).into_response()
+    let mut response = embedded(&headers, &asset.version, asset.content, &asset.packed);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.mime));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(keep));
+    response
+}
+
+/// An embedded file in the form that `asked` wants, under the entity tag `version`.
+pub(crate) fn embedded(
+    asked: &HeaderMap,
+    version: &str,
+    content: &'static str,
+    packed: &Option<Bytes>,
+) -> Response {
+    let tag = format!("\"{version}\"");
+    let (mut response, tag) = match (Form::of(asked, &tag), packed) {
+        (Form::Known(tag), _) => (StatusCode::NOT_MODIFIED.into_response(), tag),
+        (Form::Packed, Some(packed)) => {
+            let mut response = packed.clone().into_response();
+            gzip::is_packed(response.headers_mut());
+            (response, gzip::packed_tag(&tag))
+        }
+        (Form::Packed | Form::Plain, _) => (content.into_response(), tag),
+    };
+    let headers = response.headers_mut();
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    gzip::varies(headers);
+    response
 }
 
 #[cfg(test)]
@@ -98,6 +133,7 @@ mod tests {
             let kept = get(
                 Path(asset.name.to_owned()),
                 RawQuery(Some(query.to_owned())),
+                HeaderMap::new(),
             )
             .await;
             assert_eq!(kept.status(), StatusCode::OK);
@@ -109,11 +145,17 @@ mod tests {
             let old = get(
                 Path(asset.name.to_owned()),
                 RawQuery(Some("v=old".to_owned())),
+                HeaderMap::new(),
             )
             .await;
             assert_eq!(old.headers()[header::CACHE_CONTROL], "no-cache");
         }
-        let none = get(Path("../Cargo.toml".to_owned()), RawQuery(None)).await;
+        let none = get(
+            Path("../Cargo.toml".to_owned()),
+            RawQuery(None),
+            HeaderMap::new(),
+        )
+        .await;
         assert_eq!(none.status(), StatusCode::NOT_FOUND);
     }
 }

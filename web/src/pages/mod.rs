@@ -35,6 +35,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use pool::config::Config;
 
+pub(crate) use assets::embedded;
 pub(crate) use assets::get as asset;
 pub(crate) use frame::{Frame, guarded, page};
 pub(crate) use message::Message;
@@ -42,6 +43,7 @@ use notices::Desk;
 
 use super::api::{Api, Refusal};
 use super::figures::Figures;
+use super::gzip;
 use super::kept::{self, KeptAnswers};
 use tells::Tells;
 
@@ -85,19 +87,23 @@ impl Pages {
     pub(crate) fn router(self: Arc<Self>) -> Router {
         // What is the same for everybody is made once a second.
         let kept = from_fn_with_state(self.kept.clone(), kept::kept);
+        let packed = from_fn_with_state(self.kept.packer().clone(), gzip::packed);
         let often = Router::new()
             .route("/", get(set_up::get))
             .route("/epochs", get(epochs::list))
             .route("/epochs/{id}", get(epochs::one))
             .route("/solvency", get(solvency::get))
             .layer(kept);
-        often
-            .route("/assets/{name}", get(assets::get))
+        let of_miners = Router::new()
             .route("/miners", get(miner::find).post(miner::find_typed))
             .route("/miners/{key}", get(miner::get))
+            .route("/miners/{key}/tokens/{number}", get(token::get))
+            .layer(packed);
+        often
+            .merge(of_miners)
+            .route("/assets/{name}", get(assets::get))
             .route("/miners/{key}/live", get(miner::live))
             .route("/miners/{key}/claim", post(token::claim))
-            .route("/miners/{key}/tokens/{number}", get(token::get))
             .with_state(self)
             .layer(map_response(frame::guarded))
     }

@@ -3,6 +3,7 @@
 
 mod audit;
 mod books;
+mod compressed;
 mod fetch;
 mod gone;
 mod kills;
