@@ -3,7 +3,7 @@
 //! Sums are the ledger's and the mint's integers. Expected earnings are estimates, in
 //! floating point, and are called estimates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use accounting::settle::{AllocationRow, Block, EpochAccount, PayoutKey, Stage};
 use accounting::{Epoch, EpochId, EpochTerms, MinerId, Msat, Sat, Tally, Work};
@@ -14,6 +14,10 @@ use serde::Serialize;
 /// Epochs and payouts looked at: some weeks of them.
 const EPOCHS: u64 = 30;
 const PAYOUTS: usize = 60;
+
+/// Paid epochs before those with work that are looked at, a line each: what is older still
+/// is one sum.
+const OLDER: usize = 30;
 
 /// Lines of the statement.
 const LINES: usize = 20;
@@ -81,6 +85,14 @@ pub(crate) struct StatementLine {
     pub(crate) epoch: EpochId,
 }
 
+/// Paid epochs that are too old for a line of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct OlderPaid {
+    pub(crate) epochs: u64,
+    /// In all.
+    pub(crate) paid_sat: Sat,
+}
+
 /// What may come. Estimates, by what work was paid lately; `null` before any was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Prospects {
@@ -90,9 +102,26 @@ pub(crate) struct Prospects {
     pub(crate) days_to_next_sat: Option<f64>,
 }
 
+/// What a miner did in an epoch.
+#[derive(Clone, Copy, Debug, Default)]
+struct Done {
+    work: Work,
+    shares: u64,
+}
+
+impl Done {
+    fn of(tally: &Tally) -> Done {
+        Done {
+            work: tally.work,
+            shares: tally.shares,
+        }
+    }
+}
+
 /// A miner's books.
 pub(super) struct Books {
     pub(super) earnings: Vec<Earning>,
+    pub(super) older_paid: OlderPaid,
     pub(super) statement: Vec<StatementLine>,
     msat_per_hash: Option<f64>,
 }
@@ -104,26 +133,42 @@ impl Books {
         claimable: Option<&Claimable>,
     ) -> Result<Self, LedgerError> {
         let accounts = reader.epoch_accounts()?;
-        let tallies: BTreeMap<EpochId, Tally> =
-            reader.tallies_of(miner, EPOCHS)?.into_iter().collect();
+        let tallies = reader.tallies_of(miner, EPOCHS)?.into_iter();
+        let mut done: BTreeMap<EpochId, Done> =
+            tallies.map(|(id, tally)| (id, Done::of(&tally))).collect();
         let allocations = reader.allocations_of(miner, PAYOUTS)?;
         let lines = allocations
             .iter()
             .map(|(payout, row)| line(payout.payment.received_ms, payout.payment.key(), row));
         let statement: Vec<StatementLine> = lines.collect();
+        let (older, rest) = paid_before(&done, &statement, claimable);
+        for id in older {
+            let tally = reader.tally(id, miner)?;
+            done.insert(id, tally.as_ref().map(Done::of).unwrap_or_default());
+        }
         let rate = msat_per_hash(&accounts);
-        let mut earnings = Vec::with_capacity(tallies.len());
-        for (id, tally) in tallies.iter().rev() {
+        let mut earnings = Vec::with_capacity(done.len());
+        for (id, own) in done.iter().rev() {
             let (Some(epoch), Some(account)) = (reader.epoch(*id)?, accounts.get(id)) else {
                 continue;
             };
-            let absorbed = account.absorbed.iter().filter_map(|id| tallies.get(id));
-            let work = absorbed.fold(tally.work, |sum, tally| sum.saturating_add(tally.work));
+            let mut work = own.work;
+            for absorbed in &account.absorbed {
+                let more = match done.get(absorbed) {
+                    Some(done) => done.work,
+                    None => {
+                        let tally = reader.tally(*absorbed, miner)?;
+                        tally.map_or(Work::ZERO, |tally| tally.work)
+                    }
+                };
+                work = work.saturating_add(more);
+            }
             let paid = Paid::of(*id, &statement, claimable);
-            earnings.push(earning(&epoch, account, (work, tally.shares), paid, rate));
+            earnings.push(earning(&epoch, account, (work, own.shares), paid, rate));
         }
         Ok(Books {
             earnings,
+            older_paid: rest,
             statement: statement.into_iter().take(LINES).collect(),
             msat_per_hash: rate,
         })
@@ -151,6 +196,35 @@ fn line(received_ms: u64, payout: PayoutKey, row: &AllocationRow) -> StatementLi
         carry_after_msat: row.carry_after,
         epoch: row.quote_epoch,
     }
+}
+
+/// The epochs whose quotes were paid beside those in `shown`: the newest of them, and the sum
+/// of the rest. The mint has them by miner, however long ago it was; without it the ledger's
+/// last payouts tell.
+fn paid_before(
+    shown: &BTreeMap<EpochId, Done>,
+    statement: &[StatementLine],
+    claimable: Option<&Claimable>,
+) -> (Vec<EpochId>, OlderPaid) {
+    let by_ledger = statement.iter().map(|line| line.epoch);
+    let by_mint = claimable.into_iter().flat_map(|mint| mint.epochs.keys());
+    let all: BTreeSet<EpochId> = by_ledger.chain(by_mint.copied()).collect();
+    let before = all.into_iter().rev().filter(|id| !shown.contains_key(id));
+    let paid = before.filter_map(|id| {
+        let paid = Paid::of(id, statement, claimable).paid;
+        (!paid.is_zero()).then_some((id, paid))
+    });
+    let (mut lines, mut rest) = (Vec::new(), OlderPaid::default());
+    for (id, paid) in paid {
+        if lines.len() < OLDER {
+            lines.push(id);
+            continue;
+        }
+        rest.epochs = rest.epochs.saturating_add(1);
+        // A sum of what the pool received: it is below all bitcoins.
+        rest.paid_sat = rest.paid_sat.checked_add(paid).unwrap_or(rest.paid_sat);
+    }
+    (lines, rest)
 }
 
 /// What was paid to the quotes of an epoch, as the ledger and the mint know it.

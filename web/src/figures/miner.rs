@@ -11,7 +11,7 @@ use pool::run::Claimable;
 use pool::run::history::{Device, believed};
 use serde::Serialize;
 
-use super::earnings::{Books, Earning, Prospects, StatementLine};
+use super::earnings::{Books, Earning, OlderPaid, Prospects, StatementLine};
 use super::hashrate::{Hashrate, Since};
 
 /// `GET /api/miners/{key}`. Times are milliseconds since 1970.
@@ -32,8 +32,11 @@ pub(crate) struct MinerFigures {
     pub(crate) ready_sat: Option<Sat>,
     /// The key's holder asked for no tokens.
     pub(crate) sweep_only: Option<bool>,
-    /// By epoch, the newest first.
+    /// By epoch, the newest first: the last ones with work, and before them those that were
+    /// paid.
     pub(crate) earnings: Vec<Earning>,
+    /// What was paid for epochs before those.
+    pub(crate) older_paid: OlderPaid,
     /// By payout, the newest first.
     pub(crate) statement: Vec<StatementLine>,
     /// What may come; estimates.
@@ -99,6 +102,7 @@ impl MinerFigures {
             ready_sat: claimable.as_ref().map(|claimable| claimable.ready),
             sweep_only: claimable.as_ref().map(|claimable| claimable.sweep_only),
             earnings: books.earnings,
+            older_paid: books.older_paid,
             statement: books.statement,
             estimates,
         })

@@ -25,7 +25,7 @@ use pool::run::View;
 use tokio_util::sync::CancellationToken;
 
 use basics::clock;
-pub(crate) use earnings::{Earning, EarningState, StatementLine};
+pub(crate) use earnings::{Earning, EarningState, OlderPaid, StatementLine};
 pub(crate) use hashrate::Hashrate;
 #[cfg(test)]
 pub(crate) use hashrate::Point;
@@ -36,6 +36,7 @@ pub(super) use stream::events;
 pub(crate) use totals::{BlockFigures, PoolFigures};
 
 use super::api::{Api, Refusal};
+use super::gzip;
 use super::kept::{self, KeptAnswers};
 
 /// What is answered here below `/api/`, for the test of the OpenAPI file.
@@ -74,11 +75,13 @@ impl Figures {
     /// The routes.
     pub(crate) fn router(self: Arc<Self>, kept: KeptAnswers) -> Router {
         // What is the same for everybody is made once a second.
+        let packed = from_fn_with_state(kept.packer().clone(), gzip::packed);
+        let of_miner = Router::new().route(MINER, get(routes::miner));
         Router::new()
             .route(POOL, get(routes::pool))
             .route(BALANCES, get(routes::balances))
             .layer(from_fn_with_state(kept, kept::kept))
-            .route(MINER, get(routes::miner))
+            .merge(of_miner.layer(packed))
             .route(EVENTS, get(routes::events))
             .with_state(self)
     }

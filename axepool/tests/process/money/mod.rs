@@ -7,6 +7,7 @@ mod compressed;
 mod fetch;
 mod gone;
 mod kills;
+mod long_ago;
 mod openapi;
 pub(crate) mod operator;
 mod pages;

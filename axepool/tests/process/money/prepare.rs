@@ -47,7 +47,8 @@ pub fn key(number: u8) -> PayoutKey {
     PayoutKey::Lightning(sha256::Hash::hash(&[number; 32]))
 }
 
-fn payment(number: u8, amount_msat: u64, (hash, height): (BlockHash, u32)) -> Event {
+/// A payment over lightning for a block.
+pub fn payment(number: u8, amount_msat: u64, (hash, height): (BlockHash, u32)) -> Event {
     Event::Paid(Payment {
         amount: Msat::new(amount_msat),
         received_ms: NOW_MS + u64::from(number),
@@ -63,7 +64,8 @@ fn payment(number: u8, amount_msat: u64, (hash, height): (BlockHash, u32)) -> Ev
     })
 }
 
-async fn mine(ledger: &Ledger, session: u32, who: MinerId, work: u128) {
+/// A share of `who`.
+pub async fn mine(ledger: &Ledger, session: u32, who: MinerId, work: u128) {
     let ack = Arc::<ShareAck>::default();
     let work = Work::from_hashes(work);
     let share = ShareRecord {
@@ -95,7 +97,8 @@ async fn mine(ledger: &Ledger, session: u32, who: MinerId, work: u128) {
     told.expect("open");
 }
 
-async fn close(ledger: &Ledger, epoch: u8) {
+/// OCEAN's block `epoch` closes the open epoch.
+pub async fn close(ledger: &Ledger, epoch: u8) {
     let (hash, height) = block(epoch);
     let cause = CloseCause::OceanBlock { hash, height };
     ledger.close_epoch(cause, NOW_MS).await.expect("closes");

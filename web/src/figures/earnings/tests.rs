@@ -220,6 +220,7 @@ fn by_id(accounts: Vec<EpochAccount>) -> BTreeMap<EpochId, EpochAccount> {
 fn prospects_are_for_a_day_and_the_next_whole_sat() {
     let prospects = |msat_per_hash, hashrate| {
         let books = Books {
+            older_paid: OlderPaid::default(),
             earnings: Vec::new(),
             statement: Vec::new(),
             msat_per_hash,
@@ -237,4 +238,51 @@ fn prospects_are_for_a_day_and_the_next_whole_sat() {
     };
     assert_eq!(prospects(Some(0.5), 0.0), idle);
     assert_eq!(prospects(None, 1.0), Prospects::default());
+}
+
+fn claimable(paid: &[(u64, u64)]) -> Claimable {
+    let claimed = |sat| Claimed {
+        paid: Sat::new(sat),
+        issued: Sat::ZERO,
+    };
+    let epochs = paid.iter();
+    let epochs = epochs.map(|(epoch, sat)| (EpochId::new(*epoch), claimed(*sat)));
+    Claimable {
+        epochs: epochs.collect(),
+        ..Claimable::default()
+    }
+}
+
+#[test]
+fn paid_epochs_of_long_ago_have_lines_and_the_rest_a_sum() {
+    let ids = |ids: &[u64]| -> Vec<EpochId> { ids.iter().copied().map(EpochId::new).collect() };
+    let none = BTreeMap::new();
+    let nothing = OlderPaid::default();
+    assert_eq!(paid_before(&none, &[], None), (Vec::new(), nothing));
+    // What is shown already and what got nothing has no second line.
+    let shown = BTreeMap::from([(EpochId::new(90), Done::default())]);
+    let mint = claimable(&[(1, 5), (2, 0), (3, 7), (90, 9)]);
+    let found = paid_before(&shown, &[], Some(&mint));
+    assert_eq!(found, (ids(&[3, 1]), nothing));
+    // While the mint is closed, the last payouts tell.
+    let statement = [StatementLine {
+        received_ms: 1,
+        payout: PayoutKey::Lightning(sha256::Hash::hash(b"a payment")),
+        carry_before_msat: Msat::ZERO,
+        allocated_msat: Msat::new(4_000),
+        paid_sat: Sat::new(4),
+        carry_after_msat: Msat::ZERO,
+        epoch: EpochId::new(6),
+    }];
+    let found = paid_before(&shown, &statement, None);
+    assert_eq!(found, (ids(&[6]), nothing));
+    let all: Vec<(u64, u64)> = (1..=100).map(|epoch| (epoch, epoch)).collect();
+    let (lines, rest) = paid_before(&none, &[], Some(&claimable(&all)));
+    assert_eq!(lines.len(), OLDER);
+    assert_eq!((lines[0], lines[29]), (EpochId::new(100), EpochId::new(71)));
+    let expected = OlderPaid {
+        epochs: 70,
+        paid_sat: Sat::new(70 * 71 / 2),
+    };
+    assert_eq!(rest, expected);
 }

@@ -4,7 +4,7 @@ use super::super::format;
 use super::super::plot::Plot;
 use super::earned::{EarningShown, LineShown};
 use super::worker::WorkerShown;
-use crate::figures::{EarningState, MinerFigures, WorkerFigures};
+use crate::figures::{EarningState, MinerFigures, OlderPaid, WorkerFigures};
 
 /// A miner's figures as text.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(super) struct Shown {
     pub(super) running: Option<String>,
     pub(super) workers: Vec<WorkerShown>,
     pub(super) earnings: Vec<EarningShown>,
+    /// Epochs that were paid and are too old for a line of their own.
+    pub(super) older: Option<String>,
     pub(super) statement: Vec<LineShown>,
 }
 
@@ -76,7 +78,20 @@ impl Shown {
                 .iter()
                 .map(|earning| EarningShown::of(earning, now_ms))
                 .collect(),
+            older: older(figures.older_paid),
             statement: figures.statement.iter().map(LineShown::of).collect(),
+        }
+    }
+}
+
+fn older(paid: OlderPaid) -> Option<String> {
+    let sat = format::sat(paid.paid_sat);
+    match paid.epochs {
+        0 => None,
+        1 => Some(format!("One older epoch was paid {sat} sat")),
+        epochs => {
+            let epochs = format::count(epochs);
+            Some(format!("{epochs} older epochs were paid {sat} sat in all"))
         }
     }
 }
@@ -108,6 +123,23 @@ mod tests {
             best_difficulty: None,
             user_agent: Box::default(),
         }
+    }
+
+    #[test]
+    fn what_has_no_line_is_told_as_a_sum() {
+        let told = |epochs, sat| {
+            older(OlderPaid {
+                epochs,
+                paid_sat: accounting::Sat::new(sat),
+            })
+        };
+        assert_eq!(told(0, 0), None);
+        assert_eq!(
+            told(1, 7).as_deref(),
+            Some("One older epoch was paid 7 sat")
+        );
+        let many = "1\u{202f}200 older epochs were paid 326\u{202f}835 sat in all";
+        assert_eq!(told(1200, 326_835).as_deref(), Some(many));
     }
 
     #[test]
