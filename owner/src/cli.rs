@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::{audit, key, notices, sweep, wallet_command};
+use crate::{audit, key, notices, reissue, sweep, wallet_command};
 
 /// The wallet of a Bitaxe owner at an Axepool
 ///
@@ -38,6 +38,7 @@ pub enum Command {
     Key(key::Args),
     Sweep(sweep::Args),
     Wallet(wallet_command::Args),
+    Reissue(reissue::Args),
     Notices(notices::Args),
     Audit(audit::Args),
 }
@@ -48,7 +49,9 @@ impl Command {
         match self {
             // What cdk has to say of a mint, the command says better.
             Command::Sweep(_) | Command::Wallet(_) => "warn,cdk=off",
-            Command::Key(_) | Command::Notices(_) | Command::Audit(_) => "warn",
+            Command::Key(_) | Command::Reissue(_) | Command::Notices(_) | Command::Audit(_) => {
+                "warn"
+            }
         }
     }
 
@@ -61,6 +64,7 @@ impl Command {
             Command::Key(args) => key::run(args),
             Command::Sweep(args) => sweep::run(args),
             Command::Wallet(args) => wallet_command::run(args),
+            Command::Reissue(args) => reissue::run(args),
             Command::Notices(args) => notices::run(args),
             Command::Audit(args) => audit::run(args),
         }

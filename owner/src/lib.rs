@@ -15,6 +15,7 @@ mod ocean;
 mod payouts;
 mod place;
 mod program;
+mod reissue;
 mod runtime;
 mod sweep;
 mod wallet_command;

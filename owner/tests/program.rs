@@ -25,7 +25,7 @@ fn help_lists_the_commands() {
     let dir = tempfile::tempdir().expect("a directory");
     let help = stdout(&wallet(&["--help"], dir.path()));
     assert!(help.starts_with("The wallet of a Bitaxe owner"), "{help}");
-    for command in ["key", "sweep", "wallet", "notices", "audit"] {
+    for command in ["key", "sweep", "wallet", "reissue", "notices", "audit"] {
         assert!(
             help.contains(&format!("\n  {command} ")),
             "{command} is missing:\n{help}"

@@ -4,6 +4,7 @@
 
 mod lost;
 pub mod property;
+mod reissue;
 mod restore;
 mod watch;
 mod words;
