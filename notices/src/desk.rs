@@ -1,8 +1,12 @@
-//! All records, in memory and on disk, and the one way to change them.
+//! All records, in memory and on disk. `change.rs` has the one way to change them, `wishes.rs`
+//! what owners ask for.
+
+mod change;
+mod error;
+mod wishes;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,8 +17,7 @@ use bitcoin::secp256k1::XOnlyPublicKey;
 use ledger::LedgerError;
 use prometheus::Registry;
 use serde::Serialize;
-use signed::{Channel, MAX_SKEW_MS, SignedError, Target, Wish};
-use thiserror::Error;
+use signed::{Channel, Target};
 use tokio::sync::Notify;
 
 use super::feed::{About, atom};
@@ -23,20 +26,10 @@ use super::metrics::Metrics;
 use super::news::News;
 use super::record::{Delivery, Record};
 use super::send::Outcome;
-use super::target::{Policy, TargetError};
+use super::target::Policy;
 use super::tell::{Rules, Seen, WorkerSeen};
-
-/// Miners that are looked at. When there are more, one with the least work makes room,
-/// of those the one whose feed was not read for the longest time.
-pub(super) const MAX_WATCHED: usize = 5_000;
-
-/// Of them those with a target. When there are more, the key with the least work makes
-/// room, unless that is the new one: places are to be had by work, since keys are free.
-pub(super) const MAX_SUBSCRIBED: usize = 2_000;
-
-/// Keys that have notices sent to the same target. An owner may have some; whoever has
-/// many more floods a stranger's inbox.
-const MAX_PER_TARGET: usize = 16;
+use change::may_go;
+pub use error::DeskError;
 
 /// A feed that nobody reads is given up, in milliseconds.
 const UNREAD_MS: u64 = 30 * 24 * 60 * 60 * 1000;
@@ -55,44 +48,6 @@ pub trait Sight: Send + Sync + 'static {
     async fn workers(&self, miner: &MinerId) -> Result<Vec<WorkerSeen>, LedgerError>;
     /// What the key can fetch now; `None` while the mint is not open.
     async fn ready(&self, miner: &MinerId) -> Option<Sat>;
-}
-
-/// Why something about notices cannot be done.
-#[derive(Debug, Error)]
-pub enum DeskError {
-    /// The wish is not signed by that key for this pool, not of now, or not later than the
-    /// last one taken.
-    #[error(transparent)]
-    Signed(#[from] SignedError),
-    /// The place that the wish names.
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    /// A key without work.
-    #[error("this pool counted no share of the key {0} yet")]
-    Unknown(MinerId),
-    /// No room for another miner.
-    #[error(
-        "this pool already has its maximum of subscribed miners, and all of them have more work here"
-    )]
-    Full,
-    /// The last wish was taken a moment ago.
-    #[error("the last request of this key was accepted a moment ago: try again in {} s", wait_ms.div_ceil(1000))]
-    Soon {
-        /// The key's next wish is taken then, in milliseconds.
-        wait_ms: u64,
-    },
-    /// As many other keys as may have their notices sent there.
-    #[error("{MAX_PER_TARGET} other keys already use this target: that is the limit")]
-    Shared,
-    /// The pool has no key that a wish could be signed for.
-    #[error("this pool takes no signed requests now")]
-    NoKey,
-    /// The ledger.
-    #[error("the books cannot be read now: try again later")]
-    Ledger(#[from] LedgerError),
-    /// The disk.
-    #[error("the request cannot be stored now: try again later")]
-    Disk(#[from] io::Error),
 }
 
 /// What everybody may know of a miner's target. Amounts are satoshis, times are
@@ -208,99 +163,6 @@ impl Desk {
         Ok((atom(&record, &self.about), version))
     }
 
-    /// Grants a signed wish; it is durable when this returns.
-    pub async fn grant(
-        &self,
-        miner: &MinerId,
-        wish: &Wish,
-        now_ms: u64,
-    ) -> Result<Option<Setting>, DeskError> {
-        let pool = self.pool.ok_or(DeskError::NoKey)?;
-        if let Some(target) = &wish.target {
-            self.policy.place(target)?;
-        }
-        // Before anything is made for it: whoever has no key gets no record.
-        let last_ms = self.records().get(miner).map_or(0, |one| one.signed_ms);
-        wish.check(&pool, miner, last_ms, now_ms)?;
-        if let Some(record) = self.records().get(miner) {
-            self.check_wait(record, now_ms)?;
-        }
-        let work = sum(&self.sight.workers(miner).await?);
-        let grant = |record: &mut Record| {
-            wish.check(&pool, miner, record.signed_ms, now_ms)?;
-            self.check_wait(record, now_ms)?;
-            let Some(target) = &wish.target else {
-                record.grant(wish, false, now_ms);
-                return Ok(());
-            };
-            if record.subscription.is_none() && self.subscribed() >= MAX_SUBSCRIBED {
-                let least = self.least_subscribed().ok_or(DeskError::Full)?;
-                if least.0 >= work {
-                    return Err(DeskError::Full);
-                }
-            }
-            let is_told = self.others_at(miner, target, now_ms)?;
-            let confirm = !is_told && !record.is_confirmed(None, now_ms);
-            record.grant(wish, confirm, now_ms);
-            Ok(())
-        };
-        self.change(miner, true, Some(now_ms), grant).await?;
-        self.metrics.wishes.with_label_values(&["granted"]).inc();
-        self.standing().insert(*miner, work);
-        while self.subscribed() > MAX_SUBSCRIBED
-            && let Some((_, least)) = self.least_subscribed()
-        {
-            self.displace(&least, now_ms).await?;
-        }
-        self.wake.notify_one();
-        Ok(self.setting(miner))
-    }
-
-    /// An error while the key's last wish is too new.
-    fn check_wait(&self, record: &Record, now_ms: u64) -> Result<(), DeskError> {
-        match record.wish_wait_ms(now_ms) {
-            0 => Ok(()),
-            wait_ms => {
-                self.metrics.wishes.with_label_values(&["too_soon"]).inc();
-                Err(DeskError::Soon { wait_ms })
-            }
-        }
-    }
-
-    /// Of those with a target the key with the least work, and its work. Who was not
-    /// looked at since the start is not judged.
-    fn least_subscribed(&self) -> Option<(Work, MinerId)> {
-        let (records, standing) = (self.records(), self.standing());
-        let subscribed = records.values().filter(|one| one.subscription.is_some());
-        let known = subscribed.filter_map(|one| Some((*standing.get(&one.miner)?, one.miner)));
-        known.min()
-    }
-
-    /// Whether another key had `target` told within the hour that notices are on.
-    fn others_at(&self, miner: &MinerId, target: &Target, now_ms: u64) -> Result<bool, DeskError> {
-        let records = self.records();
-        let others = || records.values().filter(|one| one.miner != *miner);
-        let is_there = |one: &&Record| {
-            let to = one.subscription.as_ref();
-            to.is_some_and(|to| to.target == *target)
-        };
-        if others().filter(is_there).count() >= MAX_PER_TARGET {
-            return Err(DeskError::Shared);
-        }
-        Ok(others().any(|one| one.is_confirmed(Some(target), now_ms)))
-    }
-
-    async fn displace(&self, miner: &MinerId, now_ms: u64) -> Result<(), DeskError> {
-        let displace = |record: &mut Record| {
-            record.displace(now_ms);
-            Ok(())
-        };
-        match self.change(miner, false, None, displace).await {
-            Ok(_) | Err(DeskError::Unknown(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
     /// The miners that are looked at.
     pub(super) fn watched(&self) -> Vec<MinerId> {
         self.records().keys().copied().collect()
@@ -406,74 +268,6 @@ impl Desk {
         self.sight.is_serving()
     }
 
-    /// Changes a record, a `durable` change on disk before here. One that is not there is made with
-    /// `make_ms`, the time, for a miner with work; without it the miner is unknown.
-    async fn change(
-        &self,
-        miner: &MinerId,
-        durable: bool,
-        make_ms: Option<u64>,
-        change: impl FnOnce(&mut Record) -> Result<(), DeskError>,
-    ) -> Result<Record, DeskError> {
-        let _changing = self.changing.lock().await;
-        let before = self.records().get(miner).cloned();
-        let mut record = match (&before, make_ms) {
-            (Some(record), _) => record.clone(),
-            (None, Some(now_ms)) if self.sight.knows(miner).await? => {
-                self.make_room(now_ms).await?;
-                Record::new(*miner, now_ms)
-            }
-            (None, _) => return Err(DeskError::Unknown(*miner)),
-        };
-        change(&mut record)?;
-        if before.as_ref() == Some(&record) {
-            return Ok(record);
-        }
-        let (files, written) = (Arc::clone(&self.files), record.clone());
-        let done = self.on_disk(move || files.write(&written, durable)).await;
-        // What was seen or sent is so, whether or not the disk takes it: with a full one
-        // nobody shall be told the same every few seconds.
-        if done.is_ok() || !durable {
-            self.records().insert(*miner, record.clone());
-            self.count();
-        }
-        done?;
-        Ok(record)
-    }
-
-    /// Makes room for one more.
-    async fn make_room(&self, now_ms: u64) -> Result<(), DeskError> {
-        let oldest = {
-            let records = self.records();
-            if records.len() < MAX_WATCHED {
-                return Ok(());
-            }
-            let standing = self.standing();
-            let work = |record: &Record| standing.get(&record.miner).copied();
-            let free = records.values().filter(|record| may_go(record, now_ms));
-            let oldest = free.min_by_key(|one| (work(one), one.read_ms, one.miner));
-            oldest.map(|record| record.miner)
-        };
-        self.forget(oldest.ok_or(DeskError::Full)?).await
-    }
-
-    async fn forget(&self, miner: MinerId) -> Result<(), DeskError> {
-        let files = Arc::clone(&self.files);
-        self.on_disk(move || files.remove(&miner)).await?;
-        self.records().remove(&miner);
-        self.standing().remove(&miner);
-        self.count();
-        Ok(())
-    }
-
-    async fn on_disk(
-        &self,
-        work: impl FnOnce() -> io::Result<()> + Send + 'static,
-    ) -> io::Result<()> {
-        let done = tokio::task::spawn_blocking(work).await;
-        done.unwrap_or_else(|error| Err(io::Error::other(error)))
-    }
-
     fn subscribed(&self) -> usize {
         let records = self.records();
         let with = records
@@ -501,12 +295,6 @@ impl Desk {
 fn sum(workers: &[WorkerSeen]) -> Work {
     let works = workers.iter().map(|worker| worker.work);
     works.fold(Work::ZERO, Work::saturating_add)
-}
-
-/// Whether a record may be forgotten: nobody has it sent, and no wish that it remembers
-/// could be played again.
-fn may_go(record: &Record, now_ms: u64) -> bool {
-    record.subscription.is_none() && record.signed_ms.saturating_add(2 * MAX_SKEW_MS) < now_ms
 }
 
 #[cfg(test)]

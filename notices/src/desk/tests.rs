@@ -5,6 +5,8 @@ use signed::SignedError;
 use tempfile::TempDir;
 
 use super::super::record::{CONFIRMED_MS, MAX_ENTRIES, WISHES_APART_MS};
+use super::change::MAX_WATCHED;
+use super::wishes::{MAX_PER_TARGET, MAX_SUBSCRIBED};
 use super::*;
 use crate::testing::{pair, pool_key, signed};
 use signed::Target;
