@@ -5,6 +5,7 @@ use cdk_http_client::HttpError;
 use thiserror::Error;
 
 use crate::destination::DestinationError;
+use crate::foreign::FOREIGN;
 use crate::mint_address::{MintAddressError, mint_address};
 use crate::text::plain;
 use crate::transport::{REDIRECT, WEB_PAGE};
@@ -76,6 +77,16 @@ pub enum WalletError {
         mint: String,
         /// What the page is.
         page: String,
+    },
+    /// It publishes keys that this wallet knows as another mint's.
+    #[error(
+        "the mint {mint} publishes keys that this wallet has from {other}: nothing of it was written down. If both are addresses of one mint, give {other}, or restore the words in another directory (--wallet DIR) with the new address; if not, one of them copies the other: keep {mint} out of this wallet"
+    )]
+    ForeignKeys {
+        /// The mint's address.
+        mint: String,
+        /// The address of the mint that the wallet knows the keys from.
+        other: String,
     },
     /// It sends its visitors to another address.
     #[error("{mint} is no mint: it sends its visitors to {to}. If you trust that address, give it")]
@@ -172,6 +183,10 @@ impl WalletError {
         match error {
             E::HttpError(None, page) if page.starts_with(WEB_PAGE) => {
                 WalletError::WebPage { mint, page }
+            }
+            E::HttpError(None, text) if text.starts_with(FOREIGN) => {
+                let other = text.trim_start_matches(FOREIGN).to_owned();
+                WalletError::ForeignKeys { mint, other }
             }
             E::HttpError(Some(status), text) => WalletError::status(mint, status, &text),
             E::HttpError(None, why) => WalletError::Unreachable {

@@ -16,6 +16,7 @@
 
 mod destination;
 mod error;
+mod foreign;
 mod home;
 mod key;
 mod key_file;

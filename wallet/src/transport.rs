@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use crate::foreign::OwnKeysets;
 use crate::text::plain;
 
 /// From the first byte sent to the last received. The mint waits up to a minute for a
@@ -30,6 +31,9 @@ const MAX_TITLE_SEARCH: usize = 16 << 10;
 /// Letters of a title that are told.
 const MAX_TITLE: usize = 60;
 
+const TOO_MANY: u16 = 429;
+const UNAVAILABLE: u16 = 503;
+
 /// The beginning of what is told instead of a web page: nobody reads its text.
 pub(crate) const WEB_PAGE: &str = "a web page";
 
@@ -45,10 +49,12 @@ pub(crate) const REDIRECT: &str = "a redirect to ";
 pub(crate) struct Bounded {
     client: Client,
     dns: Async,
+    keysets: OwnKeysets,
 }
 
 impl Bounded {
-    pub(crate) fn new() -> Result<Bounded, HttpError> {
+    /// For a mint whose answers may list `keysets` alone.
+    pub(crate) fn new(keysets: OwnKeysets) -> Result<Bounded, HttpError> {
         let client = Client::builder()
             .timeout(TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
@@ -59,6 +65,7 @@ impl Bounded {
         Ok(Bounded {
             client,
             dns: Async::default(),
+            keysets,
         })
     }
 
@@ -84,6 +91,9 @@ impl Bounded {
             }
             body.extend_from_slice(&chunk);
         }
+        if let Some(words) = not_now(status, &body) {
+            return Ok(RawResponse::new(UNAVAILABLE, words.into_bytes()));
+        }
         if let (300..400, Some(location)) = (status, location) {
             body = format!("{REDIRECT}{location}").into_bytes();
         } else if is_web_page(kind.as_deref(), &body) {
@@ -95,6 +105,23 @@ impl Bounded {
         }
         Ok(RawResponse::new(status, body))
     }
+}
+
+/// The words of an answer that says no more than "not now".
+///
+/// cdk reads a mint's JSON before its status: with a code in it, a 503 is a refusal to it. And
+/// it takes each status from 400 to 499 for the promise that nothing was done, although a 429
+/// may answer the repetition of a request whose own answer was lost.
+fn not_now(status: u16, body: &[u8]) -> Option<String> {
+    if !matches!(status, TOO_MANY | UNAVAILABLE) {
+        return None;
+    }
+    let told: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let detail = told.get("detail")?.as_str()?;
+    Some(match status {
+        TOO_MANY => format!("{detail} (too many requests)"),
+        _ => detail.to_owned(),
+    })
 }
 
 fn header(response: &Response, name: HeaderName) -> Option<String> {
@@ -177,7 +204,12 @@ impl Transport for Bounded {
         url: Url,
         auth: Option<AuthToken>,
     ) -> Result<RawResponse, HttpError> {
-        self.send(self.client.get(url), auth).await
+        let answer = self.send(self.client.get(url.clone()), auth).await?;
+        if answer.is_success() {
+            let text = answer.body_lossy();
+            self.keysets.check(&url, text.as_bytes()).await?;
+        }
+        Ok(answer)
     }
 
     async fn http_post<P, R>(
@@ -205,5 +237,25 @@ impl Transport for Bounded {
     {
         let request = self.client.post(url).form(payload);
         self.send(request, auth_token).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn not_now_is_no_refusal() {
+        let busy = br#"{"code":50000,"detail":"the mint is busy: try again"}"#;
+        let words = "the mint is busy: try again";
+        assert_eq!(not_now(503, busy).as_deref(), Some(words));
+        let many = not_now(429, br#"{"detail":"slowly"}"#);
+        assert_eq!(many.as_deref(), Some("slowly (too many requests)"));
+        for status in [200, 400, 404, 500] {
+            assert_eq!(not_now(status, busy), None, "{status}");
+        }
+        for other in [&b"busy"[..], b"", b"[]", br#"{"detail":7}"#] {
+            assert_eq!(not_now(503, other), None);
+        }
     }
 }

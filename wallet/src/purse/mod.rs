@@ -19,6 +19,7 @@ use cdk_common::wallet::{OperationData, SendSagaState, WalletSagaState};
 use cdk_common::{Amount, database};
 
 use crate::error::WalletError;
+use crate::foreign::OwnKeysets;
 use crate::mint_address::mint_address;
 use crate::pool::PoolClient;
 use crate::text::plain;
@@ -68,7 +69,19 @@ impl Purse {
         store: Store,
         dir: &Path,
     ) -> Result<Purse, WalletError> {
-        let transport = Bounded::new().map_err(|error| WalletError::http(mint, error))?;
+        let keysets = OwnKeysets::new(mint.clone(), &store);
+        Purse::open_with(mint, seed, store, dir, keysets)
+    }
+
+    /// A purse whose store is not the wallet's own.
+    pub(crate) fn open_with(
+        mint: &MintUrl,
+        seed: [u8; 64],
+        store: Store,
+        dir: &Path,
+        keysets: OwnKeysets,
+    ) -> Result<Purse, WalletError> {
+        let transport = Bounded::new(keysets).map_err(|error| WalletError::http(mint, error))?;
         let client = BaseHttpClient::with_transport(mint.clone(), transport.clone(), None);
         let wallet = WalletBuilder::new()
             .mint_url(mint.clone())

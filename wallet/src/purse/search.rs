@@ -21,6 +21,7 @@ use serde::Serialize;
 use super::store::open_store;
 use super::{Purse, Store};
 use crate::error::WalletError;
+use crate::foreign::OwnKeysets;
 
 /// The store that is thrown away again.
 const SCRATCH: &str = "restoring.redb";
@@ -105,7 +106,9 @@ impl Purse {
     ) -> Result<Restored, WalletError> {
         let scratch = open_store(path).await.map_err(WalletError::Store)?;
         let ours = &self.wallet.localstore;
-        let search = Purse::open(&self.mint, self.seed, Store::clone(&scratch), &self.dir)?.wallet;
+        let keysets = OwnKeysets::new(self.mint.clone(), ours);
+        let beside = Store::clone(&scratch);
+        let search = Purse::open_with(&self.mint, self.seed, beside, &self.dir, keysets)?.wallet;
         let options = NUT13Options::new(BATCH, EMPTY_BATCHES).map_err(self.error())?;
         // A mint can sign outputs without end.
         let found = tokio::time::timeout(LONGEST, search.restore_with_opts(options)).await;

@@ -71,6 +71,8 @@ pub(super) struct Options {
     pub(super) max_inputs: usize,
     pub(super) max_outputs: usize,
     pub(super) lightning: bool,
+    /// The keys follow from it.
+    pub(super) seed: u8,
 }
 
 impl Default for Options {
@@ -80,6 +82,7 @@ impl Default for Options {
             max_inputs: 500,
             max_outputs: 500,
             lightning: false,
+            seed: 7,
         }
     }
 }
@@ -206,7 +209,7 @@ async fn build(dir: &std::path::Path, options: Options) -> Arc<Mint> {
         .retain(|melt| melt.method != method());
     let mint = builder
         .with_mint_info(info)
-        .build_with_seed(store, &[7; 64])
+        .build_with_seed(store, &[options.seed; 64])
         .await
         .unwrap();
     mint.start().await.unwrap();

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod dying_store;
+mod foreign_keys;
 mod interruptions;
 mod joins;
 mod large_tokens;
