@@ -296,7 +296,14 @@ fn no_body(why: Option<Refused>) -> Response {
 
 /// A refusal as the mint's errors are; pages of any origin may read it.
 fn refusal(status: StatusCode, detail: &str) -> Response {
-    let mut response = (status, Json(json!({ "code": 0, "detail": detail }))).into_response();
+    // With a code cdk's wallet reads a refusal for good, and a 429 without one as the promise
+    // that nothing of the request was ever done, which the listener cannot give: it may be the
+    // repetition of one whose answer was lost.
+    let body = match status {
+        StatusCode::SERVICE_UNAVAILABLE => json!({ "detail": detail }),
+        _ => json!({ "code": 0, "detail": detail }),
+    };
+    let mut response = (status, Json(body)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     headers.insert(

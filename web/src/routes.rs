@@ -136,12 +136,13 @@ async fn missing(pages: &Pages, uri: &Uri) -> Response {
     ))
 }
 
-/// Wallets ask again; nothing is lost by it.
+/// Wallets ask again; nothing is lost by it. Without a `code`, which cdk's wallet would read
+/// as a refusal for good.
 fn closed() -> Response {
     let detail = "the mint is not open now: your work is counted all the same; try again later";
     let mut response = for_anybody((
         StatusCode::SERVICE_UNAVAILABLE,
-        Json(json!({ "code": 0, "detail": detail })),
+        Json(json!({ "detail": detail })),
     ));
     response
         .headers_mut()

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cdk_common::error::{ErrorCode, ErrorResponse};
+use serde_json::json;
 
 use crate::claim::ClaimError;
 use crate::lookup::LookupRefusal;
@@ -31,11 +32,32 @@ impl IntoResponse for HttpError {
 /// origin may read it.
 pub(super) fn refusal(status: StatusCode, code: ErrorCode, detail: &str) -> Response {
     let error = HttpError(status, ErrorResponse::new(code, detail.to_owned()));
-    let mut response = error.into_response();
+    for_web_wallets(error.into_response())
+}
+
+/// Any origin may read `response`.
+pub(super) fn for_web_wallets(mut response: Response) -> Response {
     response.headers_mut().insert(
         header::ACCESS_CONTROL_ALLOW_ORIGIN,
         HeaderValue::from_static("*"),
     );
+    response
+}
+
+/// The answer to a request that was not looked at, and may be sent again (503).
+///
+/// It has no `code`: a code is the mint's decision about a request. cdk's wallet reads a code
+/// that it does not know as a refusal for good, and a 503 without one as the mint's trouble,
+/// after which it keeps the ecash of the request until it has asked what became of it. 429
+/// would have it give the ecash back at once, which is wrong where the request is the
+/// repetition of one whose answer was lost. cashu-ts sends what gets 503 again by itself, and
+/// what gets 429 not; Nutshell shows the words.
+pub(super) fn try_again(detail: &str) -> Response {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let answer = (status, Json(json!({ "detail": detail })));
+    let mut response = for_web_wallets(answer.into_response());
+    let headers = response.headers_mut();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 

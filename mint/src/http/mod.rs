@@ -8,6 +8,7 @@ mod lookup;
 mod melt;
 mod places;
 mod refused;
+mod repeated;
 mod restored;
 mod token;
 mod ws;
@@ -53,6 +54,11 @@ impl Mint {
     /// All of them answer web wallets of any origin (CORS): nothing here trusts a
     /// cookie or an address.
     pub async fn router(&self) -> Result<Router, RouterError> {
+        self.router_over(Places::new(self)).await
+    }
+
+    /// The same with these places for requests.
+    async fn router_over(&self, places: Places) -> Result<Router, RouterError> {
         let mut methods = vec![METHOD.to_owned()];
         if self.has_lightning() {
             methods.extend(["bolt11", "bolt12"].map(str::to_owned));
@@ -80,7 +86,7 @@ impl Mint {
             .layer(from_fn_with_state(self.clone(), melt::in_words))
             .layer(from_fn_with_state(self.clone(), restored::in_words))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-            .layer(from_fn_with_state(Places::new(self), places::one_place))
+            .layer(from_fn_with_state(places, places::one_place))
             .layer(from_fn(detached::to_the_end))
             // Around all that works: it ends the waiting of a client and not the work.
             .layer(TimeoutLayer::with_status_code(

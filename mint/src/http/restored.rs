@@ -1,6 +1,7 @@
 //! A restored mint in words: what it refuses until its operator has accepted what may be
 //! missing, and what is beyond the bound then.
 
+use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
@@ -8,6 +9,8 @@ use axum::response::Response;
 use cdk_common::error::ErrorCode;
 
 use super::error::refusal;
+use super::limits::MAX_BODY_BYTES;
+use super::repeated;
 use crate::handle::Mint;
 use crate::refused::OTHER;
 
@@ -32,8 +35,25 @@ pub(super) async fn in_words(State(mint): State<Mint>, request: Request, next: N
         return next.run(request).await;
     }
     match &old.closed {
-        Some(why) => refusal(StatusCode::BAD_REQUEST, code(request.uri().path()), why),
+        Some(why) => closed(&mint, request, why).await,
         None => next.run(request).await,
+    }
+}
+
+/// The refusal of a closed mint, or the answer to what it carried out before it closed.
+async fn closed(mint: &Mint, request: Request, why: &str) -> Response {
+    let path = request.uri().path().to_owned();
+    let Ok(body) = to_bytes(request.into_body(), MAX_BODY_BYTES).await else {
+        return refusal(StatusCode::PAYLOAD_TOO_LARGE, OTHER, "the body is too long");
+    };
+    match repeated::answer(mint, &path, &body).await {
+        Ok(Some(answer)) => answer,
+        Ok(None) => refusal(StatusCode::BAD_REQUEST, code(&path), why),
+        Err(error) => {
+            tracing::error!(%error, "the store of a closed mint cannot be read");
+            // The fate of the request is not known: no code that a wallet takes for certain.
+            refusal(StatusCode::INTERNAL_SERVER_ERROR, OTHER, why)
+        }
     }
 }
 

@@ -42,7 +42,7 @@ async fn cashu_ts_finds_mints_spends_and_receives() {
 }
 
 /// Runs a script of `tests/interop`, and reads the line of JSON that it prints.
-async fn run(script: &str, asked: &Value) -> Value {
+pub(crate) async fn run(script: &str, asked: &Value) -> Value {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
     assert!(
         dir.join("node_modules/cashu-ts-3").is_dir(),

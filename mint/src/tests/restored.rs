@@ -6,21 +6,24 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use accounting::{Incarnation, Lineage, Sat};
+use axum::Router;
 use cdk::amount::SplitTarget;
 use cdk::wallet::{ReceiveOptions, SendOptions, Wallet, WalletBuilder};
 use cdk_common::{Amount, CurrencyUnit};
 use prometheus::Registry;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 use super::support::{FakeLedger, Owner, Pool, config, row_sums, work};
 use crate::quote::method;
 use crate::{Mint, QuoteKey, Since, copy_store};
 
 /// One address, whichever mint is behind it.
-pub(super) struct Door {
-    pub(super) url: String,
+pub(crate) struct Door {
+    pub(crate) url: String,
     to: Arc<Mutex<SocketAddr>>,
+    cut: Arc<Notify>,
 }
 
 impl Door {
@@ -29,28 +32,50 @@ impl Door {
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let to = Arc::new(Mutex::new(to));
         let inside = Arc::clone(&to);
+        let cut = Arc::<Notify>::default();
+        let end = Arc::clone(&cut);
         tokio::spawn(async move {
             while let Ok((mut outside, _)) = listener.accept().await {
                 let to = *inside.lock().expect("no panics");
+                let end = Arc::clone(&end);
                 tokio::spawn(async move {
+                    let end = end.notified();
                     if let Ok(mut inside) = TcpStream::connect(to).await {
-                        let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
+                        tokio::select! {
+                            _ = tokio::io::copy_bidirectional(&mut outside, &mut inside) => {}
+                            // Both sides notice at once.
+                            () = end => outside.set_zero_linger().expect("connected"),
+                        }
                     }
                 });
             }
         });
-        Door { url, to }
+        Door { url, to, cut }
+    }
+
+    /// One that leads nowhere yet.
+    pub(crate) async fn closed() -> Door {
+        Door::open(SocketAddr::from(([127, 0, 0, 1], 1))).await
     }
 
     pub(super) async fn leads_to(&self, mint: &Mint) {
+        self.leads_to_routes(mint.router().await.expect("routes"))
+            .await;
+    }
+
+    pub(crate) async fn leads_to_routes(&self, router: Router) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         *self.to.lock().expect("no panics") = listener.local_addr().expect("bound");
-        let router = mint.router().await.expect("routes");
         tokio::spawn(async move { axum::serve(listener, router).await });
     }
 
+    /// Ends the connections that there are.
+    pub(super) fn cut(&self) {
+        self.cut.notify_waiters();
+    }
+
     /// A new wallet: none remembers an earlier keyset.
-    pub(super) async fn wallet(&self) -> Wallet {
+    pub(crate) async fn wallet(&self) -> Wallet {
         let store = cdk_sqlite::wallet::memory::empty().await.expect("a store");
         let seed = rand::random::<[[u8; 32]; 2]>().concat();
         WalletBuilder::new()
@@ -97,7 +122,7 @@ pub(super) fn lineage(byte: u8) -> Lineage {
 }
 
 /// The mint of a backup, restored into `dir`.
-async fn open(backup: &Path, dir: &Path, url: &str, byte: u8) -> Mint {
+pub(super) async fn open(backup: &Path, dir: &Path, url: &str, byte: u8) -> Mint {
     for name in ["mint.sqlite", "mint.mnemonic"] {
         if !dir.join(name).exists() {
             std::fs::copy(backup.join(name), dir.join(name)).expect("copies");

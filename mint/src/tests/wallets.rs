@@ -25,6 +25,25 @@ pub(super) async fn look_up(pool: &Pool, owner: &Owner) -> (u16, Value) {
     pool.post("/v1/mint/quote/axepool/pubkey", body).await
 }
 
+/// Mints all that `quote` of `owner` has.
+pub(crate) async fn minted(wallet: &Wallet, owner: &Owner, quote: &str) {
+    let fetched = wallet.fetch_mint_quote(quote, Some(method())).await;
+    let mut known = fetched.expect("known");
+    known.secret_key = Some(owner.secret.clone());
+    let store = &wallet.localstore;
+    store.add_mint_quote(known).await.expect("kept");
+    let minted = wallet.mint(quote, SplitTarget::default(), None).await;
+    minted.expect("mints");
+}
+
+/// Swaps all ecash of the wallet for proofs of `sat` and less, which it keeps.
+pub(crate) async fn swapped(wallet: &Wallet, sat: u64) -> Result<(), cdk::Error> {
+    let proofs = wallet.get_unspent_proofs().await?;
+    let split = SplitTarget::Value(Amount::from(sat));
+    let swap = wallet.swap(None, split, proofs, None, false, false);
+    swap.await.map(|_| ())
+}
+
 fn found(answer: &Value) -> Vec<String> {
     let quotes = answer["quotes"].as_array().expect("quotes");
     quotes
