@@ -77,13 +77,17 @@ export const open = async (browser, { url, size = SIZES.wide, scale = 1, dark = 
   return { page, context, heard, status: answer.status() };
 };
 
+/** What axe calls less than serious, and readers of a screen miss all the same. */
+const LANDMARKS = ["region", "landmark-unique", "landmark-one-main", "page-has-heading-one", "heading-order"];
+
 /** What axe finds on a page: its serious and critical faults, each with where it is. */
 export const faults = async (page) => {
   // The page's own policy allows no script from elsewhere; what the browser is told to
   // evaluate is not of the page.
   await page.evaluate(readFileSync(require.resolve("axe-core/axe.min.js"), "utf8"));
   const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
-  const grave = found.violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
+  const grave = found.violations.filter(({ id, impact }) =>
+    ["serious", "critical"].includes(impact) || LANDMARKS.includes(id));
   return grave.map(({ id, help, nodes }) =>
     `${id}: ${help}: ${nodes.slice(0, 3).map((node) => node.target.join(" ")).join("; ")}`);
 };
@@ -98,6 +102,16 @@ export const cut = (page) => page.evaluate(
   () => [...document.querySelectorAll(".table")]
     .filter((table) => table.scrollWidth > table.clientWidth)
     .map((table) => table.textContent.trim().slice(0, 80)));
+
+/** Links and buttons that a finger misses: lower or narrower than 24 CSS pixels (WCAG 2.5.8).
+ * Links in a sentence are as high as their line. */
+export const small = (page) => page.evaluate(
+  () => [...document.querySelectorAll("a, button, summary, input")]
+    .filter((target) => target.checkVisibility() && !target.matches(".skip"))
+    .filter((target) => !target.closest("p:not(footer p), li, small, caption"))
+    .map((target) => [target, target.getBoundingClientRect()])
+    .filter(([, box]) => box.width < 24 || box.height < 24)
+    .map(([target, box]) => `${target.outerHTML.slice(0, 80)}: ${box.width} x ${box.height}`));
 
 /** Waits until `look` answers something true, and gives that. */
 export const until = async (what, look) => {

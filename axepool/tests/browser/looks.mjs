@@ -1,6 +1,6 @@
 // Each page in each look: what the browser and axe complain about.
 
-import { cut, faults, open, overflow, run, SIZES } from "./lib.mjs";
+import { cut, faults, open, overflow, run, SIZES, small } from "./lib.mjs";
 
 const LOOKS = [
   { name: "small", size: SIZES.small },
@@ -28,6 +28,7 @@ run(async (browser, { urls }) => {
         text: (await page.locator("main").innerText()).length,
         overflow: look.script === false ? 0 : await overflow(page),
         cut: await cut(page),
+        small: look.script === false ? [] : await small(page),
         faults: look.script === false ? [] : await faults(page),
         errors: heard.errors,
         outside: heard.outside,

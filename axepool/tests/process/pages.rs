@@ -7,6 +7,7 @@
 #[path = "../browser/mod.rs"]
 mod browser;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -54,11 +55,18 @@ async fn are_whole_in_every_look(urls: Vec<String>) {
     let report = script("looks.mjs", &json!({ "urls": urls })).await;
     let looks = report.as_array().expect("a list");
     assert_eq!(looks.len(), urls.len() * 7, "{report:#}");
+    let titles = looks.iter().map(|look| look["title"].as_str());
+    let titles: BTreeSet<&str> = titles.map(|title| title.expect("a title")).collect();
+    assert_eq!(
+        titles.len(),
+        urls.len(),
+        "each page has a title: {titles:?}"
+    );
     for look in looks {
         assert_eq!(look["status"], 200, "{look:#}");
         assert!(look["text"].as_u64() > Some(100), "{look:#}");
         assert_eq!(look["overflow"], 0, "it scrolls sideways: {look:#}");
-        for complaints in ["cut", "faults", "errors", "outside", "failed"] {
+        for complaints in ["cut", "small", "faults", "errors", "outside", "failed"] {
             assert_eq!(look[complaints], json!([]), "{look:#}");
         }
     }

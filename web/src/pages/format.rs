@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use accounting::{Msat, Sat};
+use accounting::{Msat, Sat, Work};
 use basics::humane;
 use pool::amounts;
 
@@ -11,7 +11,7 @@ const THIN: char = '\u{202f}';
 
 /// A whole number: `12 345`.
 pub(super) fn count(number: u64) -> String {
-    humane::count(number).replace(',', &THIN.to_string())
+    thin(&humane::count(number))
 }
 
 /// Satoshis.
@@ -21,7 +21,17 @@ pub(super) fn sat(amount: Sat) -> String {
 
 /// Satoshis with their thousandths: `12 345.678`.
 pub(super) fn msat(amount: Msat) -> String {
-    amounts::msat_as_sat(amount).replace(',', &THIN.to_string())
+    thin(&amounts::msat_as_sat(amount))
+}
+
+/// Work in shares of difficulty 1.
+pub(super) fn work(work: Work) -> String {
+    thin(&amounts::work(work))
+}
+
+/// A text of numbers with commas, as pages show it.
+pub(super) fn thin(text: &str) -> String {
+    text.replace(',', &THIN.to_string())
 }
 
 /// An estimate in satoshis, with as many decimals as tell anything: `0.0042`, `1.3`, `240`.

@@ -10,7 +10,6 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use basics::humane;
 use pool::admin::{PayoutFate, PayoutRow, Way};
-use pool::amounts;
 
 use super::plot::Plot;
 use super::{Frame, Pages, format, page};
@@ -103,7 +102,7 @@ fn shown(
         epoch: EpochShown {
             id: epoch.id.to_string(),
             age: humane::duration(age),
-            work: amounts::work(epoch.totals.work),
+            work: format::work(epoch.totals.work),
             miners: format::count(epoch.totals.miners),
             fee: fee(&epoch.terms),
             split: epoch.terms.split.words(),

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use basics::{clock, humane};
 
-use super::{Frame, Pages, page};
+use super::{Frame, Pages, format, page};
 use crate::balance_sheet::{BalanceSheet, Melts};
 
 #[derive(Debug, Template)]
@@ -23,7 +23,7 @@ struct SolvencyPage {
 }
 
 pub(super) async fn get(State(pages): State<Arc<Pages>>) -> Response {
-    let sheet = BalanceSheet::of(&pages.figures.view().solvency());
+    let sheet = as_pages_have_it(BalanceSheet::of(&pages.figures.view().solvency()));
     let as_of = sheet
         .as_of_ms
         .map(|at_ms| humane::ago(at_ms, clock::now_ms()));
@@ -39,4 +39,15 @@ pub(super) async fn get(State(pages): State<Arc<Pages>>) -> Response {
         badge,
     };
     page(StatusCode::OK, &shown)
+}
+
+/// The sheet, with its numbers grouped as on the other pages.
+fn as_pages_have_it(mut sheet: BalanceSheet) -> BalanceSheet {
+    let lines = sheet.liabilities.iter_mut().chain(&mut sheet.assets);
+    let texts = lines.map(|(_, amount)| amount);
+    let sums = [&mut sheet.owed, &mut sheet.there];
+    for text in texts.chain(sums).chain(sheet.missing.as_mut()) {
+        *text = format::thin(text);
+    }
+    sheet
 }

@@ -52,7 +52,7 @@ async fn an_epoch_tells_its_block_its_money_and_its_miners() {
             &miner,
             &other,
             "75.0000 %",
-            ">87,964<",
+            ">87\u{202f}964<",
             "href=\"/api/audit/1.json\"",
             "axepool-wallet audit 1.json",
         ],

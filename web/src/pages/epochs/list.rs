@@ -9,11 +9,10 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use basics::humane;
-use pool::amounts;
 
 use super::super::super::api::Refusal;
 use super::super::super::api::epochs::{Asked, Entry};
-use super::super::{Frame, Pages, page};
+use super::super::{Frame, Pages, format, page};
 use super::refused;
 use super::words::Badge;
 
@@ -49,10 +48,13 @@ impl Row {
         let account = entry.account.as_ref();
         let stage = account.map(|account| account.stage);
         let (block, into) = match stage {
-            Some(Stage::Closed { block: Some(block) }) => (block.height.to_string(), None),
+            Some(Stage::Closed { block: Some(block) }) => {
+                (format::count(u64::from(block.height)), None)
+            }
             Some(Stage::Closed { block: None }) => ("by command".to_owned(), None),
             Some(Stage::Merged { into, block }) => {
-                (format!("{} (orphaned)", block.height), Some(into.get()))
+                let height = format::count(u64::from(block.height));
+                (format!("{height} (orphaned)"), Some(into.get()))
             }
             Some(Stage::Open) | None => ("-".to_owned(), None),
         };
@@ -64,9 +66,9 @@ impl Row {
             badge: Badge::of(account),
             block,
             closed: entry.epoch.closed_ms().map_or("-".to_owned(), humane::utc),
-            work: amounts::work(totals.work),
-            miners: humane::count(totals.miners),
-            received: received.map(amounts::msat_as_sat),
+            work: format::work(totals.work),
+            miners: format::count(totals.miners),
+            received: received.map(format::msat),
             into,
         }
     }

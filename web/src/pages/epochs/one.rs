@@ -10,13 +10,12 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use basics::humane;
-use pool::amounts;
 
 use super::super::super::api::Refusal;
 use super::super::super::api::audit::{Proof, Row};
 use super::super::super::api::epochs::{One, epoch_id};
 use super::super::super::api::split::{self, Asked};
-use super::super::{Frame, Pages, page};
+use super::super::{Frame, Pages, format, page};
 use super::check::Check;
 use super::refused;
 use super::words::{self, Badge};
@@ -29,7 +28,7 @@ struct Epoch {
     badge: Badge,
     facts: Vec<Fact>,
     /// The block that closed it, or did until it was orphaned: height and hash.
-    block: Option<(u32, String)>,
+    block: Option<(String, String)>,
     merged_into: Option<u64>,
     absorbed: Vec<u64>,
     orphaned: bool,
@@ -116,7 +115,10 @@ impl Epoch {
             id: epoch.id.get(),
             badge: Badge::of(account),
             facts: facts(epoch, account),
-            block: block.map(|block| (block.height, block.hash.to_string())),
+            block: block.map(|block| {
+                let height = format::count(u64::from(block.height));
+                (height, block.hash.to_string())
+            }),
             merged_into,
             absorbed: absorbed.into_iter().flatten().collect(),
             orphaned: account.is_some_and(|account| account.orphaned),
@@ -135,20 +137,17 @@ fn facts(epoch: &accounting::Epoch, account: Option<&EpochAccount>) -> Vec<Fact>
         fact("Closed", format!("{} UTC", humane::utc(closed_ms)));
     }
     let totals = &epoch.totals;
-    fact(
-        "Work, in shares of difficulty 1",
-        amounts::work(totals.work),
-    );
-    fact("Shares", humane::count(totals.shares));
-    fact("Miners", humane::count(totals.miners));
-    let accepted = amounts::work(totals.upstream_accepted_work);
+    fact("Work, in shares of difficulty 1", format::work(totals.work));
+    fact("Shares", format::count(totals.shares));
+    fact("Miners", format::count(totals.miners));
+    let accepted = format::work(totals.upstream_accepted_work);
     fact("Work that OCEAN took", accepted);
     if let Some(account) = account {
         if let Some(earnings) = account.earnings {
-            let net = humane::count(earnings.net.get());
+            let net = format::count(earnings.net.get());
             fact("OCEAN says it earned", format!("{net} sat"));
         }
-        let received = amounts::msat_as_sat(account.received);
+        let received = format::msat(account.received);
         fact("Received", format!("{received} sat"));
     }
     fact("Operator's fee", words::fee(&epoch.terms));
@@ -160,14 +159,14 @@ fn facts(epoch: &accounting::Epoch, account: Option<&EpochAccount>) -> Vec<Fact>
 impl Payout {
     fn new(row: &Row, epoch: EpochId, is_shown: bool) -> Payout {
         let own = row.parts.iter().find(|part| part.epoch == epoch);
-        let own = own.map(|part| amounts::msat_as_sat(part.amount_msat));
+        let own = own.map(|part| format::msat(part.amount_msat));
         let others = row.epochs.iter().filter(|other| **other != epoch);
         Payout {
             number: row.number,
             received: humane::utc(row.received_ms),
-            amount: amounts::msat_as_sat(row.amount_msat),
+            amount: format::msat(row.amount_msat),
             own: own.unwrap_or_else(|| "0.000".to_owned()),
-            fee: amounts::msat_as_sat(row.fee_msat),
+            fee: format::msat(row.fee_msat),
             proof: row.proof,
             others: others.map(|other| other.get()).collect(),
             split_over: row.split_over.len(),
@@ -188,20 +187,20 @@ impl Split {
             Miner {
                 short: humane::short_key(&key),
                 key,
-                work: amounts::work(entry.work),
+                work: format::work(entry.work),
                 part: words::part(entry.work, all),
                 got: entry.got.map(|got| Got {
-                    allocated: humane::count(got.allocated_msat.get()),
-                    before: got.carry_before_msat.to_string(),
-                    paid: humane::count(got.paid_sat.get()),
-                    after: got.carry_after_msat.to_string(),
+                    allocated: format::count(got.allocated_msat.get()),
+                    before: format::count(got.carry_before_msat.get()),
+                    paid: format::count(got.paid_sat.get()),
+                    after: format::count(got.carry_after_msat.get()),
                 }),
             }
         };
         Split {
             payout: page.payout,
             rows: page.rows.iter().map(miner).collect(),
-            miners: humane::count(u64::try_from(page.miners).unwrap_or(u64::MAX)),
+            miners: format::count(u64::try_from(page.miners).unwrap_or(u64::MAX)),
             page: page.page,
             pages: page.pages,
         }

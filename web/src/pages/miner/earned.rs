@@ -2,7 +2,6 @@
 
 use accounting::Work;
 use basics::humane;
-use pool::amounts;
 
 use super::super::format;
 use crate::figures::{Earning, EarningState, StatementLine};
@@ -70,7 +69,7 @@ impl EarningShown {
                 None => "open now".to_owned(),
             },
             machine: format::machine_time(at_ms),
-            work: amounts::work(earning.work),
+            work: format::work(earning.work),
             part: part(earning.work, earning.whole_work),
             amount,
             is_estimate,

@@ -10,8 +10,8 @@ use crate::figures::{EarningState, MinerFigures, OlderPaid, WorkerFigures};
 #[derive(Debug)]
 pub(super) struct Shown {
     pub(super) is_known: bool,
-    pub(super) connected: u64,
-    pub(super) devices: u64,
+    pub(super) connected: String,
+    pub(super) devices: String,
     pub(super) now: String,
     pub(super) hour: String,
     pub(super) day: String,
@@ -49,8 +49,8 @@ impl Shown {
         let hashrate = &figures.hashrate;
         Shown {
             is_known: !figures.workers.is_empty() || !figures.earnings.is_empty(),
-            connected,
-            devices,
+            connected: format::count(connected),
+            devices: format::count(devices),
             now: format::hashrate(hashrate.now),
             hour: format::hashrate(hashrate.hour),
             day: format::hashrate(hashrate.day),
