@@ -132,3 +132,37 @@ async fn claim(pool: &Pool, key: &str) -> String {
     assert_eq!(status, 200, "{claim}");
     claim["token"].as_str().expect("a token").to_owned()
 }
+
+/// What the guide for owners tells to type is what is run here, with the versions that are
+/// installed for it.
+#[test]
+fn the_guide_shows_what_is_run() {
+    let guide = include_str!("../../../docs/miner.md");
+    for arguments in ["lock p2pk", "receive cashuBpGFt..."] {
+        let line = format!("$ cashu --host https://<pool> --yes {arguments}\n");
+        assert!(guide.contains(&line), "{line}");
+    }
+    let version = |list: &str, before: &str| -> String {
+        let (_, rest) = list.split_once(before).expect("it is pinned");
+        let digits = |c: &char| c.is_ascii_digit() || *c == '.';
+        rest.chars().take_while(digits).collect()
+    };
+    let nutshell = version(
+        include_str!("../../tests/nutshell/requirements.txt"),
+        "\ncashu==",
+    );
+    let packages = include_str!("../../tests/interop/package.json");
+    let short = |version: String| -> String {
+        let parts: Vec<&str> = version.split('.').take(2).collect();
+        parts.join(".")
+    };
+    let third = short(version(packages, "\"cashu-ts-3\": \"npm:@cashu/cashu-ts@"));
+    let fourth = short(version(packages, "\"@cashu/cashu-ts\": \""));
+    for wallet in [
+        format!("| Nutshell {nutshell} |"),
+        format!("| cashu-ts {third} and {fourth} "),
+        "| wallets on cashu-ts 2.x |".to_owned(),
+    ] {
+        assert!(guide.contains(&wallet), "{wallet}");
+    }
+}
