@@ -114,7 +114,7 @@ async fn clients() -> [ChainClient; 2] {
     tokio::spawn(async move { axum::serve(listener, router).await });
     [format!("http://pool:pool@{at}"), format!("http://{at}/api")].map(|url| {
         let source: ChainSource = url.parse().unwrap();
-        ChainClient::new(&source).unwrap().unwrap()
+        ChainClient::new(&source).unwrap()
     })
 }
 
@@ -185,7 +185,7 @@ async fn the_newest_block_is_told_with_how_sure_the_source_is() {
     tokio::spawn(async move { axum::serve(listener, router).await });
     let client = |url: String| {
         let source: ChainSource = url.parse().unwrap();
-        ChainClient::new(&source).unwrap().unwrap()
+        ChainClient::new(&source).unwrap()
     };
     let core = client(format!("http://pool:pool@{at}"));
     let expected = Tip {

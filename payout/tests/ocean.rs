@@ -227,12 +227,13 @@ impl Run {
         let source: ChainSource = format!("http://pool:pool@{at}").parse().unwrap();
         let watch = OceanWatch {
             api: Some(OceanApi::new(&format!("http://{at}/v1")).unwrap()),
-            chain: ChainClient::new(&source).unwrap(),
-            compared: ChainClient::new(&source).unwrap(),
+            chain: Some(ChainClient::new(&source).unwrap()),
+            compared: Some(ChainClient::new(&source).unwrap()),
             upstream: Some({
                 let world = Arc::clone(world);
                 Arc::new(move || *world.upstream.lock().unwrap())
             }),
+            are_own_chains: false,
             address: address(),
             tag: TAG.to_vec(),
             ask_every: Duration::from_millis(20),

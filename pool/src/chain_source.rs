@@ -22,8 +22,7 @@ pub fn warnings(config: &Config) -> Vec<String> {
         return Vec::new();
     };
     match ask(source) {
-        Ok(None) => Vec::new(),
-        Ok(Some(told)) => about(config.network, &told),
+        Ok(told) => about(config.network, &told),
         Err(why) => vec![format!(
             "the chain source, {source}, was not checked: {why}"
         )],
@@ -33,18 +32,18 @@ pub fn warnings(config: &Config) -> Vec<String> {
 /// What a source says of itself.
 struct Told {
     info: ChainInfo,
-    software: Option<String>,
+    /// What is wrong where the source would not say what it is.
+    software: Result<Option<String>, String>,
     has_fees: bool,
 }
 
-fn ask(source: &ChainSource) -> Result<Option<Told>, String> {
+fn ask(source: &ChainSource) -> Result<Told, String> {
     let client = ChainClient::new(source).map_err(|error| error.to_string())?;
-    let Some(client) = client else {
-        return Ok(None);
-    };
     let asking = async {
         let info = client.info().await?;
-        let software = client.software().await?;
+        // A user that may not ask this is no reason to say nothing of the rest.
+        let software = client.software().await;
+        let software = software.map_err(|error| error.to_string());
         let has_fees = client.has_fees().await?;
         let told = Told {
             info,
@@ -56,7 +55,7 @@ fn ask(source: &ChainSource) -> Result<Option<Told>, String> {
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     match runtime.block_on(async { timeout(PATIENCE, asking).await }) {
-        Ok(Ok(told)) => Ok(Some(told)),
+        Ok(Ok(told)) => Ok(told),
         Ok(Err(error)) => Err(error.with_advice()),
         Err(_) => Err(format!("not within {} s", PATIENCE.as_secs())),
     }
@@ -79,7 +78,12 @@ fn about(network: Network, told: &Told) -> Vec<String> {
     if !told.has_fees && network == Network::Bitcoin {
         warnings.push(format!("the chain source: {NO_FEES}"));
     }
-    warnings.extend(software.as_deref().and_then(follows_another_chain));
+    match software {
+        Ok(software) => warnings.extend(software.as_deref().and_then(follows_another_chain)),
+        Err(why) => warnings.push(format!(
+            "the chain source was not asked for its software: it {why}"
+        )),
+    }
     warnings
 }
 
@@ -112,7 +116,7 @@ mod tests {
             headers: 961_632,
             pruned_below: None,
         };
-        let software = software.map(str::to_owned);
+        let software = Ok(software.map(str::to_owned));
         let told = Told {
             info,
             software,

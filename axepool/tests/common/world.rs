@@ -43,15 +43,20 @@ pub const UPSTREAM_LINES: &str =
 /// A simulated OCEAN that gives jobs on demand only. Each has a coinbase of its own: of
 /// two that are alike in all else the same headers would come, and be duplicates.
 pub async fn ocean(change: impl FnOnce(&mut SimPoolOptions)) -> SimPoolHandle {
+    let mut options = ocean_options();
+    change(&mut options);
+    SimPool::start(options).await.expect("a simulated pool")
+}
+
+/// Its options.
+pub fn ocean_options() -> SimPoolOptions {
     static COUNT: AtomicU32 = AtomicU32::new(1);
-    let mut options = SimPoolOptions {
+    SimPoolOptions {
         tag: format!("< OCEAN {} >", COUNT.fetch_add(1, Ordering::Relaxed)),
         difficulty: UPSTREAM,
         job_interval: None,
         ..SimPoolOptions::default()
-    };
-    change(&mut options);
-    SimPool::start(options).await.expect("a simulated pool")
+    }
 }
 
 /// A pool's process at `ocean`, serving.

@@ -19,6 +19,8 @@ mod client;
 mod common;
 #[path = "../common/earned.rs"]
 mod earned;
+#[path = "../common/electrum.rs"]
+mod electrum_server;
 #[path = "../common/loaded.rs"]
 mod loaded;
 #[path = "../common/ocean.rs"]
@@ -32,6 +34,7 @@ mod chain_source;
 mod cli;
 mod e2e;
 mod e2e_mint;
+mod electrum;
 mod grafana;
 mod init;
 mod money;

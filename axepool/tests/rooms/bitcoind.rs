@@ -62,7 +62,7 @@ impl Core {
 }
 
 fn client(source: &ChainSource) -> ChainClient {
-    ChainClient::new(source).unwrap().unwrap()
+    ChainClient::new(source).unwrap()
 }
 
 #[tokio::test]

@@ -144,9 +144,10 @@ impl OnChain {
         let source: ChainSource = format!("http://pool:pool@{}", self.at).parse().unwrap();
         let watch = OceanWatch {
             api: Some(OceanApi::new(&format!("http://{}/v1", self.api)).unwrap()),
-            chain: ChainClient::new(&source).unwrap(),
-            compared: ChainClient::new(&source).unwrap(),
+            chain: Some(ChainClient::new(&source).unwrap()),
+            compared: Some(ChainClient::new(&source).unwrap()),
             upstream: None,
+            are_own_chains: false,
             address: self.address.clone(),
             tag: OCEAN_TAG.to_vec(),
             ask_every: Duration::from_millis(20),

@@ -23,7 +23,7 @@ const IN_WARMUP: i64 = -28;
 
 /// In how many blocks the node's transactions are to be confirmed (`ldk-node`'s
 /// `get_num_block_defaults_for_target`).
-const NODES_TARGETS: [u16; 5] = [1, 6, 12, 144, 1008];
+pub(super) const NODES_TARGETS: [u16; 5] = [1, 6, 12, 144, 1008];
 
 /// How long Core may take to go through all that is unspent: minutes on a slow disk.
 const SCAN_TIMEOUT: Duration = Duration::from_secs(1800);

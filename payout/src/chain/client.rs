@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use bitcoin::{Amount, Block, BlockHash, Network, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
 
 use super::bitcoind::Bitcoind;
+use super::electrum::Electrum;
 use super::esplora::Esplora;
 use super::http::ChainError;
 use super::tip::Told;
 use crate::settings::ChainSource;
 
-/// Reads the chain from bitcoind or Esplora.
+/// Reads the chain from bitcoind, an Esplora server or an Electrum server.
 #[derive(Clone, Debug)]
 pub struct ChainClient(Kind);
 
@@ -18,6 +19,7 @@ pub struct ChainClient(Kind);
 enum Kind {
     Bitcoind(Bitcoind),
     Esplora(Esplora),
+    Electrum(Electrum),
 }
 
 /// What a source says of itself.
@@ -68,20 +70,19 @@ pub struct Unspent {
 }
 
 impl ChainClient {
-    /// A client for `source`; `None` for an Electrum server, which our own client does
-    /// not speak to (the node does).
+    /// A client for `source`.
     ///
     /// # Errors
-    /// If no HTTP client can be made.
-    pub fn new(source: &ChainSource) -> Result<Option<ChainClient>, ChainError> {
+    /// If no client can be made.
+    pub fn new(source: &ChainSource) -> Result<ChainClient, ChainError> {
         let kind = match source {
             ChainSource::Bitcoind { host, port, login } => {
                 Kind::Bitcoind(Bitcoind::new(host, *port, login)?)
             }
             ChainSource::Esplora(url) => Kind::Esplora(Esplora::new(url)?),
-            ChainSource::Electrum(_) => return Ok(None),
+            ChainSource::Electrum(url) => Kind::Electrum(Electrum::new(url)?),
         };
-        Ok(Some(ChainClient(kind)))
+        Ok(ChainClient(kind))
     }
 
     /// What the source says of itself.
@@ -92,6 +93,7 @@ impl ChainClient {
         match &self.0 {
             Kind::Bitcoind(client) => client.info().await,
             Kind::Esplora(client) => client.info().await,
+            Kind::Electrum(client) => client.info().await,
         }
     }
 
@@ -103,18 +105,19 @@ impl ChainClient {
         match &self.0 {
             Kind::Bitcoind(client) => client.has_fees().await,
             Kind::Esplora(client) => client.has_fees().await,
+            Kind::Electrum(client) => client.has_fees().await,
         }
     }
 
     /// What software the source is, in its own words, such as `/Satoshi:29.0.0/`; `None`
-    /// where it does not say so (Esplora).
+    /// where it does not say so (Esplora, Electrum).
     ///
     /// # Errors
     /// If it does not answer.
     pub async fn software(&self) -> Result<Option<String>, ChainError> {
         match &self.0 {
             Kind::Bitcoind(client) => client.software().await.map(Some),
-            Kind::Esplora(_) => Ok(None),
+            Kind::Esplora(_) | Kind::Electrum(_) => Ok(None),
         }
     }
 
@@ -123,6 +126,7 @@ impl ChainClient {
         match &self.0 {
             Kind::Bitcoind(client) => client.tip().await,
             Kind::Esplora(client) => client.tip().await,
+            Kind::Electrum(client) => client.tip().await,
         }
     }
 
@@ -134,11 +138,12 @@ impl ChainClient {
         match &self.0 {
             Kind::Bitcoind(client) => client.hash_at(height).await,
             Kind::Esplora(client) => client.hash_at(height).await,
+            Kind::Electrum(client) => client.hash_at(height).await,
         }
     }
 
     /// What is unspent in blocks at any of `scripts`. It takes minutes: bitcoind goes
-    /// through all that is unspent, Esplora is asked for each script. `told` hears how many
+    /// through all that is unspent, the others are asked for each script. `told` hears how many
     /// of them are done.
     ///
     /// # Errors
@@ -151,6 +156,7 @@ impl ChainClient {
         let unspent = match &self.0 {
             Kind::Bitcoind(client) => client.unspent(scripts).await?,
             Kind::Esplora(client) => client.unspent(scripts, told).await?,
+            Kind::Electrum(client) => client.unspent(scripts, told).await?,
         };
         if !can_be(&unspent) {
             let why = "more coins than there are, or one of them twice";
@@ -168,6 +174,7 @@ impl ChainClient {
         match &self.0 {
             Kind::Bitcoind(client) => client.fee_rate(blocks).await,
             Kind::Esplora(client) => client.fee_rate(blocks).await,
+            Kind::Electrum(client) => client.fee_rate(blocks).await,
         }
     }
 
@@ -180,6 +187,7 @@ impl ChainClient {
         match &self.0 {
             Kind::Bitcoind(client) => client.send(&hex).await,
             Kind::Esplora(client) => client.send(hex).await,
+            Kind::Electrum(client) => client.send(&hex).await,
         }
     }
 
@@ -187,11 +195,12 @@ impl ChainClient {
     /// the header's, whatever the source.
     ///
     /// # Errors
-    /// If it does not answer, or with something else.
+    /// If it does not answer, or with something else; an Electrum server has no blocks.
     pub async fn block(&self, hash: &BlockHash) -> Result<Block, ChainError> {
         let bytes = match &self.0 {
             Kind::Bitcoind(client) => client.block(hash).await?,
             Kind::Esplora(client) => client.block(hash).await?,
+            Kind::Electrum(_) => return Err(ChainError::NoBlocks),
         };
         let block: Block = bitcoin::consensus::deserialize(&bytes).map_err(ChainError::nonsense)?;
         let is_asked = block.block_hash() == *hash;

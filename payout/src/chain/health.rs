@@ -74,18 +74,15 @@ pub struct SourceCheck {
 }
 
 impl SourceCheck {
-    /// A check of `source`, and what it finds; `None` for a source that only the node
-    /// speaks to.
+    /// A check of `source`, and what it finds.
     ///
     /// # Errors
-    /// If no HTTP client can be made.
+    /// If no client can be made.
     pub fn new(
         source: &ChainSource,
         network: Network,
-    ) -> Result<Option<(SourceCheck, watch::Receiver<SourceState>)>, ChainError> {
-        let Some(client) = ChainClient::new(source)? else {
-            return Ok(None);
-        };
+    ) -> Result<(SourceCheck, watch::Receiver<SourceState>), ChainError> {
+        let client = ChainClient::new(source)?;
         let (state, seen) = watch::channel(SourceState {
             name: source.to_string(),
             ..SourceState::default()
@@ -95,7 +92,7 @@ impl SourceCheck {
             network,
             state,
         };
-        Ok(Some((check, seen)))
+        Ok((check, seen))
     }
 
     /// Asks again and again until `stop`.

@@ -77,6 +77,18 @@ pub enum ChainError {
          of its bitcoin.conf"
     )]
     Forbidden(String),
+    /// Its certificate is of nobody whom the node trusts.
+    #[error(
+        "has a certificate that is not accepted ({0}): the lightning node wants one of a public \
+         authority. Use tcp:// to a server in your own network, or a tunnel"
+    )]
+    Certificate(String),
+    /// An Electrum server is asked for what only the others have.
+    #[error(
+        "is an Electrum server, which has no whole blocks: give chain.url bitcoind's RPC or an \
+         Esplora server"
+    )]
+    NoBlocks,
     /// A pruned bitcoind has deleted the block.
     #[error(
         "has pruned a block that is needed ({0}): it needs the blocks of the time that the pool was \
@@ -98,10 +110,12 @@ impl ChainError {
     pub fn with_advice(&self) -> String {
         let advice = match self {
             ChainError::Silent(_) => {
-                "check that it runs, that host and port are right, and that bitcoind has server=1"
+                "check that it runs, that host and port are right, and that bitcoind has server=1, \
+                 or an Electrum server the right one of tcp:// and ssl://"
             }
             ChainError::Refused { .. } | ChainError::TooLong(_) | ChainError::Nonsense(_) => {
-                "check that bitcoind or an Esplora server, and not something else, is at that URL"
+                "check that a chain source of the kind that the URL names, and not something else, \
+                 is there"
             }
             _ => return self.to_string(),
         };

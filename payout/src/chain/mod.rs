@@ -2,6 +2,7 @@
 
 mod bitcoind;
 mod client;
+mod electrum;
 mod esplora;
 mod health;
 pub(crate) mod http;

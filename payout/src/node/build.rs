@@ -66,20 +66,13 @@ pub(super) enum StartError {
 }
 
 /// Asks the chain source, before anything is made of what it says, whether it is the
-/// right one and ready; its last block, where it tells.
-pub(super) async fn probe(
-    settings: &Settings,
-    chain: &ChainSource,
-) -> Result<Option<u32>, StartError> {
+/// right one and ready; its last block.
+pub(super) async fn probe(settings: &Settings, chain: &ChainSource) -> Result<u32, StartError> {
     let failed = |why: String| StartError::Chain {
         source_name: chain.clone(),
         why,
     };
     let client = ChainClient::new(chain).map_err(|error| failed(error.to_string()))?;
-    // An Electrum server is asked by the node itself.
-    let Some(client) = client else {
-        return Ok(None);
-    };
     let ready = client.ready(settings.network).await;
     let info = ready.map_err(|error| failed(error.with_advice()))?;
     // Elsewhere the node takes a fixed rate.
@@ -89,15 +82,15 @@ pub(super) async fn probe(
             return Err(failed(NO_FEES.to_owned()));
         }
     }
-    Ok(Some(info.height))
+    Ok(info.height)
 }
 
 /// Builds the node and starts it. `login` is what its chain source wants to see: the node
-/// keeps it for as long as it runs. `tip`: the chain's last block, where it is known.
+/// keeps it for as long as it runs. `tip`: the chain's last block.
 pub(super) fn start(
     settings: &Settings,
     (chain, login): (&ChainSource, &Login),
-    tip: Option<u32>,
+    tip: u32,
     runtime: Handle,
     keeper: &Arc<dyn MarkKeeper>,
 ) -> Result<(Arc<Node>, Arc<Store>), StartError> {

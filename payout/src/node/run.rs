@@ -34,8 +34,9 @@ const CONNECT_EVERY: Duration = Duration::from_secs(30);
 /// How often it is looked whether bitcoind has a new cookie.
 const COOKIE_EVERY: Duration = Duration::from_secs(5);
 
-/// How long the node's runtime may take to let go of its tasks.
-const RUNTIME_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the node's runtime may take to let go of its tasks. The node is stopped by then:
+/// what is left are threads that wait for a chain source which does not answer.
+const RUNTIME_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Channel news that nobody has read yet; more than that and the reader looks at the
 /// channels themselves, as it should anyhow.
@@ -317,7 +318,8 @@ impl NodeTask {
             }
             Meaning::Closed(channel) => {
                 let one = channel.clone();
-                let kept = live.with(move |node| closed::add(&storage_dir(node), one));
+                let kept = live
+                    .with(move |node| closed::add(&storage_dir(node), one, &node.list_balances()));
                 // What it is about is told by the log and the balances all the same.
                 if let Err(why) = kept
                     .await

@@ -76,7 +76,7 @@ impl WalletStart {
 
     /// Counts on, with the wallet of the `node` that was built and not started. What it
     /// passes over is kept first: cut off in the middle, the next start goes on.
-    pub(super) fn lead_on(self, node: &Node, tip: Option<u32>) -> Result<Arc<Store>, WalletError> {
+    pub(super) fn lead_on(self, node: &Node, tip: u32) -> Result<Arc<Store>, WalletError> {
         let WalletStart {
             store,
             aim,
@@ -85,7 +85,7 @@ impl WalletStart {
         } = self;
         let mut more = Given::counted(aim, 0);
         more.birthday = if is_new {
-            tip
+            Some(tip)
         } else {
             Some(store.oldest_block()?).filter(|block| *block > 0)
         };

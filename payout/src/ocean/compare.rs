@@ -24,9 +24,9 @@ pub(super) struct Comparison {
 }
 
 impl Comparison {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(are_own_chains: bool) -> Self {
         Comparison {
-            witnesses: Witnesses::default(),
+            witnesses: Witnesses::of_own_chains(are_own_chains),
             since: Instant::now(),
             doubt: None,
             knows_software: false,

@@ -51,8 +51,11 @@ pub struct OceanWatch {
     /// The chain source that is compared with the other witnesses, whether or not it is
     /// looked at for blocks.
     pub compared: Option<ChainClient>,
-    /// The upstream as a witness of the chain; `None` where it mines on a chain of its own.
+    /// The upstream as a witness of the chain.
     pub upstream: Option<AskUpstream>,
+    /// Each chain of the network is somebody's own (regtest): the upstream is a witness once
+    /// it mines on ours.
+    pub are_own_chains: bool,
     /// The payout address, as OCEAN knows it, of the chain's network.
     pub address: Address,
     /// What an OCEAN block's coinbase carries: [`OCEAN_TAG`], but for tests of a network
@@ -170,7 +173,7 @@ impl OceanWatch {
                 payouts_to: self.address.script_pubkey(),
             },
             health,
-            comparison: Comparison::new(),
+            comparison: Comparison::new(self.are_own_chains),
             chain_heard: now,
             api_backoff: Backoff::new(self.ask_every, API_AGAIN_AT_MOST),
             api_next: now,

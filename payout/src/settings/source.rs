@@ -69,6 +69,11 @@ pub enum ChainSourceError {
     /// An Esplora server's routes come after its URL.
     #[error("an Esplora server's URL has no ? and no #")]
     Query,
+    /// An Electrum server has no port of its own, and nothing after it.
+    #[error(
+        "an Electrum server is ssl://host:port or tcp://host:port, with nothing after the port"
+    )]
+    Electrum,
     /// Two ways to log in.
     #[error("the URL has user and password, and a cookie is given too: give one of them")]
     TwoLogins,
@@ -216,10 +221,19 @@ impl FromStr for ChainSource {
             ("http", None) => Ok(own_bitcoind(rest)?
                 .unwrap_or_else(|| ChainSource::Esplora(format!("{scheme}://{rest}")))),
             ("https", None) => Ok(ChainSource::Esplora(format!("{scheme}://{rest}"))),
-            ("tcp" | "ssl", None) => Ok(ChainSource::Electrum(format!("{scheme}://{rest}"))),
+            ("tcp" | "ssl", None) => electrum(scheme, rest),
             ("tcp" | "ssl", Some(_)) => Err(ChainSourceError::RpcOverTls),
             _ => Err(ChainSourceError::Scheme),
         }
+    }
+}
+
+fn electrum(scheme: &str, place: &str) -> Result<ChainSource, ChainSourceError> {
+    let is_bare = !place.contains(['/', '?', '#']);
+    let port = host_and_port(place).map_err(|_| ChainSourceError::Electrum)?;
+    match port {
+        Some(_) if is_bare => Ok(ChainSource::Electrum(format!("{scheme}://{place}"))),
+        _ => Err(ChainSourceError::Electrum),
     }
 }
 

@@ -66,7 +66,8 @@ impl Witnesses {
 
     /// The block that the upstream mines on, where its height is known.
     fn upstream_tip(&self) -> Option<Block> {
-        let tip = self.upstream.filter(|_| self.upstream_is_there)?.is;
+        let is_witness = self.upstream_is_there && self.upstream_counts();
+        let tip = self.upstream.filter(|_| is_witness)?.is;
         Some(Block {
             hash: tip.hash,
             height: tip.height?,
@@ -156,6 +157,9 @@ impl Witnesses {
     /// The block at `height` of the chain that the upstream mines on, where that is known.
     /// `ours` is our own source's.
     fn upstream_had(&self, height: u32, ours: BlockHash) -> Option<BlockHash> {
+        if !self.upstream_counts() {
+            return None;
+        }
         // A block above that both have stands on the same one.
         let shared = self.shared.filter(|shared| *shared >= height);
         let still = shared.filter(|shared| {
@@ -231,7 +235,8 @@ impl Witnesses {
 
     fn standing_still(&self, now: Now) -> Option<Found> {
         let own = self.own.filter(|_| self.own_is_there);
-        let upstream = self.upstream.filter(|_| self.upstream_is_there);
+        let is_witness = self.upstream_is_there && self.upstream_counts();
+        let upstream = self.upstream.filter(|_| is_witness);
         let age = |changed: u64| now.steady_secs.saturating_sub(changed);
         let own_moved = own.and_then(|own| own.moved_at());
         let upstream_moved = upstream.and_then(|upstream| upstream.moved_at());

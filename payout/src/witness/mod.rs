@@ -5,6 +5,8 @@
 //! - Two chains may differ in their newest [`ORDINARY_FORK`] blocks: that happens.
 //! - A witness stands still when its tip is older than [`STANDS_STILL_SECS`] while another
 //!   one moved. OCEAN's list alone never does: OCEAN finds a block a day.
+//! - Where each chain is somebody's own (regtest), an upstream is a witness once it and our
+//!   own source have had one block both.
 //! - An orphan that OCEAN still lists counts until OCEAN's next block: only the newest
 //!   listed block that is deep enough is compared.
 
@@ -174,6 +176,10 @@ pub struct Witnesses {
     upstream: Option<Moving<UpstreamTip>>,
     /// The upstream has work now; without it, its last word is no witness.
     upstream_is_there: bool,
+    /// Chains of this network are somebody's own, and the upstream need not mine on ours.
+    are_own_chains: bool,
+    /// The upstream mined on a block of our own source's chain, beside the first one.
+    has_met: bool,
     own: Option<Moving<Block>>,
     own_is_there: bool,
     own_made_secs: Option<u64>,
@@ -192,6 +198,19 @@ pub struct Witnesses {
 }
 
 impl Witnesses {
+    /// Witnesses of a network on which each chain is somebody's own: see the module.
+    pub fn of_own_chains(are_own_chains: bool) -> Witnesses {
+        Witnesses {
+            are_own_chains,
+            ..Witnesses::default()
+        }
+    }
+
+    /// Whether what the upstream mines on says something of our chain, as far as is known.
+    fn upstream_counts(&self) -> bool {
+        self.has_met || !self.are_own_chains
+    }
+
     /// The upstream's newest job; `None` while it gives no work.
     pub fn upstream(&mut self, tip: Option<UpstreamTip>, now: Now) {
         self.upstream_is_there = tip.is_some();
@@ -239,6 +258,7 @@ impl Witnesses {
     pub fn own_has(&mut self, height: u32, hash: Option<BlockHash>) {
         let Some(hash) = hash else { return };
         self.own_at.insert(height, hash);
+        self.has_met |= height > 0 && self.mined_on.get(&height) == Some(&hash);
         match self.mined_on.get(&height) {
             Some(mined_on) if *mined_on == hash => self.shared = self.shared.max(Some(height)),
             // One of them left the chain that they shared.

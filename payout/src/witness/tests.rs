@@ -316,3 +316,29 @@ proptest! {
         }
     }
 }
+
+/// On regtest an upstream may mine on any chain: it says something once it was met on ours.
+#[test]
+fn where_chains_are_somebodys_own_the_upstream_counts_once_it_was_met() {
+    let mut witnesses = Witnesses::of_own_chains(true);
+    let elsewhere = |height: u32, own: u32| Look {
+        upstream: Some(block(height, 7)),
+        own: Some(block(own, 0)),
+        ..Look::default()
+    };
+    // At other heights, at ours, and at the first block, which all of them have.
+    for (at, (height, own)) in (0_u64..).zip([(930_000, 100), (100, 100), (99, 110), (120, 120)]) {
+        assert_eq!(see(&mut witnesses, at * 600, elsewhere(height, own)), None);
+    }
+    let mut first = Witnesses::of_own_chains(true);
+    assert_eq!(see(&mut first, 0, both(0, 0)), None);
+    assert_eq!(see(&mut first, 600, elsewhere(10, 5)), None);
+    // It stands still, while our own moves.
+    let late = see(&mut witnesses, 40_000, elsewhere(120, 150));
+    assert_eq!(late, None);
+
+    assert_eq!(see(&mut witnesses, 40_600, both(151, 151)), None);
+    let apart = see(&mut witnesses, 41_200, own_apart(152, 156, 151));
+    let apart = apart.expect("they were together");
+    assert_eq!(apart.differs, Some(Witness::Own), "{apart}");
+}

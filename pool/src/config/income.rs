@@ -143,7 +143,7 @@ pub(super) fn read_chain(
         section.problem(
             "url",
             None,
-            "the pool itself does not speak to an Electrum server",
+            "an Electrum server has no whole blocks, in which the pool looks for OCEAN's",
             "give bitcoind's RPC or an Esplora server here; the node's own file may name an \
              Electrum server",
         );

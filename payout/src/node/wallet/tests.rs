@@ -44,7 +44,7 @@ impl Machine {
             let builder =
                 builder(&settings, (&chain, &Default::default()), &seed, runtime).unwrap();
             let node = builder.build_with_store(shared).unwrap();
-            let store = wallet.lead_on(&node, Some(700_000)).unwrap();
+            let store = wallet.lead_on(&node, 700_000).unwrap();
             let keys = WalletKeys::new(&seed, settings.network).unwrap();
             // It asks for its addresses.
             assert_eq!(store.given().known().first_block, Some(0));

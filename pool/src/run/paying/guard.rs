@@ -7,6 +7,7 @@ use accounting::{MSAT_PER_SAT, Msat, Sat};
 use anyhow::{Result, bail};
 use mint::Liabilities;
 use payout::commands::Amount;
+use payout::settings::Peer;
 
 use super::super::solvency::{Assets, Owed};
 use super::{Node, Paying};
@@ -164,15 +165,43 @@ impl Paying {
         })
     }
 
+    /// Whether the wallet has the coins for a channel of `size` to `peer`.
+    ///
+    /// # Errors
+    /// It has not: how much is missing, and an address to send it to.
+    pub(super) async fn has_coins(
+        &self,
+        node: &Node,
+        peer: &Peer,
+        size: Sat,
+        outlay: Outlay,
+    ) -> Result<()> {
+        let free = node.lightning.view().await?.balances.spendable;
+        let anchors = &node.settings.anchors;
+        let is_trusted = anchors.trusted.contains(&peer.node_id);
+        let reserve = if is_trusted { 0 } else { anchors.reserve_sat };
+        let fee = outlay.fee.get().div_ceil(MSAT_PER_SAT);
+        let needed = [size.get(), reserve, fee];
+        let needed = needed.into_iter().fold(0, u64::saturating_add);
+        let missing = needed.saturating_sub(free.get());
+        if missing == 0 {
+            return Ok(());
+        }
+        let address = node.lightning.deposit_address().await?;
+        bail!(
+            "a channel of {size} sat takes {needed} sat on-chain ({reserve} sat of it are kept for \
+             its closing, and about {fee} sat are the network's fee), and {free} sat are there to \
+             be spent. Send {missing} sat or more to {address}, which is the node's own, and open \
+             the channel when they are confirmed"
+        )
+    }
+
     pub(super) async fn rate(&self, node: &Node) -> u32 {
         let unknown = match node.settings.network {
             bitcoin::Network::Bitcoin => RATE_UNKNOWN,
             _ => RATE_UNKNOWN_TESTS,
         };
-        let Some(chain) = &node.chain else {
-            return unknown;
-        };
-        match chain.fee_rate(WITHIN_BLOCKS).await {
+        match node.chain.fee_rate(WITHIN_BLOCKS).await {
             Ok(Some(rate)) => rate,
             Ok(None) => unknown,
             Err(error) => {

@@ -34,8 +34,6 @@ const WATCH_BEHIND: u32 = 1;
 pub(super) enum Source {
     /// The config names none.
     None,
-    /// One that only the node speaks to (Electrum).
-    NodeOnly,
     /// It cannot be asked.
     Broken(String),
     /// Here.
@@ -53,18 +51,6 @@ impl Paying {
         match &self.source {
             Source::None => Ok(None),
             Source::Broken(why) => bail!("the chain source cannot be asked: {why}"),
-            Source::NodeOnly => {
-                let running = self.node.as_ref().is_some_and(|node| {
-                    let state = node.lightning.state();
-                    state.borrow().is_running()
-                });
-                let height = seen.filter(|_| running);
-                let height = height.context(
-                    "the lightning node has not seen the chain yet: try again when axepool \
-                     status is well",
-                )?;
-                Ok(Some(height))
-            }
             Source::Client(client) => {
                 let asked = tokio::time::timeout(PATIENCE, client.tip()).await;
                 let tip = asked

@@ -86,8 +86,8 @@ struct Node {
     desk: OfferDesk,
     payer: Payer,
     settings: Settings,
-    /// Asked for fee rates; `None` for an Electrum server.
-    chain: Option<ChainClient>,
+    /// Asked for fee rates.
+    chain: ChainClient,
 }
 
 /// The watch over OCEAN's blocks.
@@ -226,7 +226,7 @@ impl Paying {
         }
         if let Some((mut watch, health)) = tasks.watch {
             let cancel = cancel.clone();
-            watch.upstream = witnesses::ask_upstream(upstream, self.network);
+            watch.upstream = Some(witnesses::ask_upstream(upstream));
             if let Some(lightning) = self.lightning() {
                 let warning = witnesses::warn_node(lightning, health.subscribe());
                 tracker.spawn_on(warning, handle);
@@ -438,8 +438,7 @@ fn prepare_source(config: &Config) -> Source {
         return Source::None;
     };
     match ChainClient::new(source) {
-        Ok(Some(client)) => Source::Client(client),
-        Ok(None) => Source::NodeOnly,
+        Ok(client) => Source::Client(client),
         Err(error) => Source::Broken(error.to_string()),
     }
 }
@@ -455,13 +454,13 @@ fn prepare_watch(config: &Config, booking: Arc<dyn Booking>) -> Result<Option<Oc
     } = &config.income;
     let api = ocean_api.as_deref().map(OceanApi::new).transpose()?;
     let chain = match chain.as_ref().filter(|_| *watches_chain) {
-        Some(source) => ChainClient::new(source).map_err(|error| anyhow!(error))?,
+        Some(source) => Some(ChainClient::new(source).map_err(|error| anyhow!(error))?),
         None => None,
     };
     let source = config.income.chain.as_ref();
     let source = source.or(config.income.node.as_ref().map(|node| &node.chain));
     let compared = match source {
-        Some(source) => ChainClient::new(source).map_err(|error| anyhow!(error))?,
+        Some(source) => Some(ChainClient::new(source).map_err(|error| anyhow!(error))?),
         None => None,
     };
     if api.is_none() && chain.is_none() {
@@ -472,6 +471,7 @@ fn prepare_watch(config: &Config, booking: Arc<dyn Booking>) -> Result<Option<Oc
         chain,
         compared,
         upstream: None,
+        are_own_chains: config.network == Network::Regtest,
         address: address.clone(),
         tag: OCEAN_TAG.to_vec(),
         ask_every: *ask_every,

@@ -29,7 +29,7 @@ struct Asked {
     state: watch::Receiver<SourceState>,
 }
 
-/// The sources that are asked; at most two, and none where only the node can ask.
+/// The sources that are asked; at most two.
 #[derive(Debug, Default)]
 pub(super) struct Sources(Vec<Asked>);
 
@@ -37,7 +37,7 @@ impl Sources {
     /// The sources that `config` names, and what asks them.
     ///
     /// # Errors
-    /// If no HTTP client can be made.
+    /// If no client can be made.
     pub(super) fn prepare(config: &Config) -> Result<(Sources, Vec<SourceCheck>)> {
         let income = &config.income;
         let nodes = income.node.as_ref().map(|node| &node.chain);
@@ -46,9 +46,7 @@ impl Sources {
         let others = nodes.filter(|nodes| pools != Some(*nodes));
         let (mut asked, mut checks) = (Vec::new(), Vec::new());
         for (source, label) in own.into_iter().chain(others.map(|source| (source, NODES))) {
-            let Some((check, state)) = SourceCheck::new(source, config.network)? else {
-                continue;
-            };
+            let (check, state) = SourceCheck::new(source, config.network)?;
             checks.push(check);
             asked.push(Asked {
                 label,

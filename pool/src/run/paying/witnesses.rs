@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use basics::humane;
+use bitcoin::BlockHash;
 use bitcoin::hashes::Hash as _;
-use bitcoin::{BlockHash, Network};
 use payout::Lightning;
 use payout::ocean::{AskUpstream, SourceHealth};
 use payout::witness::{UpstreamTip, Witness};
@@ -25,22 +25,15 @@ pub(super) fn labels() -> impl Iterator<Item = &'static str> {
         .chain([SOMEBODY])
 }
 
-/// The upstream as a witness. On regtest it is none: there each chain is somebody's own,
-/// and an upstream need not mine on the one that the pool reads.
-pub(super) fn ask_upstream(
-    upstream: watch::Receiver<UpstreamStatus>,
-    network: Network,
-) -> Option<AskUpstream> {
-    (network != Network::Regtest).then(|| {
-        let ask = move || {
-            let status = upstream.borrow();
-            let tip = status.tip.filter(|_| status.up)?;
-            Some(UpstreamTip {
-                hash: BlockHash::from_byte_array(tip.hash),
-                height: tip.height,
-            })
-        };
-        Arc::new(ask) as AskUpstream
+/// The upstream as a witness.
+pub(super) fn ask_upstream(upstream: watch::Receiver<UpstreamStatus>) -> AskUpstream {
+    Arc::new(move || {
+        let status = upstream.borrow();
+        let tip = status.tip.filter(|_| status.up)?;
+        Some(UpstreamTip {
+            hash: BlockHash::from_byte_array(tip.hash),
+            height: tip.height,
+        })
     })
 }
 
