@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use basics::{humane, output};
 use clap::Subcommand;
 use payout::marks::GoOn;
-use payout::node::{ClosedView, PeerView};
+use payout::node::PeerView;
 use payout::outgoing::Outcome;
 use payout::readiness::Mark;
 use pool::admin::{Afterwards, NodeLook, NodeRequest, NodeStatus, Opening, Payment, Sent, call};
@@ -345,14 +345,15 @@ fn render(status: &NodeStatus) -> String {
     if let Some(node) = &status.node {
         lines.extend(money(node));
         lines.extend(channels(node));
-        lines.extend(node.closed.iter().take(CLOSED_SHOWN).map(closed));
-        let older = node.closed.len().saturating_sub(CLOSED_SHOWN);
-        if older > 0 {
-            lines.push(format!(
-                "           {older} older closed channels: --json lists them"
-            ));
-        }
         lines.extend(peers(node));
+    }
+    let newest = status.closed.iter().take(CLOSED_SHOWN);
+    lines.extend(newest.map(|one| format!("closed     {one}")));
+    let older = status.closed.len().saturating_sub(CLOSED_SHOWN);
+    if older > 0 {
+        lines.push(format!(
+            "           {older} older closed channels: --json lists them"
+        ));
     }
     for check in &status.checks {
         let mark = match check.mark {
@@ -409,29 +410,6 @@ fn channels(node: &NodeLook) -> Vec<String> {
         ]);
     }
     vec![table.to_string()]
-}
-
-/// A closed channel: who, why, and when its money comes.
-fn closed(one: &ClosedView) -> String {
-    let ClosedView {
-        closed,
-        coming,
-        from_block,
-    } = one;
-    let peer = closed.peer.map(|peer| humane::short_key(&peer.to_string()));
-    let by = closed.by.words();
-    let money = match (coming.is_zero(), from_block) {
-        (true, _) => "nothing of it is outstanding".to_owned(),
-        (false, Some(block)) => format!("{coming} sat come back after block {block}"),
-        (false, None) => format!("{coming} sat come back"),
-    };
-    format!(
-        "closed     {} with {} on {} {by} ({}): {money}",
-        closed.id,
-        peer.as_deref().unwrap_or("?"),
-        humane::utc(closed.at_secs.saturating_mul(1000)),
-        closed.reason,
-    )
 }
 
 fn peers(node: &NodeLook) -> Vec<String> {

@@ -291,6 +291,12 @@ impl World {
 
     /// The same, with something done to the data directory between.
     pub async fn restart_pool_after(&mut self, between: impl FnOnce(&Path)) {
+        self.restart_node(between).await;
+        self.channel_is_usable().await;
+    }
+
+    /// The same for a node that has no channel.
+    pub async fn restart_node(&mut self, between: impl FnOnce(&Path)) {
         let next = |world: &World| {
             Pool::start(
                 &world.settings,
@@ -308,7 +314,6 @@ impl World {
         between(self.dir.path());
         self.pool = next(self);
         self.pool.is_up().await;
-        self.channel_is_usable().await;
     }
 
     pub async fn end(self) {

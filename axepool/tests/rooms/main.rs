@@ -14,6 +14,7 @@ mod esplora;
 mod nodes;
 
 mod bitcoind;
+mod closings;
 mod config;
 mod lightning;
 mod melts;

@@ -40,13 +40,24 @@ impl Directory {
         self.accepted.subscribe()
     }
 
+    /// Where it is.
+    pub(super) fn place(&self) -> &std::path::Path {
+        &self.dir
+    }
+
+    /// What is the matter with it, by the last comparison.
+    pub(super) fn doubt(&self) -> Option<Doubt> {
+        let doubts = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
+        doubts.channels
+    }
+
     /// The operator's word; what it is about, `None` when nothing is the matter.
     pub(super) fn accept(&self, how: GoOn) -> Option<Doubt> {
-        let doubts = *self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
-        if doubts.channels.is_some() {
+        let doubt = self.doubt();
+        if doubt.is_some() {
             self.accepted.send_replace(Some(how));
         }
-        doubts.channels
+        doubt
     }
 
     pub(super) fn forgot_until(&self) -> Option<u64> {

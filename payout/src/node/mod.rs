@@ -36,7 +36,7 @@ use store::Store;
 
 pub use crate::node_state::{NodeError, NodeState};
 pub use balances::Balances;
-pub use closed::{ClosedBy, ClosedChannel, ClosedView};
+pub use closed::{ClosedBy, ClosedChannel, ClosedView, Money};
 pub use events::ChannelNews;
 pub use run::{NodeTask, Parts, Spawned};
 pub use view::{ChannelView, NodeView, PeerView};
@@ -161,6 +161,18 @@ impl Lightning {
         let nothing = "its directory is the last one: there is nothing to accept";
         let accepted = self.directory.accept(how);
         accepted.ok_or_else(|| NodeError::Failed(nothing.to_owned()))
+    }
+
+    /// Why the node does not start until its operator says how, by the last comparison of its
+    /// directory; `None`: nothing is the matter with it.
+    pub fn doubts_directory(&self) -> Option<Doubt> {
+        self.directory.doubt()
+    }
+
+    /// The channels that were closed, the newest first, as the record in the node's directory
+    /// has them: for a node that is not up. It reads a file.
+    pub fn recorded_closings(&self) -> Vec<ClosedView> {
+        closed::recorded(self.directory.place())
     }
 
     /// Before when the node may have made payments that its journal does not know, seconds

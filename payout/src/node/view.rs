@@ -1,6 +1,7 @@
 //! What the node looks like at one moment, in values of our own.
 
 use accounting::{Msat, Sat};
+use basics::clock::now_secs;
 use bitcoin::secp256k1::PublicKey;
 use ldk_node::Node;
 use serde::{Deserialize, Serialize};
@@ -75,9 +76,10 @@ pub struct PeerView {
     pub is_persistent: bool,
 }
 
-/// Looks at the node. It blocks for a few locks, never for the network.
+/// Looks at the node. It blocks for a few locks and for its disk, never for the network.
 pub(super) fn look(node: &Node, store: &Store, chain_doubt: Option<String>) -> NodeView {
     let status = node.status();
+    let at = (status.current_best_block.height, now_secs());
     let all = node.list_balances();
     let is_wallets = |swept: &Swept| store.wallet_has(node, swept);
     NodeView {
@@ -99,7 +101,7 @@ pub(super) fn look(node: &Node, store: &Store, chain_doubt: Option<String>) -> N
             is_wallets,
         ),
         is_unsought: store.given().known().is_unsought,
-        closed: closed::look(&storage_dir(node), &all, is_wallets),
+        closed: closed::look(&storage_dir(node), &all, is_wallets, at),
         tip_height: status.current_best_block.height,
         chain_heard_secs: status.latest_lightning_wallet_sync_timestamp,
         chain_doubt,

@@ -207,6 +207,8 @@ pub struct NodeStatus {
     pub checks: Vec<Check>,
     /// What the next payout is expected to have; `None` when nobody knows.
     pub expected: Option<Msat>,
+    /// The channels that were closed, the newest first, as they were seen last.
+    pub closed: Vec<ClosedView>,
 }
 
 /// The node while it is up.
@@ -230,6 +232,4 @@ pub struct NodeLook {
     pub anchor_reserve_sat: Sat,
     /// On the way from closed channels.
     pub closing_sat: Sat,
-    /// The channels that were closed, the newest first.
-    pub closed: Vec<ClosedView>,
 }

@@ -220,6 +220,22 @@ impl OceanNode {
         .await?
     }
 
+    /// Closes all its channels with `peer` by force, and tells the peer `why`.
+    ///
+    /// # Errors
+    /// If one cannot be closed.
+    pub async fn force_close_channels(&self, peer: PublicKey, why: &str) -> Result<()> {
+        let why = why.to_owned();
+        self.with(move |node| {
+            let all = node.list_channels().into_iter();
+            for channel in all.filter(|channel| channel.counterparty_node_id == peer) {
+                node.force_close_channel(&channel.user_channel_id, peer, Some(why.clone()))?;
+            }
+            Ok(())
+        })
+        .await?
+    }
+
     /// Pays an offer, once, and waits for what becomes of it.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::common::{ELSEWHERE, PoolProcess, stderr, stdout};
 use crate::ocean::{give_up, look};
 use crate::payout::prepare::{PAYOUT_MSAT, earned, json, pool_and_ocean};
-use crate::world::key;
+use crate::world::{key, metric, metric_reaches};
 
 /// More blocks than a side that closes alone has to wait.
 const DELAY_BLOCKS: u32 = 150;
@@ -35,6 +35,29 @@ async fn until(pool: &PoolProcess, what: &str, is_so: impl Fn(&Value) -> bool) -
     }
 }
 
+/// After a restart, and before the node is up, it is told all the same.
+async fn outlives_a_restart(pool: &mut PoolProcess) {
+    assert!(pool.stop().await.success(), "{}", pool.log());
+    pool.spawn().await;
+    pool.wait_ready().await;
+    let status = stdout(&pool.command(&["status"]));
+    assert!(status.contains("BY FORCE, by this node"), "{status}");
+    let closed = metric(pool, "axepool_node_closed_channels", "by=\"us\"").await;
+    assert!(closed > 0.0);
+    let at_secs = metric(pool, "axepool_node_channel_closed_timestamp_seconds", "").await;
+    assert!(at_secs > 1_700_000_000.0);
+    metric_reaches(pool, "axepool_node_closed_coming_sat", "", 400_000.0).await;
+    pool.poll("what comes of it", async |pool| {
+        let said = stdout(&pool.command(&["node", "status"]));
+        said.contains("sat come back").then_some(())
+    })
+    .await;
+    let page = crate::money::operator::page(pool).await;
+    for part in ["Closed channels", "BY FORCE, by this node", "sat come back"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_money_of_a_force_closed_channel_is_there_once() {
     let (mut pool, ocean, _stratum, offer) = pool_and_ocean(|_| {}).await;
@@ -51,6 +74,8 @@ async fn the_money_of_a_force_closed_channel_is_there_once() {
         (shown.contains(told) && node.contains(told)).then_some(())
     })
     .await;
+
+    outlives_a_restart(&mut pool).await;
 
     ocean.mine(DELAY_BLOCKS);
     until(&pool, "it waits to be swept", |told| {

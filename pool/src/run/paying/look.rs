@@ -8,7 +8,7 @@ use accounting::settle::Totals;
 use basics::clock;
 use ledger::LedgerError;
 use mint::Liabilities;
-use payout::node::{ClosedView, NodeView};
+use payout::node::NodeView;
 use payout::readiness;
 use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
@@ -93,8 +93,7 @@ impl Paying {
         let mut known = self.known();
         if let Some(view) = &view {
             known.is_unsought = view.is_unsought;
-            let is_open = |one: &&ClosedView| one.closed.by.is_forced() && !one.coming.is_zero();
-            known.forced = view.closed.iter().filter(is_open).cloned().collect();
+            known.closed.clone_from(&view.closed);
         }
         known.melts = melts;
         known.looked = Some(Looked {
@@ -104,6 +103,8 @@ impl Paying {
             assets,
             tip_height: view.as_ref().map(|view| view.tip_height),
         });
+        drop(known);
+        self.measure_closings();
     }
 
     /// The parts were looked at one after the other, and a payment between two of them
@@ -160,6 +161,7 @@ impl Paying {
             .set(i64::from(matches!(melts, Melts::Paused { .. })));
         metrics.node_up.set(i64::from(view.is_some()));
         self.measure_node(view);
+        self.measure_directory(view);
         self.measure_watch();
         self.measure_sources();
     }
@@ -204,6 +206,17 @@ impl Paying {
                     .node_heard
                     .set(i64::try_from(heard).unwrap_or(i64::MAX));
             }
+        }
+    }
+
+    /// What keeps the node's money from being whole until its operator acts.
+    fn measure_directory(&self, view: Option<&NodeView>) {
+        let doubted = self.node.as_ref();
+        let doubted = doubted.is_some_and(|node| node.lightning.doubts_directory().is_some());
+        self.metrics.directory_doubted.set(i64::from(doubted));
+        if let Some(view) = view {
+            let unsought = i64::from(view.is_unsought);
+            self.metrics.wallet_unsought.set(unsought);
         }
     }
 

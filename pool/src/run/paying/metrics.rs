@@ -13,8 +13,13 @@ pub(super) struct Metrics {
     pub(super) node_configured: IntGauge,
     pub(super) node_up: IntGauge,
     pub(super) channels: IntGaugeVec,
-    channels_closed: IntCounter,
-    channel_closed_at: IntGauge,
+    pub(super) channels_closed: IntCounter,
+    pub(super) channel_closed_at: IntGauge,
+    /// By who closed them.
+    pub(super) closings: IntGaugeVec,
+    pub(super) closings_coming: IntGauge,
+    pub(super) directory_doubted: IntGauge,
+    pub(super) wallet_unsought: IntGauge,
     pub(super) inbound_sat: IntGauge,
     /// With what is in flight capped.
     pub(super) inbound_at_once_sat: IntGauge,
@@ -91,7 +96,24 @@ impl Metrics {
             watch_errors,
             channel_closed_at: gauge(
                 "axepool_node_channel_closed_timestamp_seconds",
-                "When the last channel was closed, seconds since 1970; 0: none since the start",
+                "When the last channel was closed, seconds since 1970; 0: none that is known of",
+            )?,
+            closings: family(
+                "axepool_node_closed_channels",
+                "Closed channels in the node's record, by the side that closed them",
+                "by",
+            )?,
+            closings_coming: gauge(
+                "axepool_node_closed_coming_sat",
+                "What of closed channels' money is still to come to the wallet",
+            )?,
+            directory_doubted: gauge(
+                "axepool_node_directory_doubted",
+                "1 while the node does not start because its directory is not the last one",
+            )?,
+            wallet_unsought: gauge(
+                "axepool_node_wallet_unsought",
+                "1 while older coins of the restored wallet were not looked for (axepool node recover)",
             )?,
             node_configured: gauge(
                 "axepool_node_configured",
@@ -148,13 +170,6 @@ impl Metrics {
                 "1 while liabilities exceed assets, so that ecash is not melted",
             )?,
         })
-    }
-
-    /// A channel was closed, seconds since 1970.
-    pub(super) fn channel_closed(&self, at_secs: u64) {
-        self.channels_closed.inc();
-        self.channel_closed_at
-            .set(i64::try_from(at_secs).unwrap_or(i64::MAX));
     }
 
     /// Shows a chain source, which is believed to do well until it was asked.

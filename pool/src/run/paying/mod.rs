@@ -4,6 +4,7 @@
 
 mod booked_out;
 mod books;
+mod closings;
 mod costs;
 mod guard;
 mod height;
@@ -114,8 +115,8 @@ struct Known {
     gone: Vec<Gone>,
     /// The node's wallet began anew, and nobody has looked for its coins.
     is_unsought: bool,
-    /// Channels that were closed by force and whose money has not all come.
-    forced: Vec<ClosedView>,
+    /// The channels that were closed, the newest first.
+    closed: Vec<ClosedView>,
 }
 
 /// What is to be run.
@@ -174,6 +175,8 @@ impl Paying {
             metrics.show_sources(watch.api.is_some(), watch.chain.is_some());
         }
         let melts = Melts::Off;
+        let lightning = node.as_ref().map(|node: &Node| &node.lightning);
+        let closed = lightning.map_or_else(Vec::new, Lightning::recorded_closings);
         let watches_chain = watch_task
             .as_ref()
             .is_some_and(|(watch, _)| watch.chain.is_some());
@@ -196,11 +199,12 @@ impl Paying {
                 breaches: 0,
                 gone: Vec::new(),
                 is_unsought: false,
-                forced: Vec::new(),
+                closed,
             }),
             orders: tokio::sync::Mutex::default(),
             metrics,
         };
+        paying.measure_closings();
         let tasks = Tasks {
             node: node_task,
             watch: watch_task,
@@ -257,7 +261,7 @@ impl Paying {
     async fn count_closed(self: Arc<Self>, mut channels: broadcast::Receiver<ChannelNews>) {
         loop {
             match channels.recv().await {
-                Ok(ChannelNews::Closed) => self.metrics.channel_closed(clock::now_ms() / 1000),
+                Ok(ChannelNews::Closed) => self.metrics.channels_closed.inc(),
                 // Too much news at once was not read: the gauge of the channels shows it.
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
@@ -336,16 +340,7 @@ impl Paying {
                 }));
             }
         }
-        trouble.extend(self.known().forced.iter().map(|one| {
-            let (coming, by) = (one.coming, one.closed.by.words());
-            let when = one
-                .from_block
-                .map_or(String::new(), |block| format!(" after block {block}"));
-            format!(
-                "channel {} was closed {by}: {coming} sat come back{when}",
-                one.closed.id
-            )
-        }));
+        trouble.extend(self.closings_trouble());
         if self.known().is_unsought {
             trouble.push(
                 "the node's wallet began anew and sees no older coins: axepool node recover"

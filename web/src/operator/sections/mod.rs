@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use mining::{health, miners, mint, suspects, upstream};
 use money::{fee, solvency, suspense};
-use node::node;
+use node::{closed, node};
 
 /// Rows of a list at most: `axepool` lists the rest.
 const MOST_ROWS: usize = 50;
@@ -121,6 +121,9 @@ pub(in crate::operator) fn sections(told: &Told, now_ms: u64) -> Vec<Section> {
         Ok(status) => node(status),
         Err(why) => untold("Lightning node and liquidity", why),
     });
+    if let Ok(status) = &told.node {
+        all.extend(closed(status, now_ms));
+    }
     all.push(solvency(&told.solvency, now_ms));
     all.push(match &told.suspense {
         Ok(payouts) => suspense(payouts),

@@ -2,7 +2,7 @@
 
 use accounting::Msat;
 use basics::humane;
-use payout::node::ChannelView;
+use payout::node::{ChannelView, ClosedView};
 use payout::readiness::Mark;
 use pool::admin::NodeStatus;
 use pool::amounts;
@@ -66,4 +66,37 @@ pub(super) fn node(status: &NodeStatus) -> Section {
         notes: notes.collect(),
         table: Table::of(&head, channels.unwrap_or_default(), row),
     }
+}
+
+/// The channels that were closed, and when their money comes; `None` where there was none.
+pub(super) fn closed(status: &NodeStatus, now_ms: u64) -> Option<Section> {
+    let news = status
+        .closed
+        .iter()
+        .filter(|one| one.is_news(now_ms / 1000));
+    let news: Vec<&ClosedView> = news.collect();
+    let is_forced = news.iter().any(|one| one.closed.by.is_forced());
+    let badge = match (news.is_empty(), is_forced) {
+        (true, _) => plain("none lately"),
+        (false, true) => bad("closed by force"),
+        (false, false) => doubtful("closed"),
+    };
+    let row = |one: &ClosedView| {
+        let closed = &one.closed;
+        let peer = closed.peer.map(|peer| humane::short_key(&peer.to_string()));
+        vec![
+            humane::utc(closed.at_secs.saturating_mul(1000)),
+            peer.unwrap_or_else(|| "?".to_owned()),
+            closed.by.words().to_owned(),
+            closed.reason.clone(),
+            one.money(),
+        ]
+    };
+    let head = ["When, UTC", "With", "Closed", "Why", "Money"];
+    (!status.closed.is_empty()).then(|| Section {
+        title: "Closed channels",
+        badge,
+        table: Table::of(&head, &status.closed, row),
+        ..Section::default()
+    })
 }
