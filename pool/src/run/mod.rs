@@ -17,6 +17,7 @@ mod paying;
 mod pulse;
 mod reach;
 pub mod sight;
+mod room;
 pub mod signals;
 mod solvency;
 mod supervisor;

@@ -20,6 +20,7 @@ use super::history::History;
 use super::minting::Minting;
 use super::paying::Paying;
 use super::pulse::Pulse;
+use super::room::Room;
 use super::supervisor::Supervisor;
 use crate::admin::{
     Answers, Health, LedgerStatus, MintParked, NodeReply, NodeRequest, Reply, Request, Status,
@@ -57,6 +58,7 @@ pub struct View {
     pub(super) tasks: Arc<Supervisor>,
     stratum: Vec<SocketAddr>,
     stratum_tls: Vec<SocketAddr>,
+    pub(super) room: Room,
     draining: AtomicBool,
 }
 
@@ -95,6 +97,7 @@ impl View {
             tasks: parts.tasks,
             stratum: parts.proxy.addresses(),
             stratum_tls: parts.proxy.tls_addresses(),
+            room: Room::default(),
             draining: AtomicBool::new(false),
         }
     }
@@ -324,7 +327,9 @@ impl View {
         let stores = self.minting.waits_for().filter(|_| closed.is_none());
         let stores = stores.map(|cause| format!("{} (axepool restore status)", cause.in_words()));
         let mint = mint.into_iter().chain(closed).chain(stores);
-        mint.chain(self.paying.trouble())
+        let room = self.room.trouble(self.backups.data_dir());
+        mint.chain(room)
+            .chain(self.paying.trouble())
             .chain(self.certificate_trouble())
             .chain(self.minting.url_trouble())
             .collect()

@@ -121,6 +121,13 @@ async fn a_full_disk_stops_answers_and_nothing_else() {
     };
     pool.spawn().await;
     pool.wait_ready().await;
+    // It is told before the first share fails.
+    pool.poll("the room that is left", async |pool| {
+        let beside = pool.status().await.beside;
+        let told = |said: &String| said.contains("NEARLY FULL") && said.contains("MB are left");
+        beside.iter().any(told).then_some(())
+    })
+    .await;
     let filler = pool.data_dir().join("filler");
     let free = || std::fs::remove_file(&filler).expect("it is there");
     fails_and_recovers(&pool, || fill(&filler), free).await;

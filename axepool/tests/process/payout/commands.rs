@@ -12,6 +12,9 @@ const DEPOSIT_SAT: u64 = 1_000_000;
 /// The size of the channel that is opened.
 const CHANNEL_SAT: u64 = 500_000;
 
+/// What a channel to a peer that is not trusted sets aside on-chain.
+const RESERVE_SAT: u64 = 25_000;
+
 /// Runs a command that has to do what it says; what it said.
 #[track_caller]
 fn done(pool: &PoolProcess, args: &[&str]) -> String {
@@ -52,8 +55,17 @@ async fn the_nodes_commands_do_what_they_say() {
     let id = stranger.id();
     let peer = format!("{id}@{at}");
 
-    let deposit = done(&pool, &["address", "--deposit"]);
-    let address: bitcoin::Address<_> = deposit.parse().expect("an address");
+    // Without money it says how much is missing, and where to send it.
+    let size = CHANNEL_SAT.to_string();
+    let open = ["node", "open", &peer, &size, "--public"];
+    let told = stderr(&pool.command(&open));
+    let (_, missing) = told.split_once("Send ").expect("what to do");
+    let mut words = missing.split([' ', ',']);
+    let sat: u64 = words.next().and_then(|sat| sat.parse().ok()).expect("sat");
+    let least = CHANNEL_SAT + RESERVE_SAT;
+    assert!((least + 1..least + 10_000).contains(&sat), "{told}");
+    let address = words.find(|word| word.starts_with("bcrt1"));
+    let address: bitcoin::Address<_> = address.expect("an address").parse().expect("valid");
     ocean.gives(&address.assume_checked(), DEPOSIT_SAT);
     pool.poll("the deposit", async |pool| {
         (look(pool).await.spendable_sat.get() == DEPOSIT_SAT).then_some(())
@@ -74,8 +86,7 @@ async fn the_nodes_commands_do_what_they_say() {
     .await;
 
     owed_is(&pool, 0).await;
-    let size = CHANNEL_SAT.to_string();
-    let told = done(&pool, &["node", "open", &peer, &size, "--public"]);
+    let told = done(&pool, &open);
     let channel = told.split(' ').nth(1).expect("its number").to_owned();
     ocean.confirms("a funding transaction").await;
     pool.poll("the channel to be usable", async |pool| {

@@ -43,15 +43,20 @@ impl Disk {
         })
     }
 
-    pub(super) fn look(&self) {
-        match rustix::fs::statvfs(&self.data_dir) {
+    /// The free bytes; `None` where they are not known.
+    pub(super) fn look(&self) -> Option<u64> {
+        let free_bytes = match rustix::fs::statvfs(&self.data_dir) {
             Ok(about) => {
-                let bytes = |blocks: u64| clip(blocks.saturating_mul(about.f_frsize));
-                self.free.set(bytes(about.f_bavail));
-                self.size.set(bytes(about.f_blocks));
+                let bytes = |blocks: u64| blocks.saturating_mul(about.f_frsize);
+                self.free.set(clip(bytes(about.f_bavail)));
+                self.size.set(clip(bytes(about.f_blocks)));
+                Some(bytes(about.f_bavail))
             }
-            Err(error) => tracing::warn!(%error, "the room on the disk is not known"),
-        }
+            Err(error) => {
+                tracing::warn!(%error, "the room on the disk is not known");
+                None
+            }
+        };
         let mint = data_dir::mint(&self.data_dir);
         // A store that is not there takes nothing.
         let length = |file: PathBuf| fs::metadata(file).map_or(0, |about| about.len());
@@ -66,5 +71,6 @@ impl Disk {
         for (store, bytes) in stores {
             self.stores.with_label_values(&[store]).set(clip(bytes));
         }
+        free_bytes
     }
 }

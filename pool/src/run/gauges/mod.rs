@@ -116,7 +116,9 @@ impl Gauges {
 
     fn look(&self, view: &View) -> Result<(), LedgerError> {
         let reader = view.ledger.reader();
-        self.disk.look();
+        if let Some(free_bytes) = self.disk.look() {
+            view.room.is(free_bytes);
+        }
         self.miners.look(reader, view.history(), clock::now_ms())?;
         self.books.look(reader, view.paying.tip_height())
     }

@@ -68,6 +68,7 @@ impl Paying {
                 let peer = parse_peer(&peer)?;
                 let _alone = self.orders.lock().await;
                 let outlay = self.opening(node, size).await?;
+                self.has_coins(node, &peer, size, outlay).await?;
                 let after = self.may_leave(node, outlay, force).await?;
                 let channel = lightning.open_channel(peer, size, public).await?;
                 let reserve = node.settings.anchors.reserve_sat;
@@ -211,17 +212,20 @@ impl Paying {
                 node: None,
                 checks: source.checks(),
                 expected,
+                closed: self.closings(),
             });
         };
         let standing = node.desk.standing().await?;
         let now_secs = clock::now_ms() / 1000;
         let (settings, offer) = (&node.settings, standing.as_ref());
         let checks = readiness((&view, source), settings, offer, expected, now_secs);
+        let closed = view.closed.clone();
         Ok(NodeStatus {
             state,
             node: Some(node_look(view)),
             checks,
             expected,
+            closed,
         })
     }
 
@@ -282,6 +286,5 @@ fn node_look(view: NodeView) -> NodeLook {
         on_chain_sat: view.balances.on_chain,
         anchor_reserve_sat: view.balances.anchor_reserve,
         closing_sat: view.balances.closing,
-        closed: view.closed,
     }
 }
