@@ -103,6 +103,7 @@ need_test() {
     # The package and its units are tried, too.
     need_package
     have systemd-analyze || apt_install "it reads the unit files as systemd does" systemd
+    have adduser || apt_install "the package makes its user with it" adduser
 }
 
 need_package() {

@@ -5,6 +5,7 @@
 
 mod installed;
 mod operator;
+mod systemd;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
