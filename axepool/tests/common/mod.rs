@@ -39,6 +39,10 @@ pub const ELSEWHERE: &str = "bcrt1qqgpqyqszqgpqyqszqgpqyqszqgpqyqszazmwwa";
 /// What the config file says.
 #[derive(Clone, Debug)]
 pub struct PoolSetup {
+    /// `[pool] network`.
+    pub network: &'static str,
+    /// `[upstream] address`.
+    pub address: &'static str,
     /// Where miners connect; port 0 takes a free one at each start.
     pub listen: SocketAddr,
     /// Where wallets and browsers connect; port 0 takes a free one at each start.
@@ -67,6 +71,8 @@ impl PoolSetup {
     /// A pool on regtest whose miners are slow: difficulties far below 1.
     pub fn regtest(upstream: SocketAddr) -> Self {
         PoolSetup {
+            network: "regtest",
+            address: ADDRESS,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             http: SocketAddr::from(([127, 0, 0, 1], 0)),
             http_lines: "request_burst_per_address = 1000000\n".to_owned(),
@@ -89,16 +95,18 @@ impl PoolSetup {
             .map(|address| format!("\"stratum+tcp://{address}\""))
             .collect();
         format!(
-            "[pool]\nnetwork = \"regtest\"\n\
+            "[pool]\nnetwork = \"{}\"\n\
              [metrics]\nlisten = \"127.0.0.1:0\"\n\
              [operator]\nlisten = \"{}\"\n\
              [http]\nlisten = \"{}\"\n{}\n\
-             [upstream]\nurls = [{}]\naddress = \"{ADDRESS}\"\n{}\n\
+             [upstream]\nurls = [{}]\naddress = \"{}\"\n{}\n\
              [stratum]\nlisten = \"{}\"\n{}\n",
+            self.network,
             self.operator,
             self.http,
             self.http_lines,
             urls.join(", "),
+            self.address,
             self.upstream,
             self.listen,
             self.stratum

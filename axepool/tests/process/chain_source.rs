@@ -104,3 +104,45 @@ async fn a_source_that_fails_is_told_with_its_answer_and_the_remedy() {
     assert!(pool.stop().await.success(), "{}", pool.log());
     assert!(!pool.log().contains("s3/"), "{}", pool.log());
 }
+
+/// On mainnet the node does not start without estimates of fees: the pool says which source
+/// has none and what to do, before somebody reads LDK's "Failed to update fee rate estimates".
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bitcoind_without_an_estimate_of_fees_is_told_on_mainnet() {
+    let mood = Arc::new(Mutex::new(Mood {
+        says: Some("main"),
+        has_no_fees: true,
+        ..Mood::default()
+    }));
+    let chain = SharedChain::new(Chain::with_faucet(now_secs()));
+    let serving = CancellationToken::new();
+    let at = serve_in(chain, mood, serving.clone()).await;
+    let at = at.expect("it serves");
+    let stratum = world::ocean(|_| {}).await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("node.toml");
+    std::fs::write(&file, "network = \"mainnet\"\n").expect("the node's settings");
+    let sections = format!(
+        "[chain]\nurl = \"http://me:secret@{at}\"\n[lightning]\nconfig = \"{}\"\n\
+         [ocean]\nblocks = \"chain\"\n[mint]\nenabled = false\n",
+        file.display()
+    );
+    let mut pool = world::pool(&stratum, |setup| {
+        setup.network = "mainnet";
+        setup.address = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq";
+        setup.stratum.push_str(&sections);
+    })
+    .await;
+    let name = format!("bitcoind at {at}");
+    let remedy = "blocksonly=1";
+    tells(&pool, &[&name, "has no estimate of fees", remedy]).await;
+    let node = stdout(&pool.command(&["node", "status"]));
+    assert!(node.contains("could not start"), "{node}");
+    assert!(!node.contains("Failed to update"), "{node}");
+    let checked = pool.command(&["check-config"]);
+    let said = format!("{}{}", stdout(&checked), crate::common::stderr(&checked));
+    assert!(said.contains(remedy), "{said}");
+    assert!(pool.stop().await.success(), "{}", pool.log());
+    assert!(pool.log().contains(remedy), "{}", pool.log());
+    serving.cancel();
+}

@@ -48,6 +48,7 @@ pub fn call(
 ) -> Result<Value, RpcError> {
     match method {
         "getblockchaininfo" => Ok(chain_info(chain)),
+        "getnetworkinfo" => Ok(json!({"subversion": "/Satoshi:29.0.0/"})),
         "getblockcount" => Ok(json!(chain.height())),
         "getbestblockhash" => Ok(json!(chain.tip())),
         "getblockhash" => block_hash(chain, params),
@@ -98,6 +99,9 @@ pub(super) fn refused(
 pub(super) fn colour(answer: &mut Value, mood: &Mood, method: &str) {
     match method {
         "getblockchaininfo" => {
+            if let Some(chain) = mood.says {
+                answer["chain"] = json!(chain);
+            }
             answer["pruned"] = json!(mood.pruned_below > 0);
             if mood.pruned_below > 0 {
                 answer["pruneheight"] = json!(mood.pruned_below);

@@ -31,6 +31,8 @@ pub struct Mood {
     pub is_syncing: bool,
     /// It has no estimate of fees, as with `blocksonly=1`.
     pub has_no_fees: bool,
+    /// The chain that it says it is on, in Core's words; none: regtest.
+    pub says: Option<&'static str>,
     /// A call that it forbids (`rpcwhitelist`).
     pub forbids: Option<&'static str>,
 }
