@@ -1,5 +1,6 @@
-//! What ships the pool: unit files, container, package. There is no container engine and
-//! no running systemd in a test, so what they are given is checked.
+//! What ships the pool: unit files, container, package. There is no container engine in a
+//! test, so what it is given is checked; the units run under a systemd in
+//! `process/package/systemd.rs`, where one can be booted.
 
 use std::fs;
 use std::path::{Path, PathBuf};

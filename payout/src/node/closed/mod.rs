@@ -6,6 +6,7 @@ mod reason;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bitcoin::secp256k1::PublicKey;
 use ldk_node::BalanceDetails;
@@ -96,6 +97,14 @@ impl ClosedChannel {
     }
 }
 
+/// Whoever changes the file has read it before: a closing that is told of in between would
+/// be lost. One for all directories, since a process has one node.
+static CHANGES: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    CHANGES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn place(dir: &Path) -> PathBuf {
     dir.join(NAME)
 }
@@ -119,6 +128,7 @@ fn write(dir: &Path, channels: Vec<ClosedChannel>) -> io::Result<()> {
 /// Keeps one, with what `all` has of its money; a channel that is told of again stays as it
 /// was first told.
 pub(super) fn add(dir: &Path, mut one: ClosedChannel, all: &BalanceDetails) -> io::Result<()> {
+    let _alone = alone();
     let mut channels = read(dir)?.channels;
     if channels.iter().any(|known| known.channel == one.channel) {
         return Ok(());
@@ -151,6 +161,7 @@ pub(super) fn look(
     is_wallets: impl Fn(&Swept) -> bool,
     (tip, now_secs): (u32, u64),
 ) -> Vec<ClosedView> {
+    let _alone = alone();
     let mut channels = kept(dir);
     let before = channels.clone();
     for one in &mut channels {

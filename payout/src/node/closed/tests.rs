@@ -192,3 +192,21 @@ fn a_reason_is_told_in_plain_words() {
         );
     }
 }
+
+/// The node is looked at by several at once, while its events come.
+#[test]
+fn a_closing_that_is_told_during_a_look_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    add(dir.path(), closed(200, &by_peer("")), &nothing()).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for sat in 1..=60 {
+                look(dir.path(), &waits(200, sat, 9), |_| false, (1, 1));
+            }
+        });
+        for n in 0..30 {
+            add(dir.path(), closed(n, &by_peer("")), &nothing()).unwrap();
+        }
+    });
+    assert_eq!(recorded(dir.path()).len(), 31);
+}
