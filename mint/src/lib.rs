@@ -77,7 +77,7 @@ pub use owed::Liabilities;
 pub use parked::Parked;
 pub use quote::{METHOD, QuoteKey, QuoteKeyError};
 pub use restored::{OldClaims, Since};
-pub use seed::{SeedError, fingerprint};
+pub use seed::{SeedError, fingerprint, make_words};
 pub use token::{Token, TokenState};
 
 /// What the fuzz targets drive: no part of the library as it is built.

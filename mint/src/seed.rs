@@ -110,6 +110,15 @@ pub(crate) fn open(
     Ok(Seed(mnemonic.to_seed_normalized("")))
 }
 
+/// Makes the words of a mint that never ran, in the file `path`, so that they can be backed
+/// up before its first start. Words that are there already stay.
+///
+/// # Errors
+/// They cannot be read or written, or others can read them.
+pub fn make_words(path: &Path) -> Result<(), SeedError> {
+    open(path, false, rand::random).map(|_| ())
+}
+
 /// A fingerprint of the mnemonic in `path`, which tells it from others without a word of it:
 /// 64 hex digits.
 ///

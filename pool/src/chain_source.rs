@@ -1,7 +1,9 @@
-//! The chain source's software and network, queried once for `check-config`.
+//! The chain source's software and network, queried once for `check-config` and for the
+//! first-run page.
 
 use std::time::Duration;
 
+use basics::humane;
 use bitcoin::Network;
 use payout::ChainSource;
 use payout::chain::{ChainClient, ChainInfo, NO_FEES, follows_another_chain};
@@ -30,14 +32,48 @@ pub fn warnings(config: &Config) -> Vec<String> {
 }
 
 /// What a source says of itself.
-struct Told {
+#[derive(Debug)]
+pub struct Told {
     info: ChainInfo,
     /// What is wrong where the source would not say what it is.
     software: Result<Option<String>, String>,
     has_fees: bool,
 }
 
+impl Told {
+    /// In words, for who chooses a source.
+    pub fn words(&self) -> String {
+        let Told { info, software, .. } = self;
+        let name = software.as_ref().ok().and_then(Option::as_deref);
+        let name = name.unwrap_or("It").trim_matches('/');
+        let network = info.network.map(|network| format!(" on {network}"));
+        format!(
+            "{name} answers{}, at block {}",
+            network.unwrap_or_default(),
+            humane::count(u64::from(info.height))
+        )
+    }
+
+    /// It is of another network, in words.
+    pub fn other_network(&self, network: Network) -> Option<String> {
+        let other = self.info.network.filter(|other| *other != network)?;
+        Some(format!(
+            "the chain source is on {other}, and the pool on {network}"
+        ))
+    }
+}
+
 fn ask(source: &ChainSource) -> Result<Told, String> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    runtime.block_on(answer_of(source))
+}
+
+/// Asks `source`.
+///
+/// # Errors
+/// It gives no answer, in words, with the remedy.
+pub async fn answer_of(source: &ChainSource) -> Result<Told, String> {
     let client = ChainClient::new(source).map_err(|error| error.to_string())?;
     let asking = async {
         let info = client.info().await?;
@@ -52,23 +88,18 @@ fn ask(source: &ChainSource) -> Result<Told, String> {
         };
         Ok::<_, payout::chain::ChainError>(told)
     };
-    let runtime = Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| error.to_string())?;
-    match runtime.block_on(async { timeout(PATIENCE, asking).await }) {
+    match timeout(PATIENCE, asking).await {
         Ok(Ok(told)) => Ok(told),
         Ok(Err(error)) => Err(error.with_advice()),
-        Err(_) => Err(format!("not within {} s", PATIENCE.as_secs())),
+        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
     }
 }
 
-fn about(network: Network, told: &Told) -> Vec<String> {
+/// Warnings about what a source told.
+pub fn about(network: Network, told: &Told) -> Vec<String> {
     let Told { info, software, .. } = told;
     let mut warnings = Vec::new();
-    if let Some(other) = info.network.filter(|other| *other != network) {
-        warnings.push(format!(
-            "the chain source is on {other}, and the pool on {network}"
-        ));
-    }
+    warnings.extend(told.other_network(network));
     if info.is_syncing {
         warnings.push(format!(
             "the chain source is still loading the chain, at block {}",

@@ -12,6 +12,7 @@ pub mod chain_source;
 pub mod config;
 pub mod control;
 pub mod data_dir;
+pub mod init;
 pub mod logs;
 pub mod mint_url;
 pub mod open_files;

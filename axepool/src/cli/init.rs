@@ -1,15 +1,15 @@
 //! `axepool init`.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use basics::{files, output};
+use anyhow::{Result, bail};
+use basics::output;
 use pool::config;
+use pool::init::{Answers, Draft, Told, write_config, write_node};
 
-use crate::init::{Answers, Dialogue, Draft, Told, fill};
+use crate::init::{Dialogue, fill};
 
 /// Write a config file by asking for the settings without a default
 ///
@@ -61,6 +61,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     let base = path.parent().unwrap_or(Path::new(""));
     let given = Answers {
         data_dir: args.data_dir,
+        name: None,
         network: args.network,
         upstream: args.upstream,
         address: args.address,
@@ -72,34 +73,24 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     let mut person = Dialogue::new((!args.yes).then(|| io::stdin().lock()));
     let mut draft = Draft::new();
     let told = fill(&mut draft, given, &mut person, base)?;
-    if let Some((node, text)) = &told.node {
-        let node = base.join(node);
-        if node.exists() {
-            output::remark(format!("{} is there already, and stays", node.display()));
-        } else {
-            create(&node, text)?;
-        }
+    if let Some(node) = &told.node
+        && !write_node(&path, node)?
+    {
+        let node = base.join(&node.path);
+        output::remark(format!("{} is there already, and stays", node.display()));
     }
-    create(&path, &draft.text())?;
+    write_config(&path, &draft)?;
     say_what_is_next(&path, &told)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Writes a new file, for its owner alone: a password may be in it.
-fn create(path: &Path, text: &str) -> Result<()> {
-    let cannot = || format!("{} cannot be written", path.display());
-    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
-        fs::create_dir_all(dir).with_context(cannot)?;
-    }
-    files::create(path, text.as_bytes()).with_context(cannot)
 }
 
 fn say_what_is_next(path: &Path, told: &Told) -> Result<()> {
     let shown = path.display();
     output::line(format!("{shown} is written. Next steps:"))?;
-    if let Some((node, _)) = &told.node {
+    if let Some(node) = &told.node {
         output::line(format!(
-            "  {node}, beside it, has the node's settings: set its alias"
+            "  {}, beside it, has the node's settings: set its alias",
+            node.path
         ))?;
     }
     if told.lacks_address {

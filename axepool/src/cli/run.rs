@@ -1,6 +1,7 @@
 //! `axepool run`.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,6 +11,7 @@ use pool::config;
 use pool::logs::{self, Logs};
 use pool::run::{View, end_in_time};
 use pool::service::{Inherited, Manager};
+use web::first_run::{self, Ended};
 
 /// The exit status for a config that cannot be used: `EX_CONFIG` of sysexits.h. The unit's
 /// `RestartPreventExitStatus=` names it, since starting again does not mend a config.
@@ -32,9 +34,35 @@ pub(super) struct Args {
     /// The config file; [upstream] address is its only required key
     #[arg(long, value_name = "FILE", default_value = "axepool.toml")]
     config: PathBuf,
+    /// Without a config file, set the pool up in a browser first, at this address
+    ///
+    /// The page asks what `axepool init` asks, tries the chain source, writes the config and
+    /// shows the seed words; then the pool starts. With a config file the option does
+    /// nothing. A secret opens the page. It is printed with the page's address, unless the
+    /// environment variable AXEPOOL_FIRST_RUN_PASSWORD gives one.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = first_run::ADDRESS,
+        num_args = 0..=1,
+        default_missing_value = "127.0.0.1:8081"
+    )]
+    first_run: Option<SocketAddr>,
 }
 
 pub(super) fn run(args: Args, logs: &mut Logs, has_levels: bool) -> Result<ExitCode> {
+    // Before any thread: whoever reads the environment then finds it settled.
+    let inherited = Inherited::take()?;
+    let manager = Manager::of_process();
+    if let Some(listen) = args.first_run
+        && !args.config.try_exists().unwrap_or(true)
+    {
+        let ended = first_run::run(listen, &args.config, &manager).context("the first run")?;
+        if ended == Ended::Stopped {
+            manager.stopping();
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
     let loaded = match config::load(&args.config) {
         Ok(loaded) => loaded,
         Err(problems) => {
@@ -50,9 +78,6 @@ pub(super) fn run(args: Args, logs: &mut Logs, has_levels: bool) -> Result<ExitC
         tracing::warn!(key = warning.key, "{}; {}", warning.why, warning.fix);
     }
     let config = loaded.config;
-    // Before the pool's threads: whoever reads the environment then finds it settled.
-    let inherited = Inherited::take()?;
-    let manager = Manager::of_process();
     let pool = web::start_with(config, inherited).context("the pool did not start")?;
     manager.ready();
     let ended = pool.block_on(async {

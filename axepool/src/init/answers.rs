@@ -1,43 +1,16 @@
-//! What is asked for, and what follows from the answers.
+//! The dialogue of `axepool init`: what is asked for, one question after the other.
 
 use std::io::BufRead;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, anyhow, bail};
 use basics::output;
-use toml::Value;
+use pool::config::Problem;
+use pool::init::{
+    Answers, Draft, MAINNET, NodeFile, Told, no_node, put_checked, put_network, put_split,
+};
 
-use super::{Dialogue, Draft, node_example};
-
-/// What was answered beforehand, by options.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Answers {
-    /// `[pool] data_dir`.
-    pub(crate) data_dir: Option<PathBuf>,
-    /// `[pool] network`.
-    pub(crate) network: Option<String>,
-    /// `[upstream] urls`.
-    pub(crate) upstream: Option<String>,
-    /// `[upstream] address`.
-    pub(crate) address: Option<String>,
-    /// Whether strangers may mine here.
-    pub(crate) strangers: Option<bool>,
-    /// `[http] public_url`.
-    pub(crate) public_url: Option<String>,
-    /// `[chain] url`.
-    pub(crate) chain: Option<String>,
-    /// Whether the pool has a lightning node.
-    pub(crate) lightning: Option<bool>,
-}
-
-/// What is to be told once the config is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Told {
-    /// The node's settings, as a path from the config and the text to be written there.
-    pub(crate) node: Option<(String, &'static str)>,
-    /// Whether the address is still to be put in.
-    pub(crate) lacks_address: bool,
-}
+use super::Dialogue;
 
 /// A question for the value of a key.
 struct Question<'a> {
@@ -60,14 +33,11 @@ pub(crate) fn fill(
     base: &Path,
 ) -> Result<Told> {
     if let Some(data_dir) = given.data_dir {
-        let Some(data_dir) = data_dir.to_str() else {
-            bail!("{}: a config file holds only text", data_dir.display());
-        };
-        put_checked(draft, ("pool", "data_dir"), data_dir, base)?;
+        put_path(draft, &data_dir, base)?;
     }
-    let network = given.network.unwrap_or_else(|| "mainnet".to_owned());
-    if network != "mainnet" {
-        put_checked(draft, ("pool", "network"), &network, base)?;
+    let network = given.network.unwrap_or_else(|| MAINNET.to_owned());
+    put_network(draft, &network, base).map_err(told)?;
+    if network != MAINNET {
         let upstream = Question {
             section: "upstream",
             key: "urls",
@@ -77,7 +47,7 @@ pub(crate) fn fill(
         };
         upstream.settle(draft, given.upstream, person, base)?;
     } else if let Some(urls) = given.upstream {
-        put_checked(draft, ("upstream", "urls"), &urls, base)?;
+        put_checked(draft, ("upstream", "urls"), &urls, base).map_err(told)?;
     }
     let node = node(&network, given.lightning, person)?;
     let chain = Question {
@@ -113,13 +83,7 @@ pub(crate) fn fill(
         Some(strangers) => strangers,
         None => person.yes_or_no(question, false)?,
     };
-    if strangers {
-        draft.put(
-            "payout",
-            "split",
-            &Value::from(accounting::Split::FOR_STRANGERS.name()),
-        );
-    }
+    put_split(draft, strangers);
     let public_url = Question {
         section: "http",
         key: "public_url",
@@ -129,8 +93,8 @@ pub(crate) fn fill(
         may_be_empty: true,
     };
     public_url.settle(draft, given.public_url, person, base)?;
-    if let Some((path, _)) = &node {
-        draft.put("lightning", "config", &Value::from(path.as_str()));
+    if let Some(node) = &node {
+        node.put(draft);
     }
     Ok(Told {
         node,
@@ -143,10 +107,10 @@ fn node(
     network: &str,
     given: Option<bool>,
     person: &mut Dialogue<impl BufRead>,
-) -> Result<Option<(String, &'static str)>> {
-    let Some(example) = node_example(network) else {
+) -> Result<Option<NodeFile>> {
+    let Some(file) = NodeFile::of(network) else {
         if given == Some(true) {
-            bail!("--lightning: there are no settings of a node for {network} to begin with");
+            bail!("--lightning: {}", no_node(network).why);
         }
         return Ok(None);
     };
@@ -157,7 +121,7 @@ fn node(
         // Nobody is surprised by a node.
         None => person.yes_or_no(question, person.can_ask())?,
     };
-    Ok(wanted.then(|| (format!("ldk-node-config/{network}.toml"), example)))
+    Ok(wanted.then_some(file))
 }
 
 impl Question<'_> {
@@ -171,7 +135,7 @@ impl Question<'_> {
     ) -> Result<bool> {
         let place = (self.section, self.key);
         if let Some(given) = given {
-            put_checked(draft, place, &given, base)?;
+            put_checked(draft, place, &given, base).map_err(told)?;
             return Ok(true);
         }
         loop {
@@ -192,30 +156,28 @@ impl Question<'_> {
             }
             match put_checked(draft, place, &answer, base) {
                 Ok(()) => return Ok(true),
-                Err(error) => output::remark(format!("  {error:#}")),
+                Err(problem) => output::remark(format!("  {problem}")),
             }
         }
     }
 }
 
-/// Puts in `text` unless the config's reader has something against it.
-fn put_checked(
-    draft: &mut Draft,
-    (section, key): (&'static str, &'static str),
-    text: &str,
-    base: &Path,
-) -> Result<()> {
-    let mut changed = draft.clone();
-    changed.put(section, key, &Value::from(text));
-    if let Some(problem) = changed.problem_of(section, key, base) {
-        bail!("{problem}");
-    }
-    *draft = changed;
-    Ok(())
+/// A problem as the error of a command.
+fn told(problem: Problem) -> Error {
+    anyhow!("{problem}")
+}
+
+fn put_path(draft: &mut Draft, data_dir: &Path, base: &Path) -> Result<()> {
+    let Some(data_dir) = data_dir.to_str() else {
+        bail!("{}: a config file holds only text", data_dir.display());
+    };
+    put_checked(draft, ("pool", "data_dir"), data_dir, base).map_err(told)
 }
 
 #[cfg(test)]
 mod tests {
+    use toml::Value;
+
     use super::*;
     use pool::config;
 
@@ -267,7 +229,10 @@ mod tests {
         let lines = "\n\nhttp://me:secret@127.0.0.1:8332\n\n\n\n";
         let (loaded, told) = case(Answers::default(), lines);
         assert!(told.lacks_address && loaded.config.income.node.is_some());
-        assert_eq!(told.node.expect("a node").0, "ldk-node-config/mainnet.toml");
+        assert_eq!(
+            told.node.expect("a node").path,
+            "ldk-node-config/mainnet.toml"
+        );
         assert_eq!(loaded.config.terms.split, accounting::Split::Epoch);
     }
 

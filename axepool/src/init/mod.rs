@@ -1,10 +1,8 @@
-//! `axepool init`: the few things that have no default are asked for, and a config with
-//! every key in it is written.
+//! The dialogue of `axepool init`: the few settings that have no default are asked for, and
+//! `pool::init` writes a config with every key in it.
 
 mod answers;
 mod dialogue;
-mod draft;
 
-pub(crate) use answers::{Answers, Told, fill};
+pub(crate) use answers::fill;
 pub(crate) use dialogue::Dialogue;
-pub(crate) use draft::{Draft, node_example};

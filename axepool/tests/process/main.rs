@@ -35,6 +35,7 @@ mod cli;
 mod e2e;
 mod e2e_mint;
 mod electrum;
+mod first_run;
 mod grafana;
 mod init;
 mod money;

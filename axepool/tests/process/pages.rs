@@ -15,6 +15,7 @@ use std::process::{Command, Output};
 
 use crate::common::{PoolProcess, PoolSetup, axepool, stderr, stdout};
 use crate::earned::{Earned, earned, key_file};
+use crate::first_run::Waiting;
 use crate::pages::browser::script;
 use crate::world::{STRATUM, bitaxe, earns, get, key, ocean, pool};
 use serde_json::{Value, json};
@@ -78,6 +79,13 @@ async fn the_set_up_page_and_the_operators_are_whole_in_every_look() {
     let (_, _, paid, url) = owners().await;
     let solvency = format!("{url}/solvency");
     are_whole_in_every_look(vec![operators(&paid.pool), format!("{url}/"), solvency]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Chromium and npm ci --prefix axepool/tests/browser; scripts/test.sh runs it"]
+async fn the_first_run_page_is_whole_in_every_look() {
+    let waiting = Waiting::start(&[]).await;
+    are_whole_in_every_look(vec![waiting.url()]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

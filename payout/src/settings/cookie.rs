@@ -82,6 +82,11 @@ impl Cookie {
         }
     }
 
+    /// True when there is a file in one of its places.
+    pub fn is_there(&self) -> bool {
+        self.places.iter().any(|place| place.is_file())
+    }
+
     /// Where it is looked for, in words.
     pub(crate) fn words(&self) -> String {
         let places = self.places.iter().map(|place| place.display().to_string());

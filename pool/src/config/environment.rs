@@ -32,7 +32,7 @@ impl Environment {
     }
 
     /// True when there is one.
-    pub(super) fn has(&self, section: &str, key: &str) -> bool {
+    pub fn has(&self, section: &str, key: &str) -> bool {
         self.variables.contains_key(&name(section, key))
     }
 

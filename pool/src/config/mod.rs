@@ -39,6 +39,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use ::payout::ChainSource;
 use accounting::EpochTerms;
 use basics::mask;
 use bitcoin::Network;
@@ -117,9 +118,35 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
 /// the node's wallet has the address that `[upstream] address` asks for.
 pub fn load_node(path: &Path) -> Result<Option<NodeConfig>, Problems> {
     let (text, base) = read(path)?;
-    let file: Table =
-        toml::from_str(&text).map_err(|error| in_file(path, vec![not_toml(&text, &error)]))?;
-    let mut reader = Reader::new(file, Environment::of_process());
+    let sources = parse_sources(&text, base, Environment::of_process());
+    sources
+        .map(|sources| sources.node)
+        .map_err(|list| in_file(path, list))
+}
+
+/// The part of a config that can be used before the rest is known: where the chain is read,
+/// and the node.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// `[pool] network`.
+    pub network: Network,
+    /// `[pool] data_dir`.
+    pub data_dir: PathBuf,
+    /// `[chain]`.
+    pub chain: Option<ChainSource>,
+    /// `[lightning]`.
+    pub node: Option<NodeConfig>,
+}
+
+/// Of the `text` of a config file in the directory `base`, and of what `environment` says
+/// instead, that part alone.
+pub fn parse_sources(
+    text: &str,
+    base: &Path,
+    environment: Environment,
+) -> Result<Sources, Vec<Problem>> {
+    let file: Table = toml::from_str(text).map_err(|error| vec![not_toml(text, &error)])?;
+    let mut reader = Reader::new(file, environment);
     let pool = reader.section("pool", |section| pool::read(section, base));
     let chain = reader.section("chain", |section| {
         income::read_chain(section, pool.network, base)
@@ -128,8 +155,13 @@ pub fn load_node(path: &Path) -> Result<Option<NodeConfig>, Problems> {
         income::read_node(section, &pool, base, chain.as_ref())
     });
     match reader.into_problems() {
-        list if list.is_empty() => Ok(node),
-        list => Err(in_file(path, list)),
+        list if list.is_empty() => Ok(Sources {
+            network: pool.network,
+            data_dir: pool.data_dir,
+            chain,
+            node,
+        }),
+        list => Err(list),
     }
 }
 

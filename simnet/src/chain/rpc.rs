@@ -48,7 +48,7 @@ pub fn call(
 ) -> Result<Value, RpcError> {
     match method {
         "getblockchaininfo" => Ok(chain_info(chain)),
-        "getnetworkinfo" => Ok(json!({"subversion": "/Satoshi:29.0.0/"})),
+        "getnetworkinfo" => Ok(json!({"version": 300_200, "subversion": "/Satoshi:30.2.0/"})),
         "getblockcount" => Ok(json!(chain.height())),
         "getbestblockhash" => Ok(json!(chain.tip())),
         "getblockhash" => block_hash(chain, params),

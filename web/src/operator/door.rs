@@ -14,15 +14,25 @@ const COOKIE: &str = "axepool_operator";
 
 /// Lets in whoever has the token.
 #[derive(Clone)]
-pub(super) struct Door {
+pub(crate) struct Door {
     token: sha256::Hash,
     session: String,
     session_hash: sha256::Hash,
+    names: Names,
+}
+
+/// The names by which a request may ask for this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// An address, localhost, or a name that only the network at home gives.
+    ThisMachine,
+    /// Every name: a proxy stands before the listener, and only it knows them.
+    Any,
 }
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// It is answered.
     In,
     /// It has the token, and gets the cookie for it.
@@ -36,20 +46,32 @@ pub(super) enum Verdict {
 
 impl Door {
     /// Opened by `token`; `session` is random, and is what the cookie says.
-    pub(super) fn new(token: &str, session: String) -> Self {
+    pub(crate) fn new(token: &str, session: String) -> Self {
         Door {
             token: hash(token),
             session_hash: hash(&session),
             session,
+            names: Names::ThisMachine,
         }
+    }
+
+    /// The same for requests that ask by one of `names`.
+    #[must_use]
+    pub(crate) fn under(self, names: Names) -> Self {
+        Door { names, ..self }
+    }
+
+    /// True for the token itself.
+    pub(crate) fn opens(&self, token: &str) -> bool {
+        hash(token) == self.token
     }
 
     /// What becomes of a request with this head. What is secret is compared by its
     /// hash: how long that takes says nothing.
-    pub(super) fn judge(&self, headers: &HeaderMap, query: Option<&str>) -> Verdict {
+    pub(crate) fn judge(&self, headers: &HeaderMap, query: Option<&str>) -> Verdict {
         let host = headers.get(header::HOST);
         let host = host.and_then(|host| host.to_str().ok());
-        if !host.is_some_and(is_this_machine) {
+        if self.names == Names::ThisMachine && !host.is_some_and(is_this_machine) {
             return Verdict::ForeignName;
         }
         let has_session = |value: &str| hash(value) == self.session_hash;
@@ -63,14 +85,14 @@ impl Door {
         }
         let parts = query.into_iter().flat_map(|query| query.split('&'));
         let mut tokens = parts.filter_map(|part| part.strip_prefix("token="));
-        if tokens.any(|token| hash(token) == self.token) {
+        if tokens.any(|token| self.opens(token)) {
             return Verdict::Welcome;
         }
         Verdict::Stranger
     }
 
     /// What a browser keeps until it is closed, and no script reads.
-    pub(super) fn cookie(&self) -> String {
+    pub(crate) fn cookie(&self) -> String {
         format!(
             "{COOKIE}={}; HttpOnly; SameSite=Strict; Path=/",
             self.session
@@ -89,9 +111,10 @@ fn hash(text: &str) -> sha256::Hash {
     sha256::Hash::hash(text.as_bytes())
 }
 
-/// An address, or the one name that always is this machine's, with a port or without.
-/// Whoever rebinds a name has that name in the request.
-fn is_this_machine(host: &str) -> bool {
+/// An address, the one name that always is this machine's, or a name of multicast DNS
+/// (RFC 6762), with a port or without. Whoever rebinds a name has that name in the request,
+/// and no server of the public DNS answers for `.local`.
+pub(super) fn is_this_machine(host: &str) -> bool {
     let (name, port) = match host.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
             Some((v6, port)) if v6.parse::<Ipv6Addr>().is_ok() => ("localhost", port),
@@ -103,7 +126,18 @@ fn is_this_machine(host: &str) -> bool {
         digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok()
     };
     (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
-        && (name.eq_ignore_ascii_case("localhost") || name.parse::<Ipv4Addr>().is_ok())
+        && (name.eq_ignore_ascii_case("localhost")
+            || name.parse::<Ipv4Addr>().is_ok()
+            || is_of_multicast_dns(name))
+}
+
+fn is_of_multicast_dns(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        (1..=63).contains(&label.len()) && label.bytes().all(fits)
+    };
+    let label = name.rsplit_once('.');
+    label.is_some_and(|(label, end)| end.eq_ignore_ascii_case("local") && is_label(label))
 }
 
 #[cfg(test)]
@@ -153,6 +187,8 @@ mod tests {
             "[fd00::7]:1",
             "10.0.0.7",
             "10.0.0.7:1",
+            "umbrel.local",
+            "Start-9.LOCAL:8081",
         ] {
             case(host, "", "token=the-token", Welcome);
         }
@@ -161,6 +197,13 @@ mod tests {
             "evil.example",
             "127.0.0.1.evil.example:8081",
             "localhost.evil.example",
+            "local",
+            ".local",
+            "umbrel.local.",
+            "umbrel.local.evil.example",
+            "a.umbrel.local",
+            "um_brel.local",
+            "umbrel.local:80@evil.example",
             "[evil",
             "[::1",
             "[evil.example]:80",
@@ -182,6 +225,19 @@ mod tests {
             let cookie = "axepool_operator=the-session";
             case(host, cookie, "token=the-token", ForeignName);
         }
+    }
+
+    #[test]
+    fn behind_a_proxy_every_name_is_ours_and_the_token_is_needed_all_the_same() {
+        let door = Door::new("the-token", "the-session".to_owned()).under(Names::Any);
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, "pool.example.onion".parse().expect("a host"));
+        assert_eq!(door.judge(&headers, None), Verdict::Stranger);
+        assert_eq!(
+            door.judge(&headers, Some("token=the-token")),
+            Verdict::Welcome
+        );
+        assert!(door.opens("the-token") && !door.opens("the-session"));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //!
 //! The token in `data_dir/operator.token` opens the page; `axepool status` prints it with
 //! the page's address. The token is exchanged for a cookie of this process. A request must
-//! name the machine by address or as localhost, since a foreign page could have any name of
-//! its own resolve to this machine.
+//! name the machine by address, as localhost or by its name at home (`.local`), since a
+//! foreign page could have any name of its own resolve to this machine.
 //!
 //! If its port is taken, the page waits for it; mining does not.
 
@@ -32,8 +32,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Facts, Frame};
-use door::{Door, Verdict};
+use crate::{FIRST_RUN, Facts, Frame};
+pub(crate) use door::{Door, Names, Verdict};
 
 /// How long it waits before it tries for a port again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -166,8 +166,27 @@ impl Operator {
     }
 }
 
+/// Where the page of a pool will be and what opens it, before the pool runs; `None` when
+/// the page is switched off or gets another port at each start.
+///
+/// # Errors
+/// The token can neither be read nor made.
+pub(crate) fn page_of(config: &Config) -> anyhow::Result<Option<(SocketAddr, String)>> {
+    let listen = config.operator.listen.first();
+    let Some(address) = listen.filter(|address| address.port() != 0) else {
+        return Ok(None);
+    };
+    let path = data_dir::operator_token(&config.data_dir);
+    Ok(Some((*address, secret_file::read_or_make(&path, random)?)))
+}
+
+/// True for a name of this machine by which the page may be asked for.
+pub(crate) fn answers_to(host: &str) -> bool {
+    door::is_this_machine(host)
+}
+
 /// 256 bits: nobody guesses it, however often they may try.
-fn random() -> String {
+pub(crate) fn random() -> String {
     let bytes = rand::random::<[u8; 32]>();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -180,6 +199,8 @@ fn routes<V: Answers + Facts>(view: Arc<V>, frame: Frame, door: Door) -> Router 
     };
     Router::new()
         .route("/", get(look::<V>))
+        // A browser that set the pool up at this address comes here.
+        .route(FIRST_RUN, get(async || Redirect::to("/")))
         .with_state(Arc::new(shared))
         .route("/assets/{name}", get(crate::asset))
         .layer(from_fn_with_state(door, admit))
@@ -209,7 +230,7 @@ async fn admit(State(door): State<Door>, request: Request, next: Next) -> Respon
             (StatusCode::UNAUTHORIZED, how).into_response()
         }
         Verdict::ForeignName => {
-            let how = "ask for it by address, or as localhost\n";
+            let how = "ask for it by address, as localhost, or by a name that ends in .local\n";
             (StatusCode::MISDIRECTED_REQUEST, how).into_response()
         }
     }

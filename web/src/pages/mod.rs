@@ -13,6 +13,7 @@
 
 mod assets;
 mod epochs;
+mod first_run;
 mod format;
 mod frame;
 mod key_check;
@@ -37,6 +38,7 @@ use pool::config::Config;
 
 pub(crate) use assets::embedded;
 pub(crate) use assets::get as asset;
+pub(crate) use first_run::PATH as FIRST_RUN;
 pub(crate) use frame::{Frame, guarded, page};
 pub(crate) use message::Message;
 use notices::Desk;
@@ -102,6 +104,7 @@ impl Pages {
         often
             .merge(of_miners)
             .route("/assets/{name}", get(assets::get))
+            .route(FIRST_RUN, get(first_run::get))
             .route("/miners/{key}/live", get(miner::live))
             .route("/miners/{key}/claim", post(token::claim))
             .with_state(self)

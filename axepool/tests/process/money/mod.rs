@@ -4,7 +4,7 @@
 mod audit;
 mod books;
 mod compressed;
-mod fetch;
+pub(crate) mod fetch;
 mod gone;
 mod kills;
 mod long_ago;

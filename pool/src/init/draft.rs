@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use pool::config::{self, Problem};
 use toml::Value;
+
+use crate::config::{self, Environment, Problem};
 
 /// Every key there is, explained.
 const EXAMPLE: &str = include_str!("../../../axepool.example.toml");
@@ -12,7 +13,7 @@ const EXAMPLE: &str = include_str!("../../../axepool.example.toml");
 const MAY_BE_PUT_IN: &str = "#: ";
 
 /// The example of the node's settings for a network, by the network's name in the config.
-pub(crate) fn node_example(network: &str) -> Option<&'static str> {
+pub(super) fn node_example(network: &str) -> Option<&'static str> {
     match network {
         "mainnet" => Some(include_str!("../../../ldk-node-config/mainnet.toml")),
         "signet" => Some(include_str!("../../../ldk-node-config/signet.toml")),
@@ -23,23 +24,50 @@ pub(crate) fn node_example(network: &str) -> Option<&'static str> {
 
 /// The example with some keys put in.
 #[derive(Clone, Debug)]
-pub(crate) struct Draft {
+pub struct Draft {
     lines: Vec<String>,
+    /// What goes before the file when its keys are checked.
+    environment: Environment,
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Draft {
     /// The example as it is.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
+        Self::within(Environment::default())
+    }
+
+    /// The same for a pool that runs in `environment`, which may give keys itself.
+    pub fn within(environment: Environment) -> Self {
         Draft {
             lines: EXAMPLE.lines().map(str::to_owned).collect(),
+            environment,
         }
+    }
+
+    /// True when the environment gives the key, whatever the file says.
+    pub fn is_given(&self, section: &str, key: &str) -> bool {
+        self.environment.has(section, key)
+    }
+
+    /// Puts in a key whose value is text.
+    ///
+    /// # Panics
+    /// As [`Self::put`].
+    pub fn put_text(&mut self, section: &str, key: &str, text: &str) {
+        self.put(section, key, &Value::from(text));
     }
 
     /// Puts in a key.
     ///
     /// # Panics
     /// If the example has no such key: it has every one.
-    pub(crate) fn put(&mut self, section: &str, key: &str, value: &Value) {
+    pub fn put(&mut self, section: &str, key: &str, value: &Value) {
         let heading = format!("[{section}]");
         let begin = format!("{key} = ");
         let line = self
@@ -57,17 +85,27 @@ impl Draft {
     }
 
     /// The config's text.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let mut text = self.lines.join("\n");
         text.push('\n');
         text
     }
 
     /// What is wrong with `section.key` as it stands, in a file of the directory `base`.
-    pub(crate) fn problem_of(&self, section: &str, key: &str, base: &Path) -> Option<Problem> {
+    pub fn problem_of(&self, section: &str, key: &str, base: &Path) -> Option<Problem> {
         let name = format!("{section}.{key}");
-        let problems = config::parse(&self.text(), base).err()?;
+        let problems = self.read(base).err()?;
         problems.into_iter().find(|problem| problem.key == name)
+    }
+
+    /// The config as a pool would read it from a file of the directory `base`.
+    pub fn read(&self, base: &Path) -> Result<config::Loaded, Vec<Problem>> {
+        config::parse_with(&self.text(), base, self.environment.clone())
+    }
+
+    /// The same for its network, chain source and node alone: the rest may be missing.
+    pub fn read_sources(&self, base: &Path) -> Result<config::Sources, Vec<Problem>> {
+        config::parse_sources(&self.text(), base, self.environment.clone())
     }
 }
 

@@ -1,0 +1,223 @@
+//! The pool is set up: the answers are checked, and the config is written.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use payout::{ChainSource, Seed, payout_address};
+
+use pool::config::{Config, Loaded, Problem, Sources};
+use pool::init::{Answers, Draft, put_all, write_config, write_node};
+use pool::{chain_source, data_dir};
+
+use crate::operator;
+
+/// The key that a chain source's problem is told of.
+const CHAIN: &str = "chain.url";
+
+/// What a chain source told when it was asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Heard {
+    /// Its answer.
+    pub(super) answer: Option<String>,
+    /// What is odd about it, though it can be used.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Answers that were checked, good or not.
+#[derive(Debug)]
+pub(super) struct Checked {
+    draft: Draft,
+    told: Option<pool::init::Told>,
+    sources: Option<Sources>,
+    /// What the chain source says.
+    pub(super) heard: Heard,
+    /// Everything that does not do, by its key.
+    pub(super) problems: Vec<Problem>,
+}
+
+/// A pool that is set up.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// The config, as the pool will read it.
+    pub(super) config: Config,
+    /// The words to be copied.
+    pub(super) words: Vec<Words>,
+    /// What is allowed, and a person should know of.
+    pub(super) warnings: Vec<String>,
+    /// The operator's page, for a browser at this machine or its network.
+    pub(super) operator: Option<(SocketAddr, String)>,
+}
+
+/// Seed words, and the file that they are in.
+pub(super) struct Words {
+    /// What they are of.
+    pub(super) title: &'static str,
+    /// Their file.
+    pub(super) file: PathBuf,
+    /// One by one.
+    pub(super) words: Vec<String>,
+}
+
+/// No word is shown by accident.
+impl std::fmt::Debug for Words {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Words").field(&self.file).finish()
+    }
+}
+
+/// Checks `answers` for a config at `path`, and asks the chain source. Nothing is written.
+pub(super) async fn check(mut draft: Draft, answers: Answers, path: &Path) -> Checked {
+    let base = base_of(path);
+    let (told, mut problems) = match put_all(&mut draft, answers, base) {
+        Ok(told) => (Some(told), Vec::new()),
+        Err(problems) => (None, problems),
+    };
+    let mut heard = Heard::default();
+    let sources = match draft.read_sources(base) {
+        Ok(sources) => Some(sources),
+        Err(list) => {
+            let known = |problem: &Problem| problems.iter().any(|other| other.key == problem.key);
+            let new: Vec<_> = list.into_iter().filter(|new| !known(new)).collect();
+            problems.extend(new);
+            None
+        }
+    };
+    if let Some(sources) = &sources
+        && let Some(chain) = &sources.chain
+    {
+        match ask(chain, sources).await {
+            Ok(answer) => heard = answer,
+            Err(problem) => problems.push(problem),
+        }
+    }
+    Checked {
+        draft,
+        told,
+        sources,
+        heard,
+        problems,
+    }
+}
+
+async fn ask(chain: &ChainSource, sources: &Sources) -> Result<Heard, Problem> {
+    let problem = |why: String, fix: &str| Problem {
+        key: CHAIN.to_owned(),
+        value: None,
+        why,
+        fix: fix.to_owned(),
+    };
+    let told = chain_source::answer_of(chain).await;
+    let told = told.map_err(|why| {
+        problem(
+            format!("{chain}: {why}"),
+            "correct it and try again, or choose another source",
+        )
+    })?;
+    if let Some(why) = told.other_network(sources.network) {
+        return Err(problem(why, "choose the network and the source to match"));
+    }
+    Ok(Heard {
+        answer: Some(format!("{chain}: {}", told.words())),
+        warnings: chain_source::about(sources.network, &told),
+    })
+}
+
+impl Checked {
+    /// Writes the config and makes the words of mint and node.
+    ///
+    /// # Errors
+    /// What the whole config lacks, or what cannot be written.
+    pub(super) fn write(self, path: &Path) -> Result<Written, Vec<Problem>> {
+        let Checked {
+            mut draft,
+            told,
+            sources,
+            problems,
+            heard,
+        } = self;
+        let (Some(told), Some(sources), []) = (told, sources, problems.as_slice()) else {
+            return Err(problems);
+        };
+        let base = base_of(path);
+        data_dir::prepare(&sources.data_dir).map_err(in_general)?;
+        if let Some(node) = &told.node {
+            write_node(path, node).map_err(in_general)?;
+            node.put(&mut draft);
+            if told.lacks_address {
+                let sources = draft.read_sources(base)?;
+                let address = own_address(&sources).map_err(in_general)?;
+                draft.put_text("upstream", "address", &address);
+            }
+        }
+        let Loaded {
+            config, warnings, ..
+        } = draft.read(base)?;
+        let words = words_of(&config).map_err(in_general)?;
+        let operator = operator::page_of(&config).map_err(in_general)?;
+        write_config(path, &draft).map_err(in_general)?;
+        tracing::info!(config = %path.display(), "the pool is set up");
+        let warnings = warnings
+            .iter()
+            .map(|warning| format!("{}: {}; {}", warning.key, warning.why, warning.fix));
+        Ok(Written {
+            words,
+            warnings: heard.warnings.into_iter().chain(warnings).collect(),
+            operator,
+            config,
+        })
+    }
+}
+
+/// Where relative paths of a config begin.
+pub(super) fn base_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+/// The first address of the node's wallet, as `axepool address` shows it.
+fn own_address(sources: &Sources) -> Result<String> {
+    let node = sources.node.as_ref().context("there is no node")?;
+    let settings = &node.settings;
+    let seed = Seed::open(&settings.mnemonic_file, &settings.storage_dir)?;
+    Ok(payout_address(&seed, settings.network)?.to_string())
+}
+
+/// The words of mint and node; made now, so that they are copied before there is money.
+fn words_of(config: &Config) -> Result<Vec<Words>> {
+    let mut words = Vec::new();
+    if config.mint.enabled {
+        let file = &config.mint.mnemonic_file;
+        mint::make_words(file)?;
+        words.push(read_words("Words of the mint", file)?);
+    }
+    if let Some(node) = &config.income.node {
+        let settings = &node.settings;
+        Seed::open(&settings.mnemonic_file, &settings.storage_dir)?;
+        words.push(read_words(
+            "Words of the lightning node",
+            &settings.mnemonic_file,
+        )?);
+    }
+    Ok(words)
+}
+
+fn read_words(title: &'static str, file: &Path) -> Result<Words> {
+    let text =
+        fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    Ok(Words {
+        title,
+        file: file.to_owned(),
+        words: text.split_whitespace().map(str::to_owned).collect(),
+    })
+}
+
+/// A problem of no key.
+fn in_general(error: anyhow::Error) -> Vec<Problem> {
+    vec![Problem {
+        key: String::new(),
+        value: None,
+        why: format!("{error:#}"),
+        fix: "see to it on this machine and send the form again".to_owned(),
+    }]
+}
