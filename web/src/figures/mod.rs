@@ -13,6 +13,7 @@ mod miner;
 mod routes;
 mod stream;
 mod totals;
+mod widget;
 
 use std::sync::Arc;
 
@@ -41,9 +42,10 @@ use super::kept::{self, KeptAnswers};
 
 /// What is answered here below `/api/`, for the test of the OpenAPI file.
 #[cfg(test)]
-pub(super) const API_PATHS: [&str; 4] = [POOL, BALANCES, MINER, EVENTS];
+pub(super) const API_PATHS: [&str; 5] = [POOL, WIDGET, BALANCES, MINER, EVENTS];
 
 const POOL: &str = "/api/pool";
+const WIDGET: &str = "/api/widgets/umbrel";
 const BALANCES: &str = "/api/wind-down/balances";
 const MINER: &str = "/api/miners/{key}";
 const EVENTS: &str = "/api/miners/{key}/events";
@@ -79,6 +81,7 @@ impl Figures {
         let of_miner = Router::new().route(MINER, get(routes::miner));
         Router::new()
             .route(POOL, get(routes::pool))
+            .route(WIDGET, get(routes::widget))
             .route(BALANCES, get(routes::balances))
             .layer(from_fn_with_state(kept, kept::kept))
             .merge(of_miner.layer(packed))

@@ -1,4 +1,4 @@
-//! `GET /api/pool`, `GET /api/wind-down/balances`, `GET /api/miners/{key}` and its events.
+//! `GET /api/pool`, `GET /api/widgets/umbrel`, `GET /api/wind-down/balances`, `GET /api/miners/{key}` and its events.
 
 use std::sync::Arc;
 
@@ -8,11 +8,16 @@ use axum::response::Response;
 use listener::Visitor;
 use serde::Deserialize;
 
+use super::widget::Widget;
 use super::{Figures, events as stream_of};
 use crate::api::{Refusal, json, miner_in, parsed};
 
 pub(super) async fn pool(State(figures): State<Arc<Figures>>) -> Result<Response, Refusal> {
     Ok(json(&figures.pool().await?))
+}
+
+pub(super) async fn widget(State(figures): State<Arc<Figures>>) -> Result<Response, Refusal> {
+    Ok(json(&Widget::of(&figures.pool().await?)))
 }
 
 /// Which page of the balances.
