@@ -82,7 +82,7 @@ fn the_image_is_made_of_what_is_there() {
         .find_map(|line| line.strip_prefix("channel = \"")?.strip_suffix('"'))
         .expect("a channel");
     assert!(
-        recipe.contains(&format!("FROM rust:{channel}-")),
+        recipe.contains(&format!(" rust:{channel}-")),
         "the compiler of rust-toolchain.toml, {channel}, is in the image"
     );
     for line in recipe.lines() {
@@ -99,11 +99,55 @@ fn the_image_is_made_of_what_is_there() {
         }
     }
     assert!(recipe.contains("\nUSER 10001"), "not as root");
+    assert!(top().join("deploy/container/build.sh").exists());
     let health = recipe.split("HEALTHCHECK").nth(1).expect("a health check");
     let health = health.split("CMD ").nth(1).expect("a command");
     let command: Vec<String> =
         serde_json::from_str(health.lines().next().expect("a line")).expect("a list");
     takes_arguments(&command[1..]);
+}
+
+/// One image for both processors: each has its target of the compiler and its cross compiler.
+#[test]
+fn the_image_is_for_both_processors() {
+    let recipe = text("deploy/container/Containerfile");
+    assert!(
+        recipe.contains("FROM --platform=$BUILDPLATFORM "),
+        "emulated"
+    );
+    assert!(recipe.contains("deploy/container/build.sh \"$TARGETARCH\""));
+    let script = top().join("deploy/container/build.sh");
+    let checked = run(Command::new("sh").arg("-n").arg(&script));
+    assert!(checked.status.success(), "{checked:?}");
+    let deny = text("deny.toml");
+    let build = text("deploy/container/build.sh");
+    for (arch, target, other, compiler) in [
+        (
+            "amd64",
+            "x86_64-unknown-linux-gnu",
+            "arm64",
+            "gcc-x86-64-linux-gnu",
+        ),
+        (
+            "arm64",
+            "aarch64-unknown-linux-gnu",
+            "amd64",
+            "gcc-aarch64-linux-gnu",
+        ),
+    ] {
+        assert!(
+            build.contains(&format!("{arch}) target={target} ")),
+            "{arch}"
+        );
+        assert!(
+            recipe.contains(&format!("{other}-{arch}) apt-get")),
+            "{arch}"
+        );
+        assert!(recipe.contains(compiler), "{compiler}");
+        assert!(deny.contains(target), "{target} is checked by cargo-deny");
+    }
+    let other = run(Command::new("sh").arg(&script).args(["riscv64", "out"]));
+    assert_eq!(other.status.code(), Some(2), "{other:?}");
 }
 
 /// What compose hands to its services is there, and its variables are keys of the config.
