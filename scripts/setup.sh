@@ -88,6 +88,7 @@ need_test() {
     # The pages are looked at in a browser, by playwright-core and axe.
     have chromium || [ -n "${CHROMIUM:-}" ] || apt_install "the pages are tried in a browser" chromium
     npm_install axepool/tests/browser "what drives the browser"
+    python3 -c 'import yaml' 2>/dev/null || apt_install "the files of the home servers' packages are read" python3-yaml
     have curl || apt_install "the lines that an epoch's page has people paste are run" curl
     if ! have prometheus || ! have promtool; then
         # Only the programs are wanted: masked before it comes, the package's service runs

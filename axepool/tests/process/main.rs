@@ -29,6 +29,8 @@ mod ocean;
 mod schema;
 #[path = "../common/world.rs"]
 mod world;
+#[path = "../common/yaml.rs"]
+mod yaml;
 
 mod chain_source;
 mod cli;
@@ -37,6 +39,7 @@ mod e2e_mint;
 mod electrum;
 mod first_run;
 mod grafana;
+mod home_server;
 mod init;
 mod money;
 mod notices;

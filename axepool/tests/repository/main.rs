@@ -5,5 +5,8 @@ mod arrows;
 mod circles;
 mod deploy;
 mod docs;
+mod home_servers;
 mod pages;
 mod words;
+#[path = "../common/yaml.rs"]
+mod yaml;
