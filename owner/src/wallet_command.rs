@@ -181,7 +181,10 @@ fn balance(place: &Place, json: bool) -> Result<ExitCode> {
         output::json(&balances)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = humane::table(&["mint", "sat", "under way", "sent, not taken"], &[1, 2, 3]);
+    let mut table = humane::table(
+        &["mint", "sat", "pending", "sent, not redeemed"],
+        &[1, 2, 3],
+    );
     for (mint, balance) in &balances {
         table.add_row([
             mint.clone(),

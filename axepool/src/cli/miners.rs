@@ -79,7 +79,7 @@ fn render(miners: &Miners, now_ms: u64) -> String {
         "miner",
         "hashrate",
         "work (difficulty 1)",
-        "part",
+        "share of work",
         "shares",
         "last share",
     ];

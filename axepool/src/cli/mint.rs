@@ -60,7 +60,10 @@ fn render(parked: &[Parked]) -> String {
     if parked.is_empty() {
         return "nothing is parked".to_owned();
     }
-    let mut table = humane::table(&["row", "since (UTC)", "what", "sat", "why"], &[0, 3]);
+    let mut table = humane::table(
+        &["row", "parked since (UTC)", "order", "sat", "error"],
+        &[0, 3],
+    );
     for Parked {
         row,
         reason,

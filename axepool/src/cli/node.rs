@@ -288,7 +288,7 @@ fn payments(args: PaymentsArgs) -> Result<ExitCode> {
     } else if payments.is_empty() {
         output::line("every payment is decided")?;
     } else {
-        let mut table = humane::table(&["payment", "msat", "since (UTC)"], &[1]);
+        let mut table = humane::table(&["payment", "msat", "pending since (UTC)"], &[1]);
         for one in &payments {
             let since_ms = one.since_secs.saturating_mul(1000);
             let amount = match one.amount {
@@ -388,7 +388,13 @@ fn channels(node: &NodeLook) -> Vec<String> {
         return Vec::new();
     }
     let header = [
-        "channel", "peer", "size", "can take", "at once", "can send", "state",
+        "channel",
+        "peer",
+        "capacity sat",
+        "inbound sat",
+        "largest receivable",
+        "outbound sat",
+        "state",
     ];
     let sat = |amount: Msat| amount.to_sat_floor().to_string();
     let mut table = humane::table(&header, &[2, 3, 4, 5]);
@@ -396,8 +402,8 @@ fn channels(node: &NodeLook) -> Vec<String> {
         let state = match (channel.is_ready, channel.is_usable) {
             (_, true) if channel.is_public => "usable, public",
             (_, true) => "usable",
-            (true, false) => "peer is away",
-            (false, _) => "not confirmed",
+            (true, false) => "peer offline",
+            (false, _) => "unconfirmed",
         };
         table.add_row([
             channel.id.to_string(),

@@ -126,11 +126,11 @@ fn left_out(newest: usize, more: usize) -> Option<String> {
 /// A table of payments.
 pub(super) fn render(payouts: &[PayoutRow]) -> String {
     let header = [
-        "came (UTC)",
+        "received (UTC)",
         "payment",
-        "how",
+        "via",
         "sat",
-        "for",
+        "epochs",
         "fee sat",
         "miners",
         "audit",
@@ -220,7 +220,7 @@ pub(super) fn render_split(split: &PayoutSplit) -> String {
     let mut lines = vec![
         format!("payment    {}", row.payout),
         format!(
-            "came       {} (UTC) {}",
+            "received   {} (UTC) {}",
             humane::utc(row.received_ms),
             over(row.via)
         ),

@@ -3,6 +3,7 @@
 mod attacks;
 mod audits;
 mod epochs;
+mod held;
 mod operator;
 mod payments;
 mod tides;

@@ -48,7 +48,7 @@ pub(super) fn node(status: &NodeStatus) -> Section {
         let state = match (channel.is_usable, channel.is_ready) {
             (true, _) => "usable",
             (false, true) => "peer away",
-            (false, false) => "not confirmed",
+            (false, false) => "unconfirmed",
         };
         vec![
             humane::short_key(&channel.peer.to_string()),
