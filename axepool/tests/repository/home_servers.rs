@@ -177,6 +177,8 @@ fn umbrels_compose_file_agrees_with_the_pool() {
     assert_eq!(environment["AXEPOOL_FIRST_RUN"], format!("0.0.0.0:{pages}"));
     assert_eq!(environment["AXEPOOL_FIRST_RUN_PASSWORD"], "${APP_PASSWORD}");
 
+    needs_a_login(&proxy["environment"]);
+
     let node = text("ldk-node-config/mainnet.toml");
     assert!(node.contains("listen = [\"0.0.0.0:9735\"]"));
     let inside = [
@@ -214,6 +216,38 @@ fn umbrels_compose_file_agrees_with_the_pool() {
         assert!(top().join("deploy/umbrel").join(from).is_dir(), "{from}");
         assert!(recipe.contains(to), "{to}");
     }
+}
+
+/// The first run needs Umbrel's login. In older releases of umbrelOS a `/` that needs none
+/// exempts every path, and only what is named in the blacklist is left.
+#[track_caller]
+fn needs_a_login(proxy: &Value) {
+    let rules = |name: &str| -> Vec<String> {
+        let rules = proxy[name].as_str().unwrap_or_else(|| panic!("no {name}"));
+        rules.split(',').map(str::to_owned).collect()
+    };
+    assert_eq!(
+        rules("PROXY_AUTH_BLACKLIST"),
+        ["/first-run", "/first-run/*"]
+    );
+    let free = rules("PROXY_AUTH_WHITELIST");
+    assert_eq!(
+        free,
+        [
+            "/",
+            "/assets/*",
+            "/epochs",
+            "/epochs/*",
+            "/miners",
+            "/miners/*",
+            "/solvency",
+            "/api",
+            "/api/*",
+            "/v1/*",
+            "/healthz",
+            "/readyz"
+        ]
+    );
 }
 
 #[test]
