@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bitcoin::Network;
+use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use thiserror::Error;
 
@@ -113,6 +114,11 @@ impl ChainError {
                 "check that it runs, that host and port are right, and that bitcoind has server=1, \
                  or an Electrum server the right one of tcp:// and ssl://"
             }
+            ChainError::Refused {
+                status: 300..=399, ..
+            } => {
+                "it sends to another address, which is not followed: name that one, if it is yours"
+            }
             ChainError::Refused { .. } | ChainError::TooLong(_) | ChainError::Nonsense(_) => {
                 "check that a chain source of the kind that the URL names, and not something else, \
                  is there"
@@ -133,11 +139,13 @@ pub(crate) fn shown(text: &str) -> String {
     plain.take(SHOWN_CHARS).collect()
 }
 
-/// A client that waits for nobody for ever.
+/// A client that waits for nobody for ever, and asks nobody but whom it is told to ask: a
+/// source that redirects would have the pool ask other machines of its network.
 pub(crate) fn client() -> Result<Client, ChainError> {
     Client::builder()
         .timeout(TIMEOUT)
         .connect_timeout(Duration::from_secs(10))
+        .redirect(Policy::none())
         .user_agent(concat!("axepool/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| ChainError::Silent(error.to_string()))
@@ -184,4 +192,32 @@ fn reason(error: &dyn std::error::Error) -> String {
         inner = source;
     }
     inner.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::response::Redirect;
+    use axum::routing::get;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_redirect_is_not_followed() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let routes = Router::new()
+            .route("/", get(async || Redirect::temporary("/secret")))
+            .route("/secret", get(async || "of another machine"));
+        let serving = tokio::spawn(async move { axum::serve(listener, routes).await });
+        let asked = client().unwrap().get(format!("http://{address}/"));
+        let error = fetch(asked, MAX_ANSWER_BYTES).await.unwrap_err();
+        assert!(matches!(error, ChainError::Refused { status: 307, .. }));
+        let told = error.with_advice();
+        assert!(
+            told.contains("is not followed") && !told.contains("machine"),
+            "{told}"
+        );
+        serving.abort();
+    }
 }
