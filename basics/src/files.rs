@@ -43,6 +43,14 @@ pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_directory(directory_of(path))
 }
 
+/// Tells whether files can be made in the directory `dir`; none is left there.
+///
+/// # Errors
+/// None can.
+pub fn can_make_files_in(dir: &Path) -> io::Result<()> {
+    NamedTempFile::new_in(dir).map(drop)
+}
+
 /// A file beside `path`, which goes away unless it gets a name. Its mode is 0600.
 fn draft(path: &Path, bytes: &[u8], durable: bool) -> io::Result<NamedTempFile> {
     let mut draft = NamedTempFile::new_in(directory_of(path))?;

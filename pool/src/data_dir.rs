@@ -13,7 +13,7 @@ pub fn ledger(data_dir: &Path) -> PathBuf {
 }
 
 /// The directory of the mint's store.
-pub(crate) fn mint(data_dir: &Path) -> PathBuf {
+pub fn mint(data_dir: &Path) -> PathBuf {
     data_dir.join("mint")
 }
 

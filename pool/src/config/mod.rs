@@ -165,6 +165,24 @@ pub fn parse_sources(
     }
 }
 
+/// The data directory of the same.
+///
+/// # Errors
+/// `[pool]` cannot be read.
+pub fn parse_data_dir(
+    text: &str,
+    base: &Path,
+    environment: Environment,
+) -> Result<PathBuf, Vec<Problem>> {
+    let file: Table = toml::from_str(text).map_err(|error| vec![not_toml(text, &error)])?;
+    let mut reader = Reader::new(file, environment);
+    let pool = reader.section("pool", |section| pool::read(section, base));
+    match reader.into_problems() {
+        list if list.is_empty() => Ok(pool.data_dir),
+        list => Err(list),
+    }
+}
+
 fn in_file(path: &Path, list: Vec<Problem>) -> Problems {
     Problems {
         source: path.display().to_string(),

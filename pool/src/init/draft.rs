@@ -1,6 +1,6 @@
 //! A config that is being written: the commented example, with keys put in.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::Value;
 
@@ -101,6 +101,14 @@ impl Draft {
     /// The config as a pool would read it from a file of the directory `base`.
     pub fn read(&self, base: &Path) -> Result<config::Loaded, Vec<Problem>> {
         config::parse_with(&self.text(), base, self.environment.clone())
+    }
+
+    /// The data directory as a pool would read it; the rest may be wrong or missing.
+    ///
+    /// # Errors
+    /// What is wrong with `[pool]`.
+    pub fn read_data_dir(&self, base: &Path) -> Result<PathBuf, Vec<Problem>> {
+        config::parse_data_dir(&self.text(), base, self.environment.clone())
     }
 
     /// The same for its network, chain source and node alone: the rest may be missing.
