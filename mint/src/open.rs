@@ -66,7 +66,7 @@ impl Mint {
             path: config.dir.clone(),
             error,
         })?;
-        let path = config.dir.join("mint.sqlite");
+        let path = seed::store_of(&config.dir);
         let seed = seed::open(
             &config.mnemonic_file,
             config.had_store || path.exists(),

@@ -111,12 +111,23 @@ pub(crate) fn open(
 }
 
 /// Makes the words of a mint that never ran, in the file `path`, so that they can be backed
-/// up before its first start. Words that are there already stay.
+/// up before its first start. Words that are there already stay. `dir` is the directory of
+/// the mint's store: when it has a store, words that are missing are not made anew.
 ///
 /// # Errors
-/// They cannot be read or written, or others can read them.
-pub fn make_words(path: &Path) -> Result<(), SeedError> {
-    open(path, false, rand::random).map(|_| ())
+/// They cannot be read or written, others can read them, or they are lost.
+pub fn make_words(path: &Path, dir: &Path) -> Result<(), SeedError> {
+    let exists = store_of(dir).try_exists();
+    let exists = exists.map_err(|error| SeedError::Io {
+        path: store_of(dir),
+        error,
+    })?;
+    open(path, exists, rand::random).map(|_| ())
+}
+
+/// The mint's store in its directory.
+pub(crate) fn store_of(dir: &Path) -> PathBuf {
+    dir.join("mint.sqlite")
 }
 
 /// A fingerprint of the mnemonic in `path`, which tells it from others without a word of it:
@@ -206,6 +217,19 @@ mod tests {
             Err(SeedError::Lost { .. })
         ));
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn words_are_not_made_beside_a_store() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("words");
+        std::fs::write(store_of(dir.path()), "").expect("a store");
+        let made = make_words(&path, dir.path());
+        assert!(matches!(made, Err(SeedError::Lost { .. })), "{made:?}");
+        assert!(!path.exists());
+        std::fs::remove_file(store_of(dir.path())).expect("no store");
+        make_words(&path, dir.path()).expect("makes");
+        assert!(path.exists());
     }
 
     #[test]

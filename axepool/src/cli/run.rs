@@ -27,8 +27,9 @@ const UNUSABLE_CONFIG: u8 = 78;
 /// metrics: then a restart refuses no connection. The pool notifies it of readiness and of
 /// a stop, and feeds its watchdog.
 ///
-/// Exit status: 0 after a requested stop; 78 if the config file cannot be used, so that a
-/// service manager does not restart it; 1 for every other failure.
+/// Exit status: 0 after a requested stop; 78 if the config file cannot be used, or is missing
+/// though the pool ran before, so that a service manager does not restart it; 1 for every
+/// other failure.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The config file; [upstream] address is its only required key
@@ -39,7 +40,8 @@ pub(super) struct Args {
     /// The page asks what `axepool init` asks, tries the chain source, writes the config and
     /// shows the seed words; then the pool starts. With a config file the option does
     /// nothing. A secret opens the page. It is printed with the page's address, unless the
-    /// environment variable AXEPOOL_FIRST_RUN_PASSWORD gives one.
+    /// environment variable AXEPOOL_FIRST_RUN_PASSWORD gives one. A pool that ran before and
+    /// lost its config is not set up anew: the command ends with status 78.
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -57,6 +59,10 @@ pub(super) fn run(args: Args, logs: &mut Logs, has_levels: bool) -> Result<ExitC
     if let Some(listen) = args.first_run
         && !args.config.try_exists().unwrap_or(true)
     {
+        if let Some(why) = first_run::refusal(&args.config) {
+            output::remark(format!("error: no first run: {why}"));
+            return Ok(ExitCode::from(UNUSABLE_CONFIG));
+        }
         let ended = first_run::run(listen, &args.config, &manager).context("the first run")?;
         if ended == Ended::Stopped {
             manager.stopping();

@@ -1,5 +1,6 @@
 //! What the form sends, and the answers in it.
 
+use basics::mask;
 use serde::Deserialize;
 
 use super::found::Found;
@@ -9,7 +10,7 @@ use pool::init::Answers;
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Form {
-    /// Proves that the form is one of ours.
+    /// The session: proves that the form is one of ours.
     pub(super) proof: String,
     /// The button: `try` asks the chain source, everything else sets the pool up.
     pub(super) action: String,
@@ -75,9 +76,10 @@ impl Form {
         self.chain == TYPED && self.chain_url(&[], kept).is_none()
     }
 
-    /// The typed URL of a chain source, if it has a password.
+    /// The typed URL of a chain source, if it has a secret: a password, or a key in its path
+    /// or query.
     pub(super) fn secret_chain_url(&self) -> Option<String> {
-        text(&self.chain_url).filter(|url| url.contains('@'))
+        text(&self.chain_url).filter(|url| url.contains('@') || mask::url(url) != *url)
     }
 }
 
@@ -124,5 +126,25 @@ mod tests {
         assert_eq!(chosen(TYPED, "", Some("y")).as_deref(), Some("y"));
         assert_eq!(chosen(NONE, "x", Some("y")), None);
         assert_eq!(chosen("elsewhere", "x", Some("y")), None);
+    }
+
+    #[test]
+    fn a_url_with_any_secret_is_kept_from_the_page() {
+        let secret = |url: &str| {
+            let form = Form {
+                chain_url: url.to_owned(),
+                ..Form::default()
+            };
+            form.secret_chain_url().is_some()
+        };
+        for url in [
+            "http://a:b@c:1",
+            "a:b@c:1",
+            "https://esplora.example/v1/0123456789abcdef0123456789abcdef/api",
+            "https://esplora.example/api?key=abc",
+        ] {
+            assert!(secret(url), "{url}");
+        }
+        assert!(!secret("https://esplora.example/api") && !secret(""));
     }
 }

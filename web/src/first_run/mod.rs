@@ -4,16 +4,20 @@
 //! Until the config is written nothing is served but these pages, on one listener: the
 //! operator's, on loopback, unless another address is named. A secret opens them. It is made
 //! anew at each start and printed on stderr, or it is the password that a home server shows
-//! to its owner (`AXEPOOL_FIRST_RUN_PASSWORD`). The secret is exchanged for a cookie of this
-//! process, and each form carries a token of its own, so that no other site can send one.
+//! to its owner (`AXEPOOL_FIRST_RUN_PASSWORD`). The secret is exchanged for a session that
+//! stands in the forms alone (`gate`): there is no cookie. Every page but the one that asks
+//! for the secret is the answer to a form.
 //!
 //! The answers go through the same core as those of `axepool init` (`init/`), the chain
 //! source is asked before it is accepted, and the whole config is read as `check-config`
-//! reads it. Then the config is written and the seed words are shown, and the pool starts in
-//! the same process. A config that exists ends the first run for good.
+//! reads it. Then the config is written, and its answer shows the seed words, once; and the
+//! pool starts in the same process. A config that exists ends the first run for good, and a
+//! pool that lost its config is not set up again (`refusal`).
 
+mod again;
 mod form;
 mod found;
+mod gate;
 mod pages;
 mod routes;
 mod set_up;
@@ -24,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use basics::output;
 use listener::{Bounds, Naming};
 use prometheus::Registry;
@@ -33,8 +37,10 @@ use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
 use crate::FIRST_RUN as PATH;
-use crate::operator::{self, Door, Names};
+use crate::operator;
+use gate::{Gate, Secret};
 use pool::config::Environment;
+use pool::init::{Draft, can_be_set_up};
 use pool::run::signals::StopSignals;
 use pool::service::Manager;
 
@@ -43,10 +49,6 @@ pub const ADDRESS: &str = "AXEPOOL_FIRST_RUN";
 
 /// The variable with the password that opens the pages.
 const PASSWORD: &str = "AXEPOOL_FIRST_RUN_PASSWORD";
-
-/// A password cannot be guessed when it has so many characters at least: those of home
-/// servers are random.
-const LEAST_PASSWORD: usize = 20;
 
 /// How long a connection to this machine itself may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -75,6 +77,14 @@ pub fn run(listen: SocketAddr, path: &Path, manager: &Manager) -> Result<Ended> 
         .build()
         .context("the first run's threads")?;
     runtime.block_on(serve(listen, path.to_owned(), manager))
+}
+
+/// Why the config `path` is not to be made in a browser: the pool ran before and lost its
+/// config, or the file could not be written. `None` when it may be.
+pub fn refusal(path: &Path) -> Option<String> {
+    let draft = Draft::within(Environment::of_process());
+    let refused = can_be_set_up(path, &draft).err();
+    refused.map(|error| format!("{error:#}"))
 }
 
 /// True while a process of this installation waits to be set up: there is no config `path`,
@@ -106,14 +116,16 @@ async fn serve(listen: SocketAddr, path: PathBuf, manager: &Manager) -> Result<E
     let shared = listener::Shared::new(counts, 2 * BOUNDS.connections, BOUNDS.connections);
     let bounds = listener::Door::new("first-run", &shared, BOUNDS, Naming::Peer, None);
     let (done, cancel) = (CancellationToken::new(), CancellationToken::new());
+    let told = told(&secret, address);
     let routes = routes::routes(
-        (address, secret.door()),
+        (address, Gate::new(secret)),
         path,
         Environment::of_process(),
         done.clone(),
     );
     let serving = tokio::spawn(bounds.serve(listener, Arc::new(routes), cancel.clone()));
-    secret.tell(address);
+    tracing::info!(%address, "there is no config yet: the pool is set up in a browser");
+    output::remark(told);
     manager.ready();
     let ended = tokio::select! {
         () = done.cancelled() => Ended::SetUp,
@@ -139,66 +151,16 @@ async fn keep_alive(manager: &Manager) -> Infallible {
     }
 }
 
-/// The secret that opens the pages. It has no `Debug`: nothing may print it.
-enum Secret {
-    /// Made for this process, and printed.
-    Made(String),
-    /// Given by the environment; the person has it from there.
-    Given(String),
-}
-
-impl Secret {
-    fn of(password: Option<String>) -> Result<Secret> {
-        match password.filter(|password| !password.is_empty()) {
-            None => Ok(Secret::Made(operator::random())),
-            Some(password) if password.chars().count() < LEAST_PASSWORD => bail!(
-                "{PASSWORD} has fewer than {LEAST_PASSWORD} characters: give a longer, random \
-                 one, or unset it, and the page's address with a secret is printed"
-            ),
-            Some(password) => Ok(Secret::Given(password)),
-        }
-    }
-
-    /// Behind a home server's proxy the machine has names that only the proxy knows.
-    fn door(&self) -> Door {
-        match self {
-            Secret::Made(token) => Door::new(token, operator::random()),
-            Secret::Given(password) => Door::new(password, operator::random()).under(Names::Any),
-        }
-    }
-
-    fn tell(&self, address: SocketAddr) {
-        tracing::info!(%address, "there is no config yet: the pool is set up in a browser");
-        output::remark(match self {
-            Secret::Made(token) => {
-                format!("Set the pool up in a browser: http://{address}{PATH}?token={token}")
-            }
-            Secret::Given(_) => format!(
-                "Set the pool up in a browser, at {PATH} of this machine's listener {address}, \
-                 with the password of {PASSWORD}"
-            ),
-        });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_is_long_or_there_is_none() {
-        assert!(matches!(Secret::of(None), Ok(Secret::Made(_))));
-        assert!(matches!(
-            Secret::of(Some(String::new())),
-            Ok(Secret::Made(_))
-        ));
-        let short = Secret::of(Some("correct horse".to_owned()));
-        let error = short.err().expect("too short").to_string();
-        assert!(
-            error.contains(PASSWORD) && !error.contains("horse"),
-            "{error}"
-        );
-        let long = Secret::of(Some("0123456789abcdef0123".to_owned()));
-        assert!(matches!(long, Ok(Secret::Given(_))));
+/// Where the pages are, for the person at this machine.
+fn told(secret: &Secret, address: SocketAddr) -> String {
+    match secret {
+        Secret::Made(token) => format!(
+            "Set the pool up in a browser: http://{address}{PATH}?token={token} (this address \
+             opens the page once)"
+        ),
+        Secret::Given(_) => format!(
+            "Set the pool up in a browser, at {PATH} of this machine's listener {address}, with \
+             the password of {PASSWORD}"
+        ),
     }
 }

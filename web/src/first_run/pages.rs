@@ -41,6 +41,8 @@ pub(super) struct Asked {
     public_url: String,
     /// Keys that the environment gives, and that are not asked for.
     given: Vec<&'static str>,
+    /// Others in the network can read what is sent.
+    pub(super) can_be_read: bool,
     /// What the chain source said.
     pub(super) heard: Heard,
     /// All that does not do.
@@ -93,6 +95,7 @@ impl Asked {
                 _ => form.public_url.clone(),
             },
             given: given.collect(),
+            can_be_read: false,
             heard: Heard::default(),
             problems: Vec::new(),
         }
@@ -197,7 +200,7 @@ pub(super) fn chain_url_is_needed() -> Problem {
     }
 }
 
-fn frame() -> Frame {
+pub(super) fn frame() -> Frame {
     Frame::new("Axepool".to_owned(), Network::Bitcoin)
 }
 
@@ -210,16 +213,36 @@ pub(super) fn form(status: StatusCode, asked: Asked) -> Response {
 #[template(path = "first_run/closed.html")]
 struct Closed {
     frame: Frame,
-    was_wrong: bool,
+    problem: Option<&'static str>,
+    can_be_read: bool,
 }
 
-/// What is shown to a browser without the secret.
-pub(super) fn closed(was_wrong: bool) -> Response {
+/// What is shown to a browser without the secret; with what is wrong with the one it sent.
+pub(super) fn closed(problem: Option<&'static str>, can_be_read: bool) -> Response {
     let page = Closed {
         frame: frame(),
-        was_wrong,
+        problem,
+        can_be_read,
     };
     crate::page(StatusCode::UNAUTHORIZED, &page)
+}
+
+#[derive(Template)]
+#[template(path = "first_run/printed.html")]
+struct Printed<'a> {
+    frame: Frame,
+    token: &'a str,
+    can_be_read: bool,
+}
+
+/// What is shown at the address that was printed: a button that uses its secret.
+pub(super) fn printed(token: &str, can_be_read: bool) -> Response {
+    let page = Printed {
+        frame: frame(),
+        token,
+        can_be_read,
+    };
+    crate::page(StatusCode::OK, &page)
 }
 
 #[derive(Debug, Template)]
@@ -278,7 +301,7 @@ pub(super) fn started(host: &str, port: u16, written: Option<&Written>) -> Respo
 }
 
 /// The name of `host`, which may have a port.
-fn name_of(host: &str) -> &str {
+pub(super) fn name_of(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,

@@ -6,22 +6,22 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{Form, RawQuery, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
-use bitcoin::hashes::{Hash as _, sha256};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::again;
 use super::form::Form as Answered;
 use super::found::{self, Found};
+use super::gate::{self, Entered, Gate};
 use super::pages::{self, Asked};
-use super::set_up::{self, Written};
+use super::set_up::{self, Made, Written};
 use crate::FIRST_RUN as PATH;
-use crate::operator::{self, Door, Verdict};
 use pool::config::Environment;
 use pool::init::Draft;
 
@@ -30,53 +30,60 @@ const START: &str = "/first-run/start";
 
 /// What the routes answer from.
 struct Shared {
-    door: Door,
+    gate: Gate,
     listen: SocketAddr,
     path: PathBuf,
     environment: Environment,
-    /// What every form carries, as no other site can.
-    proof: String,
     stage: Mutex<Stage>,
     done: CancellationToken,
 }
 
 /// How far it is. One request at a time moves it.
 enum Stage {
-    /// The form is to be filled in; with the secret URL that was typed before.
-    Asking(Option<String>),
-    /// The config is written, and the words are shown.
+    /// The form is to be filled in.
+    Asking(Asking),
+    /// The config is written, and the words were shown.
     Written(Box<Written>),
     /// The pool starts.
     Started,
 }
 
+/// What is kept between two forms.
+#[derive(Default)]
+struct Asking {
+    /// The URL with a secret that was typed before.
+    url: Option<String>,
+    /// Words that were made for a config that could not be written.
+    made: Made,
+}
+
 /// All routes at `listen`. `done` ends the first run.
 pub(super) fn routes(
-    (listen, door): (SocketAddr, Door),
+    (listen, gate): (SocketAddr, Gate),
     path: PathBuf,
     environment: Environment,
     done: CancellationToken,
 ) -> Router {
     let shared = Arc::new(Shared {
-        door,
+        gate,
         listen,
         path,
         environment,
-        proof: operator::random(),
-        stage: Mutex::new(Stage::Asking(None)),
+        stage: Mutex::new(Stage::Asking(Asking::default())),
         done,
     });
     Router::new()
-        .route(PATH, get(show).post(set_up))
+        .route(PATH, get(ask).post(set_up))
         .route(START, post(start))
-        .layer(from_fn_with_state(Arc::clone(&shared), admit))
         .route(ENTER, post(enter))
+        .layer(from_fn_with_state(Arc::clone(&shared), admit))
         .with_state(shared)
         .layer(map_response(for_nobody_else))
         // These are kept: the last page is shown when nobody answers here any more.
         .route("/assets/{name}", get(crate::asset))
         .fallback(async || Redirect::to(PATH))
         .layer(map_response(crate::guarded))
+        .layer(map_response(names_itself))
 }
 
 /// Words and secrets are on these pages.
@@ -86,38 +93,42 @@ async fn for_nobody_else(mut response: Response) -> Response {
     response
 }
 
-async fn admit(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    match shared.door.judge(request.headers(), request.uri().query()) {
-        Verdict::In if comes_from_elsewhere(request.headers()) => elsewhere(),
-        Verdict::In => next.run(request).await,
-        Verdict::Welcome => welcome(&shared.door),
-        Verdict::Stranger => pages::closed(false),
-        Verdict::ForeignName => foreign_name(),
-    }
-}
-
-fn welcome(door: &Door) -> Response {
-    let mut response = Redirect::to(PATH).into_response();
-    if let Ok(cookie) = HeaderValue::from_str(&door.cookie()) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
-    }
+/// Under `no-referrer` a browser would send `Origin: null` with our own forms.
+async fn names_itself(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let policy = HeaderValue::from_static("same-origin");
+    headers.insert(header::REFERRER_POLICY, policy);
     response
 }
 
-fn foreign_name() -> Response {
-    let how = "ask for this page by address, as localhost, or by a name that ends in .local\n";
-    (StatusCode::MISDIRECTED_REQUEST, how).into_response()
+/// Refuses what a page elsewhere sends. Whether the sender has the secret or the session is
+/// seen in the body.
+async fn admit(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    if !shared.gate.answers_to(headers) {
+        let how = "ask for this page by address, as localhost, or by a name that ends in .local\n";
+        return (StatusCode::MISDIRECTED_REQUEST, how).into_response();
+    }
+    if request.method() == Method::POST && gate::comes_from_elsewhere(headers) {
+        let how = "another site sent this: open the first-run page itself. A proxy before the \
+                   pool has to leave the header Host as it is\n";
+        return (StatusCode::FORBIDDEN, how).into_response();
+    }
+    next.run(request).await
 }
 
-/// What browsers say of a request that another site made.
-fn comes_from_elsewhere(headers: &HeaderMap) -> bool {
-    let site = headers.get("sec-fetch-site");
-    site.is_some_and(|site| site != "same-origin" && site != "none")
-}
-
-fn elsewhere() -> Response {
-    let how = "another site sent this; open the first-run page itself\n";
-    (StatusCode::FORBIDDEN, how).into_response()
+/// Asks for the secret. The address that was printed has it already, and the page a button:
+/// browsers open addresses ahead of the person, which may not use the secret up.
+async fn ask(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let can_be_read = gate::can_be_read(&headers);
+    match shared.gate.printed(query.as_deref()) {
+        Some(token) => pages::printed(token, can_be_read),
+        None => pages::closed(None, can_be_read),
+    }
 }
 
 /// The password of a home server.
@@ -132,29 +143,20 @@ async fn enter(
     headers: HeaderMap,
     form: Result<Form<Password>, FormRejection>,
 ) -> Response {
-    if shared.door.judge(&headers, None) == Verdict::ForeignName {
-        return foreign_name();
-    }
     let password = form.map(|Form(form)| form.password).unwrap_or_default();
-    if shared.door.opens(password.trim()) {
-        welcome(&shared.door)
-    } else {
-        pages::closed(true)
-    }
-}
-
-async fn show(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    let stage = shared.stage.lock().await;
-    match &*stage {
-        Stage::Asking(kept) => {
-            let form = Answered {
-                network: found::network(variable).unwrap_or("mainnet").to_owned(),
-                ..Answered::default()
-            };
-            pages::form(StatusCode::OK, shared.asked(&form, kept.is_some()))
-        }
-        Stage::Written(written) => pages::words(written, &shared.proof),
-        Stage::Started => shared.started(&headers, None),
+    match shared.gate.enter(password.trim()).await {
+        Entered::In => shared.show(StatusCode::OK, &headers).await,
+        Entered::Wrong => pages::closed(
+            Some("This is not the password."),
+            gate::can_be_read(&headers),
+        ),
+        Entered::Used => pages::closed(
+            Some(
+                "This address was used before, and opens the page once: restart the pool, which \
+                 prints another one.",
+            ),
+            gate::can_be_read(&headers),
+        ),
     }
 }
 
@@ -167,20 +169,20 @@ async fn set_up(
     let Ok(Form(form)) = form else {
         return (StatusCode::BAD_REQUEST, "this is not the page's form\n").into_response();
     };
-    if !shared.is_ours(&form.proof) {
-        return elsewhere();
+    if !shared.gate.knows(&form.proof) {
+        return pages::closed(None, gate::can_be_read(&headers));
     }
     let mut stage = shared.stage.lock().await;
-    let kept = match &mut *stage {
-        Stage::Asking(kept) => kept,
-        Stage::Written(written) => return pages::words(written, &shared.proof),
-        Stage::Started => return shared.started(&headers, None),
+    let Stage::Asking(Asking { url: kept, made }) = &mut *stage else {
+        drop(stage);
+        // Nobody may take the config for what this form says.
+        return shared.show(StatusCode::CONFLICT, &headers).await;
     };
     if let Some(typed) = form.secret_chain_url() {
         *kept = Some(typed);
     }
     let found = shared.found();
-    let mut asked = shared.asked(&form, kept.is_some());
+    let mut asked = shared.asked(&form, kept.is_some(), &headers);
     let answers = form.answers(&found, kept.as_deref());
     let mut checked = set_up::check(shared.draft(), answers, &shared.path).await;
     if form.lacks_chain_url(kept.as_deref()) {
@@ -194,9 +196,10 @@ async fn set_up(
         asked.problems = checked.problems;
         return pages::form(StatusCode::OK, asked);
     }
-    match checked.write(&shared.path) {
-        Ok(written) => {
-            let page = pages::words(&written, &shared.proof);
+    match checked.write(&shared.path, made) {
+        Ok(mut written) => {
+            let page = pages::words(&written, shared.gate.session());
+            written.forget_words();
             *stage = Stage::Written(Box::new(written));
             page
         }
@@ -214,12 +217,15 @@ async fn start(
     form: Result<Form<Answered>, FormRejection>,
 ) -> Response {
     let proof = form.map(|Form(form)| form.proof).unwrap_or_default();
-    if !shared.is_ours(&proof) {
-        return elsewhere();
+    if !shared.gate.knows(&proof) {
+        return pages::closed(None, gate::can_be_read(&headers));
     }
     let mut stage = shared.stage.lock().await;
     match &*stage {
-        Stage::Asking(_) => Redirect::to(PATH).into_response(),
+        Stage::Asking(_) => {
+            drop(stage);
+            shared.show(StatusCode::CONFLICT, &headers).await
+        }
         Stage::Started => shared.started(&headers, None),
         Stage::Written(written) => {
             let page = shared.started(&headers, Some(written));
@@ -237,9 +243,7 @@ fn variable(name: &str) -> Option<String> {
 
 impl Shared {
     fn started(&self, headers: &HeaderMap, written: Option<&Written>) -> Response {
-        let host = headers.get(header::HOST);
-        let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
-        pages::started(host, self.listen.port(), written)
+        pages::started(gate::host_of(headers), self.listen.port(), written)
     }
 
     fn draft(&self) -> Draft {
@@ -257,15 +261,32 @@ impl Shared {
         })
     }
 
-    /// Compared by its hash: how long that takes says nothing.
-    fn is_ours(&self, proof: &str) -> bool {
-        let hash = |text: &str| sha256::Hash::hash(text.as_bytes());
-        hash(proof) == hash(&self.proof)
+    /// How far it is: the form, what was written, or the end.
+    async fn show(&self, status: StatusCode, headers: &HeaderMap) -> Response {
+        match &*self.stage.lock().await {
+            Stage::Asking(asking) => {
+                let form = Answered {
+                    network: found::network(variable).unwrap_or("mainnet").to_owned(),
+                    ..Answered::default()
+                };
+                pages::form(status, self.asked(&form, asking.url.is_some(), headers))
+            }
+            Stage::Written(written) => again::page(status, written, self.gate.session()),
+            Stage::Started => self.started(headers, None),
+        }
     }
 
-    fn asked(&self, form: &Answered, has_kept: bool) -> Asked {
+    fn asked(&self, form: &Answered, has_kept: bool, headers: &HeaderMap) -> Asked {
         let draft = self.draft();
         let onion = variable("APP_HIDDEN_SERVICE").map(|host| format!("http://{host}"));
-        Asked::new(form, &self.proof, self.found(), &draft, (onion, has_kept))
+        let mut asked = Asked::new(
+            form,
+            self.gate.session(),
+            self.found(),
+            &draft,
+            (onion, has_kept),
+        );
+        asked.can_be_read = gate::can_be_read(headers);
+        asked
     }
 }

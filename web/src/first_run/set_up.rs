@@ -1,5 +1,6 @@
 //! The pool is set up: the answers are checked, and the config is written.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use anyhow::{Context, Result};
 use payout::{ChainSource, Seed, payout_address};
 
 use pool::config::{Config, Loaded, Problem, Sources};
-use pool::init::{Answers, Draft, put_all, write_config, write_node};
+use pool::init::{Answers, Draft, can_be_set_up, has_not_run, put_all, write_config, write_node};
 use pool::{chain_source, data_dir};
 
 use crate::operator;
@@ -56,7 +57,7 @@ pub(super) struct Words {
     pub(super) title: &'static str,
     /// Their file.
     pub(super) file: PathBuf,
-    /// One by one.
+    /// One by one; none when they are not shown.
     pub(super) words: Vec<String>,
 }
 
@@ -125,11 +126,12 @@ async fn ask(chain: &ChainSource, sources: &Sources) -> Result<Heard, Problem> {
 }
 
 impl Checked {
-    /// Writes the config and makes the words of mint and node.
+    /// Writes the config and makes the words of mint and node. `made` are the files whose
+    /// words this process made.
     ///
     /// # Errors
-    /// What the whole config lacks, or what cannot be written.
-    pub(super) fn write(self, path: &Path) -> Result<Written, Vec<Problem>> {
+    /// What the whole config lacks, what cannot be written, or that the pool ran before.
+    pub(super) fn write(self, path: &Path, made: &mut Made) -> Result<Written, Vec<Problem>> {
         let Checked {
             mut draft,
             told,
@@ -141,20 +143,25 @@ impl Checked {
             return Err(problems);
         };
         let base = base_of(path);
+        // A backup may have been restored since the start.
+        can_be_set_up(path, &draft).map_err(in_general)?;
         data_dir::prepare(&sources.data_dir).map_err(in_general)?;
         if let Some(node) = &told.node {
             write_node(path, node).map_err(in_general)?;
             node.put(&mut draft);
             if told.lacks_address {
                 let sources = draft.read_sources(base)?;
-                let address = own_address(&sources).map_err(in_general)?;
+                let address = own_address(&sources, made).map_err(in_general)?;
                 draft.put_text("upstream", "address", &address);
             }
         }
         let Loaded {
             config, warnings, ..
         } = draft.read(base)?;
-        let words = words_of(&config).map_err(in_general)?;
+        let node_dir = config.income.node.as_ref();
+        let node_dir = node_dir.map(|node| node.settings.storage_dir.as_path());
+        has_not_run(path, &config.data_dir, node_dir).map_err(in_general)?;
+        let words = words_of(&config, made).map_err(in_general)?;
         let operator = operator::page_of(&config).map_err(in_general)?;
         write_config(path, &draft).map_err(in_general)?;
         tracing::info!(config = %path.display(), "the pool is set up");
@@ -176,40 +183,68 @@ pub(super) fn base_of(path: &Path) -> &Path {
 }
 
 /// The first address of the node's wallet, as `axepool address` shows it.
-fn own_address(sources: &Sources) -> Result<String> {
+fn own_address(sources: &Sources, made: &mut Made) -> Result<String> {
     let node = sources.node.as_ref().context("there is no node")?;
     let settings = &node.settings;
+    made.makes(&settings.mnemonic_file);
     let seed = Seed::open(&settings.mnemonic_file, &settings.storage_dir)?;
     Ok(payout_address(&seed, settings.network)?.to_string())
 }
 
 /// The words of mint and node; made now, so that they are copied before there is money.
-fn words_of(config: &Config) -> Result<Vec<Words>> {
+fn words_of(config: &Config, made: &mut Made) -> Result<Vec<Words>> {
     let mut words = Vec::new();
     if config.mint.enabled {
         let file = &config.mint.mnemonic_file;
-        mint::make_words(file)?;
-        words.push(read_words("Words of the mint", file)?);
+        made.makes(file);
+        mint::make_words(file, &data_dir::mint(&config.data_dir))?;
+        words.push(made.words("Words of the mint", file)?);
     }
     if let Some(node) = &config.income.node {
         let settings = &node.settings;
+        made.makes(&settings.mnemonic_file);
         Seed::open(&settings.mnemonic_file, &settings.storage_dir)?;
-        words.push(read_words(
-            "Words of the lightning node",
-            &settings.mnemonic_file,
-        )?);
+        words.push(made.words("Words of the lightning node", &settings.mnemonic_file)?);
     }
     Ok(words)
 }
 
-fn read_words(title: &'static str, file: &Path) -> Result<Words> {
-    let text =
-        fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    Ok(Words {
-        title,
-        file: file.to_owned(),
-        words: text.split_whitespace().map(str::to_owned).collect(),
-    })
+/// The files whose words this process made. Words that were there before may have money, and
+/// whoever uses the page need not be their owner: they are never shown.
+#[derive(Debug, Default)]
+pub(super) struct Made(BTreeSet<PathBuf>);
+
+impl Made {
+    /// Words are made in `file` now, unless it has some.
+    fn makes(&mut self, file: &Path) {
+        // A link to nothing is there, too.
+        if fs::symlink_metadata(file).is_err() {
+            self.0.insert(file.to_owned());
+        }
+    }
+
+    fn words(&self, title: &'static str, file: &Path) -> Result<Words> {
+        let mut words = Vec::new();
+        if self.0.contains(file) {
+            let text = fs::read_to_string(file);
+            let text = text.with_context(|| format!("{} cannot be read", file.display()))?;
+            words.extend(text.split_whitespace().map(str::to_owned));
+        }
+        Ok(Words {
+            title,
+            file: file.to_owned(),
+            words,
+        })
+    }
+}
+
+impl Written {
+    /// From now on the words are told of by their files alone.
+    pub(super) fn forget_words(&mut self) {
+        for of in &mut self.words {
+            of.words.clear();
+        }
+    }
 }
 
 /// A problem of no key.

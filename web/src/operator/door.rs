@@ -2,7 +2,8 @@
 //!
 //! The token opens the door once and leaves a cookie behind, so that it does not stay in
 //! the address. The cookie is of this process alone and says nothing of the token:
-//! browsers send it to every port of the machine.
+//! browsers send it to every port of the machine. Whoever listens at another port of the
+//! same name can read the page with it, which docs/operator.md tells; the page changes nothing.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -18,16 +19,6 @@ pub(crate) struct Door {
     token: sha256::Hash,
     session: String,
     session_hash: sha256::Hash,
-    names: Names,
-}
-
-/// The names by which a request may ask for this machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Names {
-    /// An address, localhost, or a name that only the network at home gives.
-    ThisMachine,
-    /// Every name: a proxy stands before the listener, and only it knows them.
-    Any,
 }
 
 /// What becomes of a request.
@@ -51,19 +42,7 @@ impl Door {
             token: hash(token),
             session_hash: hash(&session),
             session,
-            names: Names::ThisMachine,
         }
-    }
-
-    /// The same for requests that ask by one of `names`.
-    #[must_use]
-    pub(crate) fn under(self, names: Names) -> Self {
-        Door { names, ..self }
-    }
-
-    /// True for the token itself.
-    pub(crate) fn opens(&self, token: &str) -> bool {
-        hash(token) == self.token
     }
 
     /// What becomes of a request with this head. What is secret is compared by its
@@ -71,7 +50,7 @@ impl Door {
     pub(crate) fn judge(&self, headers: &HeaderMap, query: Option<&str>) -> Verdict {
         let host = headers.get(header::HOST);
         let host = host.and_then(|host| host.to_str().ok());
-        if self.names == Names::ThisMachine && !host.is_some_and(is_this_machine) {
+        if !host.is_some_and(is_this_machine) {
             return Verdict::ForeignName;
         }
         let has_session = |value: &str| hash(value) == self.session_hash;
@@ -85,7 +64,7 @@ impl Door {
         }
         let parts = query.into_iter().flat_map(|query| query.split('&'));
         let mut tokens = parts.filter_map(|part| part.strip_prefix("token="));
-        if tokens.any(|token| self.opens(token)) {
+        if tokens.any(|token| hash(token) == self.token) {
             return Verdict::Welcome;
         }
         Verdict::Stranger
@@ -225,19 +204,6 @@ mod tests {
             let cookie = "axepool_operator=the-session";
             case(host, cookie, "token=the-token", ForeignName);
         }
-    }
-
-    #[test]
-    fn behind_a_proxy_every_name_is_ours_and_the_token_is_needed_all_the_same() {
-        let door = Door::new("the-token", "the-session".to_owned()).under(Names::Any);
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, "pool.example.onion".parse().expect("a host"));
-        assert_eq!(door.judge(&headers, None), Verdict::Stranger);
-        assert_eq!(
-            door.judge(&headers, Some("token=the-token")),
-            Verdict::Welcome
-        );
-        assert!(door.opens("the-token") && !door.opens("the-session"));
     }
 
     #[test]

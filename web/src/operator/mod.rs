@@ -33,7 +33,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{FIRST_RUN, Facts, Frame};
-pub(crate) use door::{Door, Names, Verdict};
+use door::{Door, Verdict};
 
 /// How long it waits before it tries for a port again.
 const RETRY: Duration = Duration::from_secs(5);

@@ -1,6 +1,7 @@
 //! A pool without a config, set up in a browser: the page, what it refuses, and the pool that
 //! runs afterwards in the same process.
 
+mod earlier;
 mod refused;
 mod set_up;
 
@@ -19,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 use crate::common::{PATIENCE, PoolProcess};
 use crate::money::fetch::{Answer, ask_as};
 use crate::ocean::now_secs;
+
+/// Where the secret is exchanged for the form.
+const ENTER: &str = "/first-run/enter";
 
 /// What is printed where the pool waits.
 const PRINTED: &str = "Set the pool up in a browser";
@@ -99,17 +103,31 @@ impl Waiting {
         rest.chars().take_while(char::is_ascii_hexdigit).collect()
     }
 
+    /// The page that asks for the secret.
+    pub(crate) fn page(&self) -> String {
+        format!("http://{}/first-run", self.address)
+    }
+
     /// The page, as it is printed for the person at this machine.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/first-run?token={}", self.address, self.token())
     }
 
-    /// Opens the page as a browser does: the cookie as a header, and the page.
-    async fn enter(&self) -> (String, String) {
+    /// Opens the page as a browser does: the form.
+    async fn enter(&self) -> String {
         let path = format!("/first-run?token={}", self.token());
-        let cookie = cookie_of(&self.ask("GET", &path, "", "").await);
-        let page = text(&self.ask("GET", "/first-run", &cookie, "").await);
-        (cookie, page)
+        let asked = self.ask("GET", &path, "", "").await;
+        assert_eq!(asked.code, 200, "{asked:?}");
+        let page = text(&asked);
+        let (_, rest) = page
+            .split_once("name=\"password\" value=\"")
+            .unwrap_or_else(|| panic!("a button: {asked:?}"));
+        let token = rest.split('"').next().expect("a value");
+        let entered = self.send(ENTER, &[("password", token)]).await;
+        assert_eq!(entered.code, 200, "{entered:?}");
+        is_without_cookie(&asked);
+        is_without_cookie(&entered);
+        text(&entered)
     }
 
     /// The config, which is its owner's alone.
@@ -144,9 +162,14 @@ impl Waiting {
         ask_as(&host, self.address, (method, path), more, body).await
     }
 
-    /// Sends a form with the cookie of a browser.
-    async fn send(&self, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Answer {
-        let (more, body) = encoded(cookie, fields);
+    /// Sends a form.
+    async fn send(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        self.send_with("", path, fields).await
+    }
+
+    /// The same with further headers.
+    async fn send_with(&self, more: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let (more, body) = encoded(more, fields);
         self.ask("POST", path, &more, &body).await
     }
 }
@@ -158,7 +181,7 @@ impl Drop for Waiting {
     }
 }
 
-fn encoded(cookie: &str, fields: &[(&str, &str)]) -> (String, String) {
+fn encoded(more: &str, fields: &[(&str, &str)]) -> (String, String) {
     let quoted = |text: &str| -> String {
         let bytes = text.bytes().map(|byte| format!("%{byte:02X}"));
         bytes.collect()
@@ -166,7 +189,7 @@ fn encoded(cookie: &str, fields: &[(&str, &str)]) -> (String, String) {
     let pairs = fields.iter();
     let pairs = pairs.map(|(name, value)| format!("{}={}", quoted(name), quoted(value)));
     let body = pairs.collect::<Vec<_>>().join("&");
-    let more = format!("{cookie}Content-Type: application/x-www-form-urlencoded\r\n");
+    let more = format!("{more}Content-Type: application/x-www-form-urlencoded\r\n");
     (more, body)
 }
 
@@ -174,14 +197,10 @@ fn text(answer: &Answer) -> String {
     String::from_utf8_lossy(&answer.body).into_owned()
 }
 
-/// The cookie that an answer sets, as a header.
-fn cookie_of(answer: &Answer) -> String {
-    assert_eq!(answer.code, 303, "{answer:?}");
-    assert_eq!(answer.header("location"), "/first-run");
-    let cookie = answer.header("set-cookie");
-    assert!(cookie.contains("samesite=strict"), "{cookie}");
-    let session = cookie.split(';').next().expect("a value");
-    format!("Cookie: {session}\r\n")
+/// Browsers send a cookie to every port of a host, and so to all of its programs.
+#[track_caller]
+fn is_without_cookie(answer: &Answer) {
+    assert!(!answer.head.contains("set-cookie"), "{answer:?}");
 }
 
 /// What every form of the page carries.

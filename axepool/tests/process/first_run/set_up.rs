@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Command};
 
 use super::{
-    PRINTED, Waiting, bitcoind, command, cookie_of, encoded, of_home_server, problem, proof_of,
-    text,
+    ENTER, PRINTED, Waiting, bitcoind, command, encoded, of_home_server, problem, proof_of, text,
 };
 use crate::common::{ELSEWHERE, PoolProcess};
 use crate::money::fetch::{ask_as, fetch, http};
@@ -21,7 +20,7 @@ async fn a_pool_is_set_up_in_a_browser_and_mines() {
     let upstream = format!("stratum+tcp://{}", ocean.address());
     let variables = of_home_server(at);
     let waiting = Waiting::start(&variables).await;
-    let (cookie, page) = waiting.enter().await;
+    let page = waiting.enter().await;
     let proof = proof_of(&page);
     let fields = [
         ("proof", proof.as_str()),
@@ -33,7 +32,7 @@ async fn a_pool_is_set_up_in_a_browser_and_mines() {
         ("lightning", "node"),
         ("miners", "everybody"),
     ];
-    let answer = waiting.send("/first-run", &cookie, &fields).await;
+    let answer = waiting.send("/first-run", &fields).await;
     let page = text(&answer);
     assert_eq!(answer.code, 200, "{page}");
     assert_eq!(answer.header("cache-control"), "no-store");
@@ -49,14 +48,32 @@ async fn a_pool_is_set_up_in_a_browser_and_mines() {
     }
     shows_the_words(&waiting, &page);
 
-    // It is not done twice: another form shows the words again, and writes nothing.
+    // It is not done twice: another form is told what was written, and no words.
     let other = [fields[0], fields[1], ("address", ELSEWHERE), fields[3]];
-    let again = waiting.send("/first-run", &cookie, &other).await;
-    assert!(text(&again).contains("Copy these words"), "{again:?}");
+    for fields in [&other[..], &fields[..]] {
+        let again = waiting.send("/first-run", fields).await;
+        assert_eq!(again.code, 409, "{again:?}");
+        let page = text(&again);
+        for part in [
+            "set up with the answers below",
+            "Kitchen &#34;pool&#34;",
+            &upstream,
+            "bcrt1",
+            "data/node-mnemonic",
+            "data/mint/mint.mnemonic",
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        assert!(
+            !page.contains(ELSEWHERE) && !page.contains("s3/cr"),
+            "{page}"
+        );
+        has_no_words(&waiting, &page);
+    }
     assert_eq!(waiting.config(), config);
 
     let start = [fields[0]];
-    let begun = waiting.send("/first-run/start", &cookie, &start).await;
+    let begun = waiting.send("/first-run/start", &start).await;
     let page = text(&begun);
     assert_eq!(begun.code, 200, "{page}");
     assert!(page.contains("The pool starts"), "{page}");
@@ -66,10 +83,22 @@ async fn a_pool_is_set_up_in_a_browser_and_mines() {
     let axe = bitaxe(pool.stratum().await, &key(1), |_| {});
     earns(&axe, 3).await;
     axe.stop().await;
-    is_over(&pool, address, &encoded(&cookie, &fields)).await;
+    is_over(&pool, address, &encoded("", &fields)).await;
     leads_to_the_operators_page(&pool, &page).await;
     assert!(pool.stop().await.success(), "{}", pool.log());
     starts_as_a_pool(&pool, address, &variables).await;
+}
+
+/// No two words of either file stand side by side.
+fn has_no_words(waiting: &Waiting, page: &str) {
+    assert!(!page.contains("class=\"words\""), "{page}");
+    for file in ["data/mint/mint.mnemonic", "data/node-mnemonic"] {
+        let text = fs::read_to_string(waiting.dir.path().join(file)).expect(file);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        for pair in words.windows(2) {
+            assert!(!page.contains(&pair.join(" ")), "{page}");
+        }
+    }
 }
 
 /// The page shows the words of mint and node, as they are in their files.
@@ -142,7 +171,7 @@ async fn a_chain_source_that_the_environment_gives_is_tried_and_not_written() {
     let (at, mood) = bitcoind().await;
     let url = format!("http://umbrel:s3/cr@t@{at}");
     let waiting = Waiting::start(&[("AXEPOOL__CHAIN__URL", url)]).await;
-    let (cookie, page) = waiting.enter().await;
+    let page = waiting.enter().await;
     assert!(page.contains("this installation names"), "{page}");
     assert!(!page.contains("name=\"chain_url\""), "{page}");
     let proof = proof_of(&page);
@@ -155,15 +184,15 @@ async fn a_chain_source_that_the_environment_gives_is_tried_and_not_written() {
     ];
     mood.lock().expect("no panic").is_syncing = true;
     let tried = [&fields[..], &[("action", "try")]].concat();
-    let page = text(&waiting.send("/first-run", &cookie, &tried).await);
+    let page = text(&waiting.send("/first-run", &tried).await);
     assert!(page.contains("still loading the chain"), "{page}");
     // A network that is not the source's is seen before anything is written.
     let other = [fields[0], ("network", "signet"), fields[2], fields[3]];
-    let page = text(&waiting.send("/first-run", &cookie, &other).await);
+    let page = text(&waiting.send("/first-run", &other).await);
     assert!(problem(&page, "chain").contains("on regtest"), "{page}");
     assert!(!waiting.has_config());
 
-    let page = text(&waiting.send("/first-run", &cookie, &fields).await);
+    let page = text(&waiting.send("/first-run", &fields).await);
     assert!(page.contains("Copy these words"), "{page}");
     assert!(!page.contains("s3/cr"), "{page}");
     let config = waiting.config();
@@ -182,15 +211,25 @@ async fn the_password_of_a_home_server_opens_it_by_every_name() {
     let address = waiting.address;
     let enter = async |typed: &str| {
         let (more, body) = encoded("", &[("password", typed)]);
-        let path = ("POST", "/first-run/enter");
+        let path = ("POST", ENTER);
         ask_as("xyz.onion", address, path, &more, &body).await
     };
     let wrong = enter("a-password-of-somebody-else").await;
     assert_eq!(wrong.code, 401, "{wrong:?}");
     assert!(problem(&text(&wrong), "password").contains("not the password"));
-    let cookie = cookie_of(&enter(PASSWORD).await);
-    let page = ask_as("xyz.onion", address, ("GET", "/first-run"), &cookie, "").await;
-    assert!(text(&page).contains("Payout address"), "{page:?}");
+    // As often as it is typed.
+    for _ in 0..2 {
+        let page = enter(PASSWORD).await;
+        super::is_without_cookie(&page);
+        let page = text(&page);
+        assert!(page.contains("Payout address"), "{page}");
+        assert!(!page.contains("unencrypted"), "an onion service encrypts");
+    }
+    // It is not read from an address, which others see.
+    let query = format!("/first-run?token={PASSWORD}");
+    let page = ask_as("umbrel.local", address, ("GET", &query), "", "").await;
+    assert_eq!(page.code, 401, "{page:?}");
+    assert!(text(&page).contains("unencrypted"), "{page:?}");
     // A container's health check takes it for what it is.
     let config = waiting.dir.path().join("axepool.toml");
     let health = |options: &[&str]| {
