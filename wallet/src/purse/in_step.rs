@@ -100,7 +100,28 @@ impl Purse {
     /// [`WalletError::Store`]. A mint that cannot be asked is none: it stays open.
     pub async fn recover(&self) -> Result<Recovered, WalletError> {
         let recovered = self.recover_operations().await?;
+        self.search_if_behind().await?;
         Ok(recovered.and(self.resume_tokens().await?))
+    }
+
+    /// Searches the mint where it has done more than this store knows. A mint that cannot
+    /// be searched now is searched by the next operation.
+    async fn search_if_behind(&self) -> Result<(), WalletError> {
+        if self.searched().await?.as_deref() != Some(b"0") {
+            return Ok(());
+        }
+        match self.search(Collided::No).await {
+            Err(error @ WalletError::Store(_)) => Err(error),
+            Err(error) => {
+                tracing::info!(mint = %self.mint, %error, "the mint is searched later");
+                Ok(())
+            }
+            Ok(restored) => {
+                let sat = restored.restored_sat;
+                tracing::info!(mint = %self.mint, restored_sat = sat, "the mint was searched");
+                Ok(())
+            }
+        }
     }
 
     /// Each operation begins with this: earlier ones are brought to their end, and the
@@ -200,6 +221,8 @@ impl Purse {
                 "another wallet with the same words has used this mint, or this one is an \
                  older copy: what the mint holds for these words is in the wallet now"
             );
+        } else {
+            self.search_if_behind().await?;
         }
         Ok(true)
     }
@@ -207,9 +230,7 @@ impl Purse {
     /// True when another copy of this wallet may be about: its words or its store have been
     /// somewhere else before.
     async fn may_be_shared(&self) -> Result<bool, WalletError> {
-        let store = &self.wallet.localstore;
-        let mark = store.kv_read(NAMESPACE, SEARCHED, &self.mark()).await;
-        Ok(mark.map_err(|error| self.store_error(error))?.is_some())
+        Ok(self.searched().await?.is_some())
     }
 
     /// Like [`Purse::ready`], before ecash is given away without asking the mint: a token
@@ -222,11 +243,10 @@ impl Purse {
     }
 
     async fn is_searched(&self) -> Result<bool, WalletError> {
-        let store = &self.wallet.localstore;
-        let mark = store.kv_read(NAMESPACE, SEARCHED, &self.mark()).await;
-        match mark.map_err(|error| self.store_error(error))?.as_deref() {
+        match self.searched().await?.as_deref() {
             Some(mark) => Ok(mark == b"1"),
             None => {
+                let store = &self.wallet.localstore;
                 let new = store.kv_read(NAMESPACE, WORDS, NEW).await;
                 Ok(new.map_err(|error| self.store_error(error))?.is_some())
             }
@@ -234,10 +254,24 @@ impl Purse {
     }
 
     pub(crate) async fn mark_searched(&self, searched: bool) -> Result<(), WalletError> {
-        let store = &self.wallet.localstore;
         let value: &[u8] = if searched { b"1" } else { b"0" };
-        let mark = self.mark();
-        let written = store.kv_write(NAMESPACE, SEARCHED, &mark, value).await;
+        self.set_searched(Some(value)).await
+    }
+
+    /// The mark as it is; `None` where this store made all that the mint has of it.
+    pub(crate) async fn searched(&self) -> Result<Option<Vec<u8>>, WalletError> {
+        let store = &self.wallet.localstore;
+        let mark = store.kv_read(NAMESPACE, SEARCHED, &self.mark()).await;
+        mark.map_err(|error| self.store_error(error))
+    }
+
+    /// Puts the mark back.
+    pub(crate) async fn set_searched(&self, value: Option<&[u8]>) -> Result<(), WalletError> {
+        let (store, mark) = (&self.wallet.localstore, self.mark());
+        let written = match value {
+            Some(value) => store.kv_write(NAMESPACE, SEARCHED, &mark, value).await,
+            None => store.kv_remove(NAMESPACE, SEARCHED, &mark).await,
+        };
         written.map_err(|error| self.store_error(error))
     }
 }

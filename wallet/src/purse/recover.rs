@@ -6,9 +6,12 @@
 //! ever, and that are settled here. The mint never got the request, and now refuses it:
 //! somebody else used what it was for, or another copy of this wallet used its outputs.
 
+use std::time::Duration;
+
 use bitcoin::hashes::{Hash, sha256};
 use cdk_common::mint_url::MintUrl;
 use cdk_common::nuts::{BlindedMessage, Proof, PublicKey, RestoreRequest, RestoreResponse, State};
+use cdk_common::util::unix_time;
 use cdk_common::wallet::{
     IssueSagaState, OperationData, ReceiveSagaState, SendSagaState, SwapSagaState, WalletSaga,
     WalletSagaState,
@@ -20,6 +23,9 @@ use crate::error::WalletError;
 
 /// Mints of which proofs are to be checked.
 pub(super) const UNCHECKED: &str = "unchecked";
+
+/// How long a request can be on its way: longer than any proxy or mint keeps one.
+const ON_THE_WAY: Duration = Duration::from_secs(600);
 
 /// Proofs whose states are asked for in one request.
 pub(super) const STATES_AT_ONCE: usize = 100;
@@ -46,6 +52,15 @@ impl Recovered {
     }
 }
 
+/// What the mint says of proofs that count as unspent here.
+#[derive(Clone, Copy, Debug, Default)]
+struct States {
+    /// Satoshis that it holds for a request which has not ended.
+    held_sat: u64,
+    /// Some are spent.
+    are_spent: bool,
+}
+
 impl Purse {
     /// Brings cdk's operations to their end: the first part of [`Purse::recover`].
     pub(crate) async fn recover_operations(&self) -> Result<Recovered, WalletError> {
@@ -66,6 +81,9 @@ impl Purse {
             for saga in self.sagas().await? {
                 undone += usize::from(self.settle(&saga).await?);
             }
+        }
+        if undone > 0 {
+            self.watch_proofs().await?;
         }
         let after = self.sagas().await?;
         for saga in &before {
@@ -148,18 +166,41 @@ impl Purse {
     /// Notes, before anything is recovered, that proofs are to be checked afterwards:
     /// cut off in between, the next process still does so.
     pub(super) async fn mark_unchecked(&self, unchecked: bool) -> Result<(), WalletError> {
+        let is_watched = self.unchecked_until().await? > Some(unix_time());
         let (store, mint) = (&self.wallet.localstore, self.mark());
         let written = match unchecked {
+            _ if is_watched => Ok(()),
             true => store.kv_write(NAMESPACE, UNCHECKED, &mint, b"1").await,
             false => store.kv_remove(NAMESPACE, UNCHECKED, &mint).await,
         };
         written.map_err(|error| self.store_error(error))
     }
 
+    /// An operation was undone, since the mint had not carried it out. Its request may be on
+    /// the way all the same, in a proxy or in the mint's queue: for a while each operation
+    /// asks first whether proofs are spent.
+    async fn watch_proofs(&self) -> Result<(), WalletError> {
+        let until = unix_time().saturating_add(ON_THE_WAY.as_secs());
+        let (store, mint) = (&self.wallet.localstore, self.mark());
+        let until = until.to_string();
+        let written = store.kv_write(NAMESPACE, UNCHECKED, &mint, until.as_bytes());
+        written.await.map_err(|error| self.store_error(error))
+    }
+
     async fn is_unchecked(&self) -> Result<bool, WalletError> {
+        Ok(self.unchecked_until().await?.is_some())
+    }
+
+    /// The time until which proofs are checked by each operation, seconds since 1970: long
+    /// past where they are to be checked once. `None` where they are not.
+    async fn unchecked_until(&self) -> Result<Option<u64>, WalletError> {
         let store = &self.wallet.localstore;
         let mark = store.kv_read(NAMESPACE, UNCHECKED, &self.mark()).await;
-        Ok(mark.map_err(|error| self.store_error(error))?.is_some())
+        let mark = mark.map_err(|error| self.store_error(error))?;
+        Ok(mark.map(|mark| {
+            let text = std::str::from_utf8(&mark).ok();
+            text.and_then(|text| text.parse().ok()).unwrap_or(0)
+        }))
     }
 
     pub(super) fn mark(&self) -> String {
@@ -169,26 +210,45 @@ impl Purse {
     /// Drops proofs that count as ours and are spent at the mint. A payment that was cut
     /// off in the swap before it leaves such: cdk gives the inputs back to the wallet
     /// and recovers what they were swapped for besides. Another copy of the wallet may
-    /// have spent others. Returns the satoshis that the mint holds for a request which has
-    /// not ended, and that stay.
+    /// have spent others. And a request of an earlier process may have arrived after its
+    /// operation was undone: then its outputs are ours, and this store does not know of
+    /// them. So the mint is searched next. Returns the satoshis that the mint holds for a
+    /// request which has not ended, and that stay; they are asked for again.
     pub(crate) async fn drop_spent(&self) -> Result<u64, WalletError> {
-        let mut held_sat = 0_u64;
-        let proofs = self
-            .wallet
-            .get_unspent_proofs()
-            .await
-            .map_err(self.error())?;
-        let (mut rest, mut at_once) = (proofs.as_slice(), STATES_AT_ONCE);
+        let proofs = self.wallet.get_unspent_proofs().await;
+        let proofs = proofs.map_err(self.error())?;
+        if proofs.is_empty() {
+            self.mark_unchecked(false).await?;
+            return Ok(0);
+        }
+        let searched = self.searched().await?;
+        // cdk drops what is spent as soon as it hears of it: cut off just then, the next
+        // process still searches.
+        self.mark_searched(false).await?;
+        let mut states = States::default();
+        let checked = self.check_states(&proofs, &mut states).await;
+        if !states.are_spent {
+            self.set_searched(searched.as_deref()).await?;
+        }
+        checked?;
+        self.mark_unchecked(states.held_sat > 0).await?;
+        Ok(states.held_sat)
+    }
+
+    async fn check_states(&self, proofs: &[Proof], found: &mut States) -> Result<(), WalletError> {
+        let (mut rest, mut at_once) = (proofs, STATES_AT_ONCE);
         while !rest.is_empty() {
             let (some, others) = rest.split_at(rest.len().min(at_once));
             match self.wallet.check_proofs_spent(some.to_vec()).await {
                 Ok(states) => {
+                    found.are_spent |= states.iter().any(|one| one.state == State::Spent);
                     let held = |proof: &&Proof| {
                         let mut held = states.iter().filter(|one| one.state == State::Pending);
                         proof.y().is_ok_and(|y| held.any(|one| one.y == y))
                     };
                     for proof in some.iter().filter(held) {
-                        held_sat = held_sat.saturating_add(proof.amount.to_u64());
+                        let sat = proof.amount.to_u64();
+                        found.held_sat = found.held_sat.saturating_add(sat);
                     }
                     rest = others;
                 }
@@ -197,8 +257,7 @@ impl Purse {
                 Err(error) => return Err(WalletError::of(&self.mint, error)),
             }
         }
-        self.mark_unchecked(false).await?;
-        Ok(held_sat)
+        Ok(())
     }
 
     /// Ends an operation that the mint never carried out and never will. True when it

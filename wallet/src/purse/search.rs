@@ -77,11 +77,14 @@ impl Purse {
         let restored = self.search_beside(&path, collided).await;
         remove(&path)?;
         let restored = restored?;
-        // The wallet's own part: another copy of it may have spent some.
+        self.mark_searched(true).await?;
+        // The wallet's own part: another copy of it may have spent some. If it has, the mint
+        // has perhaps signed outputs since it was searched, and the mark is gone again.
         self.drop_spent().await?;
         // Of another copy's payment, which may yet fail: its ecash is looked for again.
-        let is_others = restored.pending_sat > 0 && self.sagas().await?.is_empty();
-        self.mark_searched(!is_others).await?;
+        if restored.pending_sat > 0 && self.sagas().await?.is_empty() {
+            self.mark_searched(false).await?;
+        }
         Ok(restored)
     }
 

@@ -9,7 +9,8 @@ use axum::response::IntoResponse;
 use cdk_common::mint_url::MintUrl;
 
 use super::dying_store::DyingStore;
-use super::mint::{Fault, Options, TestMint};
+use super::mint::{Options, TestMint};
+use super::network::Fault;
 use crate::purse::{Purse, Store};
 use crate::{Home, OwnerKey, WalletError, mint_address};
 

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use super::dying_store::DyingStore;
-use super::mint::{Fault, Options, TestMint};
+use super::mint::{Options, TestMint};
+use super::network::Fault;
 use crate::{Home, OwnerKey, Purse};
 
 /// A key with three quotes and a token of 100 sat in all.

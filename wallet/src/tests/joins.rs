@@ -7,7 +7,8 @@ use std::time::Duration;
 use cdk_common::nuts::State;
 
 use super::dying_store::DyingStore;
-use super::mint::{Fault, Options, TestMint};
+use super::mint::{Options, TestMint};
+use super::network::Fault;
 use super::payments::invoice;
 use crate::{Home, OwnerKey, Purse};
 

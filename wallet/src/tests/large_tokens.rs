@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use cdk_common::nuts::{CurrencyUnit, Token};
 
 use super::dying_store::DyingStore;
-use super::mint::{Fault, Options, TestMint};
+use super::mint::{Options, TestMint};
+use super::network::Fault;
 use crate::{Home, OwnerKey, Purse};
 
 async fn is_good(purse: &Purse, sat: u64, what: &str) {

@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -27,26 +27,10 @@ use cdk_fake_wallet::FakeWallet;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::network::{Fault, Late, network};
 use crate::{Home, OwnerKey, Purse};
 
 pub(super) const METHOD: &str = "axepool";
-
-/// What the network does. Requests count from zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    None,
-    /// From this request on none arrives.
-    Before(u64),
-    /// This request is carried out, its answer is lost, and so is all after it.
-    After(u64),
-    /// This request alone is answered 503, as a busy mint does.
-    Busy(u64),
-    /// This request alone is refused with this code of the NUTs if it is a swap's or for
-    /// ecash, as by a mint that is at work on the same for somebody else.
-    Refused(u64, u16),
-    /// Every question for a payment is refused.
-    Paused,
-}
 
 #[derive(Default)]
 pub(super) struct Pool {
@@ -61,7 +45,8 @@ pub(super) struct TestMint {
     pub(super) cdk: Arc<Mint>,
     pub(super) url: MintUrl,
     pool: Arc<Mutex<Pool>>,
-    fault: Arc<Mutex<(Fault, u64)>>,
+    pub(super) fault: Arc<Mutex<(Fault, u64)>>,
+    pub(super) late: Arc<Mutex<Option<Late>>>,
     _dir: Arc<TempDir>,
 }
 
@@ -227,6 +212,7 @@ impl TestMint {
             url: url.parse().unwrap(),
             pool: Arc::default(),
             fault: Arc::new(Mutex::new((Fault::None, 0))),
+            late: Arc::default(),
             _dir: Arc::new(dir),
         };
         let methods = [METHOD, "bolt11", "bolt12"].map(str::to_owned).to_vec();
@@ -245,6 +231,13 @@ impl TestMint {
     /// Sets the network's fault, counts from zero again, and gives the count so far.
     pub(super) fn fault(&self, fault: Fault) -> u64 {
         std::mem::replace(&mut *self.fault.lock().unwrap(), (fault, 0)).1
+    }
+
+    /// The swap that was on its way arrives, and is carried out.
+    pub(super) async fn deliver(&self) {
+        let late = self.late.lock().unwrap().take();
+        let (request, next) = late.expect("a swap is on its way");
+        assert!(next.run(request).await.status().is_success());
     }
 
     /// Makes a quote for `key`, and pays it.
@@ -381,44 +374,6 @@ impl TestMint {
         let purse = home.purse(&self.url).unwrap();
         (home, purse)
     }
-}
-
-async fn network(State(mint): State<TestMint>, request: Request, next: Next) -> Response {
-    let (fault, number) = {
-        let mut fault = mint.fault.lock().unwrap();
-        fault.1 += 1;
-        (fault.0, fault.1 - 1)
-    };
-    let path = request.uri().path();
-    let for_ecash = path == "/v1/swap"
-        || (path.starts_with("/v1/mint/") && !path.starts_with("/v1/mint/quote/"));
-    match fault {
-        Fault::Before(from) if number >= from => cut(),
-        Fault::After(from) if number > from => cut(),
-        Fault::After(from) if number == from => {
-            let answer = next.run(request).await;
-            drop(answer);
-            cut()
-        }
-        Fault::Busy(one) if number == one => {
-            (StatusCode::SERVICE_UNAVAILABLE, "busy").into_response()
-        }
-        Fault::Refused(one, code) if number == one && for_ecash => {
-            let body = Json(json!({"code": code, "detail": "at work on it"}));
-            (StatusCode::BAD_REQUEST, body).into_response()
-        }
-        Fault::Paused if path.starts_with("/v1/melt/quote/") => {
-            let body = Json(json!({"code": 20003, "detail": "melts are paused"}));
-            (StatusCode::BAD_REQUEST, body).into_response()
-        }
-        _ => next.run(request).await,
-    }
-}
-
-/// A connection that ends in the middle of its answer.
-fn cut() -> Response {
-    let broken = futures::stream::iter([Ok("{"), Err(std::io::Error::other("the line is cut"))]);
-    Response::new(axum::body::Body::from_stream(broken))
 }
 
 /// The draft's look-up: a signature by the key over the tag, the mint's key and itself.

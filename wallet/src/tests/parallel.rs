@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use super::mint::{Fault, Options, TestMint};
+use super::mint::{Options, TestMint};
+use super::network::Fault;
 use super::payments::offer_of;
 use super::words::{copy_words, worth};
 use crate::{Home, OwnerKey, Purse, WalletError};

@@ -3,7 +3,8 @@ use std::time::Duration;
 use cdk_common::nuts::{MeltQuoteState, PaymentMethod};
 use cdk_fake_wallet::{FakeInvoiceDescription, create_fake_invoice};
 
-use super::mint::{Fault, Options, TestMint};
+use super::mint::{Options, TestMint};
+use super::network::Fault;
 use crate::{Destination, OwnerKey, Purse, WalletError};
 
 pub(super) fn invoice(sat: u64) -> Destination {

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use cdk_common::nuts::CurrencyUnit;
 
-use super::mint::{Fault, Options, TestMint};
+use super::mint::{Options, TestMint};
+use super::network::Fault;
 use crate::{Home, HomeError, OwnerKey, Purse, Restored};
 
 async fn sweep(purse: &Purse, key: &OwnerKey) -> u64 {

@@ -1,4 +1,5 @@
-use super::mint::{Fault, Options, TestMint};
+use super::mint::{Options, TestMint};
+use super::network::Fault;
 use crate::{Home, OwnerKey, Progress, Purse, Swept, WalletError};
 
 async fn sweep(purse: &Purse, key: &OwnerKey) -> Swept {

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 use cdk_common::nuts::{CurrencyUnit, MeltQuoteState, State};
 
 use super::dying_store::DyingStore;
-use super::mint::{Fault, Options, TestMint};
+use super::mint::{Options, TestMint};
+use super::network::Fault;
 use super::payments::{invoice, odd_invoice};
 use crate::{Home, OwnerKey, Purse, Swept};
 
