@@ -14,9 +14,6 @@ use simnet::chain::SharedChain;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-/// More than anybody may send.
-const GIANT_BYTES: usize = 3_000_000;
-
 /// What is wrong with the server.
 #[derive(Clone, Debug, Default)]
 pub enum Fault {
@@ -24,12 +21,8 @@ pub enum Fault {
     Nothing,
     /// It takes connections and questions, and says nothing.
     Silent,
-    /// It answers without an end.
-    Giant,
     /// Its first block is mainnet's.
     OnMainnet,
-    /// It says so to every question.
-    Refuses(&'static str),
 }
 
 struct State {
@@ -98,8 +91,6 @@ impl Electrum {
         let (method, params) = (asked["method"].as_str()?, &asked["params"]);
         let result = match &state.fault {
             Fault::Silent => return None,
-            Fault::Giant => return Some("x".repeat(GIANT_BYTES)),
-            Fault::Refuses(why) => Err((*why).to_owned()),
             Fault::OnMainnet if method == "blockchain.block.header" && params[0] == 0 => Ok(json!(
                 serialize_hex(&genesis_block(Network::Bitcoin).header)
             )),

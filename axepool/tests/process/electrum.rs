@@ -72,12 +72,8 @@ async fn an_electrum_server_is_asked_and_compared_as_other_sources_are() {
     })
     .await;
     assert!(pool.log().contains("the chain source cannot be followed"));
-    electrum.has(Fault::Giant);
-    tells(&pool, &[&name, "longer than", "not something else"]).await;
     electrum.has(Fault::OnMainnet);
     tells(&pool, &[&name, "is on bitcoin, and the pool on regtest"]).await;
-    electrum.has(Fault::Refuses("excessive resource usage"));
-    tells(&pool, &[&name, "excessive resource usage"]).await;
     electrum.has(Fault::Nothing);
     is_followed(&pool).await;
     pool.poll("the server among the witnesses", async |pool| {

@@ -34,9 +34,10 @@ const CONNECT_EVERY: Duration = Duration::from_secs(30);
 /// How often it is looked whether bitcoind has a new cookie.
 const COOKIE_EVERY: Duration = Duration::from_secs(5);
 
-/// How long the node's runtime may take to let go of its tasks. The node is stopped by then:
-/// what is left are threads that wait for a chain source which does not answer.
-const RUNTIME_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the node's runtime may take to let go of its tasks. The node is stopped by then,
+/// after five seconds at worst, and the pool's stop has six and a half: what is left are
+/// threads that wait for a chain source which does not answer.
+const RUNTIME_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Channel news that nobody has read yet; more than that and the reader looks at the
 /// channels themselves, as it should anyhow.
