@@ -1,6 +1,6 @@
 //! Requests that a miner signs: the signed message, and the protection against replay.
 //!
-//! What is signed is the SHA256 of [`message`]; the room `signed` has it, for both sides.
+//! The signature is over the SHA256 of [`message`]; the room `signed` has it, for both sides.
 
 pub use ::signed::{Purpose, message};
 use ::signed::{SignedError, check_clock};

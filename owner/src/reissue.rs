@@ -84,7 +84,7 @@ struct MintInfo {
     pubkey: Option<PublicKey>,
 }
 
-/// What is printed with `--json`.
+/// The answer that `--json` prints.
 #[derive(Debug, Serialize)]
 struct Reissued<'a> {
     number: u64,

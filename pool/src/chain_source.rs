@@ -35,7 +35,7 @@ pub fn warnings(config: &Config) -> Vec<String> {
 #[derive(Debug)]
 pub struct Told {
     info: ChainInfo,
-    /// What is wrong where the source would not say what it is.
+    /// The error where the source would not say what software it is.
     software: Result<Option<String>, String>,
     has_fees: bool,
 }

@@ -17,7 +17,7 @@ use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -39,7 +39,7 @@ const BEST: Compression = Compression::new(9);
 /// Most of what can be gained, in a third of the time.
 const QUICK: Compression = Compression::new(5);
 
-/// What is compressed for strangers has this budget; clones share it.
+/// The compressor of answers to strangers, with its budget; clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Packer(Arc<Shared>);
 
@@ -66,12 +66,9 @@ impl Budget {
     fn take(&mut self, bytes: u64, now_us: u64) -> bool {
         let passed = u128::from(now_us.saturating_sub(self.at_us));
         let more = passed * u128::from(BYTES_PER_SECOND) / 1_000_000;
-        // Asked within less than a byte's time, the time goes on counting.
-        if more > 0 {
-            let left = u128::from(self.left) + more;
-            self.left = u64::try_from(left).map_or(BURST_BYTES, |left| left.min(BURST_BYTES));
-            self.at_us = now_us;
-        }
+        let left = u128::from(self.left) + more;
+        self.left = u64::try_from(left).map_or(BURST_BYTES, |left| left.min(BURST_BYTES));
+        self.at_us = self.at_us.max(now_us);
         let left = self.left.checked_sub(bytes);
         self.left = left.unwrap_or(self.left);
         left.is_some()
@@ -126,7 +123,7 @@ fn packed_as(body: &[u8], level: Compression) -> io::Result<Vec<u8>> {
 /// In which form an answer goes out.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// Who asks has it already, under this entity tag.
+    /// The client has it already, under this entity tag.
     Known(String),
     /// Compressed, if it can be.
     Packed,
@@ -262,9 +259,12 @@ pub(super) async fn packed(
     }
     let (mut head, body) = response.into_parts();
     // Bodies of a known length are in memory already.
-    let Ok(body) = to_bytes(body, MAX_BYTES).await else {
-        head.status = StatusCode::INTERNAL_SERVER_ERROR;
-        return Response::from_parts(head, Body::empty());
+    let body = match to_bytes(body, MAX_BYTES).await {
+        Ok(body) => body,
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be read to compress it");
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
     };
     let body = match packer.pack(&body).await {
         Some(packed) => {
@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(of(&["W/\"a\""], &["gzip"]), Form::Known("\"a\"".to_owned()));
         let packed = || Form::Known("\"a-gzip\"".to_owned());
         assert_eq!(of(&["\"b\", \"a-gzip\""], &["gzip"]), packed());
-        // Who cannot read the compressed form any more gets the other one.
+        // A client that cannot read the compressed form any more gets the other one.
         assert_eq!(of(&["\"a-gzip\""], &[]), Form::Plain);
         assert_eq!(of(&["\"b\""], &["gzip"]), Form::Packed);
     }
@@ -361,6 +361,8 @@ mod tests {
         assert!(!budget.take(BURST_BYTES + 1, u64::MAX));
         assert!(budget.take(BURST_BYTES, u64::MAX));
         assert!(!budget.take(1, 0), "a clock that goes back gives nothing");
+        // Nor does what comes after it, until the clock is where it was.
+        assert!(!budget.take(1, 1_000_000));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use simnet::chain::SharedChain;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What is wrong with the server.
+/// The server's fault.
 #[derive(Clone, Debug, Default)]
 pub enum Fault {
     #[default]

@@ -57,7 +57,7 @@ async fn are_whole_in_every_look(urls: Vec<String>) {
     are_whole(report, urls.len());
 }
 
-/// What was seen of so many pages has nothing to complain about.
+/// The reports about so many pages have nothing to complain about.
 fn are_whole(report: Value, pages: usize) {
     let looks = report.as_array().expect("a list");
     assert_eq!(looks.len(), pages * 7, "{report:#}");

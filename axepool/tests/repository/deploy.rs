@@ -1,4 +1,4 @@
-//! What ships the pool: unit files, container, package. There is no container engine in a
+//! The files that ship the pool: unit files, container, package. There is no container engine in a
 //! test, so what it is given is checked; the units run under a systemd in
 //! `process/package/systemd.rs`, where one can be booted.
 

@@ -14,7 +14,7 @@ const AXEPOOL: &str = env!("CARGO_BIN_EXE_axepool");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const ADDRESS: &str = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
 
-/// What the program reads beside keys of the config: where each is read.
+/// The variables that the program reads beside keys of the config: where each is read.
 const READ: [(&str, &str); 4] = [
     ("AXEPOOL_FIRST_RUN", "web/src/first_run/mod.rs"),
     ("AXEPOOL_FIRST_RUN_PASSWORD", "web/src/first_run/mod.rs"),

@@ -3,25 +3,16 @@
 //! dropped between two of their steps, leave ecash and outputs pending until the next start
 //! of the mint, and their owner is told that a payment is under way.
 
-use axum::extract::Request;
-use axum::http::{Method, StatusCode};
-use axum::middleware::Next;
+use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::error::refusal;
 use crate::refused::OTHER;
 
-/// Runs everything but a look in a task of its own. Its place and its length are bounded
-/// inside: a client that hangs up frees neither early.
-pub(super) async fn to_the_end(request: Request, next: Next) -> Response {
-    if matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS
-    ) {
-        return next.run(request).await;
-    }
-    let running = tokio::spawn(next.run(request));
-    running.await.unwrap_or_else(|error| {
+/// Runs `work` in a task of its own. The number of such tasks is bounded by the places that
+/// they hold: a client that hangs up frees none early.
+pub(super) async fn to_the_end(work: impl Future<Output = Response> + Send + 'static) -> Response {
+    tokio::spawn(work).await.unwrap_or_else(|error| {
         tracing::error!(%error, "a request of the mint's panicked");
         let why = "the mint failed: ask for the state of your ecash before you try again";
         refusal(StatusCode::INTERNAL_SERVER_ERROR, OTHER, why)
@@ -34,7 +25,8 @@ mod tests {
     use std::time::Duration;
 
     use axum::Router;
-    use axum::middleware::from_fn;
+    use axum::extract::Request;
+    use axum::middleware::{Next, from_fn};
     use axum::routing::post;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
@@ -44,6 +36,10 @@ mod tests {
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(20);
+
+    async fn detached(request: Request, next: Next) -> Response {
+        to_the_end(next.run(request)).await
+    }
 
     /// Tells how the work of a handler ended.
     struct Work {
@@ -85,7 +81,7 @@ mod tests {
         };
         let router = Router::new()
             .route("/", post(handler))
-            .layer(from_fn(to_the_end))
+            .layer(from_fn(detached))
             .layer(from_fn(watch));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("bound");
@@ -123,7 +119,7 @@ mod tests {
         };
         let router = Router::new()
             .route("/", post(panics))
-            .layer(from_fn(to_the_end));
+            .layer(from_fn(detached));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("bound");
         tokio::spawn(async move { axum::serve(listener, router).await });

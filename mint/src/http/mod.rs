@@ -87,7 +87,6 @@ impl Mint {
             .layer(from_fn_with_state(self.clone(), restored::in_words))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .layer(from_fn_with_state(places, places::one_place))
-            .layer(from_fn(detached::to_the_end))
             // Around all that works: it ends the waiting of a client and not the work.
             .layer(TimeoutLayer::with_status_code(
                 StatusCode::REQUEST_TIMEOUT,

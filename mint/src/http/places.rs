@@ -9,9 +9,10 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::detached::to_the_end;
 use super::error::try_again;
 use crate::handle::Mint;
 
@@ -28,27 +29,29 @@ pub(super) struct Places {
 }
 
 /// Places of one kind, and as many requests that wait for one: more bodies are not held in
-/// memory. A household cannot fill them: its requests under way are bounded.
+/// memory. A household cannot fill them: its requests under way are bounded, and one whose
+/// client hangs up waits no longer.
 struct Lane {
-    free: Semaphore,
+    free: Arc<Semaphore>,
     waiting: Semaphore,
 }
 
 impl Lane {
     fn new(most: usize) -> Arc<Lane> {
         Arc::new(Lane {
-            free: Semaphore::new(most),
+            free: Arc::new(Semaphore::new(most)),
             waiting: Semaphore::new(most),
         })
     }
 
     /// A place, in the order of asking; `None` when too many wait, or for too long.
-    async fn enter(&self) -> Option<SemaphorePermit<'_>> {
-        if let Ok(place) = self.free.try_acquire() {
+    async fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        let free = || Arc::clone(&self.free);
+        if let Ok(place) = free().try_acquire_owned() {
             return Some(place);
         }
         let _waits = self.waiting.try_acquire().ok()?;
-        timeout(WAIT, self.free.acquire()).await.ok()?.ok()
+        timeout(WAIT, free().acquire_owned()).await.ok()?.ok()
     }
 }
 
@@ -90,7 +93,7 @@ fn work(method: &Method, path: &str) -> Work {
 }
 
 /// Works on so many requests at once and no more. As many wait for their turn, the rest is
-/// told to come back.
+/// told to come back. A request that may change the store and has its place runs to its end.
 pub(super) async fn one_place(
     State(places): State<Places>,
     request: Request,
@@ -101,16 +104,26 @@ pub(super) async fn one_place(
         Work::Melt => &places.melts,
         Work::Store => &places.free,
     };
-    let Some(_place) = lane.enter().await else {
+    let Some(place) = lane.enter().await else {
         places.mint.metrics().requests_refused.inc();
         return try_again("the mint is busy: try again");
     };
-    next.run(request).await
+    let is_look = matches!(*request.method(), Method::GET | Method::HEAD);
+    let work = async move {
+        let _place = place;
+        next.run(request).await
+    };
+    match is_look {
+        true => work.await,
+        false => to_the_end(work).await,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpStream;
 
     use crate::tests::interop::run;
     use crate::tests::restored::Door;
@@ -183,11 +196,33 @@ mod tests {
         }
 
         /// All places but those of payments.
-        async fn taken(&self) -> SemaphorePermit<'_> {
+        async fn taken(&self) -> tokio::sync::SemaphorePermit<'_> {
             let free = &self.places.free.free;
             let all = u32::try_from(free.available_permits()).expect("few");
             free.acquire_many(all).await.expect("open")
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_client_that_hangs_up_waits_no_longer() {
+        let busy = Busy::start().await;
+        let _taken = busy.taken().await;
+        let waiting = &busy.places.free.waiting;
+        let most = waiting.available_permits();
+        let since = std::time::Instant::now();
+        let at = busy.pool.url.strip_prefix("http://").expect("a host");
+        let mut client = TcpStream::connect(at).await.expect("connects");
+        let request = b"POST /v1/checkstate HTTP/1.1\r\nHost: test\r\n\
+            Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+        client.write_all(request).await.expect("sends");
+        while waiting.available_permits() == most {
+            tokio::task::yield_now().await;
+        }
+        drop(client);
+        while waiting.available_permits() < most {
+            tokio::task::yield_now().await;
+        }
+        assert!(since.elapsed() < WAIT, "{:?}", since.elapsed());
     }
 
     /// A mint all of whose places are taken, for cdk's wallet: the wallet waits; what waited too

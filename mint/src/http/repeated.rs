@@ -17,7 +17,7 @@ use serde_json::json;
 use super::error::{for_web_wallets, refusal};
 use crate::handle::Mint;
 
-/// What a swap, a mint request and a melt have in common.
+/// The fields that a swap, a mint request and a melt have in common.
 #[derive(Deserialize)]
 struct Asked {
     #[serde(default)]

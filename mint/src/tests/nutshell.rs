@@ -133,7 +133,7 @@ async fn claim(pool: &Pool, key: &str) -> String {
     claim["token"].as_str().expect("a token").to_owned()
 }
 
-/// What the guide for owners tells to type is what is run here, with the versions that are
+/// The commands in the guide for owners are the ones that run here, with the versions that are
 /// installed for it.
 #[test]
 fn the_guide_shows_what_is_run() {

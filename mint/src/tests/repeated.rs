@@ -45,7 +45,7 @@ async fn restored(pool: &Pool, dir: &Path, url: &str) -> Mint {
     open(backup.path(), dir, url, 9).await
 }
 
-/// What the wallet takes for its own is unspent at the mint.
+/// The wallet's proofs are unspent at the mint.
 async fn is_good(wallet: &Wallet, sat: u64) {
     assert_eq!(u64::from(wallet.total_balance().await.expect("sums")), sat);
     let proofs = wallet.get_unspent_proofs().await.expect("reads");
@@ -89,7 +89,7 @@ async fn a_wallet_gives_no_spent_inputs_back() {
     let recovered = wallet.recover_incomplete_sagas().await;
     recovered.expect("the mint answers");
     is_good(&wallet, 100).await;
-    // What is new is refused as before, with a code that lets the wallet keep its ecash.
+    // A new swap is refused as before, with a code that lets the wallet keep its ecash.
     let refused = swapped(&wallet, 4).await.expect_err("closed");
     assert_eq!(refused.to_string(), "Minting is disabled");
     is_good(&wallet, 100).await;

@@ -29,7 +29,7 @@ impl<A> Call<A> {
         Call { request, read }
     }
 
-    /// What is sent.
+    /// The request to send.
     pub fn request(&self) -> &Request {
         &self.request
     }
@@ -93,12 +93,12 @@ pub fn suspects() -> Call<Vec<SuspectRow>> {
     call!(Request::Suspects, Reply::Suspects { suspects } => suspects)
 }
 
-/// What does the mint refuse for good? With `retry` it is tried again first.
+/// The orders that the mint refuses for good. With `retry` each is tried again first.
 pub fn mint_parked(retry: bool) -> Call<MintParked> {
     call!(Request::MintParked { retry }, Reply::MintParked(parked) => parked)
 }
 
-/// What is logged, and what is to be logged from now on? The answer is the levels.
+/// Sets the log levels, or leaves them as they are. The answer is the levels in force.
 pub fn log(levels: Option<String>) -> Call<String> {
     call!(Request::Log { levels }, Reply::Log { levels } => levels)
 }
@@ -154,7 +154,7 @@ pub fn book_out(payout: PayoutKey) -> Call<FeeStatus> {
     account(MoneyRequest::BookOut { payout })
 }
 
-/// What is the operator's?
+/// The operator's account.
 pub fn fee() -> Call<FeeStatus> {
     account(MoneyRequest::Fee)
 }

@@ -50,7 +50,7 @@ pub enum AskError {
 /// # Errors
 /// See [`AskError`]; `NotRunning` is the one that a caller may answer by opening the
 /// store itself.
-pub async fn call<A>(path: &Path, call: Call<A>) -> Result<A, AskError> {
+pub async fn call_at<A>(path: &Path, call: Call<A>) -> Result<A, AskError> {
     let reply = ask(path, call.request()).await?;
     call.read(reply)
 }
@@ -59,7 +59,7 @@ pub async fn call<A>(path: &Path, call: Call<A>) -> Result<A, AskError> {
 /// answers.
 ///
 /// # Errors
-/// As [`call`], but for an answer of another kind.
+/// As [`call_at`], but for an answer of another kind.
 pub async fn ask(path: &Path, request: &Request) -> Result<Reply, AskError> {
     socket::check_length(path)?;
     let exchange = tokio::time::timeout(PATIENCE, exchange(path, request));

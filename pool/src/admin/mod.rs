@@ -20,7 +20,7 @@ mod wind_down;
 
 pub use backup::{BackupDone, BackupRequest, BackupState, RestoreRequest, RestoreStatus};
 pub use call::Call;
-pub use client::{AskError, ask, call as call_at};
+pub use client::{AskError, ask, call_at};
 pub use money::{
     EpochPart, FeeStatus, MORE_COUNTED, MoneyReply, MoneyRequest, PayoutFate, PayoutRow,
     PayoutSplit, Payouts, SplitRow, Way, WithdrawalOutcome, WithdrawalRow,

@@ -139,7 +139,7 @@ pub struct Opening {
     /// The node's own name for it.
     #[serde(with = "accounting::as_text")]
     pub channel: u128,
-    /// What was estimated; `None` when nobody knew, and it was done by force.
+    /// The estimate beforehand; `None` when there was none, and the order was forced.
     pub after: Option<Afterwards>,
     /// The amount that is missing for a channel in the other direction.
     #[serde(default)]
@@ -151,7 +151,7 @@ pub struct Opening {
 pub struct Sent {
     /// The transaction.
     pub txid: Txid,
-    /// What was estimated; `None` when nobody knew, and it was done by force.
+    /// The estimate beforehand; `None` when there was none, and the order was forced.
     pub after: Option<Afterwards>,
 }
 

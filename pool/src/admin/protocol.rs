@@ -116,14 +116,14 @@ pub enum Reply {
     },
 }
 
-/// What a service manager wants to know.
+/// The state of the process for a service manager.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
-    /// What a restart would mend; `None` when nothing is wrong of that kind.
+    /// A fault that a restart would mend; `None` when there is none.
     pub broken: Option<String>,
     /// Why miners would not be served; empty when they are.
     pub not_ready: Vec<String>,
-    /// What is wrong beside mining; miners are served all the same.
+    /// Faults beside mining; miners are served all the same.
     pub beside: Vec<String>,
 }
 
@@ -137,12 +137,12 @@ pub struct Epochs {
     pub orphaned: Vec<OrphanedEpoch>,
 }
 
-/// What the mint refuses for good.
+/// The orders that the mint refuses for good.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MintParked {
     /// How many were done by trying again.
     pub done: usize,
-    /// What is left, the oldest first.
+    /// The orders that are left, the oldest first.
     pub parked: Vec<Parked>,
 }
 

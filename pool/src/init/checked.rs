@@ -11,7 +11,7 @@ use crate::config::Problem;
 /// The network that a config is for unless it says otherwise.
 pub const MAINNET: &str = "mainnet";
 
-/// What was answered beforehand, by options.
+/// Answers that were given beforehand, by options or a form.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
     /// `[pool] data_dir`.
@@ -34,7 +34,7 @@ pub struct Answers {
     pub lightning: Option<bool>,
 }
 
-/// What is to be told once the config is written.
+/// Facts to tell once the config is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
     /// The node's settings, if there is a node.
@@ -48,7 +48,7 @@ pub struct Told {
 pub struct NodeFile {
     /// Its path, from the config's directory.
     pub path: String,
-    /// What is to be written there.
+    /// Its content.
     pub text: &'static str,
 }
 
@@ -59,7 +59,11 @@ pub struct NodeFile {
 /// # Errors
 /// Everything that does not do or is missing, in the order of the questions. Nothing of what
 /// does not do is put in.
-pub fn put_all(draft: &mut Draft, given: Answers, base: &Path) -> Result<Told, Vec<Problem>> {
+pub(super) fn put_all(
+    draft: &mut Draft,
+    given: Answers,
+    base: &Path,
+) -> Result<Told, Vec<Problem>> {
     let mut problems = Vec::new();
     let network = given.network.unwrap_or_else(|| MAINNET.to_owned());
     problems.extend(put_network(draft, &network, base).err());

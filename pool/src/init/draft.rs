@@ -26,7 +26,7 @@ pub(super) fn node_example(network: &str) -> Option<&'static str> {
 #[derive(Clone, Debug)]
 pub struct Draft {
     lines: Vec<String>,
-    /// What goes before the file when its keys are checked.
+    /// The environment, which goes before the file when its keys are checked.
     environment: Environment,
 }
 
@@ -106,7 +106,7 @@ impl Draft {
     /// The data directory as a pool would read it; the rest may be wrong or missing.
     ///
     /// # Errors
-    /// What is wrong with `[pool]`.
+    /// The problems of `[pool]`.
     pub fn read_data_dir(&self, base: &Path) -> Result<PathBuf, Vec<Problem>> {
         config::parse_data_dir(&self.text(), base, self.environment.clone())
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use basics::files;
 
-use super::Draft;
+use super::{Draft, base_of};
 use crate::data_dir;
 
 /// The directory of a node whose settings name no other.
@@ -40,7 +40,7 @@ pub fn can_be_set_up(path: &Path, draft: &Draft) -> Result<()> {
                 dir.display()
             )
         })?;
-    let base = path.parent().unwrap_or(Path::new(""));
+    let base = base_of(path);
     let data_dir = draft.read_data_dir(base).map_err(|problems| {
         let problems = problems.iter();
         let told =
@@ -60,7 +60,7 @@ pub fn can_be_set_up(path: &Path, draft: &Draft) -> Result<()> {
 ///
 /// # Errors
 /// One did, or that cannot be told.
-pub fn has_not_run(path: &Path, data_dir: &Path, node_dir: Option<&Path>) -> Result<()> {
+pub(super) fn has_not_run(path: &Path, data_dir: &Path, node_dir: Option<&Path>) -> Result<()> {
     let mut found = Some(data_dir::ledger(data_dir)).filter(|ledger| ledger.exists());
     let node_dirs = [Some(data_dir.join(NODE)), node_dir.map(Path::to_owned)];
     let dirs = [Some(data_dir::mint(data_dir))]
@@ -85,22 +85,17 @@ pub fn has_not_run(path: &Path, data_dir: &Path, node_dir: Option<&Path>) -> Res
 
 /// A database of mint or node.
 fn store_in(dir: &Path) -> io::Result<Option<PathBuf>> {
-    for entry in entries_of(dir)? {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        entries => entries?,
+    };
+    for entry in entries {
         let path = entry?.path();
         if path.extension() == Some(OsStr::new("sqlite")) {
             return Ok(Some(path));
         }
     }
     Ok(None)
-}
-
-/// None of a directory that is not there.
-fn entries_of(dir: &Path) -> io::Result<Box<dyn Iterator<Item = io::Result<fs::DirEntry>>>> {
-    match fs::read_dir(dir) {
-        Ok(entries) => Ok(Box::new(entries)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Box::new(std::iter::empty())),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]
@@ -142,7 +137,7 @@ mod tests {
         let elsewhere = dir.path().join("elsewhere");
         fs::create_dir(&elsewhere).expect("a directory");
         fs::write(data_dir::ledger(&elsewhere), "").expect("a ledger");
-        // What is wrong elsewhere does not hide it.
+        // A problem elsewhere does not hide it.
         let given = [
             ("AXEPOOL__POOL__DATA_DIR".into(), elsewhere.into_os_string()),
             ("AXEPOOL__CHAIN__URL".into(), "nonsense".into()),

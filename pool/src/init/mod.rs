@@ -4,11 +4,17 @@
 mod checked;
 mod draft;
 mod earlier;
+pub mod set_up;
 mod write;
 
-pub use checked::{
-    Answers, MAINNET, NodeFile, Told, no_node, put_all, put_checked, put_network, put_split,
-};
+pub use checked::{Answers, MAINNET, NodeFile, Told, no_node, put_checked, put_network, put_split};
 pub use draft::Draft;
-pub use earlier::{can_be_set_up, has_not_run};
+pub use earlier::can_be_set_up;
 pub use write::{write_config, write_node};
+
+use std::path::Path;
+
+/// Where relative paths of a config begin.
+fn base_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}

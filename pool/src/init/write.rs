@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use basics::files;
 
-use super::{Draft, NodeFile};
+use super::{Draft, NodeFile, base_of};
 
 /// Writes the node's settings beside the config `path`, unless they are there already.
 /// True when they were written.
@@ -14,7 +14,7 @@ use super::{Draft, NodeFile};
 /// # Errors
 /// They cannot be written.
 pub fn write_node(path: &Path, node: &NodeFile) -> Result<bool> {
-    let place = path.parent().unwrap_or(Path::new("")).join(&node.path);
+    let place = base_of(path).join(&node.path);
     if place.exists() {
         return Ok(false);
     }

@@ -52,7 +52,7 @@ impl Recovered {
     }
 }
 
-/// What the mint says of proofs that count as unspent here.
+/// The mint's word on proofs that count as unspent here.
 #[derive(Clone, Copy, Debug, Default)]
 struct States {
     /// Satoshis that it holds for a request which has not ended.

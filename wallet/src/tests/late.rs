@@ -24,7 +24,7 @@ async fn a_swap_that_arrives_late_loses_nothing() {
     mint.fault(Fault::None);
     mint.deliver().await;
 
-    // What the wallet believes to have is spent, and all of it is there in other proofs.
+    // Proofs that the wallet believes to have are spent, and their sum is there in others.
     let (_home, purse) = mint.open(dir.path()).await;
     let token = purse.send(7).await.unwrap();
     assert_eq!(purse.balance_sat().await.unwrap(), 93);

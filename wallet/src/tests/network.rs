@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::mint::TestMint;
 
-/// What the network does. Requests count from zero.
+/// A fault of the network. Requests count from zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     None,
@@ -32,7 +32,7 @@ pub(super) enum Fault {
 /// A request that has not arrived, and what the mint does when it does.
 pub(super) type Late = (Request, Next);
 
-/// What becomes of a request.
+/// Carries a request, with the fault that is set.
 pub(super) async fn network(
     State(mint): State<TestMint>,
     request: Request,

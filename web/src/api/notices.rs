@@ -18,6 +18,7 @@ use signed::Wish;
 
 use super::super::routes::for_anybody;
 use super::answer::{self, Refusal, miner_in};
+use crate::gzip::is_known;
 
 /// A wish is short.
 const MAX_BODY_BYTES: usize = 4096;
@@ -86,10 +87,7 @@ async fn feed(
 ) -> Result<Response, Refusal> {
     let (xml, version) = desk.feed(&miner_in(&key)?, clock::now_ms()).await?;
     let tag = format!("\"{version}\"");
-    let has_it = asked
-        .get(header::IF_NONE_MATCH)
-        .is_some_and(|given| given.as_bytes() == tag.as_bytes());
-    let mut response = if has_it {
+    let mut response = if is_known(&asked, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         xml.into_response()

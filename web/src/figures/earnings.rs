@@ -102,7 +102,7 @@ pub(crate) struct Prospects {
     pub(crate) days_to_next_sat: Option<f64>,
 }
 
-/// What a miner did in an epoch.
+/// A miner's work in an epoch.
 #[derive(Clone, Copy, Debug, Default)]
 struct Done {
     work: Work,

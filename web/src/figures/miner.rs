@@ -35,7 +35,7 @@ pub(crate) struct MinerFigures {
     /// By epoch, the newest first: the last ones with work, and before them those that were
     /// paid.
     pub(crate) earnings: Vec<Earning>,
-    /// What was paid for epochs before those.
+    /// The sum that was paid for epochs before those.
     pub(crate) older_paid: OlderPaid,
     /// By payout, the newest first.
     pub(crate) statement: Vec<StatementLine>,

@@ -5,11 +5,11 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use bitcoin::Network;
+use pool::config::Config;
+use pool::init::set_up::Written;
 
 use super::pages::frame;
-use super::set_up::Written;
 use crate::Frame;
-use pool::config::Config;
 
 #[derive(Debug, Template)]
 #[template(path = "first_run/again.html")]
@@ -20,7 +20,7 @@ struct Again<'a> {
     facts: Vec<(&'static str, String)>,
 }
 
-/// What was written, without the words, and the button that starts the pool.
+/// The written config, without the words, and the button that starts the pool.
 pub(super) fn page(status: StatusCode, written: &Written, proof: &str) -> Response {
     let files = written.words.iter();
     let page = Again {
@@ -32,7 +32,7 @@ pub(super) fn page(status: StatusCode, written: &Written, proof: &str) -> Respon
     crate::page(status, &page)
 }
 
-/// What the form asks, as the config says it.
+/// The form's questions with the config's answers.
 fn facts(config: &Config) -> Vec<(&'static str, String)> {
     let none = || "none".to_owned();
     let upstream = config.upstream.urls.iter().map(ToString::to_string);

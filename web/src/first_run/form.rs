@@ -1,10 +1,10 @@
-//! What the form sends, and the answers in it.
+//! The form's fields, and the answers in them.
 
 use basics::mask;
+use pool::init::Answers;
 use serde::Deserialize;
 
 use super::found::Found;
-use pool::init::Answers;
 
 /// The fields, as a browser sends them. A field that is missing is empty.
 #[derive(Clone, Default, Deserialize)]
@@ -46,7 +46,7 @@ pub(super) const NODE: &str = "node";
 pub(super) const EVERYBODY: &str = "everybody";
 
 impl Form {
-    /// What it answers. `kept` is the URL of the chain source that was typed before and is
+    /// The answers in it. `kept` is the URL of the chain source that was typed before and is
     /// not shown again, since its password would be.
     pub(super) fn answers(&self, found: &[Found], kept: Option<&str>) -> Answers {
         Answers {

@@ -16,9 +16,9 @@ const OWN: [(&str, &str); 5] = [
 pub(super) struct Found {
     /// Its name in the form.
     pub(super) id: &'static str,
-    /// What it is, without its password.
+    /// Its description, without its password.
     pub(super) words: String,
-    /// What the config says; `None` when the environment gives the key itself.
+    /// The config's value; `None` when the environment gives the key itself.
     pub(super) url: Option<String>,
 }
 

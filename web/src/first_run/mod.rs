@@ -20,9 +20,9 @@ mod found;
 mod gate;
 mod pages;
 mod routes;
-mod set_up;
 
 use std::convert::Infallible;
+use std::env::VarError;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +31,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use basics::output;
 use listener::{Bounds, Naming};
+use pool::config::Environment;
+use pool::init::{Draft, can_be_set_up};
+use pool::run::signals::StopSignals;
+use pool::service::Manager;
 use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
@@ -39,10 +43,6 @@ use tokio_util::sync::CancellationToken;
 use crate::FIRST_RUN as PATH;
 use crate::operator;
 use gate::{Gate, Secret};
-use pool::config::Environment;
-use pool::init::{Draft, can_be_set_up};
-use pool::run::signals::StopSignals;
-use pool::service::Manager;
 
 /// The variable with the address of the pages, for installations that give no options.
 pub const ADDRESS: &str = "AXEPOOL_FIRST_RUN";
@@ -53,7 +53,7 @@ const PASSWORD: &str = "AXEPOOL_FIRST_RUN_PASSWORD";
 /// How long a connection to this machine itself may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What a browser or two take at once.
+/// The connections that a browser or two take at once.
 const BOUNDS: Bounds = operator::BOUNDS;
 
 /// How the first run ended.
@@ -106,7 +106,11 @@ pub fn is_waiting(path: &Path) -> bool {
 
 async fn serve(listen: SocketAddr, path: PathBuf, manager: &Manager) -> Result<Ended> {
     let signals = StopSignals::listen()?;
-    let secret = Secret::of(std::env::var(PASSWORD).ok())?;
+    let password = match std::env::var(PASSWORD) {
+        Err(VarError::NotPresent) => None,
+        given => Some(given.with_context(|| format!("{PASSWORD} cannot be read"))?),
+    };
+    let secret = Secret::of(password)?;
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("the first-run page cannot listen on {listen}"))?;

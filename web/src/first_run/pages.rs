@@ -1,17 +1,19 @@
 //! The pages of the first run, from `templates/first_run/`. None has a script.
 
+use std::net::SocketAddr;
+
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use bitcoin::Network;
+use pool::config::{Config, Problem};
+use pool::init::Draft;
+use pool::init::set_up::{Heard, Words, Written};
 
 use super::form::{EVERYBODY, Form, NODE, NONE, TYPED};
 use super::found::{self, Found};
-use super::set_up::{Heard, Words, Written};
 use crate::Frame;
 use crate::operator;
-use pool::config::{Config, Problem};
-use pool::init::Draft;
 
 /// A choice of one field.
 #[derive(Clone, Debug)]
@@ -43,7 +45,7 @@ pub(super) struct Asked {
     given: Vec<&'static str>,
     /// Others in the network can read what is sent.
     pub(super) can_be_read: bool,
-    /// What the chain source said.
+    /// The chain source's answer.
     pub(super) heard: Heard,
     /// All that does not do.
     pub(super) problems: Vec<Problem>,
@@ -106,13 +108,13 @@ impl Asked {
         self.given.contains(&key)
     }
 
-    /// What is wrong with the field of `key`, in a sentence.
+    /// The problem of the field of `key`, in a sentence.
     fn problem(&self, key: &str) -> Option<String> {
         let problem = self.problems.iter().find(|problem| problem.key == key)?;
         Some(sentence(problem))
     }
 
-    /// What is wrong with no field of the form.
+    /// The problems that belong to no field of the form.
     fn others(&self) -> Vec<String> {
         let others = self.problems.iter().filter(|problem| {
             !ASKED.contains(&problem.key.as_str()) || self.is_given(&problem.key)
@@ -217,7 +219,7 @@ struct Closed {
     can_be_read: bool,
 }
 
-/// What is shown to a browser without the secret; with what is wrong with the one it sent.
+/// The page for a browser without the secret, with the fault of the one that it sent.
 pub(super) fn closed(problem: Option<&'static str>, can_be_read: bool) -> Response {
     let page = Closed {
         frame: frame(),
@@ -235,7 +237,7 @@ struct Printed<'a> {
     can_be_read: bool,
 }
 
-/// What is shown at the address that was printed: a button that uses its secret.
+/// The page at the address that was printed: a button that uses its secret.
 pub(super) fn printed(token: &str, can_be_read: bool) -> Response {
     let page = Printed {
         frame: frame(),
@@ -282,11 +284,14 @@ struct Begun {
     has_node: bool,
 }
 
-/// The pool starts. `host` is how the browser asked for this machine, at our port `port`;
-/// `written` is there once.
-pub(super) fn started(host: &str, port: u16, written: Option<&Written>) -> Response {
+/// The pool starts. `host` is how the browser asked for this machine, at our port `port`; the
+/// config and the operator's page with its token are told once.
+pub(super) fn started(
+    (host, port): (&str, u16),
+    config: Option<&Config>,
+    operator: Option<(SocketAddr, String)>,
+) -> Response {
     let name = name_of(host);
-    let config = written.map(|written| &written.config);
     let stratum = config.and_then(|config| config.downstream.listen.first());
     // A port that the system chooses is another one at each start.
     let stratum = stratum.filter(|address| address.port() != 0);
@@ -294,7 +299,7 @@ pub(super) fn started(host: &str, port: u16, written: Option<&Written>) -> Respo
         frame: frame(),
         stratum: stratum.map(|address| (name.to_owned(), address.port())),
         pages: config.and_then(|config| pages_of(host, port, config)),
-        operator: written.and_then(|written| operators(name, written)),
+        operator: operator.and_then(|(address, token)| operators(name, address, &token)),
         has_node: config.is_some_and(|config| config.income.node.is_some()),
     };
     crate::page(StatusCode::OK, &page)
@@ -327,12 +332,10 @@ fn pages_of(host: &str, port: u16, config: &Config) -> Option<String> {
 
 /// The operator's page for a browser that reached this machine as `name`; none where it would
 /// not answer.
-fn operators(name: &str, written: &Written) -> Option<String> {
-    let (address, token) = written.operator.as_ref()?;
-    let is_here = matches!(name, "localhost" | "[::1]") || name.starts_with("127.");
+fn operators(name: &str, address: SocketAddr, token: &str) -> Option<String> {
     let ip = address.ip();
     let answers = if ip.is_loopback() {
-        is_here
+        operator::is_loopback(name)
     } else {
         operator::answers_to(name)
     };
@@ -403,25 +406,18 @@ mod tests {
         assert!(asked.has_kept && html.contains("kept"), "{html}");
     }
 
-    fn written(lines: &str) -> Written {
+    fn config(lines: &str) -> Config {
         let address = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
         let text = format!("[upstream]\naddress = \"{address}\"\n{lines}");
         let config = pool::config::parse(&text, std::path::Path::new("")).expect("a config");
-        let config = config.config;
-        let listen = config.operator.listen.first();
-        Written {
-            operator: listen.map(|address| (*address, "t".to_owned())),
-            config,
-            words: Vec::new(),
-            warnings: Vec::new(),
-        }
+        config.config
     }
 
     #[test]
     fn the_pages_are_where_this_browser_finds_them() {
-        let of = |lines: &str| pages_of("pool.local:8081", 8081, &written(lines).config);
+        let of = |lines: &str| pages_of("pool.local:8081", 8081, &config(lines));
         assert_eq!(of("").as_deref(), Some("http://pool.local:8080/"));
-        // What stands before our listener stands before theirs.
+        // A proxy before our listener stands before theirs.
         assert_eq!(
             of("[http]\nlisten = \"0.0.0.0:8081\"").as_deref(),
             Some("/")
@@ -433,19 +429,19 @@ mod tests {
 
     #[test]
     fn the_operators_page_is_linked_where_it_answers() {
-        let here = written("");
-        let link = operators("127.0.0.1", &here);
+        let operators = |name: &str, lines: &str| {
+            let listen = config(lines).operator.listen;
+            let address = listen.first()?;
+            super::operators(name, *address, "t")
+        };
+        let link = operators("127.0.0.1", "");
         assert_eq!(link.as_deref(), Some("http://127.0.0.1:8081/?token=t"));
-        assert_eq!(operators("umbrel.local", &here), None);
+        assert_eq!(operators("umbrel.local", ""), None);
         let home = "[operator]\nlisten = \"0.0.0.0:3381\"\nallow_remote = true";
-        let home = written(home);
-        let link = operators("umbrel.local", &home);
+        let link = operators("umbrel.local", home);
         assert_eq!(link.as_deref(), Some("http://umbrel.local:3381/?token=t"));
-        assert_eq!(operators("pool.example", &home), None);
-        assert_eq!(
-            operators("127.0.0.1", &written("[operator]\nlisten = []")),
-            None
-        );
+        assert_eq!(operators("pool.example", home), None);
+        assert_eq!(operators("127.0.0.1", "[operator]\nlisten = []"), None);
     }
 
     #[test]

@@ -11,6 +11,9 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
+use pool::config::Environment;
+use pool::init::Draft;
+use pool::init::set_up::{self, Made, Written};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -20,15 +23,13 @@ use super::form::Form as Answered;
 use super::found::{self, Found};
 use super::gate::{self, Entered, Gate};
 use super::pages::{self, Asked};
-use super::set_up::{self, Made, Written};
 use crate::FIRST_RUN as PATH;
-use pool::config::Environment;
-use pool::init::Draft;
+use crate::operator;
 
 const ENTER: &str = "/first-run/enter";
 const START: &str = "/first-run/start";
 
-/// What the routes answer from.
+/// The state behind the routes.
 struct Shared {
     gate: Gate,
     listen: SocketAddr,
@@ -48,7 +49,7 @@ enum Stage {
     Started,
 }
 
-/// What is kept between two forms.
+/// The part that is kept between two forms.
 #[derive(Default)]
 struct Asking {
     /// The URL with a secret that was typed before.
@@ -144,7 +145,7 @@ async fn enter(
     form: Result<Form<Password>, FormRejection>,
 ) -> Response {
     let password = form.map(|Form(form)| form.password).unwrap_or_default();
-    match shared.gate.enter(password.trim()).await {
+    match shared.gate.enter(password.trim()) {
         Entered::In => shared.show(StatusCode::OK, &headers).await,
         Entered::Wrong => pages::closed(
             Some("This is not the password."),
@@ -243,7 +244,15 @@ fn variable(name: &str) -> Option<String> {
 
 impl Shared {
     fn started(&self, headers: &HeaderMap, written: Option<&Written>) -> Response {
-        pages::started(gate::host_of(headers), self.listen.port(), written)
+        let config = written.map(|written| &written.config);
+        // Without it the page says which command prints the address.
+        let operator = config.and_then(|config| {
+            operator::page_of(config)
+                .inspect_err(|error| tracing::warn!(%error, "the operator's page is not linked"))
+                .ok()?
+        });
+        let at = (gate::host_of(headers), self.listen.port());
+        pages::started(at, config, operator)
     }
 
     fn draft(&self) -> Draft {

@@ -15,7 +15,7 @@ const COOKIE: &str = "axepool_operator";
 
 /// Lets in whoever has the token.
 #[derive(Clone)]
-pub(crate) struct Door {
+pub(super) struct Door {
     token: sha256::Hash,
     session: String,
     session_hash: sha256::Hash,
@@ -23,7 +23,7 @@ pub(crate) struct Door {
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(super) enum Verdict {
     /// It is answered.
     In,
     /// It has the token, and gets the cookie for it.
@@ -37,7 +37,7 @@ pub(crate) enum Verdict {
 
 impl Door {
     /// Opened by `token`; `session` is random, and is what the cookie says.
-    pub(crate) fn new(token: &str, session: String) -> Self {
+    pub(super) fn new(token: &str, session: String) -> Self {
         Door {
             token: hash(token),
             session_hash: hash(&session),
@@ -47,7 +47,7 @@ impl Door {
 
     /// What becomes of a request with this head. What is secret is compared by its
     /// hash: how long that takes says nothing.
-    pub(crate) fn judge(&self, headers: &HeaderMap, query: Option<&str>) -> Verdict {
+    pub(super) fn judge(&self, headers: &HeaderMap, query: Option<&str>) -> Verdict {
         let host = headers.get(header::HOST);
         let host = host.and_then(|host| host.to_str().ok());
         if !host.is_some_and(is_this_machine) {
@@ -71,7 +71,7 @@ impl Door {
     }
 
     /// What a browser keeps until it is closed, and no script reads.
-    pub(crate) fn cookie(&self) -> String {
+    pub(super) fn cookie(&self) -> String {
         format!(
             "{COOKIE}={}; HttpOnly; SameSite=Strict; Path=/",
             self.session

@@ -13,7 +13,7 @@ mod door;
 mod page;
 mod sections;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -178,6 +178,13 @@ pub(crate) fn page_of(config: &Config) -> anyhow::Result<Option<(SocketAddr, Str
     };
     let path = data_dir::operator_token(&config.data_dir);
     Ok(Some((*address, secret_file::read_or_make(&path, random)?)))
+}
+
+/// True for a name that leads to the very machine of the browser, without a port.
+pub(crate) fn is_loopback(name: &str) -> bool {
+    let name = name.trim_matches(['[', ']']);
+    let is_address = name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    is_address || name.eq_ignore_ascii_case("localhost")
 }
 
 /// True for a name of this machine by which the page may be asked for.

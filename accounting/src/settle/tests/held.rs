@@ -78,7 +78,7 @@ fn what_gathered_before_a_restore_is_not_given_to_miners_again() {
             "pay a/1 2",
         ],
     );
-    // What gathers from now on is the miners' again.
+    // Payments that gather from now on are the miners' again.
     world.pays(at(payment(4, 300, None), 13), &["outside > gathering 300"]);
     let told = world.apply(Event::Paid(at(payment(5, 2_000, note(hash(100), 130)), 14)));
     assert_eq!(

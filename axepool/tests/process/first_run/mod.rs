@@ -24,7 +24,7 @@ use crate::ocean::now_secs;
 /// Where the secret is exchanged for the form.
 const ENTER: &str = "/first-run/enter";
 
-/// What is printed where the pool waits.
+/// The line that is printed where the pool waits.
 const PRINTED: &str = "Set the pool up in a browser";
 
 /// A process that waits to be set up.
@@ -96,7 +96,7 @@ impl Waiting {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
-    /// What is printed for the person at this machine.
+    /// The lines that are printed for the person at this machine.
     fn token(&self) -> String {
         let log = self.log();
         let (_, rest) = log.split_once("/first-run?token=").expect("a token");
@@ -209,7 +209,7 @@ fn proof_of(page: &str) -> String {
     rest.split('"').next().expect("a value").to_owned()
 }
 
-/// What stands beside a field.
+/// The problem that stands beside a field.
 #[track_caller]
 fn problem(page: &str, field: &str) -> String {
     let begin = format!("<p class=\"problem\" id=\"{field}-problem\">");

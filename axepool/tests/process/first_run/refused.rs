@@ -1,4 +1,4 @@
-//! Who is let in, and what is not accepted.
+//! Admission to the first run, and answers that are not accepted.
 
 use std::fs;
 
@@ -148,7 +148,7 @@ async fn what_does_not_do_is_told_beside_its_field() {
         assert!(told.contains(words), "{field}: {told}");
     }
     assert!(!page.contains("<b>"), "{page}");
-    // What was typed stays, and the source's answer is told.
+    // The typed values stay, and the source's answer is told.
     assert!(page.contains("at block "), "{page}");
     assert!(!waiting.has_config());
 

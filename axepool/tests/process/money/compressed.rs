@@ -129,7 +129,7 @@ async fn compression_is_for_who_asks_for_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn head_and_conditions_know_the_form() {
     let (_pool, _stratum, address) = running().await;
-    // What does not change from one second to the next.
+    // Pages that do not change from one second to the next.
     for path in ["/epochs/1", "/api/epochs/1", "/api/openapi.json"] {
         let plain = fetch(address, path, "").await;
         let packed = fetch(address, path, GZIP).await;
@@ -151,7 +151,7 @@ async fn head_and_conditions_know_the_form() {
             assert_eq!(tag(&again), tag(answer));
             assert_eq!(again.header("vary"), "accept-encoding");
         }
-        // Who has the compressed form and reads it no more gets the other one.
+        // A client that has the compressed form and reads it no more gets the other one.
         if has(&packed, "content-encoding") {
             let known = format!("If-None-Match: {}\r\n", tag(&packed));
             let other = fetch(address, path, &known).await;

@@ -66,7 +66,7 @@ async fn a_token_is_made_again_for_the_spelling_that_a_wallet_shows() {
     assert!(received.status.success(), "{}", stderr(&received));
     assert_eq!(even["amount_sat"], desk.balance("ours").0);
 
-    // What is spent is not made again, and nobody else's key asks for it.
+    // A spent token is not made again, and nobody else's key asks for it.
     let spent = reissue(&desk, &file, &["1"]);
     assert_eq!(spent.status.code(), Some(1));
     assert!(stderr(&spent).contains("spent"), "{}", stderr(&spent));

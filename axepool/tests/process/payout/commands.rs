@@ -12,7 +12,7 @@ const DEPOSIT_SAT: u64 = 1_000_000;
 /// The size of the channel that is opened.
 const CHANNEL_SAT: u64 = 500_000;
 
-/// What a channel to a peer that is not trusted sets aside on-chain.
+/// The amount that a channel to a peer that is not trusted sets aside on-chain.
 const RESERVE_SAT: u64 = 25_000;
 
 /// Runs a command that has to do what it says; what it said.

@@ -134,7 +134,9 @@ impl Line {
         for _ in 0..MAX_OTHER_LINES {
             let line = self.read().await?;
             let message: Message = serde_json::from_slice(&line).map_err(ChainError::nonsense)?;
-            if message.id != Some(id) {
+            // Without an id it is news, or what became of a question that could not be read.
+            let is_ours = message.id == Some(id);
+            if !is_ours && (message.id.is_some() || message.error.is_null()) {
                 continue;
             }
             self.is_usable = true;

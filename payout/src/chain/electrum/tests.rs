@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use super::super::http::MAX_ANSWER_BYTES;
 use super::*;
 
-/// What the server makes of a question.
+/// The server's answer to a question.
 enum Reply {
     Result(Value),
     Error(Value),
@@ -176,12 +176,17 @@ async fn a_hostile_server_is_given_up() {
         Reply::Raw(format!("{line}\n").repeat(1000).into_bytes())
     };
     let nested = |_: &str, _: &Value| Reply::Raw(format!("{}\n", "[".repeat(100_000)).into());
-    let servers: [(Server, &str); 8] = [
+    let nobodys = |_: &str, _: &Value| {
+        let line = json!({"id": null, "error": {"code": -32600, "message": "too long"}});
+        Reply::Raw(format!("{line}\n").into_bytes())
+    };
+    let servers: [(Server, &str); 9] = [
         (Server::new(|_, _| Reply::Silence), "not within"),
         (Server::new(|_, _| Reply::Close), "closed the connection"),
         (Server::new(giant), "longer than"),
         (Server::new(news), "no answer to"),
         (Server::new(nested), "invalid answer"),
+        (Server::new(nobodys), "too long"),
         (
             Server::new(|_, _| Reply::Raw(b"HTTP/1.1 400\n".into())),
             "invalid answer",

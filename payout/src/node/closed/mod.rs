@@ -45,7 +45,7 @@ pub struct ClosedChannel {
     pub by: ClosedBy,
     /// Why, in plain words, which may be the peer's.
     pub reason: String,
-    /// What was seen of its money last.
+    /// The last known state of its money.
     #[serde(default)]
     pub money: Money,
 }

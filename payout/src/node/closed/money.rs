@@ -17,13 +17,13 @@ const BLOCK_SECS: u64 = 600;
 /// So long a person is told of a closed channel after its money has arrived.
 const NEWS_FOR_SECS: u64 = 7 * 86_400;
 
-/// What was seen of a closed channel's money last.
+/// The last known state of a closed channel's money.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Money {
     /// The most that was seen to be on its way; 0: none of it was this node's.
     pub most: Sat,
-    /// What is still to come to the wallet, before what sending it there costs.
+    /// The amount that is still to come to the wallet, before the fee of sending it there.
     pub coming: Sat,
     /// From this block on it can be fetched, as far as that is known: the node does it by
     /// itself.
@@ -86,7 +86,7 @@ impl ClosedView {
     }
 
     /// True while a person should know of it: until its money has arrived, and for a week
-    /// after that or after its end. Who opens channels and never funds them is not told.
+    /// after that or after its end. Channels that were opened and never funded are not told.
     pub fn is_news(&self, now_secs: u64) -> bool {
         let closed = &self.closed;
         let Money {

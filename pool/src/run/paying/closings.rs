@@ -9,7 +9,7 @@ use super::Paying;
 /// So many are told of by the status: strangers may open channels to close them.
 const TOLD: usize = 5;
 
-/// What the status says of them, the newest first.
+/// The status's lines about them, the newest first.
 fn told(closed: &[ClosedView], now_ms: u64) -> Vec<String> {
     let mut news = closed.iter().filter(|one| one.is_news(now_ms / 1000));
     let first = news.by_ref().take(TOLD);
@@ -24,7 +24,7 @@ fn told(closed: &[ClosedView], now_ms: u64) -> Vec<String> {
 }
 
 impl Paying {
-    /// What the status says of closed channels.
+    /// The status's lines about closed channels.
     pub(super) fn closings_trouble(&self) -> Vec<String> {
         told(&self.known().closed, clock::now_ms())
     }

@@ -209,7 +209,7 @@ impl Paying {
         }
     }
 
-    /// What keeps the node's money from being whole until its operator acts.
+    /// Reasons why the node's money is not whole until its operator acts.
     fn measure_directory(&self, view: Option<&NodeView>) {
         let doubted = self.node.as_ref();
         let doubted = doubted.is_some_and(|node| node.lightning.doubts_directory().is_some());

@@ -12,7 +12,8 @@ use crate::downstream::address::AddressKey;
 use crate::downstream::close::CloseReason;
 use crate::estimate::Estimate;
 
-/// What others see of a connection, and their way to end it. Its task owns the rest.
+/// The shared part of a connection: its state for others, and their way to end it. Its task
+/// owns the rest.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(super) number: u64,
@@ -132,7 +133,7 @@ impl Connection {
         estimate.hashrate(now_ms)
     }
 
-    /// What the session was told last.
+    /// The difficulty that the session was told last.
     pub(crate) fn set_difficulty(&self, difficulty: f64) {
         self.difficulty
             .store(difficulty.to_bits(), Ordering::Relaxed);

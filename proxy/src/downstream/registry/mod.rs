@@ -47,7 +47,7 @@ struct Inner {
     ended: VecDeque<Arc<Connection>>,
 }
 
-/// What is one device as far as anybody can tell. Several devices can share a name.
+/// One device, as far as anybody can tell. Several devices can share a name.
 type Device = (AddressKey, Arc<Identity>);
 
 impl Registry {
@@ -200,7 +200,7 @@ pub(crate) struct Entered {
 }
 
 impl Entered {
-    /// What others see of it.
+    /// Its shared part.
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.connection
     }

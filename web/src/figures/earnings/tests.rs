@@ -259,7 +259,7 @@ fn paid_epochs_of_long_ago_have_lines_and_the_rest_a_sum() {
     let none = BTreeMap::new();
     let nothing = OlderPaid::default();
     assert_eq!(paid_before(&none, &[], None), (Vec::new(), nothing));
-    // What is shown already and what got nothing has no second line.
+    // Epochs that are shown already or got nothing have no second line.
     let shown = BTreeMap::from([(EpochId::new(90), Done::default())]);
     let mint = claimable(&[(1, 5), (2, 0), (3, 7), (90, 9)]);
     let found = paid_before(&shown, &[], Some(&mint));

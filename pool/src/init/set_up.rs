@@ -1,64 +1,62 @@
-//! The pool is set up: the answers are checked, and the config is written.
+//! A pool is set up by somebody who sees nothing of this machine but a page: the answers are
+//! checked, the chain source is asked, and the config and the seed words are written.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use payout::{ChainSource, Seed, payout_address};
 
-use pool::config::{Config, Loaded, Problem, Sources};
-use pool::init::{Answers, Draft, can_be_set_up, has_not_run, put_all, write_config, write_node};
-use pool::{chain_source, data_dir};
-
-use crate::operator;
+use super::checked::put_all;
+use super::earlier::has_not_run;
+use super::{Answers, Draft, base_of, can_be_set_up, write_config, write_node};
+use crate::config::{Config, Loaded, Problem, Sources};
+use crate::{chain_source, data_dir};
 
 /// The key that a chain source's problem is told of.
 const CHAIN: &str = "chain.url";
 
-/// What a chain source told when it was asked.
+/// A chain source's answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Heard {
+pub struct Heard {
     /// Its answer.
-    pub(super) answer: Option<String>,
-    /// What is odd about it, though it can be used.
-    pub(super) warnings: Vec<String>,
+    pub answer: Option<String>,
+    /// Oddities of a source that can be used.
+    pub warnings: Vec<String>,
 }
 
 /// Answers that were checked, good or not.
 #[derive(Debug)]
-pub(super) struct Checked {
+pub struct Checked {
     draft: Draft,
-    told: Option<pool::init::Told>,
+    told: Option<super::Told>,
     sources: Option<Sources>,
-    /// What the chain source says.
-    pub(super) heard: Heard,
+    /// The chain source's answer.
+    pub heard: Heard,
     /// Everything that does not do, by its key.
-    pub(super) problems: Vec<Problem>,
+    pub problems: Vec<Problem>,
 }
 
 /// A pool that is set up.
 #[derive(Debug)]
-pub(super) struct Written {
+pub struct Written {
     /// The config, as the pool will read it.
-    pub(super) config: Config,
+    pub config: Config,
     /// The words to be copied.
-    pub(super) words: Vec<Words>,
-    /// What is allowed, and a person should know of.
-    pub(super) warnings: Vec<String>,
-    /// The operator's page, for a browser at this machine or its network.
-    pub(super) operator: Option<(SocketAddr, String)>,
+    pub words: Vec<Words>,
+    /// Warnings about settings that are allowed.
+    pub warnings: Vec<String>,
 }
 
 /// Seed words, and the file that they are in.
-pub(super) struct Words {
+pub struct Words {
     /// What they are of.
-    pub(super) title: &'static str,
+    pub title: &'static str,
     /// Their file.
-    pub(super) file: PathBuf,
+    pub file: PathBuf,
     /// One by one; none when they are not shown.
-    pub(super) words: Vec<String>,
+    pub words: Vec<String>,
 }
 
 /// No word is shown by accident.
@@ -69,7 +67,7 @@ impl std::fmt::Debug for Words {
 }
 
 /// Checks `answers` for a config at `path`, and asks the chain source. Nothing is written.
-pub(super) async fn check(mut draft: Draft, answers: Answers, path: &Path) -> Checked {
+pub async fn check(mut draft: Draft, answers: Answers, path: &Path) -> Checked {
     let base = base_of(path);
     let (told, mut problems) = match put_all(&mut draft, answers, base) {
         Ok(told) => (Some(told), Vec::new()),
@@ -130,8 +128,9 @@ impl Checked {
     /// words this process made.
     ///
     /// # Errors
-    /// What the whole config lacks, what cannot be written, or that the pool ran before.
-    pub(super) fn write(self, path: &Path, made: &mut Made) -> Result<Written, Vec<Problem>> {
+    /// The problems of the whole config, a file that cannot be written, or a pool that ran
+    /// before.
+    pub fn write(self, path: &Path, made: &mut Made) -> Result<Written, Vec<Problem>> {
         let Checked {
             mut draft,
             told,
@@ -162,7 +161,6 @@ impl Checked {
         let node_dir = node_dir.map(|node| node.settings.storage_dir.as_path());
         has_not_run(path, &config.data_dir, node_dir).map_err(in_general)?;
         let words = words_of(&config, made).map_err(in_general)?;
-        let operator = operator::page_of(&config).map_err(in_general)?;
         write_config(path, &draft).map_err(in_general)?;
         tracing::info!(config = %path.display(), "the pool is set up");
         let warnings = warnings
@@ -171,15 +169,9 @@ impl Checked {
         Ok(Written {
             words,
             warnings: heard.warnings.into_iter().chain(warnings).collect(),
-            operator,
             config,
         })
     }
-}
-
-/// Where relative paths of a config begin.
-pub(super) fn base_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new(""))
 }
 
 /// The first address of the node's wallet, as `axepool address` shows it.
@@ -212,7 +204,7 @@ fn words_of(config: &Config, made: &mut Made) -> Result<Vec<Words>> {
 /// The files whose words this process made. Words that were there before may have money, and
 /// whoever uses the page need not be their owner: they are never shown.
 #[derive(Debug, Default)]
-pub(super) struct Made(BTreeSet<PathBuf>);
+pub struct Made(BTreeSet<PathBuf>);
 
 impl Made {
     /// Words are made in `file` now, unless it has some.
@@ -240,7 +232,7 @@ impl Made {
 
 impl Written {
     /// From now on the words are told of by their files alone.
-    pub(super) fn forget_words(&mut self) {
+    pub fn forget_words(&mut self) {
         for of in &mut self.words {
             of.words.clear();
         }
