@@ -12,6 +12,7 @@ use cdk_common::database::Error;
 use cdk_common::mint_url::MintUrl;
 use cdk_http_client::HttpError;
 use serde::Deserialize;
+use serde_json::Value;
 use url::Url;
 
 use crate::mint_address::of_earlier_version;
@@ -39,12 +40,8 @@ impl fmt::Debug for OwnKeysets {
 /// What `/v1/keys` and `/v1/keysets` have in common.
 #[derive(Deserialize)]
 struct Listed {
-    keysets: Vec<Keyset>,
-}
-
-#[derive(Deserialize)]
-struct Keyset {
-    id: String,
+    /// cdk passes over an entry that it cannot read, and takes the others.
+    keysets: Vec<Value>,
 }
 
 impl OwnKeysets {
@@ -68,7 +65,7 @@ impl OwnKeysets {
         };
         let listed: BTreeSet<String> = keysets
             .into_iter()
-            .map(|keyset| keyset.id.to_ascii_lowercase())
+            .filter_map(|keyset| Some(keyset.get("id")?.as_str()?.to_ascii_lowercase()))
             .collect();
         let owner = self.other_owner(&listed).await;
         let owner = owner.map_err(|error| HttpError::Other(plain(&error.to_string())))?;

@@ -31,6 +31,8 @@ const MAX_TITLE_SEARCH: usize = 16 << 10;
 /// Letters of a title that are told.
 const MAX_TITLE: usize = 60;
 
+const TIMED_OUT: u16 = 408;
+const TOO_EARLY: u16 = 425;
 const TOO_MANY: u16 = 429;
 const UNAVAILABLE: u16 = 503;
 
@@ -113,15 +115,16 @@ impl Bounded {
 /// it takes each status from 400 to 499 for the promise that nothing was done, although a 429
 /// may answer the repetition of a request whose own answer was lost.
 fn not_now(status: u16, body: &[u8]) -> Option<String> {
-    if !matches!(status, TOO_MANY | UNAVAILABLE) {
-        return None;
+    let told: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let detail = told.as_ref().and_then(|told| told.get("detail")?.as_str());
+    match (status, detail) {
+        (UNAVAILABLE, detail) => detail.map(str::to_owned),
+        (TOO_MANY, Some(detail)) => Some(format!("{detail} (too many requests)")),
+        // Of a proxy before the mint, too.
+        (TOO_MANY, None) => Some("too many requests".to_owned()),
+        (TIMED_OUT | TOO_EARLY, _) => Some(detail.unwrap_or("no answer in time").to_owned()),
+        _ => None,
     }
-    let told: serde_json::Value = serde_json::from_slice(body).ok()?;
-    let detail = told.get("detail")?.as_str()?;
-    Some(match status {
-        TOO_MANY => format!("{detail} (too many requests)"),
-        _ => detail.to_owned(),
-    })
 }
 
 fn header(response: &Response, name: HeaderName) -> Option<String> {
@@ -251,6 +254,13 @@ mod tests {
         assert_eq!(not_now(503, busy).as_deref(), Some(words));
         let many = not_now(429, br#"{"detail":"slowly"}"#);
         assert_eq!(many.as_deref(), Some("slowly (too many requests)"));
+        // Of a proxy before the mint: a page for people.
+        for status in [429, 408, 425] {
+            assert!(
+                not_now(status, b"<html>slowly</html>").is_some(),
+                "{status}"
+            );
+        }
         for status in [200, 400, 404, 500] {
             assert_eq!(not_now(status, busy), None, "{status}");
         }

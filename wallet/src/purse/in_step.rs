@@ -13,8 +13,9 @@ use cdk_common::database;
 use cdk_common::mint_url::MintUrl;
 use cdk_common::wallet::KeysetLoadPolicy;
 
-use super::recover::{UNCHECKED, mark};
+use super::recover::mark;
 use super::search::{Collided, Restored};
+use super::watch::{UNCHECKED, until_of};
 use super::{NAMESPACE, Purse, Recovered, Store};
 use crate::error::WalletError;
 
@@ -83,8 +84,12 @@ pub(crate) async fn move_marks(
             continue;
         };
         let there = store.kv_read(NAMESPACE, name, &to).await?;
-        // Of two, the one that says that there is something to do.
-        if there.is_none() || name == UNCHECKED || value == b"0" {
+        // Of two, the one that says that there is more to do.
+        let has_more = |there: &[u8]| match name {
+            UNCHECKED => until_of(&value) > until_of(there),
+            _ => value == b"0",
+        };
+        if there.as_deref().is_none_or(has_more) {
             store.kv_write(NAMESPACE, name, &to, &value).await?;
         }
         store.kv_remove(NAMESPACE, name, &from).await?;
@@ -211,7 +216,7 @@ impl Purse {
             // Cut off in between, the next operation searches.
             self.mark_searched(false).await?;
         }
-        self.mark_unchecked(true).await?;
+        self.mark_unchecked().await?;
         self.recover_operations().await?;
         if behind == Behind::Outputs {
             let restored = self.search(Collided::Yes).await?;
@@ -237,7 +242,7 @@ impl Purse {
     /// of ecash that another copy has spent is worth nothing to its receiver.
     pub(crate) async fn ready_to_give(&self) -> Result<Ready, WalletError> {
         if self.may_be_shared().await? {
-            self.mark_unchecked(true).await?;
+            self.mark_unchecked().await?;
         }
         self.ready().await
     }

@@ -61,11 +61,11 @@ impl Purse {
     }
 }
 
-/// True when a request has more inputs than the mint takes.
+/// True when a request has more inputs or outputs than the mint takes.
 pub(super) fn too_many(error: &cdk::Error) -> bool {
     use cdk::Error as E;
     matches!(
         error,
-        E::MaxInputsExceeded { .. } | E::HttpError(Some(413), _)
+        E::MaxInputsExceeded { .. } | E::MaxOutputsExceeded { .. } | E::HttpError(Some(413), _)
     )
 }

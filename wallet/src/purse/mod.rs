@@ -6,6 +6,7 @@ mod recover;
 mod search;
 mod store;
 mod tokens;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -6,26 +6,18 @@
 //! ever, and that are settled here. The mint never got the request, and now refuses it:
 //! somebody else used what it was for, or another copy of this wallet used its outputs.
 
-use std::time::Duration;
-
 use bitcoin::hashes::{Hash, sha256};
 use cdk_common::mint_url::MintUrl;
 use cdk_common::nuts::{BlindedMessage, Proof, PublicKey, RestoreRequest, RestoreResponse, State};
-use cdk_common::util::unix_time;
 use cdk_common::wallet::{
     IssueSagaState, OperationData, ReceiveSagaState, SendSagaState, SwapSagaState, WalletSaga,
     WalletSagaState,
 };
 
+use super::Purse;
 use super::join::too_many;
-use super::{NAMESPACE, Purse};
+use super::watch::ONCE;
 use crate::error::WalletError;
-
-/// Mints of which proofs are to be checked.
-pub(super) const UNCHECKED: &str = "unchecked";
-
-/// How long a request can be on its way: longer than any proxy or mint keeps one.
-const ON_THE_WAY: Duration = Duration::from_secs(600);
 
 /// Proofs whose states are asked for in one request.
 pub(super) const STATES_AT_ONCE: usize = 100;
@@ -67,8 +59,11 @@ impl Purse {
         let before = self.sagas().await?;
         self.release_orphans(&before).await?;
         self.tie_sent_tokens(&before).await?;
-        if before.iter().any(|saga| !is_sent_token(saga)) {
-            self.mark_unchecked(true).await?;
+        let are_under_way = before.iter().any(|saga| !is_sent_token(saga));
+        let earlier = self.unchecked_until().await?;
+        if are_under_way {
+            // First: cut off after one is undone, the next process still looks out.
+            self.watch_proofs().await?;
         }
         // It also frees quotes that were reserved for operations which never began.
         let report = self
@@ -82,8 +77,8 @@ impl Purse {
                 undone += usize::from(self.settle(&saga).await?);
             }
         }
-        if undone > 0 {
-            self.watch_proofs().await?;
+        if are_under_way && undone == 0 {
+            self.set_unchecked(Some(earlier.unwrap_or(ONCE))).await?;
         }
         let after = self.sagas().await?;
         for saga in &before {
@@ -127,7 +122,7 @@ impl Purse {
             return Ok(());
         }
         // An operation may have ended with its proofs still held, and spent.
-        self.mark_unchecked(true).await?;
+        self.mark_unchecked().await?;
         for operation in orphans {
             let released = store.release_proofs(&operation).await;
             released.map_err(|error| self.store_error(error))?;
@@ -163,46 +158,6 @@ impl Purse {
         Ok(())
     }
 
-    /// Notes, before anything is recovered, that proofs are to be checked afterwards:
-    /// cut off in between, the next process still does so.
-    pub(super) async fn mark_unchecked(&self, unchecked: bool) -> Result<(), WalletError> {
-        let is_watched = self.unchecked_until().await? > Some(unix_time());
-        let (store, mint) = (&self.wallet.localstore, self.mark());
-        let written = match unchecked {
-            _ if is_watched => Ok(()),
-            true => store.kv_write(NAMESPACE, UNCHECKED, &mint, b"1").await,
-            false => store.kv_remove(NAMESPACE, UNCHECKED, &mint).await,
-        };
-        written.map_err(|error| self.store_error(error))
-    }
-
-    /// An operation was undone, since the mint had not carried it out. Its request may be on
-    /// the way all the same, in a proxy or in the mint's queue: for a while each operation
-    /// asks first whether proofs are spent.
-    async fn watch_proofs(&self) -> Result<(), WalletError> {
-        let until = unix_time().saturating_add(ON_THE_WAY.as_secs());
-        let (store, mint) = (&self.wallet.localstore, self.mark());
-        let until = until.to_string();
-        let written = store.kv_write(NAMESPACE, UNCHECKED, &mint, until.as_bytes());
-        written.await.map_err(|error| self.store_error(error))
-    }
-
-    async fn is_unchecked(&self) -> Result<bool, WalletError> {
-        Ok(self.unchecked_until().await?.is_some())
-    }
-
-    /// The time until which proofs are checked by each operation, seconds since 1970: long
-    /// past where they are to be checked once. `None` where they are not.
-    async fn unchecked_until(&self) -> Result<Option<u64>, WalletError> {
-        let store = &self.wallet.localstore;
-        let mark = store.kv_read(NAMESPACE, UNCHECKED, &self.mark()).await;
-        let mark = mark.map_err(|error| self.store_error(error))?;
-        Ok(mark.map(|mark| {
-            let text = std::str::from_utf8(&mark).ok();
-            text.and_then(|text| text.parse().ok()).unwrap_or(0)
-        }))
-    }
-
     pub(super) fn mark(&self) -> String {
         mark(&self.mint)
     }
@@ -218,7 +173,7 @@ impl Purse {
         let proofs = self.wallet.get_unspent_proofs().await;
         let proofs = proofs.map_err(self.error())?;
         if proofs.is_empty() {
-            self.mark_unchecked(false).await?;
+            self.were_checked(false).await?;
             return Ok(0);
         }
         let searched = self.searched().await?;
@@ -231,7 +186,7 @@ impl Purse {
             self.set_searched(searched.as_deref()).await?;
         }
         checked?;
-        self.mark_unchecked(states.held_sat > 0).await?;
+        self.were_checked(states.held_sat > 0).await?;
         Ok(states.held_sat)
     }
 
@@ -276,6 +231,8 @@ impl Purse {
                 if !self.never_made(data.blinded_messages.as_deref()).await? {
                     return Ok(false);
                 }
+                // Who took the token may be an earlier request of this wallet.
+                self.mark_searched(false).await?;
                 let store = &self.wallet.localstore;
                 let inputs = store
                     .get_reserved_proofs(&saga.id)

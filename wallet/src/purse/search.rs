@@ -18,6 +18,7 @@ use cdk_common::nuts::{CurrencyUnit, PublicKey, State};
 use cdk_common::wallet::{KeysetLoadPolicy, ProofInfo, WalletSaga, WalletSagaState};
 use serde::Serialize;
 
+use super::join::too_many;
 use super::store::open_store;
 use super::{Purse, Store};
 use crate::error::WalletError;
@@ -26,12 +27,12 @@ use crate::foreign::OwnKeysets;
 /// The store that is thrown away again.
 const SCRATCH: &str = "restoring.redb";
 
-/// Outputs asked about in one request.
+/// Outputs asked about in one request, of a mint that takes so many.
 const BATCH: u32 = 100;
 
-/// So many requests without an answer are the end: 2,000 outputs. The NUT has 300, but a
-/// sweep's request has up to 400, and one that the mint refused leaves them unused.
-const EMPTY_BATCHES: u32 = 20;
+/// So many outputs without a signature are the end. The NUT has 300, but a sweep's request has
+/// up to 400, and one that the mint refused leaves them unused.
+const EMPTY: u32 = 2_000;
 
 /// A search of hundreds of thousands of outputs, over a slow line, has time to end.
 const LONGEST: Duration = Duration::from_secs(2 * 60 * 60);
@@ -77,14 +78,14 @@ impl Purse {
         let restored = self.search_beside(&path, collided).await;
         remove(&path)?;
         let restored = restored?;
-        self.mark_searched(true).await?;
+        // The ecash of another copy's payment, which may yet fail, is looked for again.
+        let is_others = restored.pending_sat > 0 && self.sagas().await?.is_empty();
+        // Before the mark, so that a process which is cut off leaves it to the next one.
+        self.mark_unchecked().await?;
+        self.mark_searched(!is_others).await?;
         // The wallet's own part: another copy of it may have spent some. If it has, the mint
         // has perhaps signed outputs since it was searched, and the mark is gone again.
         self.drop_spent().await?;
-        // Of another copy's payment, which may yet fail: its ecash is looked for again.
-        if restored.pending_sat > 0 && self.sagas().await?.is_empty() {
-            self.mark_searched(false).await?;
-        }
         Ok(restored)
     }
 
@@ -112,9 +113,8 @@ impl Purse {
         let keysets = OwnKeysets::new(self.mint.clone(), ours);
         let beside = Store::clone(&scratch);
         let search = Purse::open_with(&self.mint, self.seed, beside, &self.dir, keysets)?.wallet;
-        let options = NUT13Options::new(BATCH, EMPTY_BATCHES).map_err(self.error())?;
         // A mint can sign outputs without end.
-        let found = tokio::time::timeout(LONGEST, search.restore_with_opts(options)).await;
+        let found = tokio::time::timeout(LONGEST, restore(&search)).await;
         let found = found.map_err(|_| WalletError::Unable {
             mint: self.mint.to_string(),
             why: "the search for the ecash of the wallet's words does not end".to_owned(),
@@ -183,6 +183,18 @@ fn steps(signed: u32, used: u32, collided: Collided) -> u32 {
     }
 }
 
+/// cdk's search, in smaller requests where the mint takes fewer outputs in one.
+async fn restore(wallet: &cdk::Wallet) -> Result<cdk::wallet::Restored, cdk::Error> {
+    let mut batch = BATCH;
+    loop {
+        let options = NUT13Options::new(batch, EMPTY.div_ceil(batch))?;
+        match wallet.restore_with_opts(options).await {
+            Err(error) if too_many(&error) && batch > 1 => batch /= 2,
+            found => return found,
+        }
+    }
+}
+
 fn remove(path: &PathBuf) -> Result<(), WalletError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -211,7 +223,7 @@ mod tests {
             refusals += 1;
         }
         assert_eq!((used, refusals), (507, 5));
-        let search_ends_after = BATCH * EMPTY_BATCHES;
+        let search_ends_after = EMPTY;
         assert!(used + 2 * 400 < search_ends_after);
     }
 }

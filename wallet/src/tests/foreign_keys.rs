@@ -35,7 +35,10 @@ async fn liar(true_one: &MintUrl, own: Option<&MintUrl>) -> (MintUrl, Arc<Mutex<
             if let (Some(more), "/v1/keys" | "/v1/keysets") = (more, head.uri.path()) {
                 let other = fetched(&more, &head.uri, Vec::new()).await;
                 let others = other["keysets"].as_array().unwrap().clone();
-                honest["keysets"].as_array_mut().unwrap().extend(others);
+                let listed = honest["keysets"].as_array_mut().unwrap();
+                // cdk passes over an entry that it cannot read.
+                listed.push(json!({ "id": 7 }));
+                listed.extend(others);
             }
             Json(honest)
         }

@@ -233,10 +233,10 @@ impl TestMint {
         std::mem::replace(&mut *self.fault.lock().unwrap(), (fault, 0)).1
     }
 
-    /// The swap that was on its way arrives, and is carried out.
+    /// The request that was on its way arrives, and is carried out.
     pub(super) async fn deliver(&self) {
         let late = self.late.lock().unwrap().take();
-        let (request, next) = late.expect("a swap is on its way");
+        let (request, next) = late.expect("a request is on its way");
         assert!(next.run(request).await.status().is_success());
     }
 

@@ -22,8 +22,8 @@ pub(super) enum Fault {
     /// This request alone is refused with this code of the NUTs if it is a swap's or for
     /// ecash, as by a mint that is at work on the same for somebody else.
     Refused(u64, u16),
-    /// The first swap is on its way until [`TestMint::deliver`], and the mint has no time for
-    /// any other.
+    /// The first swap or mint request is on its way until [`TestMint::deliver`], and the mint
+    /// has no time for any other.
     Late,
     /// Every question for a payment is refused.
     Paused,
@@ -54,7 +54,7 @@ pub(super) async fn network(
             drop(answer);
             cut()
         }
-        Fault::Late if path == "/v1/swap" => {
+        Fault::Late if for_ecash => {
             let mut late = mint.late.lock().unwrap();
             if late.is_none() {
                 *late = Some((request, next));
