@@ -1,10 +1,10 @@
 //! The directory that holds everything the pool knows. Nobody but its owner gets in.
 
 use std::fs::{self, DirBuilder};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
 use basics::files;
 
 /// The accounting's store.
@@ -82,31 +82,93 @@ pub fn admin_socket(data_dir: &Path) -> PathBuf {
     data_dir.join("admin.sock")
 }
 
+/// A `pool.data_dir` in which nothing can be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// It is not there and cannot be made.
+    #[error("pool.data_dir {} cannot be made: {error}", .dir.display())]
+    Make {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// It is there, and not as the pool needs it.
+    #[error("pool.data_dir {} cannot be read: {error}", .dir.display())]
+    Read {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// It is another user's.
+    #[error(
+        "pool.data_dir {} belongs to user {owner}, and this is user {me}: run as its owner, or \
+         chown it",
+        .dir.display()
+    )]
+    Owner {
+        /// The directory.
+        dir: PathBuf,
+        /// The number of the user whose it is.
+        owner: u32,
+        /// The number of the user who runs the pool.
+        me: u32,
+    },
+    /// Others may enter it, and go on to.
+    #[error("pool.data_dir {} cannot be closed to others: {error}", .dir.display())]
+    Close {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+}
+
+impl DataDirError {
+    /// True when somebody has to mend it first, and another try ends in the same way: a path
+    /// through a file, missing permission, a disk that nobody may write to, another user's
+    /// directory. False where the disk is at fault, which may be over soon.
+    pub fn is_settled(&self) -> bool {
+        use io::ErrorKind as Kind;
+        match self {
+            DataDirError::Owner { .. } => true,
+            DataDirError::Make { error, .. }
+            | DataDirError::Read { error, .. }
+            | DataDirError::Close { error, .. } => matches!(
+                error.kind(),
+                Kind::PermissionDenied
+                    | Kind::NotADirectory
+                    | Kind::AlreadyExists
+                    | Kind::ReadOnlyFilesystem
+                    | Kind::InvalidFilename
+                    | Kind::InvalidInput
+            ),
+        }
+    }
+}
+
 /// Makes `data_dir` with mode 0700 unless it is there; one that others may enter is
 /// closed to them.
 ///
 /// # Errors
 /// When it cannot be made, is no directory, or belongs to somebody else.
-pub fn prepare(data_dir: &Path) -> Result<()> {
-    let shown = data_dir.display();
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data_dir)
-        .with_context(|| format!("pool.data_dir {shown} cannot be made"))?;
-    let about =
-        fs::metadata(data_dir).with_context(|| format!("pool.data_dir {shown} cannot be read"))?;
-    let me = rustix::process::geteuid().as_raw();
-    if about.uid() != me {
-        bail!(
-            "pool.data_dir {shown} belongs to user {}, and this is user {me}: run as its owner, or chown it",
-            about.uid()
-        );
+pub fn prepare(data_dir: &Path) -> Result<(), DataDirError> {
+    let dir = || data_dir.to_owned();
+    let mut builder = DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(data_dir);
+    made.map_err(|error| DataDirError::Make { dir: dir(), error })?;
+    let about = fs::metadata(data_dir);
+    let about = about.map_err(|error| DataDirError::Read { dir: dir(), error })?;
+    let (owner, me) = (about.uid(), rustix::process::geteuid().as_raw());
+    if owner != me {
+        let dir = dir();
+        return Err(DataDirError::Owner { dir, owner, me });
     }
     if let Some(mode) = files::mode_for_others(&about) {
-        tracing::warn!(data_dir = %shown, mode = format_args!("{mode:o}"), "others could enter the data directory; closing it to them");
-        fs::set_permissions(data_dir, fs::Permissions::from_mode(0o700))
-            .with_context(|| format!("pool.data_dir {shown} cannot be closed to others"))?;
+        tracing::warn!(data_dir = %data_dir.display(), mode = format_args!("{mode:o}"), "others could enter the data directory; closing it to them");
+        let closed = fs::set_permissions(data_dir, fs::Permissions::from_mode(0o700));
+        closed.map_err(|error| DataDirError::Close { dir: dir(), error })?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use basics::output;
 use pool::config;
+use pool::data_dir;
 use pool::logs::{self, Logs};
 use pool::run::{View, end_in_time};
 use pool::service::{Inherited, Manager};
@@ -28,8 +29,8 @@ const UNUSABLE_CONFIG: u8 = 78;
 /// a stop, and feeds its watchdog.
 ///
 /// Exit status: 0 after a requested stop; 78 if the config file cannot be used, or is missing
-/// though the pool ran before, so that a service manager does not restart it; 1 for every
-/// other failure.
+/// though the pool ran before, or names a data_dir that the pool may not use, so that a
+/// service manager does not restart it; 1 for every other failure.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The config file; [upstream] address is its only required key
@@ -84,6 +85,13 @@ pub(super) fn run(args: Args, logs: &mut Logs, has_levels: bool) -> Result<ExitC
         tracing::warn!(key = warning.key, "{}; {}", warning.why, warning.fix);
     }
     let config = loaded.config;
+    if let Err(error) = data_dir::prepare(&config.data_dir) {
+        if !error.is_settled() {
+            return Err(error.into());
+        }
+        output::remark(format!("error: {error}"));
+        return Ok(ExitCode::from(UNUSABLE_CONFIG));
+    }
     let pool = web::start_with(config, inherited).context("the pool did not start")?;
     manager.ready();
     let ended = pool.block_on(async {

@@ -147,6 +147,22 @@ fn a_config_that_cannot_work_ends_with_the_status_that_the_unit_names() {
     assert!(stderr(&output).contains("did you mean address?"));
 }
 
+/// Another try would end in the same way.
+#[test]
+fn a_data_dir_that_cannot_be_made_ends_with_the_same_status() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    for data_dir in ["file", "file/data"] {
+        let config = format!("{CONFIG}[pool]\ndata_dir = \"{data_dir}\"\n");
+        std::fs::write(dir.path().join("axepool.toml"), config).unwrap();
+        let output = axepool(&["run"], dir.path());
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains("error: pool.data_dir "), "{said}");
+        assert!(said.contains("cannot be made"), "{said}");
+    }
+}
+
 /// The usual result of `sudo nano` on the packaged config: the file is there, and closed to
 /// the user that runs the pool.
 #[test]

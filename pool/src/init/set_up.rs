@@ -144,7 +144,7 @@ impl Checked {
         let base = base_of(path);
         // A backup may have been restored since the start.
         can_be_set_up(path, &draft).map_err(in_general)?;
-        data_dir::prepare(&sources.data_dir).map_err(in_general)?;
+        data_dir::prepare(&sources.data_dir).map_err(|error| in_general(error.into()))?;
         if let Some(node) = &told.node {
             write_node(path, node).map_err(in_general)?;
             node.put(&mut draft);

@@ -12,7 +12,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::common::{PoolProcess, stderr, stdout};
 use pool::admin::RestoreStatus;
@@ -247,7 +247,7 @@ impl World {
         self.down().await;
         let data = self.pool.data_dir();
         for name in part.names() {
-            remove(&data.join(name)).expect("removes");
+            remove(&within(&data, name)).expect("removes");
         }
         let older = match is_lost {
             true => "lost".to_owned(),
@@ -256,7 +256,8 @@ impl World {
                 let at = usize::try_from(at).expect("small");
                 let copy = &self.copies[at];
                 for name in part.names() {
-                    put_back(&copy.path().join(name), &data.join(name)).expect("puts back");
+                    let (from, to) = (within(copy.path(), name), within(&data, name));
+                    put_back(&from, &to).expect("puts back");
                 }
                 format!("as of copy {at}")
             }
@@ -374,6 +375,11 @@ pub fn put_back(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Removes a file or a directory, if it is there.
+/// `name` in `dir`; `.` is the directory itself, under the name that `rmdir` takes.
+fn within(dir: &Path, name: &str) -> PathBuf {
+    dir.join(name).components().collect()
+}
+
 pub fn remove(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
