@@ -36,8 +36,9 @@ package: ## the Debian packages of the pool and of the wallet, in target/debian
 	@scripts/setup.sh build package
 	@scripts/package.sh
 
-nightly: ## the long tests, the fuzzers, the big load
+nightly: ## the long tests, the fuzzers, instruction counts, the big load
 	@scripts/setup.sh build test fuzz bench
 	@AXEPOOL_NIGHTLY=1 scripts/test.sh
 	@scripts/fuzz.sh
+	@scripts/instructions.sh
 	@scripts/bench.sh --big

@@ -6,7 +6,8 @@
 #   scripts/setup.sh build test     and the test runner
 #   scripts/setup.sh build lint     and the dependency check
 #   scripts/setup.sh build fuzz     and the fuzzer with its nightly toolchain
-#   scripts/setup.sh build bench    and what makes the benchmark's certificate
+#   scripts/setup.sh build bench    and what makes the benchmark's certificate and counts
+#                                   instructions
 #   scripts/setup.sh build package  and what makes the Debian package
 . "$(dirname "$0")/lib.sh"
 
@@ -119,6 +120,7 @@ need_lint() {
 
 need_bench() {
     have openssl || apt_install "it makes the certificate of the benchmark with TLS" openssl
+    have valgrind || apt_install "it counts instructions" valgrind
 }
 
 need_fuzz() {
