@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bitcoin::{Address, Amount, BlockHash};
 use pool::admin::{NodeLook, NodeReply, NodeRequest, NodeStatus, Reply, Request};
-use simnet::chain::{Chain, SharedChain, serve};
+use simnet::chain::{Chain, SharedChain, SharedMood, serve_in};
 use simnet::lightning::{NoteNames, OceanNode, OceanNodeOptions, payout};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,8 @@ pub const PATIENCE: Duration = Duration::from_secs(90);
 /// The chain and OCEAN's node.
 pub struct Ocean {
     pub chain: SharedChain,
+    /// That of the bitcoind which serves it.
+    pub mood: SharedMood,
     pub node: OceanNode,
     rpc: SocketAddr,
     node_at: SocketAddr,
@@ -58,7 +60,9 @@ impl Ocean {
         let dir = tempfile::tempdir().expect("a directory");
         let chain = SharedChain::new(Chain::with_faucet(now_secs()));
         let stop = CancellationToken::new();
-        let rpc = serve(chain.clone(), stop.clone()).await.expect("RPC");
+        let mood = SharedMood::default();
+        let rpc = serve_in(chain.clone(), mood.clone(), stop.clone());
+        let rpc = rpc.await.expect("RPC");
         let (node_at, pool_at) = (free_address(), free_address());
         let node = OceanNode::start(OceanNodeOptions {
             dir: dir.path().join("ocean"),
@@ -70,6 +74,7 @@ impl Ocean {
         .expect("OCEAN's node");
         let ocean = Ocean {
             chain,
+            mood,
             node,
             rpc,
             node_at,
@@ -195,6 +200,8 @@ impl Ocean {
     /// OCEAN pays `offer` for its block at `height`.
     pub async fn pay(&self, offer: &str, amount_msat: u64, height: u32) {
         let names = NoteNames::Found;
+        // Behind the pool's node by some blocks, its payment would expire too early.
+        self.node.sync().await.expect("a look at the chain");
         let sent = payout(&self.node, &self.chain, offer, height, amount_msat, names);
         sent.await.expect("it pays");
     }

@@ -13,7 +13,8 @@ use anyhow::Result;
 
 use crate::admin::{Reply, Request};
 pub(crate) use books::{HASHRATE_BUCKETS, SUSPECT_EPOCHS, answer};
-pub use money::{AuditIndex, Coffer, Desk, booked_out_id, rows, suspense, withdrawal_id};
+pub(crate) use money::undecided;
+pub use money::{AuditIndex, Coffer, Desk, Sending, booked_out_id, rows, suspense, withdrawal_id};
 pub use store::NOTHING_RUNS;
 
 /// The answer from the store in `data_dir`, which no process has open.

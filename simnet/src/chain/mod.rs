@@ -27,7 +27,7 @@ use assemble::faucet_script;
 pub use assemble::subsidy;
 use coins::Coins;
 use mempool::Mempool;
-pub use server::{Mood, SharedMood, serve, serve_in, serve_on};
+pub use server::{Fees, Mood, SharedMood, serve, serve_in, serve_on};
 pub use source::ChainSource;
 
 /// How many blocks a coinbase must be deep to be spent, its own counted (consensus).
@@ -169,6 +169,11 @@ impl Chain {
     /// The ids that wait in the mempool, in the order of their arrival.
     pub fn mempool(&self) -> Vec<Txid> {
         self.mempool.ids().collect()
+    }
+
+    /// What a transaction pays that waits for a block.
+    pub fn fee_of(&self, txid: &Txid) -> Option<Amount> {
+        self.mempool.get(txid).map(|waiting| waiting.fee)
     }
 
     /// Mines `count` blocks that pay `script`, with all that waits in the mempool.

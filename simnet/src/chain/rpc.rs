@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use bitcoin::consensus::encode::{deserialize_hex, serialize_hex};
 use bitcoin::hashes::Hash as _;
-use bitcoin::{BlockHash, OutPoint, Transaction, Txid};
+use bitcoin::{Amount, BlockHash, OutPoint, Transaction, Txid};
 use serde_json::{Value, json};
 use thiserror::Error;
 
@@ -113,6 +113,11 @@ pub(super) fn colour(answer: &mut Value, mood: &Mood, method: &str) {
         }
         "estimatesmartfee" if mood.has_no_fees => {
             *answer = json!({"errors": ["Insufficient data or no feerate found"], "blocks": 2});
+        }
+        "estimatesmartfee" => {
+            // Of 1,000 vbytes, in bitcoins.
+            let rate = Amount::from_sat(mood.fees.sat_per_vbyte.saturating_mul(1_000));
+            answer["feerate"] = json!(rate.to_btc());
         }
         _ => {}
     }

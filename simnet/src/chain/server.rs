@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::extract::State;
 use axum::http::header::AUTHORIZATION;
@@ -31,10 +31,43 @@ pub struct Mood {
     pub is_syncing: bool,
     /// It has no estimate of fees, as with `blocksonly=1`.
     pub has_no_fees: bool,
+    /// Its estimate of fees.
+    pub fees: Fees,
     /// The chain that it says it is on, in Core's words; none: regtest.
     pub says: Option<&'static str>,
     /// A call that it forbids (`rpcwhitelist`).
     pub forbids: Option<&'static str>,
+}
+
+/// How it estimates fees.
+#[derive(Clone, Copy, Debug)]
+pub struct Fees {
+    /// The next answer, in satoshis per vbyte.
+    pub sat_per_vbyte: u64,
+    /// So many times as much is the answer after it, up to 500 satoshis per vbyte.
+    pub times: u64,
+    /// How long an answer takes.
+    pub takes: Duration,
+}
+
+impl Default for Fees {
+    fn default() -> Self {
+        Fees {
+            sat_per_vbyte: 1,
+            times: 1,
+            takes: Duration::ZERO,
+        }
+    }
+}
+
+impl Fees {
+    /// What is answered now.
+    fn next(&mut self) -> Fees {
+        let now = *self;
+        let after = self.sat_per_vbyte.saturating_mul(self.times);
+        self.sat_per_vbyte = after.min(500.max(self.sat_per_vbyte));
+        now
+    }
 }
 
 /// The mood of a bitcoind that runs.
@@ -87,7 +120,17 @@ async fn answer(
 ) -> Response {
     let method = request["method"].as_str().unwrap_or_default();
     let params = request["params"].as_array().map_or(&[][..], Vec::as_slice);
-    let mood = mood.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mood = {
+        let mut mood = mood.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = mood.clone();
+        if method == "estimatesmartfee" {
+            now.fees = mood.fees.next();
+        }
+        now
+    };
+    if method == "estimatesmartfee" {
+        tokio::time::sleep(mood.fees.takes).await;
+    }
     if !is_known(&mood, &headers) {
         return StatusCode::UNAUTHORIZED.into_response();
     }

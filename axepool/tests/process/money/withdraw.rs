@@ -8,9 +8,11 @@ use pool::admin::{
     FeeStatus, NodeReply, NodeRequest, Reply, Request, WithdrawalOutcome, WithdrawalRow,
 };
 use serde_json::Value;
+use simnet::chain::Fees;
+use std::time::Duration;
 
 use crate::common::{ADDRESS, ELSEWHERE, PoolProcess, stderr, stdout};
-use crate::money::prepare::{open, stopped_pool};
+use crate::money::prepare::{block, open, payment, stopped_pool};
 use crate::ocean::{self, Ocean};
 use crate::world::get;
 
@@ -177,5 +179,111 @@ async fn the_operators_money_is_sent_once() {
     // It is still told after a restart.
     assert!(pool.stop().await.success());
     assert_eq!(status(&pool, Some(0)), told);
+    ocean.end().await;
+}
+
+/// A pool with coins of 100,000 sat, of which about 70,000 are owed to miners, and somewhat
+/// more than 20,000 are the operator's.
+async fn with_coins(ocean: &Ocean) -> PoolProcess {
+    let (mut pool, _stratum) = stopped_pool(&ocean.config()).await;
+    let ledger = open(&pool);
+    let foreign = crate::money::prepare::foreign(5, 20_000_000);
+    ledger.settle(foreign).await.expect("books");
+    let paid = payment(6, 70_000_000, block(1));
+    ledger.settle(paid).await.expect("books");
+    ledger.close().await;
+    pool.spawn().await;
+    ocean::look(&pool).await;
+    deposit(&pool, ocean).await;
+    solvency(&pool).await;
+    pool
+}
+
+/// What is owed to all, and what is there, in millisatoshis.
+async fn solvency(pool: &PoolProcess) -> (u64, u64) {
+    pool.poll("what is owed and there", async |pool| {
+        let http = pool.status().await.http[0];
+        let (_, told) = get(http, "/api/solvency").await;
+        let told: Value = serde_json::from_str(&told).expect("JSON");
+        let sum = |side: &str| told[side]["total_msat"].as_str()?.parse().ok();
+        Some((sum("liabilities")?, sum("assets")?))
+    })
+    .await
+}
+
+/// A source whose estimates rise, or a liar: what is sent costs what was measured.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fee_rate_that_rises_meanwhile_is_not_paid() {
+    let ocean = Ocean::start().await;
+    let pool = with_coins(&ocean).await;
+    let set = |fees: Fees| ocean.mood.lock().expect("no panic").fees = fees;
+    set(Fees {
+        sat_per_vbyte: 20_000,
+        ..Fees::default()
+    });
+    let before = status(&pool, None);
+    for order in [
+        &["fee", "withdraw", "--to", ELSEWHERE, "1000"][..],
+        &["node", "send-onchain", ELSEWHERE, "1000"],
+    ] {
+        let refused = pool.command(order);
+        let said = stderr(&refused);
+        assert!(said.contains("20000 sat/vB"), "{order:?}: {said}");
+    }
+    assert_eq!(status(&pool, None), before, "nothing is booked");
+
+    set(Fees {
+        sat_per_vbyte: 8,
+        times: 4,
+        ..Fees::default()
+    });
+    let row = withdrawn(&pool, "1-rising", &["1000"]);
+    let WithdrawalOutcome::Sent { txid } = row.outcome else {
+        panic!("{row:?}");
+    };
+    let told = row.after.expect("what is there afterwards").fee_sat.get();
+    let paid = ocean.chain.lock().fee_of(&txid).expect("it waits there");
+    let paid = paid.to_sat();
+    assert!(
+        paid <= told,
+        "{paid} sat are paid, and {told} were measured"
+    );
+    ocean.end().await;
+}
+
+/// Both are measured against what is there before either is sent, unless they wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_orders_at_once_do_not_spend_the_same_money() {
+    let ocean = Ocean::start().await;
+    let pool = with_coins(&ocean).await;
+    let (owed, there) = solvency(&pool).await;
+    let operators = u64::try_from(status(&pool, None).withdrawable_msat).expect("small");
+    let free_sat = (there - (owed - operators)) / 1_000;
+    let amount = (free_sat * 6 / 10)
+        .min(operators / 1_000 - 1_000)
+        .to_string();
+    let twice = amount.parse::<u64>().expect("a number") * 2;
+    assert!(twice > free_sat, "{amount} of {free_sat}");
+    let slow = Fees {
+        sat_per_vbyte: 2,
+        times: 2,
+        takes: Duration::from_secs(3),
+    };
+    ocean.mood.lock().expect("no panic").fees = slow;
+    let sent = pool.begin(&["node", "send-onchain", ELSEWHERE, &amount]);
+    let asks = async |_: &PoolProcess| {
+        let mut mood = ocean.mood.lock().expect("no panic");
+        let is_asked = mood.fees.sat_per_vbyte > slow.sat_per_vbyte;
+        is_asked.then(|| mood.fees = Fees::default())
+    };
+    pool.poll("the question for a fee rate", asks).await;
+    // The first order has not measured anything yet.
+    let withdrawn = pool.command(&["fee", "withdraw", "--to", ELSEWHERE, &amount]);
+    let done = [sent.end(), withdrawn];
+    let succeeded = done.iter().filter(|one| one.status.success()).count();
+    assert_eq!(succeeded, 1, "{done:?}");
+    let refused = done.iter().find(|one| !one.status.success());
+    let said = stderr(refused.expect("one is refused"));
+    assert!(said.contains("miners'"), "{said}");
     ocean.end().await;
 }

@@ -16,7 +16,7 @@ use bitcoin::{Address, Network, Txid};
 use ledger::{Ledger, LedgerError, Reader};
 use payout::NodeError;
 
-use super::Coffer;
+use super::{Coffer, Sending};
 use crate::admin::{FeeStatus, WithdrawalOutcome, WithdrawalRow};
 
 /// A new withdrawal's id: the time, and the process that asks.
@@ -67,6 +67,16 @@ fn withdrawals(entries: Vec<OperatorEntry>) -> Vec<WithdrawalRow> {
     rows
 }
 
+/// Satoshis of withdrawals whose outcome nobody knows: they may have left the wallet, which
+/// may not have heard of it.
+pub(crate) fn undecided(reader: &Reader) -> Result<u128, LedgerError> {
+    let rows = withdrawals(reader.operator_entries()?);
+    let unknown = rows
+        .iter()
+        .filter(|row| row.outcome == WithdrawalOutcome::Unknown);
+    Ok(unknown.map(|row| u128::from(row.amount_sat.get())).sum())
+}
+
 /// Sends of the operator's money on-chain; what the transaction costs comes on top, and is
 /// the node's cost. Refused when money of others would pay for it, unless by `force`.
 ///
@@ -89,11 +99,13 @@ pub(super) async fn withdraw(
         bail!("{to} is not an address of {network}");
     }
     coffer.may_go_to(&address)?;
+    // Until its outcome is booked.
+    let sending = coffer.begin().await?;
     let amount = match amount {
         Some(amount) => amount,
-        None => all(ledger.reader().clone(), coffer).await?,
+        None => all(ledger.reader().clone(), sending.as_ref()).await?,
     };
-    let after = coffer.may_withdraw(amount, force).await?;
+    let after = sending.may_withdraw(amount, force).await?;
     let entry = OperatorEntry {
         id,
         kind: OperatorKind::Withdrawal { to: to.to_owned() },
@@ -112,7 +124,7 @@ pub(super) async fn withdraw(
         amount_sat = amount.get(),
         "a withdrawal is booked"
     );
-    let sent = coffer.send(address, amount).await;
+    let sent = sending.send(address, amount).await;
     let outcome = outcome(ledger, &entry, sent).await;
     Ok(WithdrawalRow {
         id: entry.id,
@@ -125,14 +137,14 @@ pub(super) async fn withdraw(
 
 /// All whole satoshis that can be withdrawn, less what sending them costs: that is the
 /// operator's to pay, too.
-async fn all(reader: Reader, coffer: &dyn Coffer) -> Result<Sat> {
+async fn all(reader: Reader, sending: &dyn Sending) -> Result<Sat> {
     let totals = tokio::task::spawn_blocking(move || reader.totals()).await??;
     let sats = totals.withdrawable() / u128::from(MSAT_PER_SAT);
     let sats = Sat::new(u64::try_from(sats).unwrap_or(u64::MAX));
     if sats.is_zero() {
         bail!("there is nothing to withdraw (axepool fee status)");
     }
-    let cost = coffer.cost(sats).await?;
+    let cost = sending.cost(sats).await?;
     match sats.get().checked_sub(cost.get()).filter(|left| *left > 0) {
         Some(left) => Ok(Sat::new(left)),
         None => bail!("sending costs about {cost} sat, and {sats} sat can be withdrawn"),

@@ -28,6 +28,7 @@ use super::store;
 use crate::admin::{Afterwards, MORE_COUNTED, MoneyReply, MoneyRequest, PayoutSplit, Payouts};
 use crate::data_dir;
 
+pub(crate) use fee::undecided;
 pub use fee::withdrawal_id;
 pub use gone::booked_out_id;
 pub use payouts::{AuditIndex, rows};
@@ -45,6 +46,17 @@ pub trait Coffer: Sync {
     /// Whether that payment is in no block any more.
     fn is_gone(&self, payout: &PayoutKey) -> bool;
 
+    /// Begins a withdrawal, at the fee rate of now. No other order takes money until it is
+    /// dropped, so what was measured for it still holds when it is sent.
+    ///
+    /// # Errors
+    /// There is no wallet, or the fee rate is beyond all bounds.
+    async fn begin(&self) -> Result<Box<dyn Sending + '_>>;
+}
+
+/// One withdrawal at a fee rate that stays what it is.
+#[async_trait]
+pub trait Sending: Send + Sync {
     /// What sending so much costs at most.
     async fn cost(&self, amount: Sat) -> Result<Sat>;
 

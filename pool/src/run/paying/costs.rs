@@ -33,9 +33,16 @@ impl Paying {
             if self.known().costs_booked.contains(&cost.txid) {
                 continue;
             }
-            if let Err(error) = self.book_cost(cost).await {
-                tracing::warn!(%error, txid = %cost.txid, "a transaction's fee is not booked yet");
-                return;
+            match self.book_cost(cost).await {
+                Ok(()) => {}
+                // It is booked with another amount, which stays. The others are not to wait.
+                Err(error @ LedgerError::Refused(_)) => {
+                    tracing::error!(%error, txid = %cost.txid, fee_msat = %cost.fee, "a transaction's fee is not booked");
+                }
+                Err(error) => {
+                    tracing::warn!(%error, txid = %cost.txid, "a transaction's fee is not booked yet");
+                    return;
+                }
             }
             self.known().costs_booked.insert(cost.txid);
         }

@@ -12,12 +12,17 @@ use payout::settings::Peer;
 use super::super::solvency::{Assets, Owed};
 use super::{Node, Paying};
 use crate::admin::Afterwards;
+use crate::control;
 
 /// Satoshis per vbyte where the chain source makes no estimate.
 const RATE_UNKNOWN: u32 = 20;
 
 /// The same on networks whose coins are worth nothing.
 const RATE_UNKNOWN_TESTS: u32 = 2;
+
+/// The highest rate at which the pool spends. Blocks were fuller than that for hours only; a
+/// source that asks for more is wrong, or lies.
+const RATE_AT_MOST: u32 = 1_000;
 
 /// Within so many blocks a transaction of the operator's is to be confirmed.
 const WITHIN_BLOCKS: u16 = 6;
@@ -102,7 +107,7 @@ impl Paying {
     }
 
     /// What is owed as the ledger has it now, and what the node has now; what the operator
-    /// is paying already counts as gone. `None` while a part is not known.
+    /// is paying already, and what of theirs may have been sent, counts as gone. `None` while a part is not known.
     async fn known_now(&self, node: &Node) -> Result<Option<(Owed, u128)>> {
         // Without a mint all that was ever paid to miners is still owed.
         let without = (!self.has_mint).then(Liabilities::default);
@@ -117,13 +122,15 @@ impl Paying {
         let paying = ours.fold(0_u128, |sum, one| {
             sum + u128::from(one.amount.get()) + u128::from(one.fee_limit.get())
         });
+        let reader = self.ledger.reader().clone();
+        let sent = tokio::task::spawn_blocking(move || control::undecided(&reader)).await??;
+        let paying = paying.saturating_add(sent.saturating_mul(u128::from(MSAT_PER_SAT)));
         let is_known = owed.total().is_some();
         Ok(is_known.then_some((owed, there.saturating_sub(paying))))
     }
 
-    /// What sending `amount` from the wallet takes, and at which rate it is to be sent.
-    pub(super) async fn sending(&self, node: &Node, amount: Amount) -> Result<(Outlay, u32)> {
-        let rate = self.rate(node).await;
+    /// What sending `amount` from the wallet takes at a `rate` of satoshis per vbyte.
+    pub(super) async fn sending(&self, node: &Node, amount: Amount, rate: u32) -> Result<Outlay> {
         let fee = node.lightning.on_chain_cost(amount, rate).await?;
         let fee = fee.to_msat().unwrap_or(Msat::new(u64::MAX));
         let sent = match amount {
@@ -140,18 +147,17 @@ impl Paying {
                 sats.checked_add(fee).unwrap_or(Msat::new(u64::MAX))
             }
         };
-        let outlay = Outlay {
+        Ok(Outlay {
             leaves: sent,
             booked: fee,
             fee,
-        };
-        Ok((outlay, rate))
+        })
     }
 
     /// What opening a channel of `size` takes: its money stays, less what the channel sets
     /// aside for being closed.
     pub(super) async fn opening(&self, node: &Node, size: Sat) -> Result<Outlay> {
-        let rate = self.rate(node).await;
+        let rate = self.rate(node).await?;
         let fee = node
             .lightning
             .on_chain_cost(Amount::Sats(size), rate)
@@ -196,17 +202,26 @@ impl Paying {
         )
     }
 
-    pub(super) async fn rate(&self, node: &Node) -> u32 {
+    /// The fee rate of now, in satoshis per vbyte. It is asked once for an order: what was
+    /// measured is what is sent.
+    ///
+    /// # Errors
+    /// The chain source asks for more than anybody should pay.
+    pub(super) async fn rate(&self, node: &Node) -> Result<u32> {
         let unknown = match node.settings.network {
             bitcoin::Network::Bitcoin => RATE_UNKNOWN,
             _ => RATE_UNKNOWN_TESTS,
         };
         match node.chain.fee_rate(WITHIN_BLOCKS).await {
-            Ok(Some(rate)) => rate,
-            Ok(None) => unknown,
+            Ok(Some(rate)) if rate > RATE_AT_MOST => bail!(
+                "the chain source estimates a fee rate of {rate} sat/vB, and the pool spends at \
+                 {RATE_AT_MOST} at most: try again later, or with another chain source"
+            ),
+            Ok(Some(rate)) => Ok(rate),
+            Ok(None) => Ok(unknown),
             Err(error) => {
                 tracing::warn!(%error, unknown, "the chain source gives no fee rate");
-                unknown
+                Ok(unknown)
             }
         }
     }

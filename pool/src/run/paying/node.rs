@@ -142,7 +142,8 @@ impl Paying {
         self.is_no_payout_address(&address)?;
         let _alone = self.orders.lock().await;
         let amount = amount.map_or(Amount::AllButReserve, Amount::Sats);
-        let (outlay, rate) = self.sending(node, amount).await?;
+        let rate = self.rate(node).await?;
+        let outlay = self.sending(node, amount, rate).await?;
         let after = self.may_leave(node, outlay, force).await?;
         let sent = node.lightning.send_on_chain(address, amount, rate);
         let txid = sent.await?;

@@ -8,11 +8,12 @@ use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Address, Txid};
 use payout::NodeError;
 use payout::commands::Amount;
+use tokio::sync::MutexGuard;
 
 use super::guard::Outlay;
 use super::{Node, Paying};
 use crate::admin::Afterwards;
-use crate::control::Coffer;
+use crate::control::{Coffer, Sending};
 
 impl Paying {
     fn wallet(&self) -> Result<&Node> {
@@ -38,27 +39,46 @@ impl Coffer for Paying {
         Paying::is_gone(self, payout)
     }
 
+    async fn begin(&self) -> Result<Box<dyn Sending + '_>> {
+        let node = self.wallet()?;
+        let alone = self.orders.lock().await;
+        Ok(Box::new(Withdrawing {
+            paying: self,
+            node,
+            rate: self.rate(node).await?,
+            _alone: alone,
+        }))
+    }
+}
+
+/// A withdrawal that is being made.
+struct Withdrawing<'a> {
+    paying: &'a Paying,
+    node: &'a Node,
+    /// Satoshis per vbyte.
+    rate: u32,
+    _alone: MutexGuard<'a, ()>,
+}
+
+#[async_trait]
+impl Sending for Withdrawing<'_> {
     async fn cost(&self, amount: Sat) -> Result<Sat> {
-        let (outlay, _) = self.sending(self.wallet()?, Amount::Sats(amount)).await?;
+        let (paying, amount) = (self.paying, Amount::Sats(amount));
+        let outlay = paying.sending(self.node, amount, self.rate).await?;
         Ok(outlay.fee.to_sat_floor())
     }
 
     async fn may_withdraw(&self, amount: Sat, force: bool) -> Result<Option<Afterwards>> {
-        let node = self.wallet()?;
-        let (outlay, _) = self.sending(node, Amount::Sats(amount)).await?;
+        let (paying, amount) = (self.paying, Amount::Sats(amount));
+        let outlay = paying.sending(self.node, amount, self.rate).await?;
         // The amount is booked, as well as its fee.
         let booked = outlay.leaves;
-        self.may_leave(node, Outlay { booked, ..outlay }, force)
-            .await
+        let outlay = Outlay { booked, ..outlay };
+        paying.may_leave(self.node, outlay, force).await
     }
 
     async fn send(&self, to: Address<NetworkUnchecked>, amount: Sat) -> Result<Txid, NodeError> {
-        let Ok(node) = self.wallet() else {
-            return Err(NodeError::Failed("there is none".to_owned()));
-        };
-        let _alone = self.orders.lock().await;
-        let rate = self.rate(node).await;
-        let sent = node.lightning.send_on_chain(to, Amount::Sats(amount), rate);
-        sent.await
+        let (lightning, amount) = (&self.node.lightning, Amount::Sats(amount));
+        lightning.send_on_chain(to, amount, self.rate).await
     }
 }
