@@ -68,6 +68,7 @@ async fn run(directory: &Path, miners: u32, sessions: u32, rounds: u64) {
     let path = directory.join(format!("{miners}-{sessions}.redb"));
     let mut options = LedgerOptions::new(path, EpochTerms::default(), NOW_MS);
     options.window = Duration::from_millis(5);
+    options.quiet_window = options.window;
     let ledger = Ledger::open(options, &Registry::new()).expect("opens");
     let who: Vec<_> = (1..=miners).map(identity).collect();
     let acks: Vec<Arc<ShareAck>> = (0..sessions).map(|_| Arc::default()).collect();

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::codec::BadRow;
 use crate::examine::ExamineError;
+use crate::journal::JournalError;
 
 /// The ledger could not answer or obey.
 #[derive(Debug, Error)]
@@ -66,6 +67,14 @@ pub enum OpenError {
         /// Why.
         source: io::Error,
     },
+    /// The file beside the ledger that has the shares since the last checkpoint.
+    #[error("the ledger's journal {} {source}{}", path.display(), .source.what_to_do())]
+    Journal {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: JournalError,
+    },
     /// The file is there and cannot be read or written as a ledger.
     #[error("the ledger cannot be read: {0}")]
     Store(#[from] StoreError),
@@ -94,12 +103,21 @@ pub enum OpenError {
     Thread(io::Error),
 }
 
+impl OpenError {
+    pub(crate) fn journal(path: PathBuf, source: JournalError) -> Self {
+        OpenError::Journal { path, source }
+    }
+}
+
 /// The store did not do what it was asked.
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// The disk, or the file on it.
     #[error("{0}")]
     Database(Box<redb::Error>),
+    /// The journal beside it.
+    #[error("the journal {0}")]
+    Journal(#[from] JournalError),
     /// A row of the file does not read back.
     #[error(transparent)]
     Row(#[from] BadRow),

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use accounting::{EpochId, Incarnation, Lineage, OutboxId};
 
+use crate::journal::JournalUnfit;
+
 /// A ledger that is being opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AsLeft {
@@ -28,6 +30,8 @@ pub struct AsLeft {
     pub first_unpaid: EpochId,
     /// What [`Ledger::note`](crate::Ledger::note) kept last.
     pub note: Option<Vec<u8>>,
+    /// What is wrong with its journal: shares that it alone had are not in the ledger.
+    pub journal_unfit: Option<JournalUnfit>,
 }
 
 /// How it goes on.

@@ -93,7 +93,7 @@ impl Metrics {
             )?,
             checkpoint_seconds: histogram(
                 "axepool_ledger_checkpoint_seconds",
-                "Time to write the tallies and empty the journal.",
+                "Time to write the tallies, which makes the journal's entries old.",
                 &SECONDS,
             )?,
             packing_seconds: histogram(
@@ -112,7 +112,7 @@ impl Metrics {
             )?,
             journal_bytes: counter(
                 "axepool_ledger_journal_bytes_total",
-                "Bytes of shares written to the journal.",
+                "Bytes written to the journal, in blocks of 4,096.",
             )?,
             shares_stored: shares.with_label_values(&["stored"]),
             shares_duplicate: shares.with_label_values(&["duplicate"]),

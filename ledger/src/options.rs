@@ -25,10 +25,18 @@ pub struct LedgerOptions {
     pub window: Duration,
     /// How long a batch gathers, at most.
     pub max_window: Duration,
+    /// How long a batch of few shares gathers: so many more of them cost no more of the
+    /// disk, which writes whole blocks. A batch with anything but shares does not wait for
+    /// it, and a block that is full neither.
+    pub quiet_window: Duration,
     /// How many entries a batch has, at most.
     pub max_batch: usize,
     /// How long what is in the journal stays there alone, at most: a start replays it.
     pub checkpoint_interval: Duration,
+    /// Past so many bytes in the journal a checkpoint comes early: a start reads them all.
+    pub journal_bytes: u64,
+    /// By so many blocks of 4,096 bytes the journal's file grows.
+    pub journal_growth: u64,
     /// Past so many changed rows a checkpoint comes early, so that the memory that
     /// they take is bounded whatever keys strangers make up.
     pub checkpoint_rows: usize,
@@ -54,8 +62,11 @@ impl LedgerOptions {
             channel_capacity: 8192,
             window: Duration::from_millis(20),
             max_window: Duration::from_millis(500),
+            quiet_window: Duration::from_millis(100),
             max_batch: 4096,
-            checkpoint_interval: Duration::from_secs(30),
+            checkpoint_interval: Duration::from_secs(300),
+            journal_bytes: 32 << 20,
+            journal_growth: 256,
             checkpoint_rows: 50_000,
             pack_rows: 16_384,
             pack_interval: Duration::from_secs(1),

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::error::{LedgerError, OpenError, StoreError};
 use crate::state::{Base, State, bucket, slot};
-use crate::store::{FileOpener, Opener, Snapshot, caught, copy, open_store};
+use crate::store::{FileOpener, Opener, Snapshot, caught, copy, open_whole};
 
 /// What miners did lately.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl Reader {
             cache_bytes: CACHE_BYTES,
         };
         let database = opener.open(false)?;
-        let opened = open_store(&database, None)?;
+        let opened = open_whole(&database, &opener)?;
         Ok(Reader(Arc::new(Shared {
             database: RwLock::new(Some(database)),
             outbox_end: watch::Sender::new(opened.state.next_outbox()),
@@ -105,7 +105,7 @@ impl Reader {
     /// # Errors
     /// The file is there or cannot be written, or the ledger cannot be read.
     pub fn copy_to(&self, path: &Path, mut told: impl FnMut(u64, u64)) -> Result<(), LedgerError> {
-        let ((), snapshot) = self.view(|_| ())?;
+        let (over, snapshot) = self.view(State::whole_rows)?;
         // What is read holds the file; a writer that wants it anew goes first.
         let mut told = |done, all| {
             self.0
@@ -114,7 +114,9 @@ impl Reader {
             told(done, all);
             Ok(())
         };
-        Ok(caught(|| copy(snapshot.transaction(), path, &mut told))?)
+        Ok(caught(|| {
+            copy(snapshot.transaction(), &over, path, &mut told)
+        })?)
     }
 
     /// The open epoch as it stands now. Takes no disk.

@@ -25,6 +25,7 @@ fn miner() -> MinerId {
 fn open(path: &Path, held: Option<Held>) -> Ledger {
     let mut options = LedgerOptions::new(path.to_owned(), EpochTerms::default(), NOW_MS);
     options.window = Duration::from_millis(1);
+    options.quiet_window = options.window;
     options.policy.held = held;
     Ledger::open(options, &Registry::new()).expect("opens")
 }

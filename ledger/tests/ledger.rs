@@ -29,6 +29,7 @@ fn options(directory: &Path) -> LedgerOptions {
     let mut options =
         LedgerOptions::new(directory.join("ledger.redb"), EpochTerms::default(), NOW_MS);
     options.window = Duration::from_millis(1);
+    options.quiet_window = options.window;
     options
 }
 

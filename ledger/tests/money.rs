@@ -26,6 +26,7 @@ fn open(directory: &Path) -> Ledger {
     let path = directory.join("ledger.redb");
     let mut options = LedgerOptions::new(path, EpochTerms::default(), NOW_MS);
     options.window = Duration::from_millis(1);
+    options.quiet_window = options.window;
     Ledger::open(options, &Registry::new()).expect("opens")
 }
 

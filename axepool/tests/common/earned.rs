@@ -63,6 +63,7 @@ fn opened(data_dir: &Path) -> Ledger {
     let path = data_dir.join("ledger.redb");
     let mut options = LedgerOptions::new(path, EpochTerms::default(), now_ms());
     options.window = Duration::from_millis(1);
+    options.quiet_window = options.window;
     Ledger::open(options, &Registry::new()).expect("the pool is down")
 }
 

@@ -90,6 +90,14 @@ impl Prune {
 }
 
 impl State {
+    /// All rows that the base does not have, for a copy of it. Nothing is pruned from that.
+    pub(crate) fn whole_rows(&self) -> Checkpoint {
+        Checkpoint {
+            prune: None,
+            ..self.checkpoint()
+        }
+    }
+
     /// What is to be written. Pruning is part of it once per ten minutes of shares, and
     /// until it is done.
     pub(crate) fn checkpoint(&self) -> Checkpoint {

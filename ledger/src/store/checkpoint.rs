@@ -1,4 +1,4 @@
-//! The two things that are written: a batch into the journal, and a checkpoint.
+//! A checkpoint: the rows that changed, and what the store knows of its journal.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::codec;
 use crate::error::StoreError;
+use crate::journal::{JournalUnfit, Named};
 use crate::state::{Checkpoint, Pruned};
 use crate::store::marks::put_marks;
 use crate::store::prune::prune_rows;
@@ -17,32 +18,28 @@ use crate::store::tables::{
 use crate::store::{books_rows, caught};
 use bitcoin::hashes::Hash;
 
-/// Puts a batch into the journal; back only when it is on disk. After an error it may
-/// be there all the same: the store must be reopened and asked.
-pub(crate) fn write_journal(
-    database: &Database,
-    number: u64,
-    batch: &[u8],
-) -> Result<(), StoreError> {
-    caught(|| {
-        let write = begin(database)?;
-        write.open_table(JOURNAL)?.insert(number, batch)?;
-        Ok(write.commit()?)
-    })
+/// What a checkpoint tells beside its rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Beside {
+    /// The journal's file after it; none where there is none.
+    pub(crate) journal: Option<Named>,
+    /// Given at a start: how often there was one.
+    pub(crate) boot: Option<u32>,
+    /// Given at a start: what was wrong with the journal that was found.
+    pub(crate) unfit: Option<JournalUnfit>,
 }
 
-/// Puts the rows in their tables and takes the batches that are in them out of the
-/// journal, all or nothing. `boot` is given at a start. Looks at `room` old rows at
-/// most, and tells what it forgot.
+/// Puts the rows in their tables and makes the journal's batches that are in them old, all
+/// or nothing. Looks at `room` old rows at most, and tells what it forgot.
 pub(crate) fn write_checkpoint(
     database: &Database,
     checkpoint: &Checkpoint,
-    boot: Option<u32>,
+    beside: &Beside,
     room: usize,
 ) -> Result<Pruned, StoreError> {
     caught(|| {
         let write = begin(database)?;
-        put_meta(&write, checkpoint, boot)?;
+        put_meta(&write, checkpoint, beside)?;
         put_rows(&write, checkpoint)?;
         put_json_rows(&write, checkpoint)?;
         put_marks(&write, checkpoint)?;
@@ -72,13 +69,16 @@ fn empty_journal(write: &WriteTransaction, last: u64) -> Result<(), StoreError> 
 pub(super) fn begin(database: &Database) -> Result<WriteTransaction, StoreError> {
     let mut write = database.begin_write()?;
     write.set_durability(Durability::Immediate)?;
+    // After a kill redb would else read all of the file before anybody is served. It costs a
+    // second sync and some pages, which are few: shares are in the journal.
+    write.set_quick_repair(true);
     Ok(write)
 }
 
 fn put_meta(
     write: &WriteTransaction,
     checkpoint: &Checkpoint,
-    boot: Option<u32>,
+    beside: &Beside,
 ) -> Result<(), StoreError> {
     let mut table = write.open_table(META)?;
     let mut put = |name: &str, number: u64| {
@@ -92,7 +92,16 @@ fn put_meta(
     if let Some(open) = checkpoint.epochs.last() {
         put(meta::OPEN_EPOCH, open.id.get())?;
     }
-    boot.map_or(Ok(()), |boot| put(meta::BOOT, boot.into()))?;
+    if let Some(boot) = beside.boot {
+        put(meta::BOOT, boot.into())?;
+    }
+    if let Some(unfit) = beside.unfit {
+        put(meta::JOURNAL_UNFIT, unfit.code())?;
+    }
+    match beside.journal {
+        Some(named) => table.insert(meta::JOURNAL_FILE, named.to_row().as_slice())?,
+        None => table.remove(meta::JOURNAL_FILE)?,
+    };
     Ok(())
 }
 

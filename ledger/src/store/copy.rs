@@ -1,5 +1,5 @@
-//! A copy of the store for a backup, made while the writer goes on: all rows as of one
-//! commit, its journal among them, in a file of its own.
+//! A copy of the store for a backup, made while the writer goes on, in one file: all rows as
+//! of one commit, and over them those that the journal comes to. A copy has no journal.
 
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
@@ -12,7 +12,9 @@ use redb::{
 };
 
 use crate::error::StoreError;
-use crate::store::open::private;
+use crate::state::Checkpoint;
+use crate::store::checkpoint::{Beside, write_checkpoint};
+use crate::store::open_file::private;
 use crate::store::tables;
 
 /// So many rows go into one transaction of the copy: what it keeps in memory is bounded.
@@ -21,8 +23,14 @@ const ROWS_AT_ONCE: u64 = 20_000;
 /// Told after every few rows how many of how many are copied; an error ends the copy.
 pub(crate) type Told<'a> = &'a mut dyn FnMut(u64, u64) -> Result<(), StoreError>;
 
-/// Copies every table of `from` into a new file at `path`.
-pub(crate) fn copy(from: &ReadTransaction, path: &Path, told: Told<'_>) -> Result<(), StoreError> {
+/// Copies every table of `from` into a new file at `path`, and the rows over it. What is in
+/// them and in no table was read together with the transaction.
+pub(crate) fn copy(
+    from: &ReadTransaction,
+    over: &Checkpoint,
+    path: &Path,
+    told: Told<'_>,
+) -> Result<(), StoreError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
     let file = private(&mut options).open(path);
@@ -38,7 +46,9 @@ pub(crate) fn copy(from: &ReadTransaction, path: &Path, told: Told<'_>) -> Resul
     };
     tables::each_table(&mut Counting(&mut copying))?;
     copying.all_known()?;
-    tables::each_table(&mut copying)
+    tables::each_table(&mut copying)?;
+    // No old rows are looked for: nothing is to be pruned from a copy.
+    write_checkpoint(&to, over, &Beside::default(), 0).map(drop)
 }
 
 /// Something done with every table.

@@ -8,6 +8,7 @@ mod copy;
 mod length;
 mod marks;
 mod open;
+mod open_file;
 mod packed;
 mod packing;
 mod prepare;
@@ -18,11 +19,13 @@ mod tables;
 
 pub(crate) use books::{Booking, write_booking};
 pub(crate) use books_reads::BookTables;
-pub(crate) use checkpoint::{write_checkpoint, write_journal};
+pub(crate) use checkpoint::{Beside, write_checkpoint};
 pub(crate) use copy::copy;
 #[cfg(test)]
 pub(crate) use length::SyncedLength;
-pub(crate) use open::{FileOpener, Opener, identity, open_store};
+pub(crate) use open::{JournalFile, Opened, identity, named_journal, open_store, open_whole};
+pub use open_file::journal_path;
+pub(crate) use open_file::{FileOpener, Opener};
 pub(crate) use packing::{PackFrom, write_packing};
 pub(crate) use prepare::QuoteParts;
 pub use restore::{Restored, restore};

@@ -1,141 +1,23 @@
-//! A file becomes a ledger: made new, or checked, read and replayed.
-
-use std::fmt::Debug;
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::path::{Path, PathBuf};
+//! A store becomes a ledger: made new, or checked, read and its journal replayed.
 
 use accounting::{
     CloseCause, Epoch, EpochId, EpochState, EpochTerms, Incarnation, Lineage, OutboxId,
 };
-use redb::backends::FileBackend;
-use redb::{Database, DatabaseError, ReadableDatabase};
+use redb::{Database, ReadableDatabase};
 
 use crate::entry;
 use crate::error::{OpenError, StoreError};
+use crate::journal::{self, Journal, JournalUnfit, Named, Read};
 use crate::state::{Start, State};
 use crate::store::books::create_books;
 use crate::store::checkpoint::begin;
-use crate::store::length::SyncedLength;
+use crate::store::open_file::Opener;
 use crate::store::snapshot::json;
 use crate::store::tables::{
     BLOCKS, BUCKETS, EPOCHS, JOURNAL, MARKS, META, OUTBOX, PACKED_ACCOUNTS, PACKED_TALLIES,
     QUOTED_SHARES, SCHEMA, SESSIONS, TALLIES, WORKERS, meta,
 };
 use crate::store::{Snapshot, caught};
-
-/// Opens the database, again if need be. The one seam under the store: the tests put
-/// failing disks here.
-pub(crate) trait Opener: Debug + Send + Sync {
-    /// Opens it, and makes it new when `create` and there is none.
-    fn open(&self, create: bool) -> Result<Database, OpenError>;
-}
-
-/// The file of a real ledger.
-#[derive(Debug)]
-pub(crate) struct FileOpener {
-    pub(crate) path: PathBuf,
-    pub(crate) cache_bytes: usize,
-}
-
-impl Opener for FileOpener {
-    fn open(&self, create: bool) -> Result<Database, OpenError> {
-        let path = &self.path;
-        let io = |source| OpenError::Io {
-            path: path.clone(),
-            source,
-        };
-        let mut options = OpenOptions::new();
-        options.read(true).write(true);
-        let file = match options.open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && create => {
-                self.make(&mut options)?;
-                options.open(path).map_err(io)?
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(OpenError::NoLedger(path.clone()));
-            }
-            file => file.map_err(io)?,
-        };
-        // An empty file would be made a new database whatever we say.
-        if !create && file.metadata().map_err(io)?.len() == 0 {
-            return Err(OpenError::NoLedger(path.clone()));
-        }
-        self.database(file)
-    }
-}
-
-impl FileOpener {
-    /// Makes an empty database. Under another name until it is whole: one that lost its
-    /// power half made is refused ever after.
-    fn make(&self, options: &mut OpenOptions) -> Result<(), OpenError> {
-        let io = |source| OpenError::Io {
-            path: self.path.clone(),
-            source,
-        };
-        let mut unfinished = self.path.clone().into_os_string();
-        unfinished.push(".new");
-        let file = private(options)
-            .create(true)
-            .open(&unfinished)
-            .map_err(io)?;
-        // Two first starts at once: one of them makes it.
-        file.try_lock()
-            .map_err(|_| OpenError::LockedByAnother(self.path.clone()))?;
-        file.set_len(0).map_err(io)?;
-        drop(self.database(file)?);
-        match std::fs::hard_link(&unfinished, &self.path) {
-            Ok(()) => std::fs::remove_file(&unfinished).map_err(io)?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(OpenError::LockedByAnother(self.path.clone()));
-            }
-            // A card's file system may have no links. A rename replaces what is there,
-            // so it comes second.
-            Err(_) => std::fs::rename(&unfinished, &self.path).map_err(io)?,
-        }
-        sync_directory(&self.path).map_err(io)
-    }
-
-    fn database(&self, file: File) -> Result<Database, OpenError> {
-        // redb repairs what it has just made as well: nothing to worry anybody with.
-        let is_new = file.metadata().is_ok_and(|metadata| metadata.len() == 0);
-        let opened = caught(|| {
-            let backend = FileBackend::new(file).map(SyncedLength);
-            let mut builder = Database::builder();
-            builder
-                .set_cache_size(self.cache_bytes)
-                .set_repair_callback(move |repair| {
-                    if !is_new {
-                        let progress = repair.progress();
-                        tracing::warn!(progress, "the ledger was not closed: checking it");
-                    }
-                });
-            Ok(backend.and_then(|backend| builder.create_with_backend(backend)))
-        })?;
-        opened.map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => OpenError::LockedByAnother(self.path.clone()),
-            other => OpenError::Store(other.into()),
-        })
-    }
-}
-
-#[cfg(unix)]
-pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt;
-    options.mode(0o600)
-}
-
-#[cfg(not(unix))]
-pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    options
-}
-
-fn sync_directory(path: &Path) -> io::Result<()> {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
-}
 
 /// A ledger as it was left.
 pub(crate) struct Opened {
@@ -148,11 +30,25 @@ pub(crate) struct Opened {
     pub(crate) boot: u32,
     /// With the journal replayed.
     pub(crate) state: State,
+    /// The journal, where it belongs to the store.
+    pub(crate) journal: Option<Journal>,
+    /// What is wrong with the journal, now or when the store was opened last: then what is
+    /// in the state may be less than there was.
+    pub(crate) unfit: Option<JournalUnfit>,
+}
+
+/// How to read a journal.
+#[derive(Debug)]
+pub(crate) struct JournalFile<'a> {
+    pub(crate) opener: &'a dyn Opener,
+    /// By so many blocks it grows.
+    pub(crate) growth: u64,
 }
 
 /// Reads a ledger; with `first` given, makes it where there is none.
 pub(crate) fn open_store(
     database: &Database,
+    file: &JournalFile<'_>,
     first: Option<(EpochTerms, u64)>,
 ) -> Result<Opened, OpenError> {
     let found = schema(database)?;
@@ -171,8 +67,25 @@ pub(crate) fn open_store(
     }
     Ok(Opened {
         is_new: found.is_none(),
-        ..caught(|| read(database))?
+        ..read(database, file)?
     })
+}
+
+/// As [`open_store`], for who does not decide how a ledger goes on that has lost its
+/// journal: it is refused.
+pub(crate) fn open_whole(database: &Database, opener: &dyn Opener) -> Result<Opened, OpenError> {
+    let file = JournalFile { opener, growth: 1 };
+    let opened = open_store(database, &file, None)?;
+    match opened.unfit {
+        Some(unfit) => Err(OpenError::journal(opener.journal_path(), unfit.into())),
+        None => Ok(opened),
+    }
+}
+
+/// What the store knows of its journal.
+pub(crate) fn named_journal(database: &Database) -> Result<Option<Named>, StoreError> {
+    let row = Snapshot::begin(database)?.meta(meta::JOURNAL_FILE)?;
+    Ok(row.as_deref().map(Named::of_row).transpose()?)
 }
 
 /// Which ledger this is: asked after a reopen, lest we go on in another file.
@@ -263,7 +176,30 @@ fn migrate(database: &Database, found: u64) -> Result<(), StoreError> {
     Ok(write.commit()?)
 }
 
-fn read(database: &Database) -> Result<Opened, StoreError> {
+fn read(database: &Database, file: &JournalFile<'_>) -> Result<Opened, OpenError> {
+    let (mut opened, mut snapshot) = caught(|| read_rows(database))?;
+    let (path, named) = (file.opener.journal_path(), named_journal(database)?);
+    let error = |error| OpenError::journal(path.clone(), error);
+    let beside = file.opener.open_journal().map_err(|io| error(io.into()))?;
+    let stored = opened.state.batch();
+    match journal::read(beside, named, stored, file.growth).map_err(error)? {
+        Read::Fits(journal, batches) => {
+            opened.journal = Some(journal);
+            caught(|| {
+                for (number, row) in &batches {
+                    replay(&mut opened.state, *number, row, &mut snapshot)?;
+                }
+                Ok(())
+            })?;
+        }
+        Read::None => (),
+        Read::Unfit(unfit) => opened.unfit = Some(unfit),
+    }
+    Ok(opened)
+}
+
+/// What is in the store alone.
+fn read_rows(database: &Database) -> Result<(Opened, Snapshot), StoreError> {
     let mut snapshot = Snapshot::begin(database)?;
     let epochs = snapshot.epochs(EpochId::new(0), usize::MAX)?;
     let open = EpochId::new(snapshot.number(meta::OPEN_EPOCH)?);
@@ -286,16 +222,31 @@ fn read(database: &Database) -> Result<Opened, StoreError> {
     });
     for row in snapshot.journal_after(state.batch())? {
         let (number, row) = row?;
-        let entries = entry::batch(row.value())?;
-        state.prepare(&entries, &mut snapshot)?;
-        state.apply(number.value(), &entries, |_| ());
+        replay(&mut state, number.value(), row.value(), &mut snapshot)?;
     }
+    let unfit = snapshot.meta(meta::JOURNAL_UNFIT)?;
+    let unfit = unfit.and_then(|code| code.try_into().ok().map(u64::from_be_bytes));
     let boot = u32::try_from(snapshot.number(meta::BOOT)?).unwrap_or(u32::MAX);
-    Ok(Opened {
+    let opened = Opened {
         is_new: false,
         incarnation: identity(database)?,
         lineage: lineage(database)?,
         boot,
         state,
-    })
+        journal: None,
+        unfit: unfit.and_then(JournalUnfit::of_code),
+    };
+    Ok((opened, snapshot))
+}
+
+fn replay(
+    state: &mut State,
+    number: u64,
+    row: &[u8],
+    snapshot: &mut Snapshot,
+) -> Result<(), StoreError> {
+    let entries = entry::batch(row)?;
+    state.prepare(&entries, snapshot)?;
+    state.apply(number, &entries, |_| ());
+    Ok(())
 }

@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::error::{OpenError, StoreError};
 use crate::examine::{AsLeft, Examiner, GoOn};
 use crate::store::checkpoint::{begin, json};
-use crate::store::open::{FileOpener, Opened, Opener, lineage, open_store};
+use crate::store::open::{Opened, lineage, open_whole};
+use crate::store::open_file::{FileOpener, Opener};
 use crate::store::tables::{META, QUOTES_PAID, meta};
 use crate::store::{Snapshot, caught};
 
@@ -38,7 +39,7 @@ pub fn restore(path: &Path) -> Result<Restored, OpenError> {
     };
     let database = opener.open(false)?;
     // Brings it to this schema, and shows that all of it reads.
-    let before = open_store(&database, None)?.incarnation;
+    let before = open_whole(&database, &opener)?.incarnation;
     let after = Incarnation::from_bytes(rand::random());
     let from = begin_anew(&database, after)?;
     Ok(Restored {
@@ -59,6 +60,7 @@ fn begin_anew(database: &Database, after: Incarnation) -> Result<EpochId, StoreE
         table.insert(meta::INCARNATION, after.to_bytes().as_slice())?;
         table.insert(meta::LINEAGE, json("lineage", &names)?.as_slice())?;
         table.remove(meta::NOTE)?;
+        table.remove(meta::JOURNAL_UNFIT)?;
         drop(table);
         write.commit()?;
         Ok(from)
@@ -83,7 +85,7 @@ pub(crate) fn examine(
 ) -> Result<(), OpenError> {
     let left = caught(|| as_left(database, opened))?;
     match examiner.ask(&left).map_err(OpenError::Examined)? {
-        GoOn::AsLeft => {}
+        GoOn::AsLeft => forget_unfit(database, opened)?,
         GoOn::Anew(after) => {
             begin_anew(database, after)?;
             opened.incarnation = after;
@@ -91,6 +93,18 @@ pub(crate) fn examine(
         }
     }
     Ok(())
+}
+
+/// It is decided how a ledger goes on whose journal was unfit.
+fn forget_unfit(database: &Database, opened: &mut Opened) -> Result<(), StoreError> {
+    if opened.unfit.take().is_none() {
+        return Ok(());
+    }
+    caught(|| {
+        let write = begin(database)?;
+        write.open_table(META)?.remove(meta::JOURNAL_UNFIT)?;
+        Ok(write.commit()?)
+    })
 }
 
 fn as_left(database: &Database, opened: &Opened) -> Result<AsLeft, StoreError> {
@@ -109,6 +123,7 @@ fn as_left(database: &Database, opened: &Opened) -> Result<AsLeft, StoreError> {
         has_paid: newest_paid.is_some(),
         first_unpaid: first_unpaid(newest_paid),
         note: snapshot.meta(meta::NOTE)?,
+        journal_unfit: opened.unfit,
     })
 }
 

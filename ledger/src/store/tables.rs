@@ -25,11 +25,16 @@ use crate::store::copy::EachTable;
 ///
 /// 8 has orders with the prefix that a key was typed with. Its rows of before are read as
 /// they are.
-pub(super) const SCHEMA: u64 = 8;
+///
+/// 9 has its journal in a file beside the store, see [`crate::journal`]: an older program
+/// would not know of the shares in it.
+pub(super) const SCHEMA: u64 = 9;
 
 /// Single values by name, see [`meta`].
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
-/// Batches since the checkpoint: number -> entries, one after the other.
+/// Batches since the checkpoint that came with rows of the books: number -> entries, one
+/// after the other. All others are in the file of the journal; those of schema 8 and before
+/// are in here.
 pub(super) const JOURNAL: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("journal");
 /// Epoch number -> [`accounting::Epoch`], JSON.
 pub(super) const EPOCHS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("epochs");
@@ -143,6 +148,10 @@ pub(super) mod meta {
     pub(in crate::store) const OPEN_EPOCH: &str = "open epoch";
     /// How many bookings were written.
     pub(in crate::store) const BOOKINGS: &str = "bookings";
+    /// [`crate::journal::Named`]: the file beside the store; none where there is none yet.
+    pub(in crate::store) const JOURNAL_FILE: &str = "journal file";
+    /// A [`crate::JournalUnfit`] that was found and not yet told to who examines the ledger.
+    pub(in crate::store) const JOURNAL_UNFIT: &str = "journal unfit";
     /// [`accounting::settle::Totals`], JSON.
     pub(in crate::store) const TOTALS: &str = "totals";
 }

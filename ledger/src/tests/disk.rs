@@ -1,4 +1,4 @@
-//! A disk in memory that can lose power, break, and be full.
+//! A disk in memory with a store and its journal, that can lose power, break, and be full.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -7,12 +7,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use redb::{Database, DatabaseError, StorageBackend};
+use std::path::PathBuf;
 
 use crate::store::{Opener, SyncedLength};
 use crate::{OpenError, StoreError};
 
-/// What a file system gives room by.
+/// What a file system gives room by, and writes in what order it likes.
 const BLOCK: u64 = 4096;
+
+/// What a disk writes whole or not at all.
+const SECTOR: usize = 512;
+
+/// Its two files.
+const STORE: usize = 0;
+const JOURNAL: usize = 1;
 
 /// When calls that change the disk fail. Counted from when the fault is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +35,9 @@ pub(super) enum Fault {
     },
     /// Writing fails, syncing does not.
     Full,
+    /// The journal's next sync fails, and what was to be synced is never written: what a
+    /// system does with pages that the disk did not take. Readers see it all the same.
+    ForgetsJournal,
     /// Writing fails where nothing was written before: a file system without room.
     NoRoom,
 }
@@ -37,21 +48,45 @@ enum Change {
     Length(u64),
 }
 
-#[derive(Debug)]
-struct State {
+#[derive(Debug, Default)]
+struct OneFile {
+    /// A journal may not be there.
+    is_there: bool,
     /// What survives for certain.
     synced: Vec<u8>,
     /// What a reader sees.
     seen: Vec<u8>,
     /// What was done since the last sync, in order.
     unsynced: Vec<Change>,
-    fault: Fault,
-    calls: u64,
     /// What was ever written to: a file is not given room before.
     blocks: BTreeSet<u64>,
+}
+
+impl OneFile {
+    fn of(bytes: Vec<u8>) -> Self {
+        OneFile {
+            is_there: true,
+            blocks: (0..bytes.len() as u64 / BLOCK).collect(),
+            seen: bytes.clone(),
+            synced: bytes,
+            ..OneFile::default()
+        }
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    files: [OneFile; 2],
+    fault: Fault,
+    calls: u64,
+    /// So many bytes were written, and so many syncs were made, since the fault was set.
+    bytes: u64,
+    syncs: u64,
     /// Counts the losses of power: whoever opened before is dead.
     life: u64,
     open: bool,
+    /// How many journals were set aside.
+    aside: u32,
 }
 
 /// Clones are the same disk.
@@ -61,26 +96,36 @@ pub(super) struct Disk(Arc<Mutex<State>>);
 impl Disk {
     pub(super) fn new() -> Self {
         Disk(Arc::new(Mutex::new(State {
-            synced: Vec::new(),
-            seen: Vec::new(),
-            unsynced: Vec::new(),
-            blocks: BTreeSet::new(),
+            files: Default::default(),
             fault: Fault::None,
             calls: 0,
+            bytes: 0,
+            syncs: 0,
             life: 0,
             open: false,
+            aside: 0,
         })))
     }
 
-    /// A disk with a file on it.
-    pub(super) fn of(bytes: Vec<u8>) -> Self {
+    /// A disk with a store on it, and a journal if there is one.
+    pub(super) fn of(store: Vec<u8>, journal: Option<Vec<u8>>) -> Self {
         let disk = Disk::new();
-        {
-            let mut state = disk.state();
-            state.synced.clone_from(&bytes);
-            state.seen = bytes;
-        }
+        let journal = journal.map(OneFile::of).unwrap_or_default();
+        disk.state().files = [OneFile::of(store), journal];
         disk
+    }
+
+    /// The bytes of the store, and of the journal.
+    pub(super) fn files(&self) -> (Vec<u8>, Option<Vec<u8>>) {
+        let state = self.state();
+        let [store, journal] = &state.files;
+        let journal_bytes = journal.is_there.then(|| journal.seen.clone());
+        (store.seen.clone(), journal_bytes)
+    }
+
+    /// How many journals were set aside.
+    pub(super) fn aside(&self) -> u32 {
+        self.state().aside
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -91,6 +136,18 @@ impl Disk {
         let mut state = self.state();
         state.fault = fault;
         state.calls = 0;
+        state.bytes = 0;
+        state.syncs = 0;
+    }
+
+    /// How many bytes were written since the fault was set.
+    pub(super) fn bytes(&self) -> u64 {
+        self.state().bytes
+    }
+
+    /// How often the disk was synced since the fault was set.
+    pub(super) fn syncs(&self) -> u64 {
+        self.state().syncs
     }
 
     /// How many calls changed the disk since the fault was set.
@@ -98,35 +155,58 @@ impl Disk {
         self.state().calls
     }
 
-    /// Power goes and comes: of what was not synced, `seed` says what is there, each
-    /// write for itself, and one of them perhaps half.
+    /// Power goes and comes: of what was not synced, `seed` says what is there, in what
+    /// pieces and each for itself, and one of them perhaps half.
     pub(super) fn lose_power(&self, seed: u64) {
         let mut chance = StdRng::seed_from_u64(seed);
         let mut state = self.state();
         let state = &mut *state;
-        let mut bytes = std::mem::take(&mut state.synced);
-        for change in state.unsynced.drain(..) {
-            match change {
-                Change::Write(offset, mut data) => {
-                    if chance.random_bool(0.1) {
-                        data.truncate(chance.random_range(0..=data.len()));
-                    }
-                    if chance.random_bool(0.5) {
-                        put(&mut bytes, offset, &data);
-                    }
-                }
-                // A length is the file system's own affair: in order, lost or not.
-                Change::Length(len) if chance.random_bool(0.8) => set_len(&mut bytes, len),
-                Change::Length(_) => (),
+        for file in &mut state.files {
+            let mut bytes = std::mem::take(&mut file.synced);
+            for change in file.unsynced.drain(..) {
+                lose(&mut bytes, change, &mut chance);
             }
+            // A longer file than the last synced length is what some losses leave.
+            file.seen.clone_from(&bytes);
+            file.synced = bytes;
         }
-        // A longer file than the last synced length is what some losses leave.
-        state.seen.clone_from(&bytes);
-        state.synced = bytes;
         state.life += 1;
         state.open = false;
         state.fault = Fault::None;
         state.calls = 0;
+    }
+}
+
+/// What a loss of power leaves of a change.
+fn lose(bytes: &mut Vec<u8>, change: Change, chance: &mut StdRng) {
+    let (offset, mut data) = match change {
+        Change::Write(offset, data) => (offset, data),
+        // A length is the file system's own affair: in order, lost or not.
+        Change::Length(len) => {
+            if chance.random_bool(0.8) {
+                set_len(bytes, len);
+            }
+            return;
+        }
+    };
+    if chance.random_bool(0.1) {
+        data.truncate(chance.random_range(0..=data.len()));
+    }
+    // The whole, its blocks or its sectors, each there or not: a system writes them in the
+    // order that it likes.
+    let whole = data.len().max(1);
+    let piece = [whole, 4096, SECTOR][chance.random_range(0..3)];
+    let mut at = offset;
+    while !data.is_empty() {
+        // Pieces end where blocks do.
+        let first = piece - usize::try_from(at).expect("small") % piece.min(4096);
+        let first = if piece == whole { whole } else { first };
+        let rest = data.split_off(first.min(data.len()));
+        if chance.random_bool(0.5) {
+            put(bytes, at, &data);
+        }
+        at += data.len() as u64;
+        data = rest;
     }
 }
 
@@ -147,6 +227,7 @@ fn set_len(bytes: &mut Vec<u8>, len: u64) {
 #[derive(Debug)]
 struct Backend {
     disk: Disk,
+    file: usize,
     life: u64,
 }
 
@@ -176,31 +257,40 @@ impl Backend {
 
 impl StorageBackend for Backend {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.alive()?.seen.len() as u64)
+        Ok(self.alive()?.files[self.file].seen.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let state = self.alive()?;
         let start = usize::try_from(offset).expect("small");
-        let bytes = state.seen.get(start..start + out.len());
+        let bytes = state.files[self.file].seen.get(start..start + out.len());
         out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.change(true)?;
-        set_len(&mut state.seen, len);
-        state.unsynced.push(Change::Length(len));
+        let file = &mut state.files[self.file];
+        set_len(&mut file.seen, len);
+        file.unsynced.push(Change::Length(len));
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.change(false)?;
-        let state = &mut *state;
-        for change in state.unsynced.drain(..) {
+        if state.fault == Fault::ForgetsJournal && self.file == JOURNAL {
+            state.fault = Fault::None;
+            state.files[JOURNAL].unsynced.clear();
+            return Err(io::Error::other("the disk is broken"));
+        }
+        state.syncs += 1;
+        let OneFile {
+            synced, unsynced, ..
+        } = &mut state.files[self.file];
+        for change in unsynced.drain(..) {
             match change {
-                Change::Write(offset, data) => put(&mut state.synced, offset, &data),
-                Change::Length(len) => set_len(&mut state.synced, len),
+                Change::Write(offset, data) => put(synced, offset, &data),
+                Change::Length(len) => set_len(synced, len),
             }
         }
         Ok(())
@@ -208,15 +298,16 @@ impl StorageBackend for Backend {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut state = self.change(true)?;
-        let mut blocks = offset / BLOCK..(offset + data.len() as u64).div_ceil(BLOCK);
-        if state.fault == Fault::NoRoom && !blocks.all(|block| state.blocks.contains(&block)) {
+        let has_no_room = state.fault == Fault::NoRoom;
+        let file = &mut state.files[self.file];
+        let blocks = offset / BLOCK..(offset + data.len() as u64).div_ceil(BLOCK);
+        if has_no_room && !blocks.clone().all(|block| file.blocks.contains(&block)) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        state
-            .blocks
-            .extend(offset / BLOCK..(offset + data.len() as u64).div_ceil(BLOCK));
-        put(&mut state.seen, offset, data);
-        state.unsynced.push(Change::Write(offset, data.to_vec()));
+        file.blocks.extend(blocks);
+        put(&mut file.seen, offset, data);
+        file.unsynced.push(Change::Write(offset, data.to_vec()));
+        state.bytes += data.len() as u64;
         Ok(())
     }
 
@@ -226,31 +317,59 @@ impl StorageBackend for Backend {
     }
 }
 
+impl Disk {
+    fn backend(&self, file: usize) -> Backend {
+        Backend {
+            disk: self.clone(),
+            file,
+            life: self.state().life,
+        }
+    }
+}
+
 impl Opener for Disk {
     fn open(&self, create: bool) -> Result<Database, OpenError> {
-        let locked = std::path::PathBuf::from("disk");
-        let life = {
+        let locked = PathBuf::from("disk");
+        {
             let mut state = self.state();
             if std::mem::replace(&mut state.open, true) {
                 return Err(OpenError::LockedByAnother(locked));
             }
             assert!(
-                create || !state.synced.is_empty(),
+                create || !state.files[STORE].synced.is_empty(),
                 "nothing was ever made here"
             );
-            state.life
-        };
-        let backend = Backend {
-            disk: self.clone(),
-            life,
-        };
+        }
         let opened = Database::builder()
             .set_cache_size(1 << 20)
-            .create_with_backend(SyncedLength(backend))
+            .create_with_backend(SyncedLength(self.backend(STORE)))
             .map_err(|error: DatabaseError| OpenError::Store(StoreError::from(error)));
         if opened.is_err() {
             self.state().open = false;
         }
         opened
+    }
+
+    fn open_journal(&self) -> io::Result<Option<Box<dyn StorageBackend>>> {
+        let is_there = self.state().files[JOURNAL].is_there;
+        Ok(is_there.then(|| Box::new(self.backend(JOURNAL)) as _))
+    }
+
+    fn make_journal(&self, bytes: &[u8]) -> io::Result<Box<dyn StorageBackend>> {
+        let backend = self.backend(JOURNAL);
+        backend.change(true)?.files[JOURNAL] = OneFile::of(bytes.to_vec());
+        Ok(Box::new(backend))
+    }
+
+    fn set_journal_aside(&self) -> io::Result<()> {
+        let backend = self.backend(JOURNAL);
+        let mut state = backend.change(true)?;
+        state.files[JOURNAL] = OneFile::default();
+        state.aside += 1;
+        Ok(())
+    }
+
+    fn journal_path(&self) -> PathBuf {
+        PathBuf::from("disk.journal")
     }
 }

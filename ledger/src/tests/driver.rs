@@ -15,6 +15,7 @@ use crate::entry::Entry;
 use crate::message::Reply;
 use crate::metrics::Metrics;
 use crate::reader::Reader;
+use crate::store::Opener;
 use crate::writer::Writer;
 use crate::{Health, LedgerError, LedgerOptions, OpenError, ShareAck, settler};
 
@@ -32,6 +33,9 @@ pub(super) fn options() -> LedgerOptions {
     let mut options = LedgerOptions::new("on no disk".into(), terms(), NOW_MS);
     options.window = Duration::ZERO;
     options.max_window = Duration::ZERO;
+    options.quiet_window = Duration::ZERO;
+    // So few that a history sees the file grow.
+    options.journal_growth = 2;
     // Few, so that a history sees epochs that are half packed.
     options.pack_rows = 3;
     options
@@ -67,6 +71,11 @@ impl Driver {
             model: Model::default(),
             health,
         })
+    }
+
+    /// A writer over the files of a real ledger.
+    pub(super) fn open_real(opener: Arc<dyn Opener>) -> Result<Writer, OpenError> {
+        Ok(open_over(opener, options())?.0)
     }
 
     /// As [`Self::reopen`], where it may fail.
@@ -192,12 +201,19 @@ fn open(
     disk: &Disk,
     options: LedgerOptions,
 ) -> Result<(Writer, watch::Receiver<Health>), OpenError> {
+    open_over(Arc::new(disk.clone()), options)
+}
+
+fn open_over(
+    opener: Arc<dyn Opener>,
+    options: LedgerOptions,
+) -> Result<(Writer, watch::Receiver<Health>), OpenError> {
     let metrics = Metrics::register(&Registry::new())?;
     let (sender, health) = watch::channel(Health::Ok);
     // Already stopped: an outcome that cannot be learnt is not waited for.
     let stop = Arc::new(AtomicBool::new(false));
     stop.store(true, Ordering::Relaxed);
-    let writer = Writer::open(Arc::new(disk.clone()), options, metrics, sender, stop)?;
+    let writer = Writer::open(opener, options, metrics, sender, stop)?;
     Ok((writer, health))
 }
 

@@ -1,6 +1,7 @@
 //! A disk whose sync does not come back: no error, and no answer to anybody.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 
 use accounting::{EpochTerms, SessionId, ShareId, ShareRecord};
@@ -35,7 +36,9 @@ impl Tap {
 }
 
 #[derive(Debug)]
-struct HangingDisk(Arc<Tap>);
+struct HangingDisk {
+    tap: Arc<Tap>,
+}
 
 #[derive(Debug)]
 struct HangingFile {
@@ -71,9 +74,29 @@ impl Opener for HangingDisk {
         Database::builder()
             .create_with_backend(HangingFile {
                 memory: InMemoryBackend::new(),
-                tap: Arc::clone(&self.0),
+                tap: Arc::clone(&self.tap),
             })
             .map_err(|error| OpenError::Store(StoreError::from(error)))
+    }
+
+    fn open_journal(&self) -> io::Result<Option<Box<dyn StorageBackend>>> {
+        Ok(None)
+    }
+
+    fn make_journal(&self, bytes: &[u8]) -> io::Result<Box<dyn StorageBackend>> {
+        let memory = InMemoryBackend::new();
+        memory.set_len(bytes.len() as u64)?;
+        memory.write(0, bytes)?;
+        let tap = Arc::clone(&self.tap);
+        Ok(Box::new(HangingFile { memory, tap }))
+    }
+
+    fn set_journal_aside(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn journal_path(&self) -> PathBuf {
+        "nowhere.journal".into()
     }
 }
 
@@ -81,7 +104,9 @@ impl Opener for HangingDisk {
 async fn a_writer_that_hangs_in_its_disk_never_comes_to_its_turn() {
     let tap = Arc::new(Tap::default());
     let options = LedgerOptions::new("nowhere".into(), EpochTerms::default(), 1_700_000_000_000);
-    let disk = Arc::new(HangingDisk(Arc::clone(&tap)));
+    let disk = Arc::new(HangingDisk {
+        tap: Arc::clone(&tap),
+    });
     let ledger = Ledger::open_with(disk, options, &Registry::new()).expect("opens");
     let shares = ledger.shares();
     shares.turn().await.expect("open");

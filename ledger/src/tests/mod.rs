@@ -4,6 +4,7 @@
 mod books;
 mod books_crash;
 mod bounds;
+mod bytes;
 mod crash;
 mod disk;
 mod driver;
@@ -14,6 +15,7 @@ mod hanging;
 #[path = "../../../accounting/src/settle/histories.rs"]
 mod histories;
 mod history;
+mod journal;
 mod model;
 mod old_file;
 mod slow;

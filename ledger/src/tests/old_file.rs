@@ -13,7 +13,7 @@ use redb::{ReadableDatabase as _, ReadableTable as _, TableHandle as _};
 use redb_3::ReadableDatabase as _;
 
 use super::disk::{Disk, Fault};
-use crate::store::{FileOpener, Opener};
+use crate::store::{FileOpener, Opener, journal_path};
 use crate::testing::{miner, share};
 use crate::{Ledger, LedgerOptions, ShareAck};
 
@@ -204,11 +204,12 @@ async fn power_lost_while_a_file_of_redb_3_is_first_opened_loses_nothing() {
     let before = filled(&path).await;
     make_old(&path);
     let bytes = std::fs::read(&path).expect("reads");
+    let journal = Some(std::fs::read(journal_path(&path)).expect("reads"));
     let open =
         |disk: &Disk| Ledger::open_with(Arc::new(disk.clone()), options(&path), &Registry::new());
     let mut calls = 0;
     loop {
-        let disk = Disk::of(bytes.clone());
+        let disk = Disk::of(bytes.clone(), journal.clone());
         disk.set_fault(Fault::DeadFrom(calls + 1));
         let ledger = open(&disk);
         let is_whole = ledger.is_ok() && disk.calls() <= calls;

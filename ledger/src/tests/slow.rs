@@ -15,7 +15,7 @@ use prometheus::Registry;
 use redb::backends::FileBackend;
 use redb::{Database, StorageBackend};
 
-use crate::store::Opener;
+use crate::store::{Opener, journal_path};
 use crate::testing::share;
 use crate::{Ledger, LedgerOptions, OpenError, ShareAck, StoreError};
 
@@ -80,6 +80,27 @@ impl Opener for SlowDisk {
                 sync: self.sync,
             })
             .map_err(|error| OpenError::Store(StoreError::from(error)))
+    }
+
+    fn open_journal(&self) -> io::Result<Option<Box<dyn StorageBackend>>> {
+        Ok(None)
+    }
+
+    fn make_journal(&self, bytes: &[u8]) -> io::Result<Box<dyn StorageBackend>> {
+        std::fs::write(self.journal_path(), bytes)?;
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).open(self.journal_path())?;
+        let file = FileBackend::new(file).map_err(io::Error::other)?;
+        let sync = self.sync;
+        Ok(Box::new(SlowFile { file, sync }))
+    }
+
+    fn set_journal_aside(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn journal_path(&self) -> PathBuf {
+        journal_path(&self.path)
     }
 }
 

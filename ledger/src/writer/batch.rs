@@ -12,7 +12,7 @@ use crate::error::{LedgerError, StoreError};
 use crate::message::Reply;
 use crate::share_ack::ShareAck;
 use crate::state::Outcome;
-use crate::store::{Snapshot, write_checkpoint, write_journal};
+use crate::store::{Beside, Snapshot, write_checkpoint};
 use crate::writer::Writer;
 use crate::writer::lazy::LazySnapshot;
 
@@ -66,17 +66,17 @@ impl Writer {
             // The state is held while rows are read: a share waits for nobody by that,
             // since only this thread and those who look at the ledger take it, and who
             // looks holds it for no disk.
-            shared.state().prepare(entries, &mut base)?;
-            drop(base);
-            let begun = Instant::now();
-            write_journal(database, number, &self.row)?;
-            self.pace.measured(begun.elapsed());
-            self.metrics
-                .commit_seconds
-                .observe(begun.elapsed().as_secs_f64());
-            self.metrics.journal_bytes.inc_by(self.row.len() as u64);
-            Ok(())
-        })
+            shared.state().prepare(entries, &mut base)
+        })?;
+        let begun = Instant::now();
+        let written = self.journal.append(number, &self.row);
+        let written = written.map_err(|error| StoreError::Journal(error.into()))?;
+        self.pace.measured(begun.elapsed());
+        self.metrics
+            .commit_seconds
+            .observe(begun.elapsed().as_secs_f64());
+        self.metrics.journal_bytes.inc_by(written);
+        Ok(())
     }
 
     /// The batch is on disk: into the sums with it, then the answers.
@@ -143,20 +143,33 @@ impl Writer {
         let old = self
             .dirty_since
             .is_some_and(|since| since.elapsed() >= self.checkpoint_interval);
-        old || self.shared.state().dirty() > self.checkpoint_rows
+        let is_long = self.journal.bytes() > self.journal_bytes;
+        old || is_long || self.shared.state().dirty() > self.checkpoint_rows
     }
 
-    /// Writes the changed rows and empties the journal. After a failure the rows are
+    /// Writes the changed rows, and makes the journal's old. After a failure the rows are
     /// still held and still to be written: they are whole rows, so twice does no harm.
     pub(crate) fn checkpoint(&mut self) {
         let checkpoint = self.shared.state().checkpoint();
         let begun = Instant::now();
         let room = self.checkpoint_rows;
-        let written = self
-            .shared
-            .with_database(|database| write_checkpoint(database, &checkpoint, None, room));
+        let shared = self.shared.clone();
+        let named = self.journal.announce();
+        let named = named.map_err(|error| StoreError::Journal(error.into()));
+        let written = shared.with_database(|database| {
+            let named = named?;
+            let beside = Beside {
+                journal: Some(named),
+                ..Beside::default()
+            };
+            Ok((
+                named,
+                write_checkpoint(database, &checkpoint, &beside, room)?,
+            ))
+        });
         match written {
-            Ok(pruned) => {
+            Ok((named, pruned)) => {
+                self.journal.begin(named, checkpoint.batch);
                 let mut state = self.shared.state();
                 state.checkpointed(&checkpoint, pruned);
                 // The rest of what is old goes with the next one, shares or not.

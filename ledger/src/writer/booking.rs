@@ -23,6 +23,11 @@ impl Writer {
             dissolved: booking.dissolved.clone(),
         }];
         let mut replies = vec![Reply::Done(reply)];
+        // Its rows go to the store, so all that came before must be there as well: then the
+        // store tells by itself what it is of, whatever becomes of the journal.
+        if self.failing.is_none() && !self.journal.is_empty() {
+            self.checkpoint();
+        }
         if self.failing.is_some() {
             self.refuse(&mut entries, &mut replies);
             return;

@@ -3,7 +3,8 @@
 //!
 //! A commit that gave an error may be on disk or not, and redb wants the database
 //! reopened after an I/O error. A reopen repairs and syncs the file, so what it shows
-//! is what a loss of power would leave; the batch's number tells.
+//! is what a loss of power would leave; the batch's number tells. What an error left of a
+//! batch in the journal is written over and synced, so that it is certainly not there.
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -13,7 +14,7 @@ use crate::entry::Entry;
 use crate::error::{LedgerError, OpenError, StoreError};
 use crate::health::Health;
 use crate::message::Reply;
-use crate::store::{Snapshot, identity};
+use crate::store::{Snapshot, identity, named_journal};
 use crate::writer::Writer;
 
 /// The first wait before the disk is tried again; doubled each time.
@@ -113,8 +114,9 @@ impl Writer {
         self.failing.as_ref().map(|failing| failing.retry_at)
     }
 
-    /// Tries the disk, with an empty batch or with what the upstream said meanwhile. If
-    /// it works, so does the ledger.
+    /// Tries the disk: with a checkpoint, which makes room in the journal, and with a batch
+    /// that is empty or has what the upstream said meanwhile. If both work, so does the
+    /// ledger.
     pub(crate) fn probe(&mut self) {
         if self.lost {
             return;
@@ -122,11 +124,14 @@ impl Writer {
         let Some(failing) = self.failing.take() else {
             return;
         };
-        let held = std::mem::take(&mut self.held);
-        let mut entries: Vec<Entry> = held.into_iter().map(Entry::Upstream).collect();
-        let mut replies: Vec<Reply> = entries.iter().map(|_| Reply::None).collect();
         let wait = failing.wait;
-        self.append_one(&mut entries, &mut replies);
+        self.checkpoint();
+        if self.failing.is_none() {
+            let held = std::mem::take(&mut self.held);
+            let mut entries: Vec<Entry> = held.into_iter().map(Entry::Upstream).collect();
+            let mut replies: Vec<Reply> = entries.iter().map(|_| Reply::None).collect();
+            self.append_one(&mut entries, &mut replies);
+        }
         match &mut self.failing {
             None => {
                 tracing::info!("the ledger can be written again");
@@ -177,9 +182,9 @@ impl Writer {
         }
     }
 
-    fn try_reopen(&self) -> Result<u64, OpenError> {
-        let mut place = self
-            .shared
+    fn try_reopen(&mut self) -> Result<u64, OpenError> {
+        let shared = self.shared.clone();
+        let mut place = shared
             .database
             .write()
             .unwrap_or_else(PoisonError::into_inner);
@@ -190,8 +195,14 @@ impl Writer {
         if identity(&database)? != self.shared.incarnation {
             return Err(StoreError::Missing("ledger that was open, but another").into());
         }
-        let last = Snapshot::begin(&database)?.last_batch()?;
+        let stored = Snapshot::begin(&database)?.last_batch()?;
+        let error = |error| OpenError::journal(self.opener.journal_path(), error);
+        let file = self.opener.open_journal();
+        let file = file.map_err(|io| error(io.into()))?;
+        let named = named_journal(&database)?;
+        let settled = self.journal.settle(file, named, stored);
+        settled.map_err(|unsettled| error(unsettled))?;
         *place = Some(database);
-        Ok(last)
+        Ok(self.journal.last())
     }
 }

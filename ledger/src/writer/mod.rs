@@ -3,11 +3,13 @@
 mod batch;
 mod booking;
 mod failing;
+mod gather;
 mod lazy;
 mod pace;
 mod packing;
 mod run;
 
+use std::io;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
@@ -18,11 +20,12 @@ use tokio::sync::watch;
 
 use crate::error::{LedgerError, OpenError};
 use crate::health::Health;
+use crate::journal::{self, Journal, JournalId, JournalUnfit};
 use crate::metrics::Metrics;
 use crate::options::LedgerOptions;
 use crate::reader::{Reader, Shared};
 use crate::settler;
-use crate::store::{Opener, examine, open_store, write_checkpoint};
+use crate::store::{Beside, JournalFile, Opened, Opener, examine, open_store, write_checkpoint};
 use failing::Failing;
 use pace::Pace;
 use packing::Packing;
@@ -39,6 +42,9 @@ pub(crate) struct Writer {
     /// waited for any more.
     stop: Arc<AtomicBool>,
     pace: Pace,
+    /// The file that batches go to.
+    journal: Journal,
+    journal_bytes: u64,
     /// The row of the batch at hand, kept for its memory.
     row: Vec<u8>,
     failing: Option<Failing>,
@@ -60,7 +66,8 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Opens the store, replays the journal and writes a checkpoint that counts this
-    /// start.
+    /// start. A journal that is not the store's is another matter for the examiner; where
+    /// there is none the ledger is not opened.
     pub(crate) fn open(
         opener: Arc<dyn Opener>,
         options: LedgerOptions,
@@ -73,14 +80,27 @@ impl Writer {
             return Err(OpenError::Fee { given, limit });
         }
         let database = opener.open(true)?;
-        let mut opened = open_store(&database, Some((options.terms, options.now_ms)))?;
+        let file = JournalFile {
+            opener: &*opener,
+            growth: options.journal_growth,
+        };
+        let mut opened = open_store(&database, &file, Some((options.terms, options.now_ms)))?;
         let boot = opened
             .boot
             .checked_add(1)
             .ok_or(OpenError::TooManyBoots(opened.boot))?;
+        let is_examined = options.examiner.is_some();
+        let mut journal = begin_journal(&file, &mut opened, is_examined)?;
+        let error = |error: io::Error| OpenError::journal(opener.journal_path(), error.into());
+        let named = journal.announce().map_err(error)?;
+        let beside = Beside {
+            journal: Some(named),
+            boot: Some(boot),
+            unfit: opened.unfit,
+        };
         let checkpoint = opened.state.checkpoint();
-        let room = options.checkpoint_rows;
-        let pruned = write_checkpoint(&database, &checkpoint, Some(boot), room)?;
+        let pruned = write_checkpoint(&database, &checkpoint, &beside, options.checkpoint_rows)?;
+        journal.begin(named, checkpoint.batch);
         opened.state.checkpointed(&checkpoint, pruned);
         if let Some(examiner) = &options.examiner {
             examine(&database, &mut opened, examiner)?;
@@ -101,7 +121,9 @@ impl Writer {
             metrics,
             health,
             stop,
-            pace: Pace::new(options.window, options.max_window),
+            pace: Pace::new(options.window, options.max_window, options.quiet_window),
+            journal,
+            journal_bytes: options.journal_bytes,
             row: Vec::new(),
             failing: None,
             lost: false,
@@ -141,4 +163,36 @@ impl Writer {
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
+}
+
+/// The journal that is gone on with: the one that was found, or a new one.
+fn begin_journal(
+    file: &JournalFile<'_>,
+    opened: &mut Opened,
+    is_examined: bool,
+) -> Result<Journal, OpenError> {
+    let opener = file.opener;
+    let error = |error| OpenError::journal(opener.journal_path(), error);
+    if let Some(unfit) = opened.unfit {
+        if !is_examined {
+            return Err(error(unfit.into()));
+        }
+        let path = opener.journal_path();
+        tracing::error!(
+            journal = %path.display(),
+            "the ledger's journal {unfit}: shares that it alone has are not in the ledger"
+        );
+        // One that fits by now was begun when this was found, at a start that ended early.
+        if opened.journal.is_none() && unfit != JournalUnfit::Missing {
+            opener.set_journal_aside().map_err(|io| error(io.into()))?;
+        }
+    }
+    if let Some(journal) = opened.journal.take() {
+        return Ok(journal);
+    }
+    let id = JournalId(rand::random());
+    let bytes = journal::made(id, file.growth);
+    let made = opener.make_journal(&bytes);
+    let made = made.map_err(|io| error(io.into()))?;
+    Ok(Journal::new(made, id, 1, file.growth))
 }

@@ -14,14 +14,16 @@ const SMOOTHING: u32 = 8;
 pub(super) struct Pace {
     min: Duration,
     max: Duration,
+    quiet: Duration,
     commit: Duration,
 }
 
 impl Pace {
-    pub(super) fn new(min: Duration, max: Duration) -> Self {
+    pub(super) fn new(min: Duration, max: Duration, quiet: Duration) -> Self {
         Pace {
             min,
             max: max.max(min),
+            quiet,
             commit: Duration::ZERO,
         }
     }
@@ -31,6 +33,11 @@ impl Pace {
         self.commit
             .saturating_mul(COMMITS_PER_WINDOW)
             .clamp(self.min, self.max)
+    }
+
+    /// How long a batch of few shares gathers, where that is longer.
+    pub(super) fn quiet(&self) -> Duration {
+        self.quiet
     }
 
     /// A commit took so long.
@@ -50,7 +57,7 @@ mod tests {
 
     #[track_caller]
     fn case(commit_ms: u64, window_ms: std::ops::RangeInclusive<u64>) {
-        let mut pace = Pace::new(MS(20), MS(500));
+        let mut pace = Pace::new(MS(20), MS(500), MS(0));
         assert_eq!(pace.window(), MS(20));
         (0..100).for_each(|_| pace.measured(MS(commit_ms)));
         let window = pace.window();
@@ -70,7 +77,7 @@ mod tests {
 
     #[test]
     fn no_window_is_wanted_in_tests_of_the_writer() {
-        let mut pace = Pace::new(MS(0), MS(0));
+        let mut pace = Pace::new(MS(0), MS(0), MS(0));
         pace.measured(MS(100));
         assert_eq!(pace.window(), MS(0));
     }

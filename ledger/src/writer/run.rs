@@ -98,13 +98,7 @@ impl Writer {
             }
             Received::Closed => return false,
         }
-        // Asleep for the window rather than receiving: else each share of a thousand
-        // miners would wake this thread.
-        std::thread::sleep(self.pace.window());
-        let room = self.max_batch.saturating_sub(inbox.messages.len());
-        if room > 0 && !channel.is_empty() {
-            runtime.block_on(channel.recv_many(&mut inbox.messages, room));
-        }
+        self.gather(runtime, channel, &mut inbox.messages);
         self.metrics
             .queue_depth
             .set(i64::try_from(channel.len()).unwrap_or(i64::MAX));

@@ -1,0 +1,253 @@
+//! The journal's file: read once at an opening, and appended to.
+
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
+use std::io;
+
+use redb::StorageBackend;
+
+use crate::journal::format::{
+    BLOCK, FIRST_RECORD, JournalId, Named, Record, blocks_for, mark, mark_block, put_record,
+    read_header,
+};
+use crate::journal::scan::{holds_records, scan};
+use crate::journal::{JournalError, JournalUnfit};
+
+/// So many zeros are written at once where the file grows.
+const ZEROS: usize = 64 * BLOCK;
+
+/// A longer file than that was not written by a journal, whose checkpoints come earlier.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// A journal as it was found.
+#[derive(Debug)]
+pub(crate) enum Read {
+    /// It is the store's, with these batches that the store does not have.
+    Fits(Journal, Vec<(u64, Vec<u8>)>),
+    /// The store names none, and there is none, or one that never had a record.
+    None,
+    /// It is whole, and not the store's as the store is.
+    Unfit(JournalUnfit),
+}
+
+/// Reads the file, if there is one, of a store that knows `named` of it and has every batch
+/// up to `stored`.
+///
+/// # Errors
+/// It is damaged, of a newer program, or does not read.
+pub(crate) fn read(
+    file: Option<Box<dyn StorageBackend>>,
+    named: Option<Named>,
+    stored: u64,
+    growth: u64,
+) -> Result<Read, JournalError> {
+    let Some(file) = file else {
+        return Ok(named.map_or(Read::None, |_| Read::Unfit(JournalUnfit::Missing)));
+    };
+    let bytes = all(&*file)?;
+    let Some(named) = named else {
+        let is_used = holds_records(&bytes)?;
+        return Ok(match is_used {
+            true => Read::Unfit(JournalUnfit::OfAnother),
+            false => Read::None,
+        });
+    };
+    let found = match scan(&bytes, &named, stored) {
+        Err(JournalError::Unfit(unfit)) => return Ok(Read::Unfit(unfit)),
+        found => found?,
+    };
+    let records = found.records.iter();
+    let batches: Vec<_> = records
+        .map(|record| (record.number, record.payload.to_vec()))
+        .collect();
+    let mut journal = Journal::new(file, named.id, named.generation, growth);
+    journal.next = found.next;
+    journal.last = batches.last().map_or(stored, |(number, _)| *number);
+    Ok(Read::Fits(journal, batches))
+}
+
+fn all(file: &dyn StorageBackend) -> Result<Vec<u8>, JournalError> {
+    let len = file.len()?;
+    if len > MAX_BYTES {
+        return Err(JournalError::Damaged(format!("it has {len} bytes")));
+    }
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+    file.read(0, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// The file that is appended to.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    file: Box<dyn StorageBackend>,
+    id: JournalId,
+    generation: u64,
+    /// The block of the next record.
+    next: u64,
+    /// The number of the last batch that is in here or in the store.
+    last: u64,
+    /// The file grows by so many blocks, at least.
+    growth: u64,
+    /// A write of the block `next` gave an error, so that nobody knows what it holds.
+    is_doubtful: bool,
+    buffer: Vec<u8>,
+}
+
+impl Journal {
+    /// A file of which no record is read, at the beginning of `generation`.
+    pub(crate) fn new(
+        file: Box<dyn StorageBackend>,
+        id: JournalId,
+        generation: u64,
+        growth: u64,
+    ) -> Self {
+        Journal {
+            file,
+            id,
+            generation,
+            next: FIRST_RECORD,
+            last: 0,
+            growth: growth.max(1),
+            is_doubtful: false,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// True when the store has all that was ever in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.next == FIRST_RECORD && !self.is_doubtful
+    }
+
+    /// How many bytes the store does not have.
+    pub(crate) fn bytes(&self) -> u64 {
+        let blocks = self.next.saturating_sub(FIRST_RECORD);
+        blocks.saturating_mul(BLOCK as u64)
+    }
+
+    /// The number of the last batch that is on disk.
+    pub(crate) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// What the store is to know of it as it is.
+    pub(crate) fn named(&self) -> io::Result<Named> {
+        Ok(Named {
+            id: self.id,
+            generation: self.generation,
+            blocks: self.file.len()? / (BLOCK as u64),
+        })
+    }
+
+    /// Writes a batch and syncs it; gives how many bytes were written. After an error it may
+    /// be there all the same, until [`Self::settle`].
+    pub(crate) fn append(&mut self, number: u64, payload: &[u8]) -> io::Result<u64> {
+        // Nothing may come after a record that may not be there.
+        if self.is_doubtful {
+            return Err(io::Error::other("the last write to the journal failed"));
+        }
+        let blocks = blocks_for(payload.len());
+        let end = self.next.saturating_add(blocks);
+        self.make_room(end)?;
+        let record = Record {
+            generation: self.generation,
+            number,
+            payload,
+        };
+        if !put_record(&mut self.buffer, self.id, record) {
+            return Err(io::Error::other("a batch is too long for the journal"));
+        }
+        self.is_doubtful = true;
+        self.file.write(offset(self.next), &self.buffer)?;
+        self.file.sync_data()?;
+        self.is_doubtful = false;
+        self.next = end;
+        self.last = number;
+        Ok(self.buffer.len() as u64)
+    }
+
+    /// Has the file `end` blocks, written and synced: a file system without room says so
+    /// here, where nothing is lost by it, and later syncs write the record alone.
+    fn make_room(&self, end: u64) -> io::Result<()> {
+        let blocks = self.file.len()? / (BLOCK as u64);
+        if blocks >= end {
+            return Ok(());
+        }
+        // Half as long again, so that a busy pool does not stop for it often.
+        let more = self
+            .growth
+            .max((blocks / 2).min(self.growth.saturating_mul(8)));
+        let end = offset(end.max(blocks.saturating_add(more)));
+        let zeros = vec![0; ZEROS];
+        let mut at = offset(blocks);
+        while at < end {
+            let left = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
+            let part = zeros.get(..left).unwrap_or(&zeros);
+            self.file.write(at, part)?;
+            at = at.saturating_add(part.len() as u64);
+        }
+        self.file.sync_data()
+    }
+
+    /// Tells the file that the store will have all of it with its next commit, and what the
+    /// store is to know of it then. Until [`Self::begin`] it goes on as it was.
+    pub(crate) fn announce(&mut self) -> io::Result<Named> {
+        let named = self.named()?;
+        if self.is_empty() {
+            return Ok(named);
+        }
+        let generation = self.generation.saturating_add(1);
+        let block = mark(self.id, generation);
+        self.file.write(offset(mark_block(generation)), &block)?;
+        self.file.sync_data()?;
+        Ok(Named {
+            generation,
+            ..named
+        })
+    }
+
+    /// The store has committed `named`, and with it every batch up to `stored`.
+    pub(crate) fn begin(&mut self, named: Named, stored: u64) {
+        if named.generation != self.generation {
+            self.generation = named.generation;
+            self.next = FIRST_RECORD;
+            self.is_doubtful = false;
+        }
+        self.last = self.last.max(stored);
+    }
+
+    /// After an error: goes on with `file`, the same opened anew, in the generation that the
+    /// store knows. What may or may not have been written is made certainly not there.
+    pub(crate) fn settle(
+        &mut self,
+        file: Option<Box<dyn StorageBackend>>,
+        named: Option<Named>,
+        stored: u64,
+    ) -> Result<(), JournalError> {
+        let file = file.ok_or(JournalUnfit::Missing)?;
+        let mut header = vec![0; BLOCK];
+        file.read(0, &mut header)?;
+        let named = named.filter(|named| named.id == self.id);
+        let named = named.ok_or(JournalUnfit::OfAnother)?;
+        if read_header(&header)? != self.id {
+            return Err(JournalUnfit::OfAnother.into());
+        }
+        self.file = file;
+        let next = self.generation.saturating_add(1);
+        if named.generation != self.generation && named.generation != next {
+            return Err(JournalUnfit::Older.into());
+        }
+        self.begin(named, stored);
+        // Not by reading: after a sync that failed the system's cache shows what the disk
+        // does not have. A block that is written again is synced or gives an error again.
+        if self.is_doubtful {
+            self.file.write(offset(self.next), &[0; BLOCK])?;
+            self.file.sync_data()?;
+            self.is_doubtful = false;
+        }
+        Ok(())
+    }
+}
+
+fn offset(block: u64) -> u64 {
+    block.saturating_mul(BLOCK as u64)
+}
