@@ -243,6 +243,13 @@ fn not_accepted(text: &mut String, record: &RestoreRecord) {
                 "{CLOSED}{HELD}.\n{OLDER}{since} not known to the ledger:\n{BOOKS}"
             )
         }
+        Cause::JournalLost => {
+            write!(
+                text,
+                "{CLOSED}. Payments are booked as ever.\n{OLDER}- shares of the last minutes are \
+                 lost; receipts that miners hold show them\n"
+            )
+        }
         Cause::Copied => {
             write!(
                 text,

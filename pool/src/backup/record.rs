@@ -34,6 +34,8 @@ pub enum Cause {
     LedgerLost,
     /// The ledger was not the last one.
     LedgerOlder,
+    /// The ledger's journal was not there, or not the last one: shares are lost with it.
+    JournalLost,
     /// Nothing tells how old the files are: they are copies, or the file of marks is gone.
     Copied,
 }
@@ -47,6 +49,7 @@ impl Cause {
             Cause::MintOlder => "the mint's store is an older copy, or another one",
             Cause::LedgerLost => "the ledger was lost",
             Cause::LedgerOlder => "the ledger is an older copy, or another one",
+            Cause::JournalLost => "the ledger's journal was lost, or is an older copy",
             Cause::Copied => {
                 "the data directory is a copy, or its stores.marks is gone, and nothing tells how \
                  old it is"
@@ -57,7 +60,10 @@ impl Cause {
     /// Whether payments may be in nobody's books that were booked before: the ledger itself
     /// is not the last one.
     pub fn holds_payments(self) -> bool {
-        !matches!(self, Cause::MintLost | Cause::MintOlder)
+        !matches!(
+            self,
+            Cause::MintLost | Cause::MintOlder | Cause::JournalLost
+        )
     }
 }
 

@@ -19,6 +19,7 @@ mod environment;
 mod expert;
 mod http;
 mod income;
+mod ledger;
 mod log;
 mod mint;
 mod notices;
@@ -51,6 +52,7 @@ pub use effective::{Effective, Origin};
 pub use environment::Environment;
 pub use http::{HttpConfig, HttpLimits};
 pub use income::{Income, NodeConfig};
+pub use ledger::LedgerConfig;
 pub use mint::MintSettings;
 pub use notices::NoticesConfig;
 pub use operator::OperatorConfig;
@@ -71,6 +73,8 @@ pub struct Config {
     pub upstream: UpstreamConfig,
     /// `[stratum]`.
     pub downstream: DownstreamConfig,
+    /// `[ledger]`.
+    pub ledger: LedgerConfig,
     /// `[http]`.
     pub http: HttpConfig,
     /// `[mint]`, but for what epochs record.
@@ -223,6 +227,7 @@ pub fn parse_with(
         upstream::read(section, pool.network, base)
     });
     let downstream = reader.section("stratum", |section| stratum::read(section, base));
+    let ledger = reader.section("ledger", ledger::read);
     let http = reader.section("http", |section| http::read(section, pool.network, base));
     let metrics_listen = reader.section("metrics", |section| {
         section.get("listen", vec![SocketAddr::from(([127, 0, 0, 1], 9332))])
@@ -261,6 +266,7 @@ pub fn parse_with(
         data_dir: pool.data_dir,
         upstream,
         downstream,
+        ledger,
         http,
         mint,
         notices,

@@ -56,6 +56,7 @@ pub(super) fn open_ledger(
 ) -> Result<Ledger> {
     let path = data_dir::ledger(&config.data_dir);
     let mut options = LedgerOptions::new(path.clone(), config.terms, clock::now_ms());
+    options.quiet_window = config.ledger.commit_window;
     options.examiner = Some(stores.examiner());
     let ledger = Ledger::open(options, registry)
         .with_context(|| format!("the ledger {} cannot be opened", path.display()))?;

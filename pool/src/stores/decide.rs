@@ -2,7 +2,7 @@
 //! marks that each store keeps of itself and of the others in, a verdict out.
 
 use accounting::{EpochId, OutboxId, StoreMark};
-use ledger::AsLeft;
+use ledger::{AsLeft, JournalUnfit};
 use mint::{LedgerMark, StoredMarks};
 
 use super::file::Kept;
@@ -49,14 +49,23 @@ fn ledger(seen: &Seen) -> Option<Cause> {
     let of_mint = seen.mint.as_ref().filter(|_| seen.minds_mint);
     if left.is_new {
         let of_kept = seen.kept.as_ref().and_then(|kept| kept.ledger);
-        return (of_mint.is_some() || of_kept.is_some()).then_some(Cause::LedgerLost);
+        // A journal whose ledger is gone tells of it as well.
+        let is_told = of_mint.is_some() || of_kept.is_some() || left.journal_unfit.is_some();
+        return is_told.then_some(Cause::LedgerLost);
     }
     let of_kept = seen.kept.as_ref().and_then(|kept| kept.ledger);
     let known = of_mint.and_then(|mint| mint.ledger).into_iter();
     let is_older = known.chain(of_kept).any(|known| is_behind(left, known));
     let applied = of_mint.and_then(|mint| mint.applied);
     let is_older = is_older || applied.is_some_and(|applied| applied > left.outbox_end);
-    is_older.then_some(Cause::LedgerOlder)
+    if is_older {
+        return Some(Cause::LedgerOlder);
+    }
+    left.journal_unfit.map(|unfit| match unfit {
+        // The ledger has all its bookings, and lacks shares.
+        JournalUnfit::Missing | JournalUnfit::Older => Cause::JournalLost,
+        JournalUnfit::OfAnother | JournalUnfit::Newer => Cause::LedgerOlder,
+    })
 }
 
 /// True for a ledger that is not the one that was `known`, or is not that far.

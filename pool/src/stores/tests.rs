@@ -1,4 +1,5 @@
 use accounting::{EpochId, Incarnation, Lineage};
+use ledger::JournalUnfit;
 
 use super::*;
 
@@ -30,6 +31,7 @@ fn well() -> Seen {
             has_paid: true,
             first_unpaid: EpochId::new(3),
             note: None,
+            journal_unfit: None,
         },
         noted: Some(mark(1, 90)),
         mint: Some(StoredMarks {
@@ -171,6 +173,30 @@ fn a_lost_or_older_ledger_is_noticed() {
     case(by_the_mint, older);
     // Another pool's.
     case(|seen| seen.ledger.lineage = incarnation(9).into(), older);
+}
+
+#[test]
+fn a_journal_that_is_not_the_ledgers_is_noticed() {
+    let with = |unfit| move |seen: &mut Seen| seen.ledger.journal_unfit = Some(unfit);
+    let lost = Some(Cause::JournalLost);
+    case(with(JournalUnfit::Missing), lost);
+    case(with(JournalUnfit::Older), lost);
+    let older = Some(Cause::LedgerOlder);
+    case(with(JournalUnfit::Newer), older);
+    case(with(JournalUnfit::OfAnother), older);
+    // The mint did what was ordered by shares that are lost with it.
+    let with_rows = |seen: &mut Seen| {
+        seen.ledger.journal_unfit = Some(JournalUnfit::Missing);
+        of_mint(seen).applied = Some(OutboxId::new(10));
+    };
+    case(with_rows, older);
+    // Nothing else is left of a ledger.
+    let alone = |seen: &mut Seen| {
+        (seen.kept, seen.noted, seen.mint) = (None, None, None);
+        seen.ledger.is_new = true;
+        seen.ledger.journal_unfit = Some(JournalUnfit::OfAnother);
+    };
+    case(alone, Some(Cause::LedgerLost));
 }
 
 #[test]

@@ -209,6 +209,32 @@ async fn an_older_ledger_is_noticed() {
     says(&paid.pool, Cause::LedgerOlder).await;
 }
 
+/// Shares since the last checkpoint are in it alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_journal_is_noticed() {
+    let mut paid = paid().await;
+    paid.pool.kill();
+    let journal = paid.pool.data_dir().join("ledger.redb.journal");
+    let moved = paid.pool.data_dir().join("moved");
+    fs::rename(&journal, &moved).expect("moves");
+    // A command that looks at the store itself says what is to be done.
+    let told = paid.pool.command(&["epochs"]);
+    assert!(!told.status.success());
+    let said = stderr(&told);
+    assert!(said.contains("ledger.redb.journal is missing"), "{said}");
+    // Put back, nothing is lost.
+    fs::rename(&moved, &journal).expect("moves");
+    paid.pool.spawn().await;
+    paid.pool.wait_ready().await;
+    let told = stdout(&paid.pool.command(&["status"]));
+    assert!(!told.contains("axepool restore status"), "{told}");
+    paid.pool.kill();
+    fs::remove_file(&journal).expect("removes");
+    paid.pool.spawn().await;
+    paid.pool.wait_ready().await;
+    says(&paid.pool, Cause::JournalLost).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_ledger_pays_nothing_twice() {
     let mut paid = paid().await;

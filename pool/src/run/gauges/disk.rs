@@ -58,10 +58,14 @@ impl Disk {
             }
         };
         let mint = data_dir::mint(&self.data_dir);
+        let ledger = data_dir::ledger(&self.data_dir);
         // A store that is not there takes nothing.
         let length = |file: PathBuf| fs::metadata(file).map_or(0, |about| about.len());
         let stores = [
-            ("ledger", length(data_dir::ledger(&self.data_dir))),
+            (
+                "ledger",
+                length(ledger::journal_path(&ledger)).saturating_add(length(ledger)),
+            ),
             (
                 "mint",
                 length(mint.join("mint.sqlite"))
