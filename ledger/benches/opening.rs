@@ -20,7 +20,7 @@ use ledger::{Ledger, LedgerOptions, ShareAck, journal_path};
 use prometheus::Registry;
 
 const NOW_MS: u64 = 1_700_000_000_000;
-const KEYS: u32 = 250_000;
+const KEYS: u32 = 100_000;
 /// Shares that are in the journal alone when it is killed.
 const LAST: u32 = 20_000;
 
