@@ -173,7 +173,9 @@ fn ratio(a: u64, b: u64) -> f64 {
 }
 
 fn per_day(bytes: u64, devices: u32) -> f64 {
-    let shares = 24 * 3600 * 1000 / BETWEEN.as_millis() as u64 * u64::from(devices);
+    /// Eight a minute.
+    const OF_A_DEVICE: u64 = 8 * 60 * 24;
+    let shares = OF_A_DEVICE * u64::from(devices);
     ratio(bytes * shares, 1_000_000_000)
 }
 

@@ -129,12 +129,18 @@ impl Journal {
         self.last
     }
 
+    /// How many whole blocks the file has.
+    fn blocks(&self) -> io::Result<u64> {
+        const BYTES: u64 = BLOCK as u64;
+        Ok(self.file.len()? / BYTES)
+    }
+
     /// What the store is to know of it as it is.
     pub(crate) fn named(&self) -> io::Result<Named> {
         Ok(Named {
             id: self.id,
             generation: self.generation,
-            blocks: self.file.len()? / (BLOCK as u64),
+            blocks: self.blocks()?,
         })
     }
 
@@ -168,7 +174,7 @@ impl Journal {
     /// Has the file `end` blocks, written and synced: a file system without room says so
     /// here, where nothing is lost by it, and later syncs write the record alone.
     fn make_room(&self, end: u64) -> io::Result<()> {
-        let blocks = self.file.len()? / (BLOCK as u64);
+        let blocks = self.blocks()?;
         if blocks >= end {
             return Ok(());
         }

@@ -201,7 +201,7 @@ impl Writer {
         let file = file.map_err(|io| error(io.into()))?;
         let named = named_journal(&database)?;
         let settled = self.journal.settle(file, named, stored);
-        settled.map_err(|unsettled| error(unsettled))?;
+        settled.map_err(error)?;
         *place = Some(database);
         Ok(self.journal.last())
     }
