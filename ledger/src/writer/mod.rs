@@ -9,13 +9,13 @@ mod pace;
 mod packing;
 mod run;
 
-use std::io;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use accounting::settle::Policy;
 use accounting::{EpochTerms, UpstreamResult};
+use redb::Database;
 use tokio::sync::watch;
 
 use crate::error::{LedgerError, OpenError};
@@ -85,23 +85,7 @@ impl Writer {
             growth: options.journal_growth,
         };
         let mut opened = open_store(&database, &file, Some((options.terms, options.now_ms)))?;
-        let boot = opened
-            .boot
-            .checked_add(1)
-            .ok_or(OpenError::TooManyBoots(opened.boot))?;
-        let is_examined = options.examiner.is_some();
-        let mut journal = begin_journal(&file, &mut opened, is_examined)?;
-        let error = |error: io::Error| OpenError::journal(opener.journal_path(), error.into());
-        let named = journal.announce().map_err(error)?;
-        let beside = Beside {
-            journal: Some(named),
-            boot: Some(boot),
-            unfit: opened.unfit,
-        };
-        let checkpoint = opened.state.checkpoint();
-        let pruned = write_checkpoint(&database, &checkpoint, &beside, options.checkpoint_rows)?;
-        journal.begin(named, checkpoint.batch);
-        opened.state.checkpointed(&checkpoint, pruned);
+        let (journal, boot) = begin(&database, &file, &mut opened, &options)?;
         if let Some(examiner) = &options.examiner {
             examine(&database, &mut opened, examiner)?;
         }
@@ -163,6 +147,33 @@ impl Writer {
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
+}
+
+/// Writes the checkpoint that counts a start, and begins the journal after it.
+fn begin(
+    database: &Database,
+    file: &JournalFile<'_>,
+    opened: &mut Opened,
+    options: &LedgerOptions,
+) -> Result<(Journal, u32), OpenError> {
+    let before = opened.boot;
+    let boot = before
+        .checked_add(1)
+        .ok_or(OpenError::TooManyBoots(before))?;
+    let mut journal = begin_journal(file, opened, options.examiner.is_some())?;
+    let named = journal.announce();
+    let named =
+        named.map_err(|error| OpenError::journal(file.opener.journal_path(), error.into()))?;
+    let beside = Beside {
+        journal: Some(named),
+        boot: Some(boot),
+        unfit: opened.unfit,
+    };
+    let checkpoint = opened.state.checkpoint();
+    let pruned = write_checkpoint(database, &checkpoint, &beside, options.checkpoint_rows)?;
+    journal.begin(named, checkpoint.batch);
+    opened.state.checkpointed(&checkpoint, pruned);
+    Ok((journal, boot))
 }
 
 /// The journal that is gone on with: the one that was found, or a new one.
