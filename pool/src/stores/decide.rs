@@ -32,14 +32,27 @@ pub(super) struct Seen {
 ///
 /// Last comes what fits together. A file of marks that is no copy knows the mint's last
 /// commit, and what fits it is the last one. Where it is a copy or gone, all of it may be a
-/// copy, and nothing tells how old it is.
+/// copy, and nothing tells how old it is: then no cause is named that holds no payment,
+/// since the ledger may lack bookings whatever else is wrong.
 pub(super) fn decide(seen: &Seen) -> Option<Cause> {
     if seen.is_closed {
         return None;
     }
-    ledger(seen)
-        .or_else(|| seen.minds_mint.then(|| mint(seen)).flatten())
-        .or_else(|| is_unvouched(seen).then_some(Cause::Copied))
+    let found = ledger(seen)
+        .or_else(|| journal(seen))
+        .or_else(|| seen.minds_mint.then(|| mint(seen)).flatten());
+    match found {
+        Some(cause) if cause.holds_payments() => Some(cause),
+        _ if is_unvouched(seen) => Some(Cause::Copied),
+        found => found,
+    }
+}
+
+/// What a pool that waits for its operator because of `waits_for` waits for as well: its
+/// journal tells that payments must be held, and they are not held yet.
+pub(super) fn adds(seen: &Seen, waits_for: Cause) -> Option<Cause> {
+    let found = journal(seen)?;
+    (found.holds_payments() && !waits_for.holds_payments()).then_some(found)
 }
 
 /// The ledger against what the others know of it. It is ahead of them as a rule: they are
@@ -58,13 +71,22 @@ fn ledger(seen: &Seen) -> Option<Cause> {
     let is_older = known.chain(of_kept).any(|known| is_behind(left, known));
     let applied = of_mint.and_then(|mint| mint.applied);
     let is_older = is_older || applied.is_some_and(|applied| applied > left.outbox_end);
-    if is_older {
-        return Some(Cause::LedgerOlder);
-    }
-    left.journal_unfit.map(|unfit| match unfit {
-        // The ledger has all its bookings, and lacks shares.
-        JournalUnfit::Missing | JournalUnfit::Older => Cause::JournalLost,
+    is_older.then_some(Cause::LedgerOlder)
+}
+
+/// What its journal tells of the ledger.
+fn journal(seen: &Seen) -> Option<Cause> {
+    Some(match seen.ledger.journal_unfit? {
         JournalUnfit::OfAnother | JournalUnfit::Newer => Cause::LedgerOlder,
+        // The ledger would have all its bookings and lack shares, if it is the last one.
+        // Every program that begins a journal makes the file of marks as well, so where it
+        // is gone nobody knows that, with a mint or without one.
+        JournalUnfit::Missing | JournalUnfit::Older => {
+            match is_unvouched(seen) || seen.kept.is_none() {
+                true => Cause::Copied,
+                false => Cause::JournalLost,
+            }
+        }
     })
 }
 

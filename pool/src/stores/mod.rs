@@ -27,7 +27,7 @@ use prometheus::{IntGauge, Registry};
 use crate::backup::{self, Cause, RestoreRecord};
 use crate::config::Config;
 use crate::data_dir;
-use decide::{Seen, decide};
+use decide::{Seen, adds, decide};
 use file::{Kept, KeptNode, MarkFile, read_marks};
 
 /// How often the file of marks is made anew. A copy of the whole directory that was taken
@@ -110,8 +110,8 @@ impl Stores {
         let record = backup::read_restore(&self.data_dir).context("the record of the restore")?;
         let current = left.lineage.current();
         let ours = record.as_ref().filter(|record| record.after == current);
-        let waits_for = ours.filter(|record| record.accepted.is_none());
-        let waits_for = waits_for.map(|record| record.cause);
+        let waiting = ours.filter(|record| record.accepted.is_none());
+        let mut waits_for = waiting.map(|record| record.cause);
         let seen = Seen {
             ledger: left.clone(),
             noted: left.note.as_deref().and_then(read_note),
@@ -122,6 +122,9 @@ impl Stores {
             is_closed: left.lineage.was_restored() && waits_for.is_some(),
         };
         let cause = decide(&seen);
+        if let Some(record) = waiting.filter(|_| seen.is_closed) {
+            waits_for = Some(self.still_waits(&seen, record)?);
+        }
         let goes_on = match cause {
             None => GoOn::AsLeft,
             Some(cause) => GoOn::Anew(self.begin_anew(left, cause, record.as_ref())?),
@@ -152,6 +155,21 @@ impl Stores {
             (Some(_), Err(_)) | (None, _) => true,
         };
         (mint, is_ours)
+    }
+
+    /// Why a pool waits that waited before: what its journal tells now may hold payments
+    /// where `record` does not. That is written down before the ledger forgets what it found.
+    fn still_waits(&self, seen: &Seen, record: &RestoreRecord) -> Result<Cause> {
+        let Some(cause) = adds(seen, record.cause) else {
+            return Ok(record.cause);
+        };
+        let record = RestoreRecord {
+            cause,
+            ..record.clone()
+        };
+        backup::write_restore(&self.data_dir, &record).context("the record of the restore")?;
+        tracing::error!("{}: payments are held, too", cause.in_words());
+        Ok(cause)
     }
 
     /// Writes down why, before the ledger is changed: should that not happen, the next start

@@ -209,12 +209,77 @@ fn a_directory_that_is_a_copy_is_noticed() {
         seen.noted = None;
     };
     case(told_by_the_ledger, None);
-    // What is known for certain goes before it.
+    // The ledger may be as old as the copy, whatever else is wrong: a cause that holds no
+    // payment does not go before this one.
     let older = |seen: &mut Seen| {
         seen.is_copy = true;
         of_mint(seen).applied = Some(OutboxId::new(6));
     };
-    case(older, Some(Cause::MintOlder));
+    case(older, Some(Cause::Copied));
+    let without_mint = |seen: &mut Seen| (seen.is_copy, seen.mint) = (true, None);
+    case(without_mint, Some(Cause::Copied));
+    let without_mint_and_marks = |seen: &mut Seen| (seen.kept, seen.mint) = (None, None);
+    case(without_mint_and_marks, Some(Cause::Copied));
+    // What holds payments is named.
+    let older_ledger = |seen: &mut Seen| {
+        seen.is_copy = true;
+        seen.ledger.boot = 4;
+    };
+    case(older_ledger, Some(Cause::LedgerOlder));
+}
+
+/// A directory is put back file by file: the ledger of before, and no journal or an older one.
+#[test]
+fn a_lost_journal_in_a_copied_directory_holds_payments() {
+    for unfit in [JournalUnfit::Missing, JournalUnfit::Older] {
+        let lost = |seen: &mut Seen| seen.ledger.journal_unfit = Some(unfit);
+        let in_a_copy = |seen: &mut Seen| {
+            lost(seen);
+            seen.is_copy = true;
+        };
+        case(in_a_copy, Some(Cause::Copied));
+        let without_marks = |seen: &mut Seen| {
+            lost(seen);
+            seen.kept = None;
+        };
+        case(without_marks, Some(Cause::Copied));
+        // Every program that begins a journal keeps the file, with a mint or without one.
+        let without_marks_and_mint = |seen: &mut Seen| {
+            lost(seen);
+            (seen.kept, seen.noted, seen.mint) = (None, None, None);
+            seen.minds_mint = false;
+        };
+        case(without_marks_and_mint, Some(Cause::Copied));
+        let with_an_older_mint = |seen: &mut Seen| {
+            lost(seen);
+            seen.is_copy = true;
+            of_mint(seen).applied = Some(OutboxId::new(6));
+        };
+        case(with_an_older_mint, Some(Cause::Copied));
+    }
+    assert!(Cause::Copied.holds_payments());
+}
+
+/// While the operator's word is waited for, a journal may be found that means more.
+#[test]
+fn a_closed_pool_that_holds_no_payment_holds_them_for_a_newer_journal() {
+    let closed = |unfit, is_copy| {
+        let mut seen = well();
+        (seen.is_closed, seen.is_copy) = (true, is_copy);
+        seen.ledger.journal_unfit = unfit;
+        seen
+    };
+    let newer = closed(Some(JournalUnfit::Newer), false);
+    for waiting in [Cause::MintLost, Cause::MintOlder, Cause::JournalLost] {
+        assert_eq!(adds(&newer, waiting), Some(Cause::LedgerOlder));
+        let copied = closed(Some(JournalUnfit::Missing), true);
+        assert_eq!(adds(&copied, waiting), Some(Cause::Copied));
+        assert_eq!(adds(&closed(None, false), waiting), None);
+    }
+    // All of them are held already.
+    for waiting in [Cause::Backup, Cause::LedgerLost, Cause::Copied] {
+        assert_eq!(adds(&newer, waiting), None);
+    }
 }
 
 /// A store that is there, told of and compared at each start.
