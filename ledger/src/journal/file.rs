@@ -16,8 +16,9 @@ use crate::journal::{JournalError, JournalUnfit};
 /// So many zeros are written at once where the file grows.
 const ZEROS: usize = 64 * BLOCK;
 
-/// A longer file than that was not written by a journal, whose checkpoints come earlier.
-const MAX_BYTES: u64 = 1 << 30;
+/// A longer file than that was not written by a journal: it has a checkpoint past 32 MiB and
+/// grows by half as much again at most, or by eight megabytes.
+const MAX_BYTES: u64 = 128 << 20;
 
 /// A journal as it was found.
 #[derive(Debug)]
@@ -27,7 +28,12 @@ pub(crate) enum Read {
     /// The store names none, and there is none, or one that never had a record.
     None,
     /// It is whole, and not the store's as the store is.
-    Unfit(JournalUnfit),
+    Unfit {
+        /// In what way.
+        unfit: JournalUnfit,
+        /// Something was written to it. One that was made and never used proves nothing.
+        is_used: bool,
+    },
 }
 
 /// Reads the file, if there is one, of a store that knows `named` of it and has every batch
@@ -42,25 +48,36 @@ pub(crate) fn read(
     growth: u64,
 ) -> Result<Read, JournalError> {
     let Some(file) = file else {
-        return Ok(named.map_or(Read::None, |_| Read::Unfit(JournalUnfit::Missing)));
+        return Ok(named.map_or(Read::None, |_| Read::Unfit {
+            unfit: JournalUnfit::Missing,
+            is_used: false,
+        }));
     };
     let bytes = all(&*file)?;
     let Some(named) = named else {
         let is_used = holds_records(&bytes)?;
         return Ok(match is_used {
-            true => Read::Unfit(JournalUnfit::OfAnother),
+            true => Read::Unfit {
+                unfit: JournalUnfit::OfAnother,
+                is_used,
+            },
             false => Read::None,
         });
     };
     let found = match scan(&bytes, &named, stored) {
-        Err(JournalError::Unfit(unfit)) => return Ok(Read::Unfit(unfit)),
+        Err(JournalError::Unfit(unfit)) => {
+            let is_used = holds_records(&bytes)?;
+            return Ok(Read::Unfit { unfit, is_used });
+        }
         found => found?,
     };
     let records = found.records.iter();
     let batches: Vec<_> = records
         .map(|record| (record.number, record.payload.to_vec()))
         .collect();
-    let mut journal = Journal::new(file, named.id, named.generation, growth);
+    // Not the length that the system shows: after a sync that failed the disk may not have
+    // it. The store was told of no block that was not synced.
+    let mut journal = Journal::new(file, named, growth);
     journal.next = found.next;
     journal.last = batches.last().map_or(stored, |(number, _)| *number);
     Ok(Read::Fits(journal, batches))
@@ -86,6 +103,8 @@ pub(crate) struct Journal {
     next: u64,
     /// The number of the last batch that is in here or in the store.
     last: u64,
+    /// So many blocks are written and synced for certain. The file may be longer to see.
+    synced: u64,
     /// The file grows by so many blocks, at least.
     growth: u64,
     /// A write of the block `next` gave an error, so that nobody knows what it holds.
@@ -94,19 +113,15 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// A file of which no record is read, at the beginning of `generation`.
-    pub(crate) fn new(
-        file: Box<dyn StorageBackend>,
-        id: JournalId,
-        generation: u64,
-        growth: u64,
-    ) -> Self {
+    /// A file of which no record is read, at the beginning of the generation of `named`.
+    pub(crate) fn new(file: Box<dyn StorageBackend>, named: Named, growth: u64) -> Self {
         Journal {
             file,
-            id,
-            generation,
+            id: named.id,
+            generation: named.generation,
             next: FIRST_RECORD,
             last: 0,
+            synced: named.blocks,
             growth: growth.max(1),
             is_doubtful: false,
             buffer: Vec::new(),
@@ -129,19 +144,13 @@ impl Journal {
         self.last
     }
 
-    /// How many whole blocks the file has.
-    fn blocks(&self) -> io::Result<u64> {
-        const BYTES: u64 = BLOCK as u64;
-        Ok(self.file.len()? / BYTES)
-    }
-
     /// What the store is to know of it as it is.
-    pub(crate) fn named(&self) -> io::Result<Named> {
-        Ok(Named {
+    fn named(&self) -> Named {
+        Named {
             id: self.id,
             generation: self.generation,
-            blocks: self.blocks()?,
-        })
+            blocks: self.synced,
+        }
     }
 
     /// Writes a batch and syncs it; gives how many bytes were written. After an error it may
@@ -173,8 +182,11 @@ impl Journal {
 
     /// Has the file `end` blocks, written and synced: a file system without room says so
     /// here, where nothing is lost by it, and later syncs write the record alone.
-    fn make_room(&self, end: u64) -> io::Result<()> {
-        let blocks = self.blocks()?;
+    ///
+    /// All of it is written again after a sync that failed: what was to be synced then is
+    /// lost, though the system shows it, and the new length with it.
+    fn make_room(&mut self, end: u64) -> io::Result<()> {
+        let blocks = self.synced;
         if blocks >= end {
             return Ok(());
         }
@@ -182,25 +194,36 @@ impl Journal {
         let more = self
             .growth
             .max((blocks / 2).min(self.growth.saturating_mul(8)));
-        let end = offset(end.max(blocks.saturating_add(more)));
+        let blocks_then = end.max(blocks.saturating_add(more));
+        let end = offset(blocks_then);
         let zeros = vec![0; ZEROS];
-        let mut at = offset(blocks);
+        // Never over a record that is there.
+        let mut at = offset(blocks.max(self.next));
         while at < end {
             let left = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
             let part = zeros.get(..left).unwrap_or(&zeros);
             self.file.write(at, part)?;
             at = at.saturating_add(part.len() as u64);
         }
-        self.file.sync_data()
+        self.file.sync_data()?;
+        self.synced = blocks_then;
+        Ok(())
     }
 
     /// Tells the file that the store will have all of it with its next commit, and what the
     /// store is to know of it then. Until [`Self::begin`] it goes on as it was.
     pub(crate) fn announce(&mut self) -> io::Result<Named> {
-        let named = self.named()?;
-        if self.is_empty() {
-            return Ok(named);
+        match self.is_empty() {
+            true => Ok(self.named()),
+            false => self.announce_next(),
         }
+    }
+
+    /// The same, also where nothing is in it. At a start: what the file shows may be what
+    /// the system has of it and the disk has not, since before the last kill a sync failed.
+    /// In a new generation none of it counts, whatever comes to light.
+    pub(crate) fn announce_next(&mut self) -> io::Result<Named> {
+        let named = self.named();
         let generation = self.generation.saturating_add(1);
         let block = mark(self.id, generation);
         self.file.write(offset(mark_block(generation)), &block)?;

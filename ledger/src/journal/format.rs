@@ -17,8 +17,8 @@ pub(super) const FIRST_RECORD: u64 = 3;
 /// In front of a record's payload.
 pub(super) const RECORD_HEADER: usize = 4 + 4 + 8 + 8;
 
-/// A longer record is none. A batch has at most some thousands of entries.
-const MAX_PAYLOAD: usize = 64 << 20;
+/// A longer record is none. A batch has at most 4,096 entries, of some hundred bytes each.
+const MAX_PAYLOAD: usize = 16 << 20;
 
 const MAGIC: [u8; 16] = *b"axepool journal\n";
 
@@ -88,15 +88,21 @@ pub(super) fn blocks_for(payload: usize) -> u64 {
     payload.saturating_add(RECORD_HEADER).div_ceil(BLOCK) as u64
 }
 
-/// The first bytes of a new file, at generation 1, with so many blocks for records.
-pub(crate) fn made(id: JournalId, room: u64) -> Vec<u8> {
+/// The first bytes of a new file, at generation 1, with so many blocks for records, and what
+/// the store is to know of it.
+pub(crate) fn made(id: JournalId, room: u64) -> (Named, Vec<u8>) {
     let mut bytes = header(id);
     // The slot of even generations is empty.
     bytes.resize(BLOCK.saturating_mul(2), 0);
     bytes.extend(mark(id, 1));
     let blocks = usize::try_from(room.saturating_add(FIRST_RECORD)).unwrap_or(usize::MAX);
     bytes.resize(blocks.saturating_mul(BLOCK), 0);
-    bytes
+    let named = Named {
+        id,
+        generation: 1,
+        blocks: blocks as u64,
+    };
+    (named, bytes)
 }
 
 /// The block in which the mark of a generation is: not that of the one before, which is

@@ -58,6 +58,20 @@ impl JournalUnfit {
         }
     }
 
+    /// Whether the ledger may lack bookings by it, and not shares alone.
+    fn is_of_ledger(self) -> bool {
+        matches!(self, JournalUnfit::OfAnother | JournalUnfit::Newer)
+    }
+
+    /// Which of two findings is told: that of an earlier start, which ended before it could
+    /// be decided, goes before what it left, if that does not mean more.
+    pub(crate) fn graver(earlier: Option<Self>, now: Self) -> Self {
+        match earlier {
+            Some(earlier) if earlier.is_of_ledger() || !now.is_of_ledger() => earlier,
+            _ => now,
+        }
+    }
+
     pub(crate) fn of_code(code: u64) -> Option<Self> {
         Self::ALL.into_iter().find(|unfit| unfit.code() == code)
     }

@@ -38,7 +38,9 @@ pub(super) fn scan<'a>(
         id: named.id,
     };
     let newest = file.newest_mark()?;
-    if newest < named.generation {
+    // A record is written after the mark of its generation is on disk. So it proves that the
+    // file was as far, and the mark has rotted since.
+    if newest < named.generation && !file.has_records_of(named.generation) {
         return Err(JournalUnfit::Older.into());
     }
     // One ahead is what a loss of power between the mark and the store's commit leaves.
@@ -55,12 +57,13 @@ pub(super) fn scan<'a>(
     file.records(named.generation, stored)
 }
 
-/// Whether a file holds any record at all, of whatever journal and generation: one that was
-/// made and never used may be replaced.
+/// Whether anything was ever written where records are, of whatever journal: one that was
+/// made and never used may be replaced. No sums are made over what a stranger may have
+/// written.
 pub(super) fn holds_records(bytes: &[u8]) -> Result<bool, JournalError> {
     let id = read_header(bytes)?;
     let file = File { bytes, id };
-    Ok((FIRST_RECORD..file.blocks()).any(|at| file.record(at, |_| true).is_some()))
+    Ok(file.from(FIRST_RECORD).iter().any(|byte| *byte != 0))
 }
 
 struct File<'a> {
@@ -87,6 +90,11 @@ impl<'a> File<'a> {
         read_record(self.from(block), self.id, wanted)
     }
 
+    fn has_records_of(&self, generation: u64) -> bool {
+        let mut blocks = FIRST_RECORD..self.blocks();
+        blocks.any(|block| self.record(block, |found| found == generation).is_some())
+    }
+
     fn newest_mark(&self) -> Result<u64, JournalError> {
         let marks = [0, 1].map(|generation| {
             let block = self.from(mark_block(generation));
@@ -102,6 +110,10 @@ impl<'a> File<'a> {
         let mut next = FIRST_RECORD;
         let mut expected = stored.saturating_add(1);
         while let Some(record) = self.record(next, |found| found == generation) {
+            // Between them was a booking, which is in the store alone, and not in this one.
+            if next == FIRST_RECORD && record.number > expected {
+                return Err(JournalUnfit::Newer.into());
+            }
             if record.number != expected {
                 break;
             }
@@ -111,8 +123,9 @@ impl<'a> File<'a> {
         }
         for block in next..self.blocks() {
             let Some(record) = self.record(block, |found| {
-                // No mark allows more than one generation ahead.
-                found == generation || found == generation.saturating_add(1)
+                // The marks allow one generation ahead, and one more where the newest has
+                // rotted.
+                (generation..=generation.saturating_add(2)).contains(&found)
             }) else {
                 continue;
             };

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::codec;
 use crate::error::StoreError;
-use crate::journal::{JournalUnfit, Named};
+use crate::journal::Named;
 use crate::state::{Checkpoint, Pruned};
 use crate::store::marks::put_marks;
 use crate::store::prune::prune_rows;
@@ -25,8 +25,6 @@ pub(crate) struct Beside {
     pub(crate) journal: Option<Named>,
     /// Given at a start: how often there was one.
     pub(crate) boot: Option<u32>,
-    /// Given at a start: what was wrong with the journal that was found.
-    pub(crate) unfit: Option<JournalUnfit>,
 }
 
 /// Puts the rows in their tables and makes the journal's batches that are in them old, all
@@ -94,9 +92,6 @@ fn put_meta(
     }
     if let Some(boot) = beside.boot {
         put(meta::BOOT, boot.into())?;
-    }
-    if let Some(unfit) = beside.unfit {
-        put(meta::JOURNAL_UNFIT, unfit.code())?;
     }
     match beside.journal {
         Some(named) => table.insert(meta::JOURNAL_FILE, named.to_row().as_slice())?,

@@ -29,7 +29,7 @@ pub(crate) use open_file::{FileOpener, Opener};
 pub(crate) use packing::{PackFrom, write_packing};
 pub(crate) use prepare::QuoteParts;
 pub use restore::{Restored, restore};
-pub(crate) use restore::{examine, write_note};
+pub(crate) use restore::{examine, keep_unfit, write_note};
 pub(crate) use snapshot::Snapshot;
 
 use crate::error::StoreError;

@@ -35,6 +35,8 @@ pub(crate) struct Opened {
     /// What is wrong with the journal, now or when the store was opened last: then what is
     /// in the state may be less than there was.
     pub(crate) unfit: Option<JournalUnfit>,
+    /// A journal is there that is not the store's, and something was written to it.
+    pub(crate) has_used_journal: bool,
 }
 
 /// How to read a journal.
@@ -193,7 +195,12 @@ fn read(database: &Database, file: &JournalFile<'_>) -> Result<Opened, OpenError
             })?;
         }
         Read::None => (),
-        Read::Unfit(unfit) => opened.unfit = Some(unfit),
+        // A start that ended early had set the unfit one aside and made this one.
+        Read::Unfit { is_used: false, .. } if opened.unfit.is_some() => (),
+        Read::Unfit { unfit, is_used } => {
+            opened.unfit = Some(JournalUnfit::graver(opened.unfit, unfit));
+            opened.has_used_journal = is_used;
+        }
     }
     Ok(opened)
 }
@@ -235,6 +242,7 @@ fn read_rows(database: &Database) -> Result<(Opened, Snapshot), StoreError> {
         state,
         journal: None,
         unfit: unfit.and_then(JournalUnfit::of_code),
+        has_used_journal: false,
     };
     Ok((opened, snapshot))
 }

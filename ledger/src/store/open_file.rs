@@ -91,8 +91,14 @@ impl Opener for FileOpener {
     fn make_journal(&self, bytes: &[u8]) -> io::Result<Box<dyn StorageBackend>> {
         let path = self.journal_path();
         let unfinished = beside(&path, ".new");
+        // One that a crash left, or anything else of that name: neither its place nor who may
+        // read it is to be taken over.
+        match std::fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => (),
+        }
         let mut options = OpenOptions::new();
-        let options = options.read(true).write(true).create(true).truncate(true);
+        let options = options.read(true).write(true).create_new(true);
         let mut file = private(options).open(&unfinished)?;
         file.write_all(bytes)?;
         file.sync_all()?;

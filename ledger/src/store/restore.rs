@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::error::{OpenError, StoreError};
 use crate::examine::{AsLeft, Examiner, GoOn};
+use crate::journal::JournalUnfit;
 use crate::store::checkpoint::{begin, json};
 use crate::store::open::{Opened, lineage, open_whole};
 use crate::store::open_file::{FileOpener, Opener};
@@ -93,6 +94,19 @@ pub(crate) fn examine(
         }
     }
     Ok(())
+}
+
+/// Keeps what is wrong with the journal, before anything is done to that: whenever this start
+/// ends, the next one tells of it.
+pub(crate) fn keep_unfit(database: &Database, unfit: JournalUnfit) -> Result<(), StoreError> {
+    caught(|| {
+        let write = begin(database)?;
+        let code = unfit.code().to_be_bytes();
+        write
+            .open_table(META)?
+            .insert(meta::JOURNAL_UNFIT, code.as_slice())?;
+        Ok(write.commit()?)
+    })
 }
 
 /// It is decided how a ledger goes on whose journal was unfit.

@@ -35,9 +35,10 @@ pub(super) enum Fault {
     },
     /// Writing fails, syncing does not.
     Full,
-    /// The journal's next sync fails, and what was to be synced is never written: what a
-    /// system does with pages that the disk did not take. Readers see it all the same.
-    ForgetsJournal,
+    /// The journal's sync of this number, counted from 0, fails, and what was to be synced is
+    /// never written: what a system does with pages that the disk did not take. Readers see
+    /// it all the same, and its length.
+    ForgetsJournal(u64),
     /// Writing fails where nothing was written before: a file system without room.
     NoRoom,
 }
@@ -278,10 +279,13 @@ impl StorageBackend for Backend {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.change(false)?;
-        if state.fault == Fault::ForgetsJournal && self.file == JOURNAL {
-            state.fault = Fault::None;
-            state.files[JOURNAL].unsynced.clear();
-            return Err(io::Error::other("the disk is broken"));
+        if let (Fault::ForgetsJournal(left), JOURNAL) = (state.fault, self.file) {
+            let Some(left) = left.checked_sub(1) else {
+                state.fault = Fault::None;
+                state.files[JOURNAL].unsynced.clear();
+                return Err(io::Error::other("the disk is broken"));
+            };
+            state.fault = Fault::ForgetsJournal(left);
         }
         state.syncs += 1;
         let OneFile {

@@ -13,17 +13,17 @@ use crate::store::{FileOpener, Opener, journal_path};
 use crate::testing::share;
 use crate::{AsLeft, Examiner, GoOn, JournalError, JournalUnfit, Ledger, OpenError, Reader};
 
-fn shares(driver: &Driver) -> u64 {
+pub(super) fn shares(driver: &Driver) -> u64 {
     driver.reader().open_epoch().totals.shares
 }
 
-fn mine(driver: &mut Driver, sequence: u64) {
+pub(super) fn mine(driver: &mut Driver, sequence: u64) {
     let entry = Entry::Share(share(1, sequence, 40));
     assert_eq!(driver.append(&[entry]), Answer::Stored);
 }
 
 /// A disk whose ledger was killed with these shares in its journal.
-fn killed(sequences: std::ops::Range<u64>) -> Disk {
+pub(super) fn killed(sequences: std::ops::Range<u64>) -> Disk {
     let disk = Disk::new();
     let mut driver = Driver::open(&disk).expect("opens");
     sequences.for_each(|sequence| mine(&mut driver, sequence));
@@ -41,7 +41,7 @@ fn refused(disk: &Disk) -> JournalError {
 }
 
 /// Opens as a pool does, which asks others how the ledger goes on.
-fn examined(disk: &Disk) -> (Result<Driver, OpenError>, Option<AsLeft>) {
+pub(super) fn examined(disk: &Disk) -> (Result<Driver, OpenError>, Option<AsLeft>) {
     let asked = Arc::new(Mutex::new(None));
     let heard = Arc::clone(&asked);
     let mut options = options();
@@ -153,21 +153,63 @@ fn a_damaged_journal_is_refused_whoever_examines() {
     assert_eq!(disk.aside(), 0);
 }
 
-/// After a sync that failed, the system shows what the disk does not have and never will.
+/// After a sync that failed, the system shows what the disk does not have and never will:
+/// of a record, of the file's growth, or of a mark.
 #[test]
 fn what_a_failed_sync_forgot_is_not_answered() {
-    let disk = Disk::new();
-    let mut driver = Driver::open(&disk).expect("opens");
-    mine(&mut driver, 1);
-    disk.set_fault(Fault::ForgetsJournal);
-    let answer = driver.append(&[Entry::Share(share(1, 2, 40))]);
-    assert_eq!(answer, Answer::Refused);
-    driver.writer.probe();
-    mine(&mut driver, 3);
-    disk.lose_power(9);
-    driver.reopen();
-    driver.check();
-    assert_eq!(shares(&driver), 2);
+    let mut failed = 0;
+    for sync in 0..40 {
+        let disk = Disk::new();
+        let mut driver = Driver::open(&disk).expect("opens");
+        mine(&mut driver, 1);
+        disk.set_fault(Fault::ForgetsJournal(sync));
+        let mut stored = 1;
+        for sequence in 2..16 {
+            match driver.append(&[Entry::Share(share(1, sequence, 40))]) {
+                Answer::Stored => stored += 1,
+                Answer::Refused => driver.writer.probe(),
+                Answer::Nothing => panic!("sync {sync}: no answer"),
+            }
+            if sequence % 5 == 0 {
+                driver.writer.checkpoint();
+                driver.writer.probe();
+            }
+        }
+        failed += u64::from(stored < 15);
+        disk.lose_power(sync);
+        driver.reopen();
+        driver.check();
+        assert_eq!(shares(&driver), stored, "sync {sync}");
+    }
+    assert!(failed > 10, "only {failed} syncs of records failed");
+}
+
+/// The draft of a journal is made anew, whatever stands under its name.
+#[cfg(unix)]
+#[test]
+fn a_planted_draft_is_not_written_through() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("ledger.redb");
+    let opener = FileOpener {
+        path: path.clone(),
+        cache_bytes: 1 << 20,
+    };
+    let precious = directory.path().join("precious");
+    std::fs::write(&precious, "money").expect("writes");
+    let draft = directory.path().join("ledger.redb.journal.new");
+    symlink(&precious, &draft).expect("links");
+    opener.make_journal(b"one").expect("makes");
+    assert_eq!(std::fs::read(&precious).expect("reads"), b"money");
+    // What an older start left may be everybody's to read.
+    std::fs::write(&draft, "left").expect("writes");
+    std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o666)).expect("sets");
+    opener.make_journal(b"two").expect("makes");
+    let journal = journal_path(&path);
+    assert_eq!(std::fs::read(&journal).expect("reads"), b"two");
+    let mode = std::fs::metadata(&journal).expect("there").permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod hanging;
 mod histories;
 mod history;
 mod journal;
+mod journal_cuts;
 mod model;
 mod old_file;
 mod slow;

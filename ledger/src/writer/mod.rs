@@ -20,12 +20,14 @@ use tokio::sync::watch;
 
 use crate::error::{LedgerError, OpenError};
 use crate::health::Health;
-use crate::journal::{self, Journal, JournalId, JournalUnfit};
+use crate::journal::{self, Journal, JournalId};
 use crate::metrics::Metrics;
 use crate::options::LedgerOptions;
 use crate::reader::{Reader, Shared};
 use crate::settler;
-use crate::store::{Beside, JournalFile, Opened, Opener, examine, open_store, write_checkpoint};
+use crate::store::{
+    Beside, JournalFile, Opened, Opener, examine, keep_unfit, open_store, write_checkpoint,
+};
 use failing::Failing;
 use pace::Pace;
 use packing::Packing;
@@ -160,14 +162,13 @@ fn begin(
     let boot = before
         .checked_add(1)
         .ok_or(OpenError::TooManyBoots(before))?;
-    let mut journal = begin_journal(file, opened, options.examiner.is_some())?;
-    let named = journal.announce();
+    let mut journal = begin_journal(database, file, opened, options.examiner.is_some())?;
+    let named = journal.announce_next();
     let named =
         named.map_err(|error| OpenError::journal(file.opener.journal_path(), error.into()))?;
     let beside = Beside {
         journal: Some(named),
         boot: Some(boot),
-        unfit: opened.unfit,
     };
     let checkpoint = opened.state.checkpoint();
     let pruned = write_checkpoint(database, &checkpoint, &beside, options.checkpoint_rows)?;
@@ -178,6 +179,7 @@ fn begin(
 
 /// The journal that is gone on with: the one that was found, or a new one.
 fn begin_journal(
+    database: &Database,
     file: &JournalFile<'_>,
     opened: &mut Opened,
     is_examined: bool,
@@ -193,17 +195,18 @@ fn begin_journal(
             journal = %path.display(),
             "the ledger's journal {unfit}: shares that it alone has are not in the ledger"
         );
+        keep_unfit(database, unfit)?;
         // One that fits by now was begun when this was found, at a start that ended early.
-        if opened.journal.is_none() && unfit != JournalUnfit::Missing {
+        // One that was made then and never used is replaced.
+        if opened.journal.is_none() && opened.has_used_journal {
             opener.set_journal_aside().map_err(|io| error(io.into()))?;
         }
     }
     if let Some(journal) = opened.journal.take() {
         return Ok(journal);
     }
-    let id = JournalId(rand::random());
-    let bytes = journal::made(id, file.growth);
+    let (named, bytes) = journal::made(JournalId(rand::random()), file.growth);
     let made = opener.make_journal(&bytes);
     let made = made.map_err(|io| error(io.into()))?;
-    Ok(Journal::new(made, id, 1, file.growth))
+    Ok(Journal::new(made, named, file.growth))
 }
