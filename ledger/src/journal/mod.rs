@@ -10,7 +10,7 @@
 //! is, so old bytes are never read as new ones.
 //!
 //! [`format`] and [`scan`] are pure; [`Journal`] is the shell over the file. See
-//! docs/decisions/0028-the-journal-is-a-file.md.
+//! docs/decisions/0030-the-journal-is-a-file.md.
 
 mod file;
 mod format;
