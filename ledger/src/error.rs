@@ -23,6 +23,9 @@ pub enum LedgerError {
     /// The ledger is closed, or its thread is gone.
     #[error("the ledger is closed")]
     Closed,
+    /// The disk failed, and the store is not open again yet.
+    #[error("the ledger is being opened anew, since its disk failed")]
+    Reopening,
     /// The rules of the books do not take the event. Nothing was changed.
     #[error(transparent)]
     Refused(Box<SettleError<Infallible>>),

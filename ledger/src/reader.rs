@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use accounting::{
@@ -35,6 +36,8 @@ pub struct Reader(pub(crate) Arc<Shared>);
 pub(crate) struct Shared {
     /// `None` while it is reopened, and after the close.
     pub(crate) database: RwLock<Option<Database>>,
+    /// Set before the last close.
+    pub(crate) is_closed: AtomicBool,
     pub(crate) state: Mutex<State>,
     /// The number of the outbox's next row: told when rows are on disk.
     pub(crate) outbox_end: watch::Sender<OutboxId>,
@@ -54,7 +57,12 @@ impl Shared {
         run: impl FnOnce(&Database) -> Result<T, StoreError>,
     ) -> Result<T, LedgerError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(run(database.as_ref().ok_or(LedgerError::Closed)?)?)
+        let database = database.as_ref();
+        let database = database.ok_or_else(|| match self.is_closed.load(Ordering::Relaxed) {
+            true => LedgerError::Closed,
+            false => LedgerError::Reopening,
+        })?;
+        Ok(caught(|| run(database))?)
     }
 }
 
@@ -75,6 +83,7 @@ impl Reader {
         let opened = open_whole(&database, &opener)?;
         Ok(Reader(Arc::new(Shared {
             database: RwLock::new(Some(database)),
+            is_closed: AtomicBool::new(false),
             outbox_end: watch::Sender::new(opened.state.next_outbox()),
             state: Mutex::new(opened.state),
             incarnation: opened.incarnation,

@@ -8,7 +8,7 @@ use redb::StorageBackend;
 
 use crate::journal::format::{
     BLOCK, FIRST_RECORD, JournalId, Named, Record, blocks_for, mark, mark_block, put_record,
-    read_header,
+    read_header, take_seal,
 };
 use crate::journal::scan::{holds_records, scan};
 use crate::journal::{JournalError, JournalUnfit};
@@ -107,7 +107,7 @@ pub(crate) struct Journal {
     synced: u64,
     /// The file grows by so many blocks, at least.
     growth: u64,
-    /// A write of the block `next` gave an error, so that nobody knows what it holds.
+    /// A whole record may be at the block `next` that nobody was told of: its sync failed.
     is_doubtful: bool,
     buffer: Vec<u8>,
 }
@@ -139,6 +139,12 @@ impl Journal {
         blocks.saturating_mul(BLOCK as u64)
     }
 
+    /// True when nobody knows whether the last batch that was appended, and gave an error, is
+    /// on disk.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.is_doubtful
+    }
+
     /// The number of the last batch that is on disk.
     pub(crate) fn last(&self) -> u64 {
         self.last
@@ -153,8 +159,12 @@ impl Journal {
         }
     }
 
-    /// Writes a batch and syncs it; gives how many bytes were written. After an error it may
-    /// be there all the same, until [`Self::settle`].
+    /// Writes a batch and syncs it; gives how many bytes were written.
+    ///
+    /// After an error nothing of it counts, now or after a crash, unless
+    /// [`Self::is_doubtful`]: then it may be there all the same, until [`Self::settle`]. The
+    /// record's length and sum are written last and by themselves, so where a write fails,
+    /// also half way, they are zeros, with which nothing reads as a record.
     pub(crate) fn append(&mut self, number: u64, payload: &[u8]) -> io::Result<u64> {
         // Nothing may come after a record that may not be there.
         if self.is_doubtful {
@@ -171,8 +181,10 @@ impl Journal {
         if !put_record(&mut self.buffer, self.id, record) {
             return Err(io::Error::other("a batch is too long for the journal"));
         }
-        self.is_doubtful = true;
+        let seal = take_seal(&mut self.buffer);
         self.file.write(offset(self.next), &self.buffer)?;
+        self.is_doubtful = true;
+        self.file.write(offset(self.next), &seal)?;
         self.file.sync_data()?;
         self.is_doubtful = false;
         self.next = end;
@@ -244,28 +256,31 @@ impl Journal {
         self.last = self.last.max(stored);
     }
 
-    /// After an error: goes on with `file`, the same opened anew, in the generation that the
-    /// store knows. What may or may not have been written is made certainly not there.
+    /// After an error of the store: goes on in the generation that it knows.
+    pub(crate) fn follow(&mut self, named: Option<Named>, stored: u64) -> Result<(), JournalUnfit> {
+        let named = named.filter(|named| named.id == self.id);
+        let named = named.ok_or(JournalUnfit::OfAnother)?;
+        let next = self.generation.saturating_add(1);
+        if named.generation != self.generation && named.generation != next {
+            return Err(JournalUnfit::Older);
+        }
+        self.begin(named, stored);
+        Ok(())
+    }
+
+    /// After an error: goes on with `file`, the same opened anew. What may or may not have
+    /// been written is made certainly not there.
     pub(crate) fn settle(
         &mut self,
         file: Option<Box<dyn StorageBackend>>,
-        named: Option<Named>,
-        stored: u64,
     ) -> Result<(), JournalError> {
         let file = file.ok_or(JournalUnfit::Missing)?;
         let mut header = vec![0; BLOCK];
         file.read(0, &mut header)?;
-        let named = named.filter(|named| named.id == self.id);
-        let named = named.ok_or(JournalUnfit::OfAnother)?;
         if read_header(&header)? != self.id {
             return Err(JournalUnfit::OfAnother.into());
         }
         self.file = file;
-        let next = self.generation.saturating_add(1);
-        if named.generation != self.generation && named.generation != next {
-            return Err(JournalUnfit::Older.into());
-        }
-        self.begin(named, stored);
         // Not by reading: after a sync that failed the system's cache shows what the disk
         // does not have. A block that is written again is synced or gives an error again.
         if self.is_doubtful {

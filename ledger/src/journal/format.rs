@@ -179,6 +179,19 @@ pub(super) fn put_record(buffer: &mut Vec<u8>, id: JournalId, record: Record<'_>
     true
 }
 
+/// The length and the sum that a record begins with.
+const SEAL: usize = 4 + 4;
+
+/// Takes the seal out of the blocks of a record, and leaves zeros: without it nothing reads
+/// as a record, but by chance, once in 2^32, as one of an empty batch. It is to be written to
+/// the same place, after the rest.
+pub(super) fn take_seal(blocks: &mut [u8]) -> [u8; SEAL] {
+    match blocks.first_chunk_mut() {
+        Some(seal) => std::mem::replace(seal, [0; SEAL]),
+        None => [0; SEAL],
+    }
+}
+
 /// The record that begins these bytes, if a whole one of the generations `wanted` does.
 /// Others are not looked at, whose sum over many bytes would be work for nothing.
 pub(super) fn read_record(

@@ -249,6 +249,12 @@ fn what_was_refused_stays_refused() {
             break;
         }
         refused += usize::from(ended.answer == Answer::Refused);
+        // The system may have what the disk has not.
+        if call % 2 == 0 {
+            disk.kill();
+            ended.driver.reopen();
+            ended.check();
+        }
         disk.lose_power(call);
         ended.driver.reopen();
         ended.check();

@@ -28,18 +28,21 @@ pub(super) enum Fault {
     None,
     /// The call of this number fails and all after it, until power comes back.
     DeadFrom(u64),
-    /// From the call of this number on so many fail.
+    /// From the call of this number on so many fail. A write takes a part then.
     Broken {
         from: u64,
         count: u64,
     },
     /// Writing fails, syncing does not.
     Full,
+    /// Changes of the store fail, those of the journal do not.
+    NoStore,
     /// The journal's sync of this number, counted from 0, fails, and what was to be synced is
     /// never written: what a system does with pages that the disk did not take. Readers see
     /// it all the same, and its length.
     ForgetsJournal(u64),
-    /// Writing fails where nothing was written before: a file system without room.
+    /// Writing fails where nothing was written before: a file system without room. It takes
+    /// what comes before that.
     NoRoom,
 }
 
@@ -72,6 +75,27 @@ impl OneFile {
             synced: bytes,
             ..OneFile::default()
         }
+    }
+}
+
+impl OneFile {
+    /// How much of a write goes where something was written before.
+    fn room(&self, offset: u64, len: usize) -> usize {
+        let end = offset + len as u64;
+        let mut blocks = offset / BLOCK..end.div_ceil(BLOCK);
+        let first_new = blocks.find(|block| !self.blocks.contains(block));
+        let end = first_new.map_or(end, |block| offset.max(block * BLOCK));
+        usize::try_from(end - offset).expect("small")
+    }
+
+    fn take(&mut self, offset: u64, data: &[u8]) {
+        if data.is_empty() {
+            return;
+        }
+        let end = (offset + data.len() as u64).div_ceil(BLOCK);
+        self.blocks.extend(offset / BLOCK..end);
+        put(&mut self.seen, offset, data);
+        self.unsynced.push(Change::Write(offset, data.to_vec()));
     }
 }
 
@@ -154,6 +178,16 @@ impl Disk {
     /// How many calls changed the disk since the fault was set.
     pub(super) fn calls(&self) -> u64 {
         self.state().calls
+    }
+
+    /// The process is killed and the system stays: what was written is there to see, and what
+    /// of it is on disk is as open as before.
+    pub(super) fn kill(&self) {
+        let mut state = self.state();
+        state.life += 1;
+        state.open = false;
+        state.fault = Fault::None;
+        state.calls = 0;
     }
 
     /// Power goes and comes: of what was not synced, `seed` says what is there, in what
@@ -250,6 +284,7 @@ impl Backend {
         match state.fault {
             Fault::DeadFrom(from) if calls >= from => broken(),
             Fault::Broken { from, count } if (from..from + count).contains(&calls) => broken(),
+            Fault::NoStore if self.file == STORE => broken(),
             Fault::Full if writes => Err(io::ErrorKind::StorageFull.into()),
             _ => Ok(state),
         }
@@ -301,24 +336,34 @@ impl StorageBackend for Backend {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut state = self.change(true)?;
-        let has_no_room = state.fault == Fault::NoRoom;
+        let changed = self.change(true).map(drop);
+        let mut state = self.alive()?;
+        let state = &mut *state;
         let file = &mut state.files[self.file];
-        let blocks = offset / BLOCK..(offset + data.len() as u64).div_ceil(BLOCK);
-        if has_no_room && !blocks.clone().all(|block| file.blocks.contains(&block)) {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        file.blocks.extend(blocks);
-        put(&mut file.seen, offset, data);
-        file.unsynced.push(Change::Write(offset, data.to_vec()));
-        state.bytes += data.len() as u64;
-        Ok(())
+        let (taken, result) = match (changed, state.fault) {
+            (Err(error), Fault::Broken { .. }) => (part(data.len(), state.calls), Err(error)),
+            (Err(error), _) => (0, Err(error)),
+            (Ok(()), Fault::NoRoom) => match file.room(offset, data.len()) {
+                room if room < data.len() => (room, Err(io::ErrorKind::StorageFull.into())),
+                room => (room, Ok(())),
+            },
+            (Ok(()), _) => (data.len(), Ok(())),
+        };
+        file.take(offset, &data[..taken]);
+        state.bytes += taken as u64;
+        result
     }
 
     fn close(&self) -> io::Result<()> {
         self.alive()?.open = false;
         Ok(())
     }
+}
+
+/// How much of a write is taken that fails at this call.
+fn part(len: usize, call: u64) -> usize {
+    let parts = [0, len / 2, len.min(8), len.saturating_sub(1)];
+    parts[usize::try_from(call % 4).expect("small")]
 }
 
 impl Disk {

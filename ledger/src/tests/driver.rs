@@ -84,14 +84,16 @@ impl Driver {
         Ok(())
     }
 
-    /// Whether the writer has the disk.
+    /// Whether the writer has the disk, and can go on.
     pub(super) fn is_open(&self) -> bool {
-        self.writer
+        let has_store = self
+            .writer
             .shared()
             .database
             .read()
             .expect("no panic")
-            .is_some()
+            .is_some();
+        has_store && !self.writer.lost
     }
 
     /// Opens it again, after a loss of power or a [`Self::close`].

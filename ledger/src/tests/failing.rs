@@ -64,7 +64,8 @@ fn a_full_disk_refuses_and_recovers() {
 fn an_unknown_outcome_is_not_covered_by_a_refusal() {
     let disk = Disk::new();
     let mut driver = Driver::open(&disk).expect("opens");
-    disk.set_fault(Fault::DeadFrom(1));
+    // The record is written, and its sync fails.
+    disk.set_fault(Fault::DeadFrom(3));
     let ack = Arc::<ShareAck>::default();
     for sequence in 1..=3 {
         let mut entries = vec![Entry::Share(share(1, sequence, 40))];
@@ -86,7 +87,7 @@ async fn whoever_waits_is_told_that_the_disk_is_full() {
     send(&ledger, &ack, 1).await;
     assert!(!decided(&ack, 1).await);
 
-    // Not even what is there can be overwritten, so it cannot be reopened either.
+    // Not even what is there can be overwritten. What failed to be written is not there.
     disk.set_fault(Fault::Full);
     send(&ledger, &ack, 2).await;
     let mut health = ledger.health();
@@ -98,20 +99,73 @@ async fn whoever_waits_is_told_that_the_disk_is_full() {
         reason.contains("no storage space") || reason.contains("full"),
         "{reason}"
     );
+    assert!(decided(&ack, 2).await, "refused while the disk is full");
+    // So is all that comes, after each try of the disk.
+    for sequence in 3..6 {
+        send(&ledger, &ack, sequence).await;
+        assert!(decided(&ack, sequence).await);
+        let calls = disk.calls();
+        let tried = async {
+            while disk.calls() == calls {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(DEADLINE, tried).await.expect("tries again");
+    }
+    // Whoever looks at the ledger sees it as it was.
+    assert_eq!(ledger.epochs(1).expect("reads")[0].totals.shares, 1);
     disk.set_fault(Fault::None);
-    // Refused, or stored after all if the room came in time for that: never both.
-    let refused = decided(&ack, 2).await;
     timeout(DEADLINE, health.wait_for(|health| *health == Health::Ok))
         .await
         .expect("in time")
         .expect("open");
-    send(&ledger, &ack, 3).await;
-    assert!(!decided(&ack, 3).await);
+    send(&ledger, &ack, 6).await;
+    assert!(!decided(&ack, 6).await);
     let closed = ledger
         .close_epoch(CloseCause::Command, 5)
         .await
         .expect("closes");
-    assert_eq!(closed.totals.shares, if refused { 2 } else { 3 });
+    assert_eq!(closed.totals.shares, 2);
+    ledger.close().await;
+}
+
+/// Nobody waits for a checkpoint, so a store that cannot be opened anew after one holds up no
+/// answer.
+#[tokio::test]
+async fn a_store_that_cannot_be_reopened_refuses_at_once() {
+    let disk = Disk::new();
+    let mut options = options();
+    options.checkpoint_rows = 0;
+    let ledger = Ledger::open_with(Arc::new(disk.clone()), options, &Registry::new());
+    let ledger = ledger.expect("opens");
+    let ack = Arc::<ShareAck>::default();
+    send(&ledger, &ack, 1).await;
+    assert!(!decided(&ack, 1).await);
+    disk.set_fault(Fault::NoStore);
+    // The journal takes it, and the checkpoint after it fails; or that of the first one does.
+    send(&ledger, &ack, 2).await;
+    let stored = 1 + u64::from(!decided(&ack, 2).await);
+    let mut health = ledger.health();
+    let failing = timeout(DEADLINE, health.wait_for(|health| *health != Health::Ok)).await;
+    drop(failing.expect("in time").expect("open"));
+    for sequence in 3..5 {
+        send(&ledger, &ack, sequence).await;
+        assert!(decided(&ack, sequence).await);
+    }
+    assert_eq!(ledger.open_epoch().totals.shares, stored);
+    // Who looks at the ledger is told why there is nothing to see.
+    let looked = ledger.epochs(1).map(drop);
+    assert!(matches!(looked, Err(LedgerError::Reopening)), "{looked:?}");
+    disk.set_fault(Fault::None);
+    let healthy = timeout(DEADLINE, health.wait_for(|health| *health == Health::Ok)).await;
+    drop(healthy.expect("in time").expect("open"));
+    send(&ledger, &ack, 5).await;
+    assert!(!decided(&ack, 5).await);
+    assert_eq!(ledger.open_epoch().totals.shares, stored + 1);
+    ledger.close().await;
+    let ledger = Ledger::open_with(Arc::new(disk), self::options(), &Registry::new());
+    let ledger = ledger.expect("opens");
+    assert_eq!(ledger.open_epoch().totals.shares, stored + 1);
     ledger.close().await;
 }
 

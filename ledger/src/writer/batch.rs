@@ -49,7 +49,10 @@ impl Writer {
         let number = self.shared.state().batch().saturating_add(1);
         match self.store(number, entries) {
             Ok(()) => self.applied(number, entries, replies),
-            Err(error) => self.failed(number, error, entries, replies),
+            Err(error) if self.journal.is_doubtful() => {
+                self.failed(number, error, entries, replies);
+            }
+            Err(error) => self.not_written(&error, entries, replies),
         }
         entries.clear();
         replies.clear();
@@ -184,7 +187,7 @@ impl Writer {
                     .checkpoint_seconds
                     .observe(begun.elapsed().as_secs_f64());
             }
-            Err(error) => self.checkpoint_failed(error),
+            Err(error) => self.checkpoint_failed(&error),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! When the disk fails: nothing is answered until it is certain what is on it, then
 //! everything new is refused until it works again.
 //!
-//! A commit that gave an error may be on disk or not, and redb wants the database
-//! reopened after an I/O error. A reopen repairs and syncs the file, so what it shows
-//! is what a loss of power would leave; the batch's number tells. What an error left of a
-//! batch in the journal is written over and synced, so that it is certainly not there.
+//! A write to the journal that gave an error left no record there, so its batch is refused at
+//! once. A sync that gave one may have written all the same: the record is written over and
+//! synced, so that it is certainly not there. A commit that gave an error may be on disk or
+//! not, and redb wants the database reopened after an I/O error. A reopen repairs and syncs
+//! the file, so what it shows is what a loss of power would leave; the batch's number tells.
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -14,7 +15,7 @@ use crate::entry::Entry;
 use crate::error::{LedgerError, OpenError, StoreError};
 use crate::health::Health;
 use crate::message::Reply;
-use crate::store::{Snapshot, identity, named_journal};
+use crate::store::{Snapshot, caught, identity, named_journal};
 use crate::writer::Writer;
 
 /// The first wait before the disk is tried again; doubled each time.
@@ -33,9 +34,32 @@ pub(super) struct Failing {
     reason: String,
     wait: Duration,
     retry_at: Instant,
+    /// The store is opened anew before the disk is tried: after an error it takes nothing.
+    is_store_lost: bool,
+}
+
+/// Whether the journal gave it, and the store is as it was.
+fn is_of_journal(error: &LedgerError) -> bool {
+    matches!(error, LedgerError::Store(StoreError::Journal(_)))
 }
 
 impl Writer {
+    /// A batch gave an error before anything of it could count, now or after a crash.
+    pub(super) fn not_written(
+        &mut self,
+        error: &LedgerError,
+        entries: &mut Vec<Entry>,
+        replies: &mut Vec<Reply>,
+    ) {
+        let reason = error.to_string();
+        tracing::error!(reason, "the ledger cannot be written: shares are refused");
+        match is_of_journal(error) {
+            true => self.fail(&reason, false),
+            false => self.fail_store(&reason),
+        }
+        self.refuse(entries, replies);
+    }
+
     /// The batch `number` gave an error: learns whether it is on disk all the same,
     /// and answers it so.
     pub(super) fn failed(
@@ -47,8 +71,8 @@ impl Writer {
     ) {
         let reason = error.to_string();
         tracing::error!(reason, "the ledger cannot be written: shares are refused");
-        self.fail(&reason);
-        match self.reopen() {
+        self.fail(&reason, false);
+        match self.reopen(!is_of_journal(&error)) {
             Some(last) if last >= number => self.applied(number, entries, replies),
             Some(_) => self.refuse(entries, replies),
             None => {
@@ -60,28 +84,30 @@ impl Writer {
         }
     }
 
-    /// A checkpoint gave an error. Its rows stay to be written.
-    pub(super) fn checkpoint_failed(&mut self, error: LedgerError) {
+    /// A checkpoint gave an error. Its rows stay to be written. Nobody waits for its outcome,
+    /// which the next try learns: until then all is refused.
+    pub(super) fn checkpoint_failed(&mut self, error: &LedgerError) {
         let reason = error.to_string();
         tracing::error!(reason, "the ledger's checkpoint cannot be written");
-        self.fail(&reason);
-        self.reopen();
+        match is_of_journal(error) {
+            // It is told first: the store was not written to.
+            true => self.fail(&reason, false),
+            false => self.fail_store(&reason),
+        }
     }
 
     /// Packing gave an error. Nothing is answered by it.
     pub(super) fn packing_failed(&mut self, error: LedgerError) {
         let reason = error.to_string();
         tracing::error!(reason, "the ledger's old rows cannot be packed");
-        self.fail(&reason);
-        self.reopen();
+        self.fail_store(&reason);
     }
 
     /// A note gave an error. Whoever waits for it is told.
     pub(super) fn note_failed(&mut self, error: &LedgerError) {
         let reason = error.to_string();
         tracing::error!(reason, "a note cannot be stored in the ledger");
-        self.fail(&reason);
-        self.reopen();
+        self.fail_store(&reason);
     }
 
     /// Refuses entries of which nothing is on disk.
@@ -114,9 +140,9 @@ impl Writer {
         self.failing.as_ref().map(|failing| failing.retry_at)
     }
 
-    /// Tries the disk: with a checkpoint, which makes room in the journal, and with a batch
-    /// that is empty or has what the upstream said meanwhile. If both work, so does the
-    /// ledger.
+    /// Tries the disk: opens the files anew, and writes a checkpoint, which makes room in the
+    /// journal, and a batch that is empty or has what the upstream said meanwhile. If all of
+    /// it works, so does the ledger.
     pub(crate) fn probe(&mut self) {
         if self.lost {
             return;
@@ -125,7 +151,13 @@ impl Writer {
             return;
         };
         let wait = failing.wait;
-        self.checkpoint();
+        match self.open_anew(failing.is_store_lost) {
+            Ok(_) => self.checkpoint(),
+            Err(error) => {
+                tracing::error!(%error, "the ledger cannot be reopened");
+                self.failing = Some(failing);
+            }
+        }
         if self.failing.is_none() {
             let held = std::mem::take(&mut self.held);
             let mut entries: Vec<Entry> = held.into_iter().map(Entry::Upstream).collect();
@@ -152,7 +184,7 @@ impl Writer {
         }
     }
 
-    fn fail(&mut self, reason: &str) {
+    fn fail(&mut self, reason: &str, is_store_lost: bool) {
         self.metrics.write_failures.inc();
         self.metrics.healthy.set(0);
         self.health.send_replace(Health::Failing {
@@ -162,15 +194,30 @@ impl Writer {
             reason: reason.to_owned(),
             wait: RETRY_MIN,
             retry_at: Instant::now() + RETRY_MIN,
+            is_store_lost,
         });
     }
 
-    /// Reopens the store, however long that takes; gives the last batch that is in it.
-    /// `None` when the ledger is closed first.
-    fn reopen(&mut self) -> Option<u64> {
+    /// The store gave an error. It is opened anew at once, lest readers wait, or with the next
+    /// try of the disk.
+    fn fail_store(&mut self, reason: &str) {
+        self.fail(reason, true);
+        match self.try_reopen() {
+            Ok(_) => {
+                if let Some(failing) = &mut self.failing {
+                    failing.is_store_lost = false;
+                }
+            }
+            Err(error) => tracing::error!(%error, "the ledger cannot be reopened"),
+        }
+    }
+
+    /// Opens anew what gave the error, however long that takes; gives the last batch that is
+    /// on disk. `None` when the ledger is closed first.
+    fn reopen(&mut self, is_store_lost: bool) -> Option<u64> {
         let mut wait = RETRY_MIN;
         loop {
-            match self.try_reopen() {
+            match self.open_anew(is_store_lost) {
                 Ok(last) => return Some(last),
                 Err(error) => tracing::error!(%error, "the ledger cannot be reopened"),
             }
@@ -182,6 +229,14 @@ impl Writer {
         }
     }
 
+    fn open_anew(&mut self, is_store_lost: bool) -> Result<u64, OpenError> {
+        match is_store_lost {
+            true => self.try_reopen(),
+            false => self.try_reopen_journal(),
+        }
+    }
+
+    /// Opens both files anew; gives the last batch that is in them.
     fn try_reopen(&mut self) -> Result<u64, OpenError> {
         let shared = self.shared.clone();
         let mut place = shared
@@ -195,14 +250,27 @@ impl Writer {
         if identity(&database)? != self.shared.incarnation {
             return Err(StoreError::Missing("ledger that was open, but another").into());
         }
-        let stored = Snapshot::begin(&database)?.last_batch()?;
+        let (named, stored) = caught(|| {
+            let stored = Snapshot::begin(&database)?.last_batch()?;
+            Ok((named_journal(&database)?, stored))
+        })?;
+        let followed = self.journal.follow(named, stored);
+        followed.map_err(|unfit| OpenError::journal(self.opener.journal_path(), unfit.into()))?;
+        // Readers go on, whatever becomes of the journal.
+        *place = Some(database);
+        drop(place);
+        self.try_reopen_journal()
+    }
+
+    /// Opens the journal anew, and makes certain what is in it; gives the last batch that is
+    /// in it or in the store. The store is left alone: it has no fault, and to open it takes
+    /// a disk that can be written.
+    fn try_reopen_journal(&mut self) -> Result<u64, OpenError> {
         let error = |error| OpenError::journal(self.opener.journal_path(), error);
         let file = self.opener.open_journal();
         let file = file.map_err(|io| error(io.into()))?;
-        let named = named_journal(&database)?;
-        let settled = self.journal.settle(file, named, stored);
+        let settled = self.journal.settle(file);
         settled.map_err(error)?;
-        *place = Some(database);
         Ok(self.journal.last())
     }
 }

@@ -52,7 +52,7 @@ pub(crate) struct Writer {
     failing: Option<Failing>,
     /// It was closed before the outcome of a batch could be learnt. Whoever waits is
     /// told nothing any more: a session's later answer would decide its earlier shares.
-    lost: bool,
+    pub(crate) lost: bool,
     /// Answers of the upstream that came while the disk failed.
     held: Vec<UpstreamResult>,
     max_batch: usize,
@@ -97,6 +97,7 @@ impl Writer {
         let mut writer = Writer {
             shared: Arc::new(Shared {
                 database: RwLock::new(Some(database)),
+                is_closed: AtomicBool::new(false),
                 outbox_end: watch::Sender::new(opened.state.next_outbox()),
                 state: Mutex::new(opened.state),
                 incarnation: opened.incarnation,

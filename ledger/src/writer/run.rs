@@ -1,6 +1,7 @@
 //! The thread: waits for entries, gathers them, and has them stored.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
@@ -73,6 +74,7 @@ impl Writer {
         if self.failing.is_none() {
             self.checkpoint();
         }
+        self.shared.is_closed.store(true, Ordering::Relaxed);
         // The file is let go of before the health's sender: who waits for that may
         // open the file at once.
         let mut database = self

@@ -43,8 +43,9 @@ fn book_error(error: LedgerError) -> BookError {
         LedgerError::Refused(_) | LedgerError::ClosesItself => {
             BookError::Refused(error.to_string())
         }
-        LedgerError::Failing { .. } | LedgerError::Closed | LedgerError::Store(_) => {
-            BookError::Unavailable(error.to_string())
-        }
+        LedgerError::Failing { .. }
+        | LedgerError::Closed
+        | LedgerError::Reopening
+        | LedgerError::Store(_) => BookError::Unavailable(error.to_string()),
     }
 }
