@@ -182,6 +182,9 @@ fn render(status: &RestoreStatus) -> String {
         ),
         cause => format!("found at the start on {restored}: {}\n", cause.in_words()),
     };
+    for cause in &record.also {
+        let _ = writeln!(text, "found as well: {}", cause.in_words());
+    }
     match record.accepted {
         Some(accepted) => {
             let _ = writeln!(text, "accepted on {}", humane::utc(accepted.at_ms));
@@ -211,12 +214,14 @@ fn render(status: &RestoreStatus) -> String {
     text
 }
 
+const SPENT: &str = "- ecash that was spent since would be taken again, and quotes that were \
+                     issued since would be issued again\n";
+const BOOKS: &str = "- payouts since are not in the books; those that are found again wait in \
+                     suspense (axepool suspense), since the miners may have them already\n\
+                     - shares since are lost; receipts that miners hold show them\n";
+const SHARES: &str = "- shares of the last minutes are lost; receipts that miners hold show them\n";
+
 fn not_accepted(text: &mut String, record: &RestoreRecord) {
-    const SPENT: &str = "- ecash that was spent since would be taken again, and quotes that were \
-                         issued since would be issued again\n";
-    const BOOKS: &str = "- payouts since are not in the books; those that are found again wait in \
-                         suspense (axepool suspense), since the miners may have them already\n\
-                         - shares since are lost; receipts that miners hold show them\n";
     const CLOSED: &str = "NOT ACCEPTED: the mint issues, swaps and melts nothing";
     const HELD: &str = ", and every payment waits in suspense";
     const OLDER: &str = "The files are not the last ones. If you have those, stop the pool and put \
@@ -227,37 +232,41 @@ fn not_accepted(text: &mut String, record: &RestoreRecord) {
         _ => "What happened since these files were the last ones is".to_owned(),
     };
     let _ = match record.cause {
-        Cause::Backup => write!(
+        Cause::Backup => write!(text, "{CLOSED}{HELD}.\n{since} not known here:\n"),
+        Cause::MintLost | Cause::MintOlder => write!(
             text,
-            "{CLOSED}{HELD}.\n{since} not known here:\n{SPENT}{BOOKS}"
+            "{CLOSED}. Payments are booked as ever.\n{OLDER}{since} not known to the mint:\n"
         ),
-        Cause::MintLost | Cause::MintOlder => {
-            write!(
-                text,
-                "{CLOSED}. Payments are booked as ever.\n{OLDER}{since} not known to the mint:\n{SPENT}"
-            )
-        }
-        Cause::LedgerLost | Cause::LedgerOlder => {
-            write!(
-                text,
-                "{CLOSED}{HELD}.\n{OLDER}{since} not known to the ledger:\n{BOOKS}"
-            )
-        }
+        Cause::LedgerLost | Cause::LedgerOlder => write!(
+            text,
+            "{CLOSED}{HELD}.\n{OLDER}{since} not known to the ledger:\n"
+        ),
         Cause::JournalLost => {
-            write!(
-                text,
-                "{CLOSED}. Payments are booked as ever.\n{OLDER}- shares of the last minutes are \
-                 lost; receipts that miners hold show them\n"
-            )
+            write!(text, "{CLOSED}. Payments are booked as ever.\n{OLDER}")
         }
-        Cause::Copied => {
-            write!(
-                text,
-                "{CLOSED}{HELD}.\nIf you moved the directory and nothing ran since, accept: \
-                 nothing is missing then.\n{OLDER}{since} not known here:\n{SPENT}{BOOKS}"
-            )
-        }
+        Cause::Copied => write!(
+            text,
+            "{CLOSED}{HELD}.\nIf you moved the directory and nothing ran since, accept: nothing \
+             is missing then.\n{OLDER}{since} not known here:\n"
+        ),
     };
+    let causes = || std::iter::once(record.cause).chain(record.also.iter().copied());
+    let lost: Vec<&str> = causes().flat_map(what_is_lost).copied().collect();
+    for line in [SPENT, BOOKS, SHARES] {
+        if lost.contains(&line) {
+            text.push_str(line);
+        }
+    }
+}
+
+/// What is not known any more.
+fn what_is_lost(cause: Cause) -> &'static [&'static str] {
+    match cause {
+        Cause::Backup | Cause::Copied => &[SPENT, BOOKS],
+        Cause::MintLost | Cause::MintOlder => &[SPENT],
+        Cause::LedgerLost | Cause::LedgerOlder => &[BOOKS],
+        Cause::JournalLost => &[SHARES],
+    }
 }
 
 fn bound(text: &mut String, claims: &OldClaims, accepted: bool) {

@@ -84,11 +84,31 @@ pub struct RestoreRecord {
     /// Why.
     #[serde(default)]
     pub cause: Cause,
+    /// What else was found, then or at a later start while the operator's word was waited for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Cause>,
     /// What the operator accepted of an earlier restore: its payments stay held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earlier: Option<Accepted>,
     /// What the operator accepted; `None`: nothing yet.
     pub accepted: Option<Accepted>,
+}
+
+impl RestoreRecord {
+    /// The same when `found` is found as well, which holds payments if either does; `None`
+    /// when it is known.
+    pub(crate) fn with(&self, found: Cause) -> Option<RestoreRecord> {
+        if found == self.cause || self.also.contains(&found) {
+            return None;
+        }
+        let mut record = self.clone();
+        let is_graver = found.holds_payments() && !self.cause.holds_payments();
+        record.also.push(match is_graver {
+            true => std::mem::replace(&mut record.cause, found),
+            false => found,
+        });
+        Some(record)
+    }
 }
 
 /// The operator's word on what may be missing.

@@ -61,6 +61,7 @@ pub fn restore(from: &Path, to: &Path, told: Told<'_>) -> Result<Outcome> {
         after: restored.after,
         from: restored.from,
         cause: Cause::Backup,
+        also: Vec::new(),
         earlier: None,
         accepted: None,
     };

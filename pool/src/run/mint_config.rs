@@ -44,7 +44,7 @@ fn follow_stores(mint: &mut MintConfig, config: &Config, ledger: &Ledger, stores
     mint.ledger = stores.ledger_mark();
     mint.witness = Some(Arc::clone(stores) as _);
     mint.had_store = stores.had_mint_store();
-    if let Some(cause) = stores.waits_for() {
+    if let Some(cause) = stores.waits_for().first() {
         cause.in_words().clone_into(&mut mint.restored_because);
     }
     if mint.lineage.was_restored()

@@ -382,8 +382,8 @@ impl Minting {
         self.known().mint.as_ref()?.closed_by_restore()
     }
 
-    /// Why the operator's word is waited for, if it is.
-    pub(super) fn waits_for(&self) -> Option<Cause> {
+    /// Why the operator's word is waited for; empty when it is not.
+    pub(super) fn waits_for(&self) -> Vec<Cause> {
         self.stores.waits_for()
     }
 

@@ -323,8 +323,10 @@ impl View {
         let mint = mint.map(|why| format!("the mint: {why}"));
         let closed = self.minting.closed_by_restore();
         let closed = closed.map(|why| format!("the mint: {why} (axepool restore status)"));
-        // A mint that is not open says nothing of it yet, and the payments wait all the same.
-        let stores = self.minting.waits_for().filter(|_| closed.is_none());
+        // The mint says the first of them. One that is not open says nothing of it yet, and the
+        // payments wait all the same.
+        let stores = self.minting.waits_for().into_iter();
+        let stores = stores.skip(usize::from(closed.is_some()));
         let stores = stores.map(|cause| format!("{} (axepool restore status)", cause.in_words()));
         let mint = mint.into_iter().chain(closed).chain(stores);
         let room = self.room.trouble(self.backups.data_dir());

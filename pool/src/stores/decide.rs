@@ -48,11 +48,16 @@ pub(super) fn decide(seen: &Seen) -> Option<Cause> {
     }
 }
 
-/// What a pool that waits for its operator because of `waits_for` waits for as well: its
-/// journal tells that payments must be held, and they are not held yet.
-pub(super) fn adds(seen: &Seen, waits_for: Cause) -> Option<Cause> {
-    let found = journal(seen)?;
-    (found.holds_payments() && !waits_for.holds_payments()).then_some(found)
+/// What is wrong beside `cause`, for which the pool waits for its operator from now on or
+/// since an earlier start: a journal that was lost meanwhile, or a mint's store that was lost
+/// together with the journal.
+pub(super) fn beside(seen: &Seen, cause: Cause) -> Option<Cause> {
+    let found = match seen.is_closed {
+        true => journal(seen),
+        false if cause == Cause::JournalLost && seen.minds_mint => mint(seen),
+        false => None,
+    };
+    found.filter(|found| *found != cause)
 }
 
 /// The ledger against what the others know of it. It is ahead of them as a rule: they are

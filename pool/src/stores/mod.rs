@@ -27,7 +27,7 @@ use prometheus::{IntGauge, Registry};
 use crate::backup::{self, Cause, RestoreRecord};
 use crate::config::Config;
 use crate::data_dir;
-use decide::{Seen, adds, decide};
+use decide::{Seen, beside, decide};
 use file::{Kept, KeptNode, MarkFile, read_marks};
 
 /// How often the file of marks is made anew. A copy of the whole directory that was taken
@@ -52,8 +52,9 @@ struct Inner {
     /// When the file was made.
     made: Instant,
     kept: Kept,
-    /// Why the operator's word is waited for, if it is.
-    waits_for: Option<Cause>,
+    /// Why the operator's word is waited for, if it is; what was found first, or holds
+    /// payments, comes first.
+    waits_for: Vec<Cause>,
     /// What the ledger was told last.
     noted: Option<StoreMark>,
     had_store: bool,
@@ -85,7 +86,7 @@ impl Stores {
                 file: None,
                 made: Instant::now(),
                 kept: Kept::default(),
-                waits_for: None,
+                waits_for: Vec::new(),
                 noted: None,
                 had_store: false,
             }),
@@ -111,7 +112,6 @@ impl Stores {
         let current = left.lineage.current();
         let ours = record.as_ref().filter(|record| record.after == current);
         let waiting = ours.filter(|record| record.accepted.is_none());
-        let mut waits_for = waiting.map(|record| record.cause);
         let seen = Seen {
             ledger: left.clone(),
             noted: left.note.as_deref().and_then(read_note),
@@ -119,18 +119,21 @@ impl Stores {
             mint,
             kept,
             is_copy,
-            is_closed: left.lineage.was_restored() && waits_for.is_some(),
+            is_closed: left.lineage.was_restored() && waiting.is_some(),
         };
         let cause = decide(&seen);
-        if let Some(record) = waiting.filter(|_| seen.is_closed) {
-            waits_for = Some(self.still_waits(&seen, record)?);
-        }
-        let goes_on = match cause {
-            None => GoOn::AsLeft,
-            Some(cause) => GoOn::Anew(self.begin_anew(left, cause, record.as_ref())?),
+        let (goes_on, waits_for) = match (cause, waiting) {
+            (Some(cause), _) => {
+                let begun = self.begin_anew(&seen, cause, record.as_ref())?;
+                (GoOn::Anew(begun.after), Some(begun))
+            }
+            (None, Some(record)) if seen.is_closed => {
+                (GoOn::AsLeft, Some(self.still_waits(&seen, record)?))
+            }
+            (None, waiting) => (GoOn::AsLeft, waiting.cloned()),
         };
         let is_doubted = seen.is_copy || cause == Some(Cause::Copied);
-        self.found(left, goes_on, (&seen, is_doubted), cause.or(waits_for))?;
+        self.found(left, goes_on, (&seen, is_doubted), waits_for.as_ref())?;
         Ok(goes_on)
     }
 
@@ -157,29 +160,27 @@ impl Stores {
         (mint, is_ours)
     }
 
-    /// Why a pool waits that waited before: what its journal tells now may hold payments
-    /// where `record` does not. That is written down before the ledger forgets what it found.
-    fn still_waits(&self, seen: &Seen, record: &RestoreRecord) -> Result<Cause> {
-        let Some(cause) = adds(seen, record.cause) else {
-            return Ok(record.cause);
+    /// Why a pool waits that waited before: what its journal tells now is written down before
+    /// the ledger forgets what it found.
+    fn still_waits(&self, seen: &Seen, record: &RestoreRecord) -> Result<RestoreRecord> {
+        let found = beside(seen, record.cause);
+        let Some((found, now)) = found.and_then(|found| Some((found, record.with(found)?))) else {
+            return Ok(record.clone());
         };
-        let record = RestoreRecord {
-            cause,
-            ..record.clone()
-        };
-        backup::write_restore(&self.data_dir, &record).context("the record of the restore")?;
-        tracing::error!("{}: payments are held, too", cause.in_words());
-        Ok(cause)
+        backup::write_restore(&self.data_dir, &now).context("the record of the restore")?;
+        tracing::error!("{} as well: see axepool restore status", found.in_words());
+        Ok(now)
     }
 
     /// Writes down why, before the ledger is changed: should that not happen, the next start
     /// finds the same again.
     fn begin_anew(
         &self,
-        left: &AsLeft,
+        seen: &Seen,
         cause: Cause,
         before: Option<&RestoreRecord>,
-    ) -> Result<Incarnation> {
+    ) -> Result<RestoreRecord> {
+        let left = &seen.ledger;
         let after = Incarnation::from_bytes(rand::random());
         let current = left.lineage.current();
         let earlier = before.and_then(|record| {
@@ -195,6 +196,7 @@ impl Stores {
             after,
             from: decide::begins_at(left),
             cause,
+            also: beside(seen, cause).into_iter().collect(),
             earlier,
             accepted: None,
         };
@@ -203,9 +205,9 @@ impl Stores {
             before = %record.before,
             after = %record.after,
             "{}: the pool goes on as after a restore, closed until axepool restore accept",
-            cause.in_words()
+            in_words(&record)
         );
-        Ok(after)
+        Ok(record)
     }
 
     /// From here on the stores that are there are the ones to be compared with.
@@ -214,7 +216,7 @@ impl Stores {
         left: &AsLeft,
         goes_on: GoOn,
         (seen, is_doubted): (&Seen, bool),
-        waits_for: Option<Cause>,
+        waits_for: Option<&RestoreRecord>,
     ) -> Result<()> {
         let mut inner = self.inner();
         let of_kept = seen.kept.as_ref().and_then(|kept| kept.mint);
@@ -231,7 +233,8 @@ impl Stores {
             GoOn::Anew(after) => (after, None),
         };
         inner.noted = seen.noted;
-        inner.waits_for = waits_for;
+        let causes = waits_for.map(|record| [&[record.cause][..], &record.also].concat());
+        inner.waits_for = causes.unwrap_or_default();
         self.waiting.set(i64::from(waits_for.is_some()));
         inner.kept = Kept {
             mint,
@@ -259,14 +262,15 @@ impl Stores {
         self.inner().kept.ledger
     }
 
-    /// Why the operator's word is waited for, if it is.
-    pub(crate) fn waits_for(&self) -> Option<Cause> {
-        self.inner().waits_for
+    /// Why the operator's word is waited for; empty when it is not. The first is the one that
+    /// holds payments, if any does.
+    pub(crate) fn waits_for(&self) -> Vec<Cause> {
+        self.inner().waits_for.clone()
     }
 
     /// The operator's word is there.
     pub(crate) fn accepted(&self) {
-        self.inner().waits_for = None;
+        self.inner().waits_for.clear();
         self.waiting.set(0);
     }
 
@@ -337,6 +341,15 @@ impl Witness for Stores {
         }
         written
     }
+}
+
+/// All that a record says was found.
+fn in_words(record: &RestoreRecord) -> String {
+    let also = record.also.iter().map(|cause| cause.in_words());
+    let all: Vec<_> = std::iter::once(record.cause.in_words())
+        .chain(also)
+        .collect();
+    all.join("; ")
 }
 
 /// The mint's mark, as the ledger keeps it.

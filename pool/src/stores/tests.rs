@@ -3,6 +3,8 @@ use ledger::JournalUnfit;
 
 use super::*;
 
+mod as_well;
+
 fn incarnation(byte: u8) -> Incarnation {
     Incarnation::from_bytes([byte; 16])
 }
@@ -260,28 +262,6 @@ fn a_lost_journal_in_a_copied_directory_holds_payments() {
     assert!(Cause::Copied.holds_payments());
 }
 
-/// While the operator's word is waited for, a journal may be found that means more.
-#[test]
-fn a_closed_pool_that_holds_no_payment_holds_them_for_a_newer_journal() {
-    let closed = |unfit, is_copy| {
-        let mut seen = well();
-        (seen.is_closed, seen.is_copy) = (true, is_copy);
-        seen.ledger.journal_unfit = unfit;
-        seen
-    };
-    let newer = closed(Some(JournalUnfit::Newer), false);
-    for waiting in [Cause::MintLost, Cause::MintOlder, Cause::JournalLost] {
-        assert_eq!(adds(&newer, waiting), Some(Cause::LedgerOlder));
-        let copied = closed(Some(JournalUnfit::Missing), true);
-        assert_eq!(adds(&copied, waiting), Some(Cause::Copied));
-        assert_eq!(adds(&closed(None, false), waiting), None);
-    }
-    // All of them are held already.
-    for waiting in [Cause::Backup, Cause::LedgerLost, Cause::Copied] {
-        assert_eq!(adds(&newer, waiting), None);
-    }
-}
-
 /// A store that is there, told of and compared at each start.
 #[tokio::test]
 async fn what_a_ledger_was_told_is_found_again() {
@@ -297,7 +277,7 @@ async fn what_a_ledger_was_told_is_found_again() {
         (stores, opened)
     };
     let (stores, opened) = open();
-    assert_eq!(stores.waits_for(), None);
+    assert_eq!(stores.waits_for(), []);
     stores.tell(mark(1, 5)).expect("tells");
     stores.tell(mark(1, 4)).expect("late, and harmless");
     stores.exchange(&opened, true).await.expect("exchanges");
@@ -307,7 +287,7 @@ async fn what_a_ledger_was_told_is_found_again() {
     std::fs::copy(data_dir::ledger(dir.path()), &copy).expect("copies");
 
     let (stores, opened) = open();
-    assert_eq!(stores.waits_for(), None);
+    assert_eq!(stores.waits_for(), []);
     assert_eq!(stores.inner().noted, Some(mark(1, 5)));
     assert_eq!(stores.ledger_mark().expect("known").boot, boot + 1);
     opened.close().await;
@@ -317,7 +297,7 @@ async fn what_a_ledger_was_told_is_found_again() {
     // operator's word ends that.
     for _ in 0..2 {
         let (stores, opened) = open();
-        assert_eq!(stores.waits_for(), Some(Cause::LedgerOlder));
+        assert_eq!(stores.waits_for(), [Cause::LedgerOlder]);
         assert!(opened.reader().lineage().was_restored());
         let record = backup::read_restore(dir.path())
             .expect("reads")
@@ -329,7 +309,7 @@ async fn what_a_ledger_was_told_is_found_again() {
     }
     std::fs::remove_file(data_dir::ledger(dir.path())).expect("removes");
     let (stores, opened) = open();
-    assert_eq!(stores.waits_for(), Some(Cause::LedgerLost));
+    assert_eq!(stores.waits_for(), [Cause::LedgerLost]);
     opened.close().await;
 }
 

@@ -235,6 +235,37 @@ async fn a_lost_journal_is_noticed() {
     says(&paid.pool, Cause::JournalLost).await;
 }
 
+/// A pool that waits for its operator already.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_that_is_lost_while_the_pool_waits_is_told_as_well() {
+    let mut paid = paid().await;
+    assert!(paid.pool.stop().await.success());
+    let ledger = paid.pool.data_dir().join("ledger.redb");
+    fs::remove_file(&ledger).expect("removes");
+    paid.pool.spawn().await;
+    paid.pool.wait_ready().await;
+    says(&paid.pool, Cause::LedgerLost).await;
+    paid.pool.kill();
+    fs::remove_file(paid.pool.data_dir().join("ledger.redb.journal")).expect("removes");
+    for _ in 0..2 {
+        paid.pool.spawn().await;
+        paid.pool.wait_ready().await;
+        let status = says(&paid.pool, Cause::LedgerLost).await;
+        assert_eq!(status.record.also, [Cause::JournalLost]);
+        let words = Cause::JournalLost.in_words();
+        let said = stdout(&paid.pool.command(&["status"]));
+        assert!(said.contains(words), "{said}");
+        let told = stdout(&paid.pool.command(&["restore", "status"]));
+        let as_well = format!("found as well: {words}");
+        assert!(told.contains(&as_well), "{told}");
+        assert!(
+            told.contains("shares of the last minutes are lost"),
+            "{told}"
+        );
+        paid.pool.kill();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_ledger_pays_nothing_twice() {
     let mut paid = paid().await;
