@@ -252,6 +252,21 @@ fn a_store_of_before_a_booking_is_older_than_the_records_after_it() {
     }
 }
 
+/// Whatever an earlier start found, a ledger that may lack bookings is told as one.
+#[test]
+fn the_graver_finding_goes_before_the_other() {
+    for now in JournalUnfit::ALL {
+        assert_eq!(JournalUnfit::graver(None, now), now);
+        for earlier in JournalUnfit::ALL {
+            let told = JournalUnfit::graver(Some(earlier), now);
+            let lacks = earlier.is_of_ledger() || now.is_of_ledger();
+            assert_eq!(told.is_of_ledger(), lacks, "{earlier:?}, {now:?}");
+            let is_first = earlier.is_of_ledger() || !now.is_of_ledger();
+            assert_eq!(told, if is_first { earlier } else { now });
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn no_bytes_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..20_000)) {

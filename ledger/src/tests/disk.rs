@@ -41,6 +41,8 @@ pub(super) enum Fault {
     /// never written: what a system does with pages that the disk did not take. Readers see
     /// it all the same, and its length.
     ForgetsJournal(u64),
+    /// Syncs of the journal fail, and what they were to write may be written at any time.
+    NoJournalSync,
     /// Writing fails where nothing was written before: a file system without room. It takes
     /// what comes before that.
     NoRoom,
@@ -314,6 +316,9 @@ impl StorageBackend for Backend {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.change(false)?;
+        if state.fault == Fault::NoJournalSync && self.file == JOURNAL {
+            return Err(io::Error::other("the disk is broken"));
+        }
         if let (Fault::ForgetsJournal(left), JOURNAL) = (state.fault, self.file) {
             let Some(left) = left.checked_sub(1) else {
                 state.fault = Fault::None;

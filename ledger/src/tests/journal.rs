@@ -3,11 +3,13 @@
 
 use std::sync::{Arc, Mutex};
 
+use accounting::settle::Event;
 use prometheus::Registry;
 use redb::{ReadableTable, TableDefinition};
 
 use super::disk::{Disk, Fault};
 use super::driver::{Answer, Driver, options};
+use super::fixtures::payment;
 use crate::entry::{self, Entry};
 use crate::store::{FileOpener, Opener, journal_path};
 use crate::testing::share;
@@ -182,6 +184,31 @@ fn what_a_failed_sync_forgot_is_not_answered() {
         assert_eq!(shares(&driver), stored, "sync {sync}");
     }
     assert!(failed > 10, "only {failed} syncs of records failed");
+}
+
+/// A start over a journal that looks empty: what the system shows may never have come to the
+/// disk, and what it hides may be there. None of it counts after that start.
+#[test]
+fn what_comes_to_light_after_a_start_is_old() {
+    for seed in 0..60 {
+        let disk = Disk::new();
+        let mut driver = Driver::open(&disk).expect("opens");
+        mine(&mut driver, 1);
+        driver.writer.checkpoint();
+        disk.set_fault(Fault::NoJournalSync);
+        let unknown = driver.append(&[Entry::Share(share(1, 2, 40))]);
+        assert_eq!(unknown, Answer::Nothing);
+        // Zeros are written over it, and not synced: the next start sees those.
+        disk.kill();
+        driver.reopen();
+        driver.check();
+        // A booking has the number of the share that was not answered.
+        let paid = Event::Paid(payment(1, 1_000, None));
+        driver.settle(paid).expect("books");
+        disk.lose_power(seed);
+        driver.reopen();
+        driver.check();
+    }
 }
 
 /// The draft of a journal is made anew, whatever stands under its name.

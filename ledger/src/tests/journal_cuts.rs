@@ -98,3 +98,23 @@ fn the_graver_of_two_findings_is_told() {
         "{found:?}"
     );
 }
+
+/// A newer journal was found and set aside, and the start ended: that there is none now says
+/// less.
+#[test]
+fn an_earlier_finding_is_told_though_the_journal_is_gone() {
+    let kinds = kinds();
+    let (_, (store, newer)) = &kinds[2];
+    let disk = Disk::of(store.clone(), newer.clone());
+    let before_examiner = (1..).find(|call| {
+        let disk = Disk::of(store.clone(), newer.clone());
+        cut(&disk, *call) != Some(false)
+    });
+    assert_eq!(cut(&disk, before_examiner.expect("found") - 1), Some(false));
+    let (store, _) = disk.files();
+    let (_, left) = examined(&Disk::of(store, None));
+    assert_eq!(
+        left.expect("asked").journal_unfit,
+        Some(JournalUnfit::Newer)
+    );
+}
