@@ -1,12 +1,13 @@
 //! Epochs: the spans of shares between two closes.
 
 use bitcoin::BlockHash;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{EpochId, EpochTerms, Work};
 
-/// Why an epoch was closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The reason for which an epoch was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CloseCause {
     /// The operator's command.
@@ -16,14 +17,15 @@ pub enum CloseCause {
     OceanBlock {
         /// Its hash.
         #[serde(with = "crate::as_text")]
+        #[schemars(with = "crate::schema::Hash")]
         hash: BlockHash,
         /// Its height.
         height: u32,
     },
 }
 
-/// Where an epoch is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The state of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EpochState {
     /// It takes the shares.
@@ -38,7 +40,7 @@ pub enum EpochState {
 }
 
 /// Sums over all miners of an epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EpochTotals {
     /// Credited work.
     pub work: Work,
@@ -48,7 +50,7 @@ pub struct EpochTotals {
     pub miners: u64,
     /// Shares that met the upstream's target.
     pub upstream_found: u64,
-    /// Forwarded shares that the upstream took.
+    /// Forwarded shares that the upstream accepted.
     pub upstream_accepted: u64,
     /// Their work, of the upstream's target: what the pool above credits us with.
     pub upstream_accepted_work: Work,
@@ -56,18 +58,19 @@ pub struct EpochTotals {
     pub upstream_refused: u64,
     /// Their work, of the upstream's target.
     pub upstream_refused_work: Work,
-    /// Blocks found.
+    /// Blocks found by the pool's own miners.
     pub blocks: u64,
 }
 
-/// An epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// An epoch: the span of shares between two closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "OpenEpoch")]
 pub struct Epoch {
     /// Its number.
     pub id: EpochId,
     /// When it opened, milliseconds since 1970.
     pub opened_ms: u64,
-    /// What it is paid by.
+    /// The terms by which it is paid.
     pub terms: EpochTerms,
     /// Open or closed.
     pub state: EpochState,

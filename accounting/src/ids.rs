@@ -4,12 +4,16 @@ use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 /// An epoch's number. The first of a ledger is 1; each close opens the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
+#[schemars(extend("minimum" = 1))]
 pub struct EpochId(u64);
 
 impl EpochId {
@@ -78,8 +82,9 @@ impl fmt::Display for OutboxId {
 
 /// Names one ledger for ever: 16 random bytes, drawn when its store was made. Quote
 /// ids are derived from it, so that a new ledger with the same secret makes others.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Incarnation([u8; 16]);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(extend("pattern" = "^[0-9a-f]{32}$"))]
+pub struct Incarnation(#[schemars(with = "String")] [u8; 16]);
 
 /// The text is not an incarnation.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -21,6 +21,7 @@ mod money;
 mod odds;
 mod outbox;
 mod rows;
+pub mod schema;
 pub mod settle;
 mod share;
 mod store_mark;

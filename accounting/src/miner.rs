@@ -5,17 +5,20 @@ use std::str::FromStr;
 
 use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::secp256k1::{Parity, PublicKey, XOnlyPublicKey};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-/// The paid party: the x coordinate of a secp256k1 public key.
+/// The paid party: the x coordinate of a secp256k1 public key. As text, the compressed key
+/// with the prefix `02`: 66 hex digits.
 ///
 /// The y coordinate's parity is dropped on purpose. NUT-20 and NUT-11 verify BIP340
 /// signatures, which see x alone, and an npub has no parity: the same secret key typed in
 /// any of these forms is one miner with one account. Which prefix was typed is kept beside
 /// it ([`MinerKey`](crate::MinerKey)), for the wallets that compare the whole key.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MinerId([u8; 32]);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(extend("pattern" = "^02[0-9a-f]{64}$"))]
+pub struct MinerId(#[schemars(with = "String")] [u8; 32]);
 
 /// Why a text is not a key that could be paid. The text itself is never part of the
 /// error: people paste secret keys.
@@ -142,7 +145,9 @@ impl<'de> Deserialize<'de> for MinerId {
 
 /// One device of a miner: at most 32 characters, each a letter or a digit of any script,
 /// an emoji, `-`, `_`, or a dot or a space between others. At most 128 bytes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub struct WorkerName(Box<str>);
 
 impl WorkerName {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use bitcoin::secp256k1::{Parity, PublicKey};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{MinerId, MinerKeyError};
@@ -13,7 +14,9 @@ use crate::{MinerId, MinerKeyError};
 /// Signatures under BIP 340 hold for both, so both are one miner. Some wallets (Nutshell,
 /// cashu-ts' `mintProofs`) compare all 33 bytes of the key that a quote or a token is locked
 /// to, and do not know their own key by its other prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub enum KeyPrefix {
     /// `02`.
     #[serde(rename = "02")]

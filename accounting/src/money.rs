@@ -6,6 +6,7 @@ use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How many millisatoshis a satoshi has.
@@ -14,7 +15,18 @@ pub const MSAT_PER_SAT: u64 = 1000;
 /// Whole satoshis. In JSON a plain integer: all the coins there will ever be are
 /// 2.1 x 10^15 sat, below 2^53.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(transparent)]
 pub struct Sat(u64);
@@ -22,7 +34,18 @@ pub struct Sat(u64);
 /// Millisatoshis, the unit of a lightning payment (BOLT 2) and of every split. In JSON
 /// a plain integer.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(transparent)]
 pub struct Msat(u64);

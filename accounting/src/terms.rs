@@ -4,13 +4,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 use crate::{Work, as_text};
 
 /// Over which work a payout is split.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(rename = "SplitRule", rename_all = "snake_case")]
 pub enum Split {
     /// The work of the epochs that the payout covers.
     #[default]
@@ -20,7 +22,8 @@ pub enum Split {
 }
 
 /// For what a mint quote is made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "snake_case")]
 pub enum QuotePer {
     /// One quote per miner and epoch.
     #[default]
@@ -150,12 +153,13 @@ macro_rules! choice {
 choice!(Split);
 choice!(QuotePer);
 
-/// What an epoch is paid by. Recorded when it opens: a later change of the config
-/// changes nothing about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The terms of payment for an epoch. They are recorded when it opens: a later change of the
+/// config changes nothing about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EpochTerms {
     /// The operator's fee in basis points (1/100 of a percent), at most
     /// [`Self::MAX_FEE_BPS`].
+    #[schemars(range(max = 10_000))]
     pub fee_bps: u16,
     /// Over which work a payout is split.
     pub split: Split,
@@ -167,6 +171,7 @@ pub struct EpochTerms {
     /// With [`QuotePer::Share`]: so many shares of the epoch, its first ones, have a
     /// quote of their own. All other work is the miner's quote of the epoch.
     #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(range(min = 1))]
     pub max_share_quotes: u32,
 }
 

@@ -6,15 +6,18 @@ use std::fmt;
 use std::str::FromStr;
 
 use ruint::aliases::U256;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The expected number of hashes that a hash at or below a target takes:
 /// `floor(2^256 / (target + 1))` of the ASSIGNED target.
 ///
 /// Work is what is paid for, so it is an integer, always. It is never the
-/// difficulty of the hash that was found: luck is not paid twice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Work(u128);
+/// difficulty of the hash that was found: luck is not paid twice. In JSON a decimal string,
+/// since it may pass 2^53.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(extend("pattern" = "^[0-9]+$"))]
+pub struct Work(#[schemars(with = "String")] u128);
 
 impl Work {
     /// No work.

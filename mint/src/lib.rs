@@ -66,7 +66,7 @@ pub use decide::Refusal;
 pub use epochs::EpochMark;
 pub use frames::{FramesError, token_frames};
 pub use handle::Mint;
-pub use http::{API_PATHS, RouterError};
+pub use http::{RouterError, described};
 pub use lightning::{Lightning, LightningError, PayId, PayQuote, PayRequest, PayState};
 pub use marks::{LedgerMark, StoredMarks, Witness, stored_marks};
 pub use metrics::MintMetrics;

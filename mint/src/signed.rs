@@ -7,14 +7,16 @@ use ::signed::{SignedError, check_clock};
 use accounting::MinerId;
 use bitcoin::secp256k1::schnorr::Signature;
 use cdk_common::nuts::PublicKey;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// The part of a request that makes it a signed one.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// The part of a request that makes it a signed one: a BIP340 signature of the key's holder.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct Signed {
     /// When it was signed, milliseconds since 1970.
     pub time_ms: u64,
-    /// 128 hex digits.
+    /// BIP340, 128 hex digits.
+    #[schemars(with = "accounting::schema::Signature")]
     pub signature: String,
 }
 

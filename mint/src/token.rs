@@ -3,6 +3,7 @@
 use accounting::{KeyPrefix, MinerId, Sat};
 use cdk_common::database::Error;
 use cdk_common::nuts::{PublicKey, State};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::handle::Mint;
@@ -43,7 +44,7 @@ const fn before_spellings() -> KeyPrefix {
 }
 
 /// The state of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenState {
     /// None of its proofs was used.

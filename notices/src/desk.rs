@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use bitcoin::secp256k1::XOnlyPublicKey;
 use ledger::LedgerError;
 use prometheus::Registry;
+use schemars::JsonSchema;
 use serde::Serialize;
 use signed::{Channel, Target};
 use tokio::sync::Notify;
@@ -50,15 +51,16 @@ pub trait Sight: Send + Sync + 'static {
     async fn ready(&self, miner: &MinerId) -> Option<Sat>;
 }
 
-/// What everybody may know of a miner's target. Amounts are satoshis, times are
+/// A miner's present subscription, without the address of its target. Amounts are satoshis, times are
 /// milliseconds since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "NoticeSetting")]
 pub struct Setting {
-    /// How it is sent. Where to is for its owner to know.
+    /// The channel of the notices. Their address is known to its owner only.
     pub channel: Channel,
     /// Sats that are ready are told from this amount on.
     pub least_sat: Sat,
-    /// Since when.
+    /// When it was set.
     pub since_ms: u64,
     /// Tries in a row that failed.
     pub failures: u32,

@@ -9,12 +9,14 @@ use std::path::Path;
 
 use accounting::Sat;
 use basics::{files, humane, json_file};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::data_dir;
 
-/// The operator's word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The operator's order to wind down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "WindDownOrder")]
 pub struct WindDown {
     /// Since when nobody mines, milliseconds since 1970.
     pub since_ms: u64,
@@ -22,10 +24,11 @@ pub struct WindDown {
     pub until_ms: u64,
 }
 
-/// How far it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Whether the pool winds down, and the remaining liabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "WindDown")]
 pub struct WindDownStatus {
-    /// The operator's word; `None`: the pool does not wind down.
+    /// The operator's word; `null`: the pool does not wind down.
     pub winding_down: Option<WindDown>,
     /// Connections of miners that are still open.
     pub connections: usize,
@@ -33,13 +36,15 @@ pub struct WindDownStatus {
     pub unpaid_epochs: usize,
     /// All miners' remainders below a satoshi, in msat.
     #[serde(with = "accounting::as_text")]
+    #[schemars(with = "accounting::schema::BigMsat")]
     pub carry_msat: u128,
     /// What is nobody's yet, in msat.
     #[serde(with = "accounting::as_text")]
+    #[schemars(with = "accounting::schema::BigMsat")]
     pub suspense_msat: u128,
-    /// Paid to quotes and not fetched; `None` while the mint is not open.
+    /// Paid to quotes and not fetched; `null` while the mint is not open.
     pub unclaimed_sat: Option<Sat>,
-    /// Ecash that is out there; `None` while the mint is not open.
+    /// Ecash that is out there; `null` while the mint is not open.
     pub outstanding_sat: Option<Sat>,
 }
 

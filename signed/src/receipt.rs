@@ -7,9 +7,10 @@
 
 mod key;
 
-use accounting::{EpochId, EpochTerms, Incarnation, MinerId, Work};
+use accounting::{EpochId, EpochTerms, Incarnation, MinerId, Work, schema};
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use bitcoin::secp256k1::{Message, Secp256k1, XOnlyPublicKey, schnorr};
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use crate::tag::tagged;
@@ -20,21 +21,24 @@ pub use key::ReceiptKey;
 const TAG: &[u8] = b"Axepool/receipt";
 
 /// A miner's work in an epoch at one moment. In JSON, work is a decimal string.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = with_terms)]
 pub struct Claim {
     /// [`Self::VERSION`], or [`Self::WITHOUT_TERMS`] of one that was signed before.
+    #[schemars(extend("const" = Self::VERSION))]
     pub version: u32,
     /// The pool's key for receipts.
+    #[schemars(with = "schema::XOnlyKey")]
     pub pool: XOnlyPublicKey,
-    /// Which ledger.
+    /// The ledger that counts the work.
     pub ledger: Incarnation,
-    /// In which epoch.
+    /// The epoch of the work.
     pub epoch: EpochId,
-    /// Whose work.
+    /// The miner whose work it is.
     pub miner: MinerId,
     /// What is counted: payouts are split by it.
     pub work: Work,
-    /// By how many shares.
+    /// The number of shares.
     pub shares: u64,
     /// What the upstream took of it.
     pub upstream_accepted_work: Work,
@@ -42,16 +46,29 @@ pub struct Claim {
     pub time_ms: u64,
     /// What the epoch is paid by; none in version 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "EpochTerms")]
     pub terms: Option<EpochTerms>,
 }
 
-/// A claim, signed by the pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Every receipt that is made now has terms.
+fn with_terms(schema: &mut Schema) {
+    if let Some(required) = schema
+        .get_mut("required")
+        .and_then(|names| names.as_array_mut())
+    {
+        required.push("terms".into());
+    }
+}
+
+/// A miner's work in an epoch at one moment, signed by the pool
+/// (docs/decisions/0006-receipts.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Receipt {
     /// What it says.
     #[serde(flatten)]
     pub claim: Claim,
     /// BIP340, by the key that the claim names.
+    #[schemars(with = "schema::Signature")]
     pub signature: schnorr::Signature,
 }
 

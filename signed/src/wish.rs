@@ -14,9 +14,10 @@
 //! The pool's key keeps it from being good at another pool. The time has to be within
 //! ten minutes of the pool's clock and later than that of the last one taken.
 
-use accounting::{MinerId, Sat};
+use accounting::{MinerId, Sat, schema};
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use bitcoin::secp256k1::{Message, Secp256k1, XOnlyPublicKey, schnorr};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::request::{SignedError, check_clock, check_order};
@@ -26,7 +27,7 @@ const TAG: &[u8] = b"Axepool/notices";
 const VERSION: u8 = 1;
 
 /// How notices are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// A topic of an ntfy server, which phones listen to.
@@ -35,19 +36,22 @@ pub enum Channel {
     Webhook,
 }
 
-/// A place as an owner names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The target of notices, as an owner names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NoticeTarget")]
 pub struct Target {
-    /// How to send.
+    /// The channel of the notices.
     pub channel: Channel,
-    /// Where to. Whoever knows a topic can read it: this is shown to nobody.
+    /// A topic of one of the pool's ntfy servers, or where JSON is posted to. Everybody who
+    /// knows a topic can read it: this is shown to nobody.
     pub url: String,
 }
 
-/// A request, as `POST /api/miners/{key}/notices` has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The subscription request of the key's holder, signed by the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NoticeWish", extend("required" = ["signature", "target", "time_ms"]))]
 pub struct Wish {
     /// Where to send; `null` to end it.
     pub target: Option<Target>,
@@ -56,7 +60,8 @@ pub struct Wish {
     pub least_sat: Sat,
     /// When it was signed, milliseconds since 1970.
     pub time_ms: u64,
-    /// 128 hex digits.
+    /// BIP340, 128 hex digits.
+    #[schemars(with = "schema::Signature")]
     pub signature: schnorr::Signature,
 }
 

@@ -1,12 +1,12 @@
 //! The facts about the pool for the public listener.
 
-use pool::run::View;
-use serde_json::Value;
+use pool::run::{SolvencyReport, View};
+use pool::wind_down::WindDownStatus;
 
 use super::routes::Facts;
 
 impl Facts for View {
-    fn solvency(&self) -> Value {
+    fn solvency(&self) -> SolvencyReport {
         View::solvency(self)
     }
 
@@ -18,9 +18,8 @@ impl Facts for View {
         self.not_ready().is_empty()
     }
 
-    async fn wind_down(&self) -> Option<Value> {
+    async fn wind_down(&self) -> Option<WindDownStatus> {
         let status = self.wind_down_status().await;
-        let status = status.and_then(|status| Ok(serde_json::to_value(status)?));
         status
             .inspect_err(|error| {
                 tracing::error!(

@@ -13,6 +13,7 @@
 
 mod api;
 mod balance_sheet;
+mod document;
 mod facts;
 mod figures;
 pub mod first_run;

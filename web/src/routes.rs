@@ -8,29 +8,42 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use openapi::{ANSWER, Endpoint, Operation, Refused};
+use pool::run::SolvencyReport;
+use pool::wind_down::WindDownStatus;
 
 use super::kept::{self, KeptAnswers};
 use super::pages::Pages;
 
-/// What is answered here below `/api/`, for the test of the OpenAPI file.
-#[cfg(test)]
-pub(super) const API_PATHS: [&str; 2] = [SOLVENCY, WIND_DOWN];
-
-const SOLVENCY: &str = "/api/solvency";
-const WIND_DOWN: &str = "/api/wind-down";
-
 /// What the routes tell of the pool.
 pub(crate) trait Facts: Send + Sync + 'static {
     /// `GET /api/solvency`: what is owed and what is there.
-    fn solvency(&self) -> Value;
+    fn solvency(&self) -> SolvencyReport;
     /// `GET /healthz`: whether the process can go on.
     fn can_go_on(&self) -> bool;
     /// `GET /readyz`: whether miners are served.
     fn is_ready(&self) -> bool;
     /// `GET /api/wind-down`: whether the pool winds down, and what is left then; `None`
     /// when that cannot be told now.
-    fn wind_down(&self) -> impl Future<Output = Option<Value>> + Send;
+    fn wind_down(&self) -> impl Future<Output = Option<WindDownStatus>> + Send;
+}
+
+/// The routes below `/api/` that are answered from [`Facts`].
+pub(super) fn endpoints<F: Facts>() -> [Endpoint<Arc<F>>; 2] {
+    [
+        Endpoint::at("/api/solvency").get(
+            solvency::<F>,
+            Operation::new("solvency", "Liabilities and assets").json::<SolvencyReport>(ANSWER),
+        ),
+        Endpoint::at("/api/wind-down").get(
+            wind_down::<F>,
+            Operation::new(
+                "windDown",
+                "Whether the pool winds down, and the remaining liabilities",
+            )
+            .json::<WindDownStatus>(ANSWER),
+        ),
+    ]
 }
 
 /// The routes in force; clones share them.
@@ -51,10 +64,9 @@ impl Routes {
         kept: KeptAnswers,
     ) -> Self {
         let own = Router::new()
-            .route(SOLVENCY, get(solvency))
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
-            .route(WIND_DOWN, get(wind_down))
+            .merge(openapi::router(endpoints()))
             .with_state(facts)
             .merge(books)
             .merge(Arc::clone(pages).router());
@@ -132,7 +144,10 @@ async fn missing(pages: &Pages, uri: &Uri) -> Response {
     let detail = "there is nothing at this path: GET /api/ lists what there is";
     for_anybody((
         StatusCode::NOT_FOUND,
-        Json(json!({ "code": 0, "detail": detail })),
+        Json(Refused {
+            code: Some(0),
+            detail: detail.to_owned(),
+        }),
     ))
 }
 
@@ -142,7 +157,10 @@ fn closed() -> Response {
     let detail = "the mint is not open now: your work is counted all the same; try again later";
     let mut response = for_anybody((
         StatusCode::SERVICE_UNAVAILABLE,
-        Json(json!({ "detail": detail })),
+        Json(Refused {
+            code: None,
+            detail: detail.to_owned(),
+        }),
     ));
     response
         .headers_mut()

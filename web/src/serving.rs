@@ -17,7 +17,7 @@ use proxy::ProxyListeners;
 use tokio::net::TcpListener;
 
 use crate::operator::Operator;
-use crate::{Api, Figures, KeptAnswers, Pages, Server, metrics_listener, operator};
+use crate::{Api, Figures, KeptAnswers, Pages, Server, document, metrics_listener, operator};
 
 /// Starts the pool with everything that shows it; on return miners can connect.
 ///
@@ -160,6 +160,7 @@ fn serve_public(
     let figures = Figures::new(view, &api, cancel.clone());
     let pages = Pages::new(config, &figures, &api, &kept, notices.as_deref());
     let routes = api.router(kept.clone()).merge(figures.router(kept.clone()));
+    let routes = routes.merge(document::router());
     let routes = routes.merge(told.unwrap_or_default());
     let routes = crate::Routes::new(Arc::clone(view), routes, &pages, kept);
     let limits = &config.http.limits;

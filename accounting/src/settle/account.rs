@@ -1,23 +1,25 @@
 //! The money's side of an epoch and of a miner: rows of the ledger.
 
 use bitcoin::BlockHash;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::as_text;
 use crate::{EpochId, EpochTerms, Msat, Sat, Work};
+use crate::{as_text, schema};
 
 /// A confirmed OCEAN block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Block {
     /// Its hash.
     #[serde(with = "as_text")]
+    #[schemars(with = "schema::Hash")]
     pub hash: BlockHash,
-    /// Where it was found.
+    /// The height at which it was found.
     pub height: u32,
 }
 
-/// What OCEAN's API says about our part of a block (`/earnpay`, see facts-ocean.md).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What OCEAN's API (`/earnpay`) says about the pool's part of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Earnings {
     /// `satoshis_net_earned`.
     pub net: Sat,
@@ -25,8 +27,8 @@ pub struct Earnings {
     pub shares_in_window: Option<u64>,
 }
 
-/// Where an epoch is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The stage of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// It takes shares.
@@ -45,14 +47,14 @@ pub enum Stage {
     },
 }
 
-/// An epoch as the settlement sees it: one small row, whatever the number of miners.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The money's side of an epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EpochAccount {
-    /// Which epoch.
+    /// The number of the epoch.
     pub epoch: EpochId,
     /// Its terms, fixed when it opened.
     pub terms: EpochTerms,
-    /// Where it is in its life.
+    /// Whether it is open, closed or merged.
     pub stage: Stage,
     /// Epochs dissolved into this one, directly or through another.
     pub absorbed: Vec<EpochId>,
@@ -130,12 +132,13 @@ impl EpochAccount {
 }
 
 /// A miner's account: `allocated = 1000 x paid + carry`, always.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MinerAccount {
     /// All that payouts gave the miner so far.
     pub allocated: Msat,
     /// What went to the miner's quotes.
     pub paid: Sat,
     /// The rest, below 1 sat after every settlement.
+    #[schemars(extend("maximum" = 999))]
     pub carry: Msat,
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use bitcoin::hashes::{Hash as _, sha256};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::account::Block;
@@ -18,11 +19,12 @@ use crate::{EpochId, MinerId, Msat, Split, Work};
 /// One settled payout, as published. Its JSON (docs/decisions/0003-settlement.md) is
 /// stable: fields in this order, lists in the order of their keys, no spaces; amounts
 /// are integers in the named unit, work is a decimal string.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuditFile {
     /// That of the rules of its settlement: [`Settlement::FIRST_RULES`] or
     /// [`Settlement::RULES`].
+    #[schemars(extend("enum" = [Settlement::FIRST_RULES, Settlement::RULES]))]
     pub version: u32,
     /// The hash of the file before, none in the first one.
     pub previous: Option<FileHash>,
@@ -37,10 +39,10 @@ pub struct AuditFile {
 }
 
 /// An epoch's work, miner by miner, with that of the epochs merged into it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuditEpoch {
-    /// Which.
+    /// The number of the epoch.
     pub epoch: EpochId,
     /// The block that closed it, none by command.
     pub block: Option<Block>,
@@ -51,10 +53,10 @@ pub struct AuditEpoch {
 }
 
 /// A miner's work in an epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuditWork {
-    /// Who.
+    /// The miner.
     pub miner: MinerId,
     /// What is paid for.
     pub work: Work,

@@ -4,13 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 
 use bitcoin::hashes::{Hash as _, sha256};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::as_text;
 
 /// The SHA256 of an audit file's bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileHash(sha256::Hash);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(extend("pattern" = "^[0-9a-f]{64}$"))]
+pub struct FileHash(#[schemars(with = "String")] sha256::Hash);
 
 impl FileHash {
     /// Of a file as it is published.

@@ -1,26 +1,28 @@
 //! An incoming payment, and the payout that becomes of it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use bitcoin::hashes::sha256;
 use bitcoin::{BlockHash, OutPoint};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 use super::select::{Candidate, Found};
 use super::split::Part;
-use crate::as_text;
-use crate::{EpochId, MinerId, Msat, Sat};
+use crate::{EpochId, MinerId, Msat, Sat, as_text, schema};
 
 /// A payment's idempotency key, and its name in `payment_id = payout:quote`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(untagged)]
 pub enum PayoutKey {
     /// A lightning payment's hash.
-    Lightning(sha256::Hash),
+    Lightning(#[schemars(with = "schema::Hash")] sha256::Hash),
     /// An output to the payout address.
-    OnChain(OutPoint),
+    OnChain(#[schemars(with = "schema::OutPoint")] OutPoint),
 }
 
 /// A text that is neither 64 hex digits nor `txid:vout`.
@@ -63,7 +65,7 @@ impl<'de> Deserialize<'de> for PayoutKey {
 }
 
 /// Money that arrived, as the room that saw it tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Payment {
     /// What was received (not what was invoiced).
     pub amount: Msat,
@@ -74,13 +76,14 @@ pub struct Payment {
 }
 
 /// How money came, with all that says whose it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Via {
     /// Over lightning.
     Lightning {
         /// Its hash.
         #[serde(with = "as_text")]
+        #[schemars(with = "schema::Hash")]
         payment_hash: sha256::Hash,
         /// Its proof, when the node has it.
         preimage: Option<Preimage>,
@@ -97,6 +100,7 @@ pub enum Via {
     OnChain {
         /// The output.
         #[serde(with = "as_text")]
+        #[schemars(with = "schema::OutPoint")]
         output: OutPoint,
         /// It is a coinbase output.
         coinbase: bool,
@@ -133,6 +137,20 @@ impl Serialize for PaidTo {
     }
 }
 
+impl JsonSchema for PaidTo {
+    fn schema_name() -> Cow<'static, str> {
+        "PaidTo".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "enum": [true, false, UNKNOWN_OFFER],
+            "description": "What a lightning payment paid. true: an offer that was made for \
+                OCEAN. false: no offer. unknown: an offer of this node that the pool did not know.",
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for PaidTo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -151,8 +169,9 @@ impl<'de> Deserialize<'de> for PaidTo {
 }
 
 /// A payment's preimage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Preimage(pub [u8; 32]);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(extend("pattern" = "^[0-9a-f]{64}$"))]
+pub struct Preimage(#[schemars(with = "String")] pub [u8; 32]);
 
 impl fmt::Display for Preimage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -260,8 +279,8 @@ pub enum PayoutState {
     ToFee,
 }
 
-/// Why a payment is nobody's yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The reason why a payment is in suspense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Suspense {
     /// No epoch is named and none is deep enough. It resolves by itself when `hash` or
@@ -269,6 +288,7 @@ pub enum Suspense {
     NoEpoch {
         /// The block that the note names.
         #[serde(with = "as_text::option")]
+        #[schemars(with = "Option<schema::Hash>")]
         hash: Option<BlockHash>,
         /// The height that the note names.
         height: Option<u32>,
@@ -288,11 +308,12 @@ pub enum Suspense {
 }
 
 /// How a payout was split: together with the works all that it takes to do it again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Settlement {
     /// By which rules: [`Self::FIRST_RULES`] or [`Self::RULES`]. It is the version of
     /// its audit file.
     #[serde(default = "first_rules", skip_serializing_if = "is_first_rules")]
+    #[schemars(extend("const" = Self::RULES))]
     pub rules: u32,
     /// How its epochs were found.
     pub found: Found,
@@ -333,9 +354,9 @@ fn is_nothing(amount: &Msat) -> bool {
 }
 
 /// What one payout did to one miner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AllocationRow {
-    /// Who.
+    /// The miner.
     pub miner: MinerId,
     /// The miner's part of the payout.
     pub allocated: Msat,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::account::EpochAccount;
@@ -12,7 +13,7 @@ use super::policy::Policy;
 use crate::{EpochId, Msat, Work};
 
 /// How a payout's epochs were found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Found {
     /// The note named the block that closed it.
@@ -33,7 +34,7 @@ pub enum Found {
 
 /// What of a note matched an OCEAN block. Which of these OCEAN means is not known for
 /// sure: the ledger keeps it with every payout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NamedBy {
     /// The block's hash.
@@ -55,7 +56,7 @@ impl Found {
 }
 
 /// An epoch that could get something of a payout, as it was before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Candidate {
     /// The epoch.
     pub epoch: EpochId,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::account::Earnings;
@@ -14,7 +15,7 @@ use crate::{EpochId, EpochTerms, MinerId, Msat, Split, Work};
 pub(super) type Works = BTreeMap<EpochId, BTreeMap<MinerId, Work>>;
 
 /// An epoch's part of a payout.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Part {
     /// The epoch that is expected to get it.
     pub epoch: EpochId,
@@ -33,7 +34,7 @@ pub struct Part {
 }
 
 /// The work of an epoch, or as much of it as the window still takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Slice {
     /// The epoch.
     pub epoch: EpochId,
@@ -47,16 +48,18 @@ pub struct Slice {
     ///
     /// [`Settlement::FIRST_RULES`]: super::Settlement::FIRST_RULES
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SlicePay")]
     pub pays: Option<SlicePay>,
 }
 
 /// What falls on a slice, and what of it is the operator's: by the terms of the slice's
 /// own epoch, which is when the work was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SlicePay {
     /// Its part of the part, in proportion to `taken`.
     pub amount: Msat,
     /// The fee of its epoch's terms, in basis points.
+    #[schemars(range(max = 10_000))]
     pub fee_bps: u16,
     /// The fee, rounded down.
     pub fee: Msat,

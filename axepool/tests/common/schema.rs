@@ -34,6 +34,7 @@ fn keyword_at(
     let holds = |good: bool| if good { Ok(()) } else { fails() };
     match keyword {
         "description" | "default" => Ok(()),
+        "format" => holds(is_format(value, rule)),
         "$ref" => {
             let name = rule.as_str().and_then(|name| name.strip_prefix('#'));
             let target = name.and_then(|name| document.pointer(name));
@@ -43,12 +44,19 @@ fn keyword_at(
         "const" => holds(value == rule),
         "enum" => holds(list(rule, place)?.contains(value)),
         "type" => holds(is_type(value, rule)),
+        // Of what is no number, no text or no list these say nothing: `type` does.
+        "minimum" | "maximum" if !value.is_number() => Ok(()),
         "minimum" => holds(value.as_u64() >= rule.as_u64()),
-        "maximum" => holds(value.as_u64() <= rule.as_u64()),
+        "maximum" => holds(value.as_u64().is_some() && value.as_u64() <= rule.as_u64()),
+        "minItems" => {
+            let least = rule.as_u64().and_then(|least| usize::try_from(least).ok());
+            holds(least.is_some() && value.as_array().map(Vec::len) >= least)
+        }
         "maxItems" => {
             let most = rule.as_u64().and_then(|most| usize::try_from(most).ok());
             holds(value.as_array().map(Vec::len) <= most)
         }
+        "pattern" if !value.is_string() => Ok(()),
         "pattern" => {
             let pattern = Regex::new(rule.as_str().unwrap_or_default());
             let pattern = pattern.map_err(|error| format!("{place}: {error}"))?;
@@ -103,7 +111,27 @@ fn list<'v>(value: &'v Value, place: &str) -> Result<&'v Vec<Value>, String> {
     list.ok_or_else(|| format!("{place}: {value} is no list"))
 }
 
+/// The range of a number's format.
+fn is_format(value: &Value, rule: &Value) -> bool {
+    if !value.is_number() {
+        return true;
+    }
+    let below = |most: u64| value.as_u64().is_some_and(|number| number <= most);
+    match rule.as_str() {
+        Some("uint8") => below(u8::MAX.into()),
+        Some("uint16") => below(u16::MAX.into()),
+        Some("uint32") => below(u32::MAX.into()),
+        Some("uint64") => below(u64::MAX),
+        Some("int64") => value.is_i64(),
+        Some("double") => true,
+        _ => false,
+    }
+}
+
 fn is_type(value: &Value, rule: &Value) -> bool {
+    if let Some(types) = rule.as_array() {
+        return types.iter().any(|rule| is_type(value, rule));
+    }
     match rule.as_str() {
         Some("object") => value.is_object(),
         Some("array") => value.is_array(),

@@ -1,5 +1,6 @@
 //! The mint over HTTP: cdk's routes under `/v1`, ours beside them.
 
+mod api;
 mod detached;
 mod error;
 mod form;
@@ -19,12 +20,13 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::post;
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 
 use crate::handle::Mint;
 use crate::quote::METHOD;
+pub use api::described;
 use limits::{MAX_BODY_BYTES, TIMEOUT};
 use places::Places;
 #[cfg(fuzzing)]
@@ -34,15 +36,6 @@ pub use ws::run_messages;
 #[derive(Debug, thiserror::Error)]
 #[error("the mint's routes: {0}")]
 pub struct RouterError(String);
-
-/// The mint's routes beside those of the NUTs, for who documents them.
-pub const API_PATHS: [&str; 4] = [TOKEN, TOKENS, REISSUE, SWEEP_ONLY];
-
-const TOKEN: &str = "/api/miners/{key}/token";
-const TOKENS: &str = "/api/miners/{key}/tokens";
-/// Makes an unspent token again, locked to the other spelling of its key.
-const REISSUE: &str = "/api/miners/{key}/tokens/{number}/reissue";
-const SWEEP_ONLY: &str = "/api/miners/{key}/sweep-only";
 
 impl Mint {
     /// All routes of the mint, to be merged with the pool's pages:
@@ -68,10 +61,7 @@ impl Mint {
             .map_err(|error| RouterError(error.to_string()))?;
         let ours = Router::new()
             .route("/v1/mint/quote/{method}/pubkey", post(lookup::post))
-            .route(TOKEN, post(token::claim))
-            .route(TOKENS, get(token::list))
-            .route(REISSUE, post(token::reissue))
-            .route(SWEEP_ONLY, post(token::sweep_only))
+            .merge(openapi::router(api::endpoints()))
             .layer(
                 CorsLayer::new()
                     .allow_origin(Any)

@@ -5,6 +5,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use basics::clock::now_ms;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::HttpError;
@@ -16,16 +17,23 @@ use crate::token::{Token, TokenState};
 /// Tokens in one list, the newest.
 const MAX_LIST: usize = 100;
 
-/// The answer to a claim. Amounts are in satoshis, times in milliseconds since 1970.
-#[derive(Serialize)]
+/// The result of a claim. Amounts are in satoshis, times in milliseconds since 1970.
+#[derive(Serialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
+#[schemars(rename = "Claim")]
 pub(super) enum ClaimAnswer {
-    /// A token; `new` is false when it is the unspent one from before.
+    /// A token, locked to the miner's key (NUT-11).
     Token {
+        /// `false`: the unspent one from before.
         new: bool,
+        /// Counts the miner's tokens from 1.
         number: u64,
+        /// Its amount.
         amount: Sat,
+        /// When it was made.
         issued_ms: u64,
+        /// The token itself.
+        #[schemars(regex(pattern = "^cashuB"))]
         token: String,
         /// The key that it is locked to, as a wallet has to show it: `02` or `03`.
         prefix: KeyPrefix,
@@ -33,7 +41,10 @@ pub(super) enum ClaimAnswer {
         waiting: Sat,
     },
     /// Nothing to claim: no error, there will be.
-    Nothing { detail: &'static str },
+    Nothing {
+        /// Why, in words.
+        detail: &'static str,
+    },
 }
 
 impl From<Claim> for ClaimAnswer {
@@ -118,20 +129,23 @@ pub(super) async fn reissue(
     Ok(Json(Listed::of(token, TokenState::Unspent)))
 }
 
-/// The body is `{"sweep_only": bool, "time_ms", "signature"}`.
+/// No tokens for the key any more, or tokens again; signed by the key.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct SweepOnlyRequest {
+    /// `true`: no tokens.
+    sweep_only: bool,
+    #[serde(flatten)]
+    signed: Signed,
+}
+
+/// The body is a [`SweepOnlyRequest`].
 pub(super) async fn sweep_only(
     State(mint): State<Mint>,
     Path(key): Path<String>,
     body: Bytes,
 ) -> Result<Json<SweepOnly>, HttpError> {
-    #[derive(Deserialize)]
-    struct Body {
-        sweep_only: bool,
-        #[serde(flatten)]
-        signed: Signed,
-    }
     let miner: MinerId = key.parse().map_err(HttpError::bad_request)?;
-    let body: Body = serde_json::from_slice(&body).map_err(HttpError::bad_request)?;
+    let body: SweepOnlyRequest = serde_json::from_slice(&body).map_err(HttpError::bad_request)?;
     mint.set_sweep_only(&miner, body.sweep_only, &body.signed, now_ms())
         .await?;
     Ok(Json(SweepOnly {
@@ -139,19 +153,29 @@ pub(super) async fn sweep_only(
     }))
 }
 
-#[derive(Serialize)]
+/// Whether the key has no tokens, as it is now.
+#[derive(Serialize, JsonSchema)]
 pub(super) struct SweepOnly {
+    /// The key's holder wants no tokens.
     sweep_only: bool,
 }
 
-/// A token in the list of earlier ones. Those that are spent are shown without it.
-#[derive(Serialize)]
+/// A token. One that is spent is shown without its text.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Token")]
 pub(super) struct Listed {
+    /// Counts the miner's tokens from 1.
     number: u64,
+    /// Its amount.
     amount: Sat,
+    /// When it was made, milliseconds since 1970.
     issued_ms: u64,
+    /// Whether it is spent.
     state: TokenState,
+    /// The prefix of the key that it is locked to.
     prefix: KeyPrefix,
+    /// The token itself; `null` once it is spent.
+    #[schemars(regex(pattern = "^cashuB"))]
     token: Option<String>,
 }
 
@@ -168,9 +192,14 @@ impl Listed {
     }
 }
 
-#[derive(Serialize)]
+/// A miner's tokens.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Tokens")]
 pub(super) struct List {
+    /// The key's holder wants no tokens.
     sweep_only: bool,
+    /// The newest first.
+    #[schemars(length(max = MAX_LIST))]
     tokens: Vec<Listed>,
 }
 

@@ -4,6 +4,7 @@
 use accounting::settle::{Block, Found, PayoutKey, Suspense};
 use accounting::{EpochId, MinerId, Msat, Sat, Work};
 use bitcoin::Txid;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::node::Afterwards;
@@ -94,8 +95,9 @@ pub struct Payouts {
     pub more: usize,
 }
 
-/// A payment at a glance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A payment that is the miners', or may become so.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Payout")]
 pub struct PayoutRow {
     /// Its key: the payment hash, or `txid:vout`.
     pub payout: PayoutKey,
@@ -103,21 +105,25 @@ pub struct PayoutRow {
     pub amount_msat: Msat,
     /// When it was seen, milliseconds since 1970.
     pub received_ms: u64,
-    /// How it came.
+    /// Whether it came over lightning or on-chain.
     pub via: Way,
     /// The payer's note, as it came: foreign text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    // The public lists do not have it.
+    #[schemars(skip)]
     pub note: Option<String>,
-    /// What became of it.
+    /// The outcome.
     pub state: PayoutFate,
     /// Another amount that was told for the same payment later, and is not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Msat")]
     pub amount_refused_msat: Option<Msat>,
 }
 
 /// How a payment came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "PayoutWay")]
 pub enum Way {
     /// Over lightning.
     Lightning,
@@ -126,7 +132,7 @@ pub enum Way {
 }
 
 /// What became of a payment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PayoutFate {
     /// It is split.
@@ -150,13 +156,15 @@ pub enum PayoutFate {
     /// It is too small to be split by itself, and is split with the next one that is.
     Gathered,
     /// It was not for the OCEAN offer: the operator's.
+    // The public lists do not have these.
+    #[schemars(skip)]
     Operators,
     /// The operator took it out of suspense.
     ToFee,
 }
 
 /// An epoch's part of a payment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EpochPart {
     /// The epoch that is expected to get it.
     pub epoch: EpochId,

@@ -7,7 +7,8 @@ use accounting::settle::Totals;
 use accounting::{MSAT_PER_SAT, Msat, Sat};
 use mint::Liabilities;
 use payout::node::Balances;
-use serde_json::{Value, json};
+
+use super::solvency_report::{AssetsReport, LiabilitiesReport};
 
 /// What the pool owes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,19 +118,18 @@ impl Owed {
     }
 
     /// For `/api/solvency`.
-    pub(super) fn to_json(self) -> Value {
+    pub(super) fn told(self) -> LiabilitiesReport {
         let mint = self.mint;
-        let sat = |part: fn(MintOwes) -> Sat| mint.map(|mint| part(mint).get());
-        json!({
-            "outstanding_sat": sat(|mint| mint.outstanding),
-            "paid_unissued_sat": sat(|mint| mint.paid_unissued),
-            "parked_sat": sat(|mint| mint.parked),
-            "unapplied_sat": sat(|mint| mint.unapplied),
-            "carry_msat": text(self.carry),
-            "suspense_msat": text(self.suspense),
-            "fee_msat": text(self.fee),
-            "total_msat": self.total().map(text),
-        })
+        LiabilitiesReport {
+            outstanding_sat: mint.map(|mint| mint.outstanding),
+            paid_unissued_sat: mint.map(|mint| mint.paid_unissued),
+            parked_sat: mint.map(|mint| mint.parked),
+            unapplied_sat: mint.map(|mint| mint.unapplied),
+            carry_msat: self.carry,
+            suspense_msat: self.suspense,
+            fee_msat: self.fee,
+            total_msat: self.total(),
+        }
     }
 }
 
@@ -166,14 +166,14 @@ impl Assets {
     }
 
     /// For `/api/solvency`.
-    pub(super) fn to_json(self) -> Value {
-        json!({
-            "channels_sat": self.channels.get(),
-            "under_way_msat": text(u128::from(self.under_way.get())),
-            "on_chain_sat": self.on_chain.get(),
-            "closing_sat": self.closing.get(),
-            "total_msat": text(self.total()),
-        })
+    pub(super) fn told(self) -> AssetsReport {
+        AssetsReport {
+            channels_sat: self.channels,
+            under_way_msat: u128::from(self.under_way.get()),
+            on_chain_sat: self.on_chain,
+            closing_sat: self.closing,
+            total_msat: self.total(),
+        }
     }
 }
 
@@ -188,11 +188,6 @@ pub(super) fn melts(owed: &Owed, assets: Option<&Assets>, before: Melts) -> Melt
             missing: Msat::new(u64::try_from(missing).unwrap_or(u64::MAX)),
         },
     }
-}
-
-/// Amounts in msat may pass 2^53, so they are decimal strings.
-fn text(msat: u128) -> String {
-    msat.to_string()
 }
 
 #[cfg(test)]

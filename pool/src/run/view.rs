@@ -21,6 +21,7 @@ use super::minting::Minting;
 use super::paying::Paying;
 use super::pulse::Pulse;
 use super::room::Room;
+use super::solvency_report::SolvencyReport;
 use super::supervisor::Supervisor;
 use crate::admin::{
     Answers, Health, LedgerStatus, MintParked, NodeReply, NodeRequest, Reply, Request, Status,
@@ -155,7 +156,7 @@ impl View {
     }
 
     /// What is owed and what is there, for anybody.
-    pub fn solvency(&self) -> serde_json::Value {
+    pub fn solvency(&self) -> SolvencyReport {
         self.paying.solvency()
     }
 

@@ -10,8 +10,9 @@ use axum::extract::rejection::QueryRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ledger::LedgerError;
+use openapi::Refused;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use thiserror::Error;
 
 use super::super::routes::for_anybody;
@@ -94,7 +95,10 @@ impl IntoResponse for Refusal {
             }
             _ => {}
         }
-        let body = Json(json!({ "code": 0, "detail": refusal.to_string() }));
+        let body = Json(Refused {
+            code: Some(0),
+            detail: refusal.to_string(),
+        });
         let mut response = for_anybody((status, body));
         let wait_secs = match refusal {
             Refusal::Busy => Some(1),
@@ -118,8 +122,10 @@ pub(crate) fn json(value: &impl Serialize) -> Response {
 }
 
 /// How many of a list: `?newest=N`.
-#[derive(Debug, Deserialize)]
-pub(super) struct Newest {
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct Newest {
+    /// The number of entries, the newest first.
+    #[schemars(range(max = Self::MOST), extend("default" = Self::USUAL))]
     newest: Option<usize>,
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use accounting::settle::{FileHash, Part, PayoutKey, PayoutState, Preimage, Via};
-use accounting::{EpochId, Msat};
+use accounting::{EpochId, Msat, schema};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -13,6 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 use bitcoin::Txid;
 use bitcoin::hashes::sha256;
 use ledger::LedgerError;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::gzip::is_known;
@@ -27,16 +28,18 @@ const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000
 /// The files' rows, as far as they were asked for: none ever changes.
 pub(super) type Listed = BTreeMap<u64, Row>;
 
-/// A file in the list.
-#[derive(Clone, Debug, Serialize)]
+/// A settled payout and its audit file.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AuditRow")]
 pub(crate) struct Row {
     /// Counts the files from 1.
+    #[schemars(range(min = 1))]
     pub(crate) number: u64,
     /// The payment.
     pub(crate) payout: PayoutKey,
     /// The file's SHA256.
     pub(crate) hash: FileHash,
-    /// That of the file before.
+    /// That of the file before; `null` for the first.
     pub(crate) previous: Option<FileHash>,
     /// What was received.
     pub(crate) amount_msat: Msat,
@@ -44,7 +47,7 @@ pub(crate) struct Row {
     pub(crate) fee_msat: Msat,
     /// When it was seen, milliseconds since 1970.
     pub(crate) received_ms: u64,
-    /// What shows that it came.
+    /// The proof that it came.
     pub(crate) proof: Proof,
     /// What each epoch got.
     pub(crate) parts: Vec<PartRow>,
@@ -53,18 +56,21 @@ pub(crate) struct Row {
     /// The epochs whose work it was split over.
     pub(crate) split_over: Vec<EpochId>,
     /// Where the file is.
+    #[schemars(with = "schema::UrlPath")]
     pub(crate) json: String,
     /// The same as a table.
+    #[schemars(with = "schema::UrlPath")]
     pub(crate) csv: String,
 }
 
-/// What shows that a payment came.
-#[derive(Clone, Copy, Debug, Serialize)]
+/// The proof of a payment.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Proof {
     /// A lightning payment; its hash is the SHA256 of the preimage.
     Lightning {
         /// The hash.
+        #[schemars(with = "schema::Hash")]
         payment_hash: sha256::Hash,
         /// The preimage, when the node has it.
         preimage: Option<Preimage>,
@@ -72,6 +78,7 @@ pub(crate) enum Proof {
     /// An output to the payout address.
     OnChain {
         /// The transaction.
+        #[schemars(with = "schema::Hash")]
         txid: Txid,
         /// Which output.
         vout: u32,
@@ -98,7 +105,8 @@ impl Proof {
 }
 
 /// An epoch's part of a payment.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AuditPart")]
 pub(crate) struct PartRow {
     /// The epoch.
     pub(crate) epoch: EpochId,
@@ -118,9 +126,10 @@ impl PartRow {
     }
 }
 
-/// The list.
-#[derive(Debug, Serialize)]
-struct List {
+/// The audit files.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AuditList")]
+pub(crate) struct List {
     /// How many there are, numbered from 1.
     files: u64,
     /// The newest first.

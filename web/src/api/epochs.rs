@@ -8,6 +8,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use ledger::LedgerError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
@@ -22,7 +23,8 @@ const USUAL: usize = 50;
 const MOST: usize = 500;
 
 /// An epoch: the shares' side and the money's.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "EpochEntry")]
 pub(crate) struct Entry {
     /// The shares' side.
     #[serde(flatten)]
@@ -31,23 +33,30 @@ pub(crate) struct Entry {
     pub(crate) account: Option<EpochAccount>,
 }
 
-#[derive(Debug, Serialize)]
-struct List {
+/// A list of epochs.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Epochs")]
+pub(crate) struct List {
     /// The newest first.
     epochs: Vec<Entry>,
 }
 
 /// A miner in an epoch.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "MinerInEpoch")]
 struct Row {
+    /// The miner.
     miner: MinerId,
+    /// The miner's work.
     work: Work,
+    /// The number of shares.
     shares: u64,
+    /// The part of the work that the upstream accepted.
     upstream_accepted_work: Work,
 }
 
 /// An epoch with the payouts that concern it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct One {
     /// The epoch.
     #[serde(flatten)]
@@ -56,20 +65,26 @@ pub(crate) struct One {
     pub(crate) payouts: Vec<audit::Row>,
 }
 
-#[derive(Debug, Serialize)]
-struct Whole {
+/// An epoch with its payouts and miners.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Epoch")]
+pub(crate) struct Whole {
     #[serde(flatten)]
     one: One,
     /// Most work first, at most 1,000; `totals.miners` says how many there are.
+    #[schemars(length(max = MOST_MINERS))]
     miners: Vec<Row>,
 }
 
 /// How many of the list, and from where: `?newest=N&before=ID`.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "EpochsAsked")]
 pub(crate) struct Asked {
-    /// How many.
+    /// The number of entries, the newest first.
+    #[schemars(range(max = MOST), extend("default" = USUAL))]
     pub(crate) newest: Option<usize>,
     /// Those before this one.
+    #[schemars(with = "Option<EpochId>")]
     pub(crate) before: Option<u64>,
 }
 

@@ -11,8 +11,9 @@ pub(crate) mod audit;
 mod csv;
 pub(crate) mod epochs;
 mod files;
+mod index;
 pub(crate) mod notices;
-mod openapi;
+mod operations;
 mod payouts;
 mod places;
 mod receipt;
@@ -22,18 +23,17 @@ mod touched;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ::signed::ReceiptKey;
 use axum::Router;
-use axum::extract::State;
 use axum::middleware::from_fn_with_state;
-use axum::response::Response;
-use axum::routing::{MethodRouter, get};
+use axum::routing::get;
 use bitcoin::secp256k1::XOnlyPublicKey;
 use ledger::{Ledger, LedgerError, Reader};
+use openapi::{Described, Endpoint};
 use pool::admin::PayoutRow;
 use pool::config::{Config, PublicUrl};
 use pool::control::AuditIndex;
 use pool::data_dir;
+use signed::ReceiptKey;
 
 use super::kept::{self, KeptAnswers};
 pub(crate) use answer::{Refusal, json, miner_in, parsed};
@@ -111,14 +111,11 @@ impl Api {
 
     /// The routes.
     pub(crate) fn router(self: Arc<Self>, kept: KeptAnswers) -> Router {
-        let add = |router: Router<Arc<Api>>, (path, method)| router.route(path, method);
-        let keeps = from_fn_with_state(kept, kept::kept);
-        let often = often().into_iter().fold(Router::new(), add);
-        let rarely = rarely().into_iter().fold(Router::new(), add);
-        often
-            .route("/api", get(index))
-            .layer(keeps)
-            .merge(rarely)
+        openapi::router(often())
+            // The same as `/api/`, for those who leave the slash out.
+            .route("/api", get(index::get))
+            .layer(from_fn_with_state(kept, kept::kept))
+            .merge(openapi::router(rarely()))
             .with_state(self)
     }
 
@@ -168,49 +165,29 @@ impl Api {
     }
 }
 
-/// A path with what answers it.
-type Route = (&'static str, MethodRouter<Arc<Api>>);
-
-/// What may be a second old. These and [`rarely`] are what the OpenAPI file is held to.
-fn often() -> [Route; 6] {
+/// What may be a second old.
+fn often() -> [Endpoint<Arc<Api>>; 6] {
     [
-        ("/api/", get(index)),
-        ("/api/audit", get(audit::list)),
-        ("/api/epochs", get(epochs::list)),
-        ("/api/epochs/{id}", get(epochs::one)),
-        ("/api/epochs/{id}/split", get(split::get)),
-        ("/api/payouts", get(payouts::list)),
+        Endpoint::at("/api/").get(index::get, operations::index()),
+        Endpoint::at("/api/audit").get(audit::list, operations::audit()),
+        Endpoint::at("/api/epochs").get(epochs::list, operations::epochs()),
+        Endpoint::at("/api/epochs/{id}").get(epochs::one, operations::epoch()),
+        Endpoint::at("/api/epochs/{id}/split").get(split::get, operations::split()),
+        Endpoint::at("/api/payouts").get(payouts::list, operations::payouts()),
     ]
 }
 
 /// What is kept elsewhere, or is of the moment.
-fn rarely() -> [Route; 3] {
+fn rarely() -> [Endpoint<Arc<Api>>; 2] {
     [
-        ("/api/audit/{file}", get(audit::file)),
-        ("/api/miners/{key}/receipt", get(receipt::get)),
-        ("/api/openapi.json", get(openapi::get)),
+        Endpoint::at("/api/audit/{file}").get(audit::file, operations::audit_file()),
+        Endpoint::at("/api/miners/{key}/receipt").get(receipt::get, operations::receipt()),
     ]
 }
 
-async fn index(State(api): State<Arc<Api>>) -> Response {
-    json(&serde_json::json!({
-        "name": api.about.name,
-        "network": api.about.network,
-        "version": env!("CARGO_PKG_VERSION"),
-        "payout_address": api.about.payout_address,
-        "mint": api.about.mint,
-        "mint_info": "/v1/info",
-        "ledger": api.reader.incarnation(),
-        "receipt_key": api.receipts.as_ref().map(ReceiptKey::public),
-        "pool": "/api/pool",
-        "miner": "/api/miners/{key}",
-        "receipt": "/api/miners/{key}/receipt",
-        "epochs": "/api/epochs",
-        "payouts": "/api/payouts",
-        "audit": "/api/audit",
-        "solvency": "/api/solvency",
-        "wind_down": "/api/wind-down",
-        "balances": "/api/wind-down/balances",
-        "openapi": "/api/openapi.json",
-    }))
+/// The description of the routes here, those of the notices among them.
+pub(crate) fn described() -> impl Iterator<Item = Described> {
+    let books = often().into_iter().chain(rarely());
+    let books = books.map(Endpoint::described);
+    books.chain(notices::endpoints().map(Endpoint::described))
 }

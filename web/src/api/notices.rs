@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use accounting::MinerId;
+use accounting::{MinerId, schema};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -13,32 +13,41 @@ use axum::routing::get;
 use basics::clock;
 use bitcoin::secp256k1::XOnlyPublicKey;
 use notices::{Desk, DeskError, Setting};
+use openapi::Endpoint;
+use schemars::JsonSchema;
 use serde::Serialize;
 use signed::Wish;
 
 use super::super::routes::for_anybody;
 use super::answer::{self, Refusal, miner_in};
+use super::operations;
 use crate::gzip::is_known;
 
 /// A wish is short.
 const MAX_BODY_BYTES: usize = 4096;
 
-/// What the OpenAPI file has of it.
-pub(crate) const API_PATH: &str = "/api/miners/{key}/notices";
-
 /// The routes.
 pub(crate) fn router(desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/miners/{key}/feed.atom", get(feed))
-        .route(API_PATH, get(show).post(set))
+        .merge(openapi::router(endpoints()))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(desk)
 }
 
-/// What there is to know before a wish is signed, and what is set.
-#[derive(Debug, Serialize)]
-struct Shown<'a> {
+/// The routes below `/api/`.
+pub(super) fn endpoints() -> [Endpoint<Arc<Desk>>; 1] {
+    [Endpoint::at("/api/miners/{key}/notices")
+        .get(show, operations::notices())
+        .post(set, operations::set_notices())]
+}
+
+/// A miner's notices: what there is to know before a wish is signed, and what is set.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Notices")]
+pub(super) struct Shown<'a> {
     /// The pool's key that wishes are signed for.
+    #[schemars(with = "Option<schema::XOnlyKey>")]
     pool: Option<XOnlyPublicKey>,
     /// The feed's URL.
     feed: String,

@@ -9,13 +9,16 @@ use axum::response::Response;
 use ledger::LedgerError;
 use pool::admin::PayoutRow;
 use pool::control;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Api;
 use super::answer::{self, Newest, Refusal};
 
-#[derive(Debug, Serialize)]
-struct List {
+/// A list of payments.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Payouts")]
+pub(crate) struct List {
     /// The newest first.
     payouts: Vec<PayoutRow>,
 }

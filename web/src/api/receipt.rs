@@ -9,14 +9,19 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use basics::clock;
 use ledger::LedgerError;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use signed::{Claim, Receipt, ReceiptKey};
 
 use super::Api;
 use super::answer::{self, Refusal, miner_in, parsed};
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Asked {
+/// Which receipt.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ReceiptAsked")]
+pub(crate) struct Asked {
+    /// Of this epoch, unless the open one.
+    #[schemars(with = "Option<EpochId>")]
     epoch: Option<u64>,
 }
 

@@ -16,6 +16,7 @@ use axum::response::Response;
 use basics::clock;
 use ledger::LedgerError;
 use moka::future::Cache;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
@@ -36,9 +37,10 @@ const KEPT: Duration = Duration::from_secs(60);
 const OPEN_AGE_MS: u64 = 5_000;
 
 /// A miner in an epoch.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SplitEntry")]
 pub(crate) struct Entry {
-    /// Who.
+    /// The miner.
     pub(crate) miner: MinerId,
     /// Their work, that of epochs merged into this one included.
     pub(crate) work: Work,
@@ -49,7 +51,7 @@ pub(crate) struct Entry {
 }
 
 /// What a payout did to a miner, over all epochs that it covers.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub(crate) struct Got {
     /// Their part.
     pub(crate) allocated_msat: Msat,
@@ -58,6 +60,7 @@ pub(crate) struct Got {
     /// What went to their quote.
     pub(crate) paid_sat: Sat,
     /// Their carry after.
+    #[schemars(extend("maximum" = 999))]
     pub(crate) carry_after_msat: Msat,
 }
 
@@ -72,31 +75,39 @@ impl Got {
     }
 }
 
-/// One page of the table.
-#[derive(Clone, Debug, Serialize)]
+/// One page of an epoch's miners, with what one payout did to each.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Split")]
 pub(crate) struct Page {
     /// The epoch.
     pub(crate) epoch: EpochId,
     /// The number of the payout's audit file; `null` while none concerns the epoch.
+    #[schemars(range(min = 1))]
     pub(crate) payout: Option<u64>,
     /// Which page, from 1.
+    #[schemars(range(min = 1))]
     pub(crate) page: usize,
     /// How many there are, at least 1.
+    #[schemars(range(min = 1))]
     pub(crate) pages: usize,
     /// All miners.
     pub(crate) miners: usize,
     /// Their work.
     pub(crate) work: Work,
     /// Most work first.
+    #[schemars(length(max = PER_PAGE))]
     pub(crate) rows: Vec<Entry>,
 }
 
 /// Which page: `?payout=N&page=N`.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "SplitAsked")]
 pub(crate) struct Asked {
-    /// The payout by the number of its audit file, unless the newest.
+    /// The payout by the number of its audit file, unless the newest of this epoch.
+    #[schemars(range(min = 1))]
     pub(crate) payout: Option<u64>,
-    /// From 1.
+    /// Which page of 100 miners, from 1.
+    #[schemars(range(min = 1), extend("default" = 1))]
     pub(crate) page: Option<usize>,
 }
 

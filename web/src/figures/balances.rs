@@ -4,6 +4,7 @@
 use std::ops::Bound;
 
 use accounting::{MinerId, Msat, Sat};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Figures;
@@ -12,18 +13,19 @@ use crate::api::Refusal;
 /// Miners that are looked at for one page.
 const PER_PAGE: usize = 200;
 
-/// A page of them, by key.
-#[derive(Debug, Serialize)]
+/// A page of miners to whom something is owed.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Balances {
     /// Those of the page to whom something is owed.
     miners: Vec<Balance>,
-    /// The last one of the page: the next one is after it. `null`: there is none.
+    /// The next page is `?after=` this; `null`: there is none.
     next: Option<MinerId>,
 }
 
 /// What is owed to a miner.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Balance {
+    /// The miner.
     miner: MinerId,
     /// Their remainder below a satoshi.
     carry_msat: Msat,

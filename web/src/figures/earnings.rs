@@ -9,6 +9,7 @@ use accounting::settle::{AllocationRow, Block, EpochAccount, PayoutKey, Stage};
 use accounting::{Epoch, EpochId, EpochTerms, MinerId, Msat, Sat, Tally, Work};
 use ledger::{LedgerError, Reader};
 use pool::run::{Claimable, Claimed};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Epochs and payouts looked at: some weeks of them.
@@ -25,16 +26,20 @@ const LINES: usize = 20;
 /// Paid epochs that an estimate is made from: what work earned lately.
 const PAID_EPOCHS: usize = 8;
 
-/// One epoch of a miner.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// The earnings from a miner's work in an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Earning {
+    /// The epoch.
     pub(crate) epoch: EpochId,
+    /// When it opened.
     pub(crate) opened_ms: u64,
+    /// When it was closed; `null` while it is open.
     pub(crate) closed_ms: Option<u64>,
     /// The OCEAN block that closed it.
     pub(crate) block: Option<Block>,
     /// The miner's, that of absorbed epochs included.
     pub(crate) work: Work,
+    /// The number of the miner's shares.
     pub(crate) shares: u64,
     /// All miners'.
     pub(crate) whole_work: Work,
@@ -43,7 +48,7 @@ pub(crate) struct Earning {
 }
 
 /// What became of an epoch's work.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub(crate) enum EarningState {
     /// It is open: more work comes, and the money later.
@@ -73,28 +78,36 @@ pub(crate) enum EarningState {
 }
 
 /// What one payout gave, to the msat: `carry_before + allocated = 1000 x paid + carry_after`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct StatementLine {
+    /// When the payment was seen.
     pub(crate) received_ms: u64,
+    /// The payment.
     pub(crate) payout: PayoutKey,
+    /// The remainder below a satoshi before.
     pub(crate) carry_before_msat: Msat,
+    /// The miner's part of the payment.
     pub(crate) allocated_msat: Msat,
+    /// The whole satoshis that were paid to the quote.
     pub(crate) paid_sat: Sat,
+    /// The remainder below a satoshi after.
     pub(crate) carry_after_msat: Msat,
     /// Whose quote was paid, or would have been.
     pub(crate) epoch: EpochId,
 }
 
 /// Paid epochs that are too old for a line of their own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct OlderPaid {
+    /// Their number.
     pub(crate) epochs: u64,
     /// In all.
     pub(crate) paid_sat: Sat,
 }
 
 /// What may come. Estimates, by what work was paid lately; `null` before any was.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Estimates")]
 pub(crate) struct Prospects {
     /// At the hashrate of the last 24 hours; 0 while the last hour has no work.
     pub(crate) sat_per_day: Option<f64>,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use accounting::{Bucket, Resolution};
 use pool::amounts;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// An hour of buckets, and a day.
@@ -13,7 +14,7 @@ const HOUR_BUCKETS: usize = 6;
 const LEAST_MS: u64 = 120_000;
 
 /// Hashes a second, estimated from work.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Hashrate {
     /// The connected devices' own estimates, of their last minutes.
     pub(crate) now: f64,
@@ -26,7 +27,8 @@ pub(crate) struct Hashrate {
 }
 
 /// The mean of ten minutes.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "HashratePoint")]
 pub(crate) struct Point {
     /// When they began, milliseconds since 1970.
     pub(crate) start_ms: u64,

@@ -9,16 +9,22 @@ use bitcoin::hashes::Hash as _;
 use ledger::{LedgerError, Reader};
 use pool::run::Claimable;
 use pool::run::history::{Device, believed};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::earnings::{Books, Earning, OlderPaid, Prospects, StatementLine};
 use super::hashrate::{Hashrate, Since};
 
-/// `GET /api/miners/{key}`. Times are milliseconds since 1970.
-#[derive(Debug, Serialize)]
+/// A miner. Times are milliseconds since 1970.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Miner")]
 pub(crate) struct MinerFigures {
+    /// The miner's key.
     pub(crate) miner: MinerId,
+    /// The same key as an npub.
+    #[schemars(regex(pattern = "^npub1[02-9ac-hj-np-z]{58}$"))]
     pub(crate) npub: String,
+    /// The pool's time.
     pub(crate) now_ms: u64,
     /// Hashes a second, estimated.
     pub(crate) hashrate: Hashrate,
@@ -44,8 +50,10 @@ pub(crate) struct MinerFigures {
 }
 
 /// One device, or several of one name.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Worker")]
 pub(crate) struct WorkerFigures {
+    /// The name.
     pub(crate) name: WorkerName,
     /// How many of this name are connected.
     pub(crate) connected: u32,
@@ -53,16 +61,17 @@ pub(crate) struct WorkerFigures {
     pub(crate) hashrate: f64,
     /// What it was told last; 0 when it is away.
     pub(crate) difficulty: f64,
+    /// When its last share came.
     pub(crate) last_share_ms: Option<u64>,
-    /// Within the last hour.
+    /// Shares accepted within the last hour.
     pub(crate) accepted_last_hour: u64,
-    /// Within the last hour.
+    /// Shares rejected within the last hour.
     pub(crate) rejected_last_hour: u64,
     /// All shares ever counted.
     pub(crate) shares: u64,
     /// The difficulty of its best hash.
     pub(crate) best_difficulty: Option<f64>,
-    /// What it calls itself.
+    /// The device's own name for itself: foreign text.
     pub(crate) user_agent: Box<str>,
 }
 

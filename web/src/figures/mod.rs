@@ -10,6 +10,7 @@ mod balances;
 mod earnings;
 mod hashrate;
 mod miner;
+mod operations;
 mod routes;
 mod stream;
 mod totals;
@@ -21,7 +22,7 @@ use accounting::MinerId;
 use accounting::settle::MinerAccount;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use openapi::{Described, Endpoint};
 use pool::run::View;
 use tokio_util::sync::CancellationToken;
 
@@ -40,15 +41,28 @@ use super::api::{Api, Refusal};
 use super::gzip;
 use super::kept::{self, KeptAnswers};
 
-/// What is answered here below `/api/`, for the test of the OpenAPI file.
-#[cfg(test)]
-pub(super) const API_PATHS: [&str; 5] = [POOL, WIDGET, BALANCES, MINER, EVENTS];
+/// What is the same for everybody.
+fn of_everybody() -> [Endpoint<Arc<Figures>>; 3] {
+    [
+        Endpoint::at("/api/pool").get(routes::pool, operations::pool()),
+        Endpoint::at("/api/widgets/umbrel").get(routes::widget, operations::widget()),
+        Endpoint::at("/api/wind-down/balances").get(routes::balances, operations::balances()),
+    ]
+}
 
-const POOL: &str = "/api/pool";
-const WIDGET: &str = "/api/widgets/umbrel";
-const BALANCES: &str = "/api/wind-down/balances";
-const MINER: &str = "/api/miners/{key}";
-const EVENTS: &str = "/api/miners/{key}/events";
+fn of_miner() -> Endpoint<Arc<Figures>> {
+    Endpoint::at("/api/miners/{key}").get(routes::miner, operations::miner())
+}
+
+fn news() -> Endpoint<Arc<Figures>> {
+    Endpoint::at("/api/miners/{key}/events").get(routes::events, operations::events())
+}
+
+/// The description of these routes.
+pub(super) fn described() -> impl Iterator<Item = Described> {
+    let all = of_everybody().into_iter().chain([of_miner(), news()]);
+    all.map(Endpoint::described)
+}
 
 /// Where the numbers come from.
 #[derive(Debug)]
@@ -78,14 +92,10 @@ impl Figures {
     pub(crate) fn router(self: Arc<Self>, kept: KeptAnswers) -> Router {
         // What is the same for everybody is made once a second.
         let packed = from_fn_with_state(kept.packer().clone(), gzip::packed);
-        let of_miner = Router::new().route(MINER, get(routes::miner));
-        Router::new()
-            .route(POOL, get(routes::pool))
-            .route(WIDGET, get(routes::widget))
-            .route(BALANCES, get(routes::balances))
+        openapi::router(of_everybody())
             .layer(from_fn_with_state(kept, kept::kept))
-            .merge(of_miner.layer(packed))
-            .route(EVENTS, get(routes::events))
+            .merge(openapi::router([of_miner()]).layer(packed))
+            .merge(openapi::router([news()]))
             .with_state(self)
     }
 

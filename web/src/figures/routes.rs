@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use accounting::MinerId;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Path, Query, State};
 use axum::response::Response;
 use listener::Visitor;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::widget::Widget;
@@ -21,8 +23,11 @@ pub(super) async fn widget(State(figures): State<Arc<Figures>>) -> Result<Respon
 }
 
 /// Which page of the balances.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "BalancesAsked")]
 pub(super) struct PageAfter {
+    /// `next` of the page before; without it the first page.
+    #[schemars(with = "Option<MinerId>")]
     after: Option<String>,
 }
 

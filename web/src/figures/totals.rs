@@ -1,10 +1,11 @@
 //! The pool as a whole.
 
 use accounting::settle::EpochAccount;
-use accounting::{Epoch, EpochId, Msat, Resolution};
+use accounting::{Epoch, EpochId, Msat, Resolution, schema};
 use ledger::LedgerError;
 use pool::admin::PayoutRow;
 use pool::run::View;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::hashrate::{Hashrate, Since};
@@ -16,11 +17,15 @@ const NEWEST: usize = 5;
 /// So many epochs are looked at for blocks: an orphaned one is none.
 const EPOCHS_LOOKED_AT: usize = 20;
 
-/// `GET /api/pool`. Times are milliseconds since 1970.
-#[derive(Debug, Serialize)]
+/// The pool as a whole. Times are milliseconds since 1970.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Pool")]
 pub(crate) struct PoolFigures {
+    /// The pool's name.
     pub(crate) name: String,
+    /// `bitcoin`, `testnet4`, `signet`, `regtest`.
     pub(crate) network: String,
+    /// The pool's time.
     pub(crate) now_ms: u64,
     /// Miners with a connected device that has sent a share.
     pub(crate) miners: usize,
@@ -37,10 +42,15 @@ pub(crate) struct PoolFigures {
 }
 
 /// A block that closed an epoch.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "BlockOfPool")]
 pub(crate) struct BlockFigures {
+    /// The epoch.
     pub(crate) epoch: EpochId,
+    /// The height at which it was found.
     pub(crate) height: u32,
+    /// Its hash.
+    #[schemars(with = "schema::Hash")]
     pub(crate) hash: String,
     /// When the epoch was closed.
     pub(crate) closed_ms: u64,

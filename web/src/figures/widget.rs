@@ -3,6 +3,7 @@
 
 use accounting::Msat;
 use basics::humane;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::PoolFigures;
@@ -11,9 +12,12 @@ use super::PoolFigures;
 const REFRESH: &str = "10s";
 
 /// A widget of the type `four-stats`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Widget {
+    /// The type, by umbrelOS.
+    #[schemars(extend("const" = "four-stats"))]
     r#type: &'static str,
+    /// The time after which it is asked again.
     refresh: &'static str,
     /// Where a click leads, from the app's own address.
     link: &'static str,
@@ -21,10 +25,14 @@ pub(super) struct Widget {
 }
 
 /// One figure.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "WidgetItem")]
 struct Item {
+    /// The name of the figure.
     title: &'static str,
+    /// The figure.
     text: String,
+    /// Its unit.
     subtext: String,
 }
 

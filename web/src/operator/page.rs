@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use basics::{clock, humane};
 use pool::admin::{Answers, AskError, call};
+use serde_json::json;
 
 use super::sections::{Section, Told, sections};
 use crate::{Facts, Frame};
@@ -47,6 +48,6 @@ async fn ask(view: &(impl Answers + Facts)) -> Told {
         fee: fee.map_err(why),
         parked: parked.map(|told| told.parked).map_err(why),
         suspects: suspects.map_err(why),
-        solvency: view.solvency(),
+        solvency: json!(view.solvency()),
     }
 }

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use basics::{clock, humane};
+use serde_json::json;
 
 use super::{Frame, Pages, format, page};
 use crate::balance_sheet::{BalanceSheet, Melts};
@@ -23,7 +24,7 @@ struct SolvencyPage {
 }
 
 pub(super) async fn get(State(pages): State<Arc<Pages>>) -> Response {
-    let sheet = as_pages_have_it(BalanceSheet::of(&pages.figures.view().solvency()));
+    let sheet = as_pages_have_it(BalanceSheet::of(&json!(pages.figures.view().solvency())));
     let as_of = sheet
         .as_of_ms
         .map(|at_ms| humane::ago(at_ms, clock::now_ms()));

@@ -10,11 +10,11 @@ use ledger::LedgerError;
 use mint::Liabilities;
 use payout::node::NodeView;
 use payout::readiness;
-use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
 
 use super::super::minting::Minting;
 use super::super::solvency::{Assets, Melts, Owed, melts};
+use super::super::solvency_report::{MeltsReport, SolvencyReport};
 use super::metrics::WATCH_ERRORS;
 use super::{LOOK_INTERVAL, Paying, Watching};
 
@@ -251,24 +251,29 @@ impl Paying {
     }
 
     /// For `/api/solvency`: what is owed and what is there, as of the last look.
-    pub(in crate::run) fn solvency(&self) -> Value {
+    pub(in crate::run) fn solvency(&self) -> SolvencyReport {
         let known = self.known();
-        let (melts, missing) = match &known.melts {
-            Melts::Off => ("off", None),
-            Melts::On => ("on", None),
-            Melts::Paused { missing } => ("paused", Some(missing.to_string())),
+        let (melts, missing_msat) = match &known.melts {
+            Melts::Off => (MeltsReport::Off, None),
+            Melts::On => (MeltsReport::On, None),
+            Melts::Paused { missing } => (MeltsReport::Paused, Some(missing.get().into())),
         };
-        json!({
-            "as_of_ms": known.looked.map(|looked| looked.at_ms),
-            "liabilities": known.looked.map(|looked| looked.owed.to_json()),
-            "assets": known.looked.and_then(|looked| looked.assets).map(Assets::to_json),
-            "melts": melts,
-            "missing_msat": missing,
-            "detail": match self.node {
+        SolvencyReport {
+            as_of_ms: known.looked.map(|looked| looked.at_ms),
+            liabilities: known.looked.map(|looked| looked.owed.told()),
+            assets: known
+                .looked
+                .and_then(|looked| looked.assets)
+                .map(Assets::told),
+            melts,
+            missing_msat,
+            detail: match self.node {
                 Some(_) => "null: not known now. assets are the lightning node's alone",
-                None => "null: not known now. This pool has no lightning node: what backs its \
-                         ecash is not shown here",
+                None => {
+                    "null: not known now. This pool has no lightning node: what backs its \
+                     ecash is not shown here"
+                }
             },
-        })
+        }
     }
 }
