@@ -2,7 +2,7 @@
 # what and why), so that any of them works in a fresh clone.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench nightly screenshots package fmt openapi
+.PHONY: help demo test lint bench nightly screenshots package fmt
 
 help: ## this list
 	@grep -E '^[a-z-]+: ## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+): ## /\1\t/' | \
@@ -23,10 +23,6 @@ lint: ## formatting, clippy, which room may import what, licences and origins of
 fmt: ## format the code
 	@scripts/setup.sh build
 	@cargo fmt --all
-
-openapi: ## docs/openapi.json anew, from the code
-	@scripts/setup.sh build test
-	@AXEPOOL_WRITE_OPENAPI=1 cargo nextest run --locked -p web --lib -E 'test(document::)'
 
 bench: ## release build: the rooms' benchmarks, then 1,000 and 10,000 simulated miners
 	@scripts/setup.sh build bench

@@ -1,7 +1,6 @@
 //! `GET /api/openapi.json`: all of `/api/` described, in OpenAPI 3.1. The document is made from
 //! the endpoints that the routers are made from, and from the types that are serialised.
-//! `docs/openapi.json` is a copy of it: `make openapi` writes it anew. Tests compare the answers
-//! of a running pool with its schemas.
+//! Tests compare the answers of a running pool with its schemas.
 
 use std::sync::LazyLock;
 
@@ -38,6 +37,11 @@ static SERVED: LazyLock<Served> = LazyLock::new(|| {
     let packed = gzip::packed_once(text.as_bytes());
     Served { text, hash, packed }
 });
+
+/// The OpenAPI document of the pool's JSON, as it is served.
+pub fn openapi() -> &'static str {
+    &SERVED.text
+}
 
 fn finished() -> Finished {
     let mut document = Document::default();

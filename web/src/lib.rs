@@ -30,6 +30,7 @@ mod serve;
 mod serving;
 
 pub(crate) use api::{Api, notices};
+pub use document::openapi;
 pub(crate) use figures::Figures;
 pub(crate) use kept::KeptAnswers;
 pub(crate) use pages::{FIRST_RUN, Frame, Pages, asset, guarded, page};

@@ -275,7 +275,7 @@ fn umbrels_widget_is_of_the_service_and_its_port() {
     let (port, path) = rest.split_once('/').expect("a path");
     let pages = &compose["services"]["app_proxy"]["environment"]["APP_PORT"];
     assert_eq!(pages.to_string(), port);
-    let api: Value = serde_json::from_str(&text("docs/openapi.json")).expect("JSON");
+    let api: Value = serde_json::from_str(web::openapi()).expect("JSON");
     assert!(api["paths"][format!("/{path}")].is_object(), "{path}");
 }
 
