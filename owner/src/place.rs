@@ -24,8 +24,8 @@ impl Place {
         if home.new_words() {
             output::remark(format!(
                 "a new wallet was made in {}. Copy the twelve words in {} to paper now: they bring \
-                 its ecash back when this disk dies. Your miner's key does not, and they do not \
-                 bring back your miner's key: keep a copy of both",
+                 back its ecash, and the miner's keys made from them, when this disk dies. A key \
+                 that was made without them needs a copy of its own",
                 dir.display(),
                 home.mnemonic_path().display()
             ));

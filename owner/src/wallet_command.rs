@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use basics::{humane, output};
 use clap::Subcommand;
-use wallet::{Destination, Home, MintUrl, Purse};
+use serde::Serialize;
+use wallet::{Destination, Home, MintUrl, Purse, Restored, WordKey};
 
 use crate::key::read_key;
 use crate::place::{Place, parse_mint};
@@ -78,10 +79,12 @@ enum WalletCommand {
     },
     /// Recover interrupted payments and swaps
     Recover,
-    /// Restore ecash from the wallet's seed words
+    /// Restore ecash from the wallet's seed words, and find the words' keys
     ///
     /// The command asks the mint (--mint) for unspent ecash that follows from the seed
-    /// words, and adds the missing ecash to the wallet. Run it once for each mint. Sent
+    /// words, and adds the missing ecash to the wallet. It also asks which of the first 200
+    /// keys of the words have mined there, and shows how to bring each into a file. The mint
+    /// learns that these keys belong together. Run the command once for each mint. Sent
     /// tokens that nobody received come back too. Use the words in one directory at a time:
     /// two wallets with the same words see, and spend, the same ecash.
     Restore {
@@ -93,6 +96,36 @@ enum WalletCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// What `wallet restore --json` prints.
+#[derive(Debug, Serialize)]
+struct RestoredWallet<'a> {
+    #[serde(flatten)]
+    ecash: &'a Restored,
+    keys: Vec<FoundKey>,
+}
+
+/// A key of the words that the mint knows.
+#[derive(Debug, Serialize)]
+struct FoundKey {
+    number: u32,
+    public_key: String,
+    npub: String,
+}
+
+impl RestoredWallet<'_> {
+    fn new<'a>(ecash: &'a Restored, keys: &[WordKey]) -> RestoredWallet<'a> {
+        let found = |key: &WordKey| FoundKey {
+            number: key.number,
+            public_key: key.key.public_hex(),
+            npub: key.key.npub(),
+        };
+        RestoredWallet {
+            ecash,
+            keys: keys.iter().map(found).collect(),
+        }
+    }
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
@@ -302,15 +335,15 @@ fn restore(
             dir.display()
         ),
     };
-    let restored = block_on(async {
+    let (restored, keys) = block_on(async {
         let home = match given {
             Some(words) => Home::open_with_words(&dir, &words).await?,
             None => Home::open(&dir).await?,
         };
-        Ok(home.restore(&mint).await?)
+        Ok((home.restore(&mint).await?, home.find_keys(&mint).await?))
     })?;
     if json {
-        output::json(&restored)?;
+        output::json(&RestoredWallet::new(&restored, &keys))?;
         return Ok(ExitCode::SUCCESS);
     }
     output::line(format!(
@@ -318,6 +351,14 @@ fn restore(
         humane::count(restored.restored_sat),
         humane::count(restored.known_sat)
     ))?;
+    for key in &keys {
+        output::line(format!(
+            "key {}, {}, has mined here: `{}` brings it back",
+            key.number,
+            key.key.npub(),
+            program::command(&format!("key new --number {} --key FILE", key.number))
+        ))?;
+    }
     if restored.pending_sat > 0 {
         output::remark(format!(
             "{} sat are in payments that the mint has not ended: restore again later",

@@ -7,9 +7,9 @@
 //!   lock             held by the process that uses the wallet
 //! ```
 //!
-//! The seed is the wallet's own. It is not derived from a miner's key and no miner's
-//! key is derived from it: the words bring back ecash that was in the wallet, the key
-//! what the pool still owes.
+//! The seed is the wallet's own. The words bring back ecash that was in the wallet, and the
+//! miner's keys that were made from them ([`crate::WordKey`]), with which the pool gives what
+//! it still owes.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, TryLockError};
@@ -77,6 +77,22 @@ pub enum HomeError {
         path: PathBuf,
         /// What is wrong.
         why: String,
+    },
+    /// A number that no key has.
+    #[error("the words have no key {number}: {why}")]
+    Number {
+        /// The number.
+        number: u32,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Every key that a search from the words finds is in use.
+    #[error(
+        "the first {keys} keys of the words are all in use: give the number of one of them, or make a random key"
+    )]
+    KeysUsed {
+        /// How many there are.
+        keys: u32,
     },
     /// The file system's answer.
     #[error("{path}: {source}", path = .path.display())]
@@ -166,6 +182,29 @@ impl Home {
     /// True when there is a wallet in `dir`, or what is left of one.
     pub fn is_there(dir: &Path) -> bool {
         dir.join(MNEMONIC).exists() || dir.join(STORE).exists()
+    }
+
+    /// The seed of the words in `dir`, which are left as they are; `None` when there are none.
+    pub(crate) fn seed_in(dir: &Path) -> Result<Option<[u8; 64]>, HomeError> {
+        let path = dir.join(MNEMONIC);
+        let text = secret_file::read(&path)?;
+        let words = text.map(|text| parse_words(&text, &path)).transpose()?;
+        Ok(words.map(|words| words.to_seed_normalized("")))
+    }
+
+    pub(crate) fn seed(&self) -> &[u8; 64] {
+        &self.seed
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn store_failed(&self, error: &database::Error) -> HomeError {
+        HomeError::Store {
+            path: self.dir.join(STORE),
+            why: error.to_string(),
+        }
     }
 
     fn with_store(dir: &Path, seed: [u8; 64], store: Store, new_words: bool, lock: File) -> Home {

@@ -1,8 +1,7 @@
 //! The file that an owner's key is kept in.
 //!
 //! Text: comments begin with `#`, the first other line is the secret, as 64 hex digits
-//! or as an nsec. What [`write_key_file`] writes is read by it, and so is a file with
-//! nothing but an nsec in it.
+//! or as an nsec. A file with nothing but an nsec in it is read too.
 
 use std::path::{Path, PathBuf};
 
@@ -30,42 +29,68 @@ pub enum KeyFileError {
     },
 }
 
-/// Writes `key` to a new file that only its owner can read.
-///
-/// # Errors
-/// [`KeyFileError::File`], also when the file is there already.
-pub fn write_key_file(path: &Path, key: &OwnerKey) -> Result<(), KeyFileError> {
-    let text = format!(
-        "# The secret of an Axepool miner. Whoever has it has what the miner earns:\n\
-         # show it to nobody, and keep a copy where this disk's death does not reach it.\n\
-         #\n\
-         # public key  {}\n\
-         # npub        {}\n\
-         {}\n",
-        key.public_hex(),
-        key.npub(),
-        key.nsec(),
-    );
-    Ok(secret_file::create(path, &text)?)
+/// A key in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFile {
+    /// The key.
+    pub key: OwnerKey,
+    /// Its number among the keys of a wallet's words; `None` for a key that no words bring
+    /// back. The file says so in a comment: it is a hint, and no proof.
+    pub number: Option<u32>,
 }
 
-/// Reads the key in `path`.
-///
-/// # Errors
-/// [`KeyFileError`]
-pub fn read_key_file(path: &Path) -> Result<OwnerKey, KeyFileError> {
-    let text = secret_file::read(path)?.ok_or_else(|| KeyFileError::Missing(path.to_owned()))?;
-    let mut lines = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let wrong = |source| KeyFileError::Key {
-        path: path.to_owned(),
-        source,
-    };
-    match (lines.next(), lines.next()) {
-        (Some(secret), None) => secret.parse().map_err(wrong),
-        _ => Err(wrong(KeyError::Form)),
+/// Begins the comment with a key's number.
+const NUMBER: &str = "# key number ";
+
+impl KeyFile {
+    /// Writes the key to a new file that only its owner can read.
+    ///
+    /// # Errors
+    /// [`KeyFileError::File`], also when the file is there already.
+    pub fn write(&self, path: &Path) -> Result<(), KeyFileError> {
+        let origin = match self.number {
+            Some(number) => format!("{NUMBER}{number} of the wallet's twelve words\n"),
+            None => "# No words bring this key back.\n".to_owned(),
+        };
+        let text = format!(
+            "# The secret of an Axepool miner. Whoever has it has what the miner earns:\n\
+             # show it to nobody, and keep a copy where this disk's death does not reach it.\n\
+             {origin}\
+             #\n\
+             # public key  {}\n\
+             # npub        {}\n\
+             {}\n",
+            self.key.public_hex(),
+            self.key.npub(),
+            self.key.nsec(),
+        );
+        Ok(secret_file::create(path, &text)?)
+    }
+
+    /// Reads the key in `path`.
+    ///
+    /// # Errors
+    /// [`KeyFileError`]
+    pub fn read(path: &Path) -> Result<KeyFile, KeyFileError> {
+        let text =
+            secret_file::read(path)?.ok_or_else(|| KeyFileError::Missing(path.to_owned()))?;
+        let mut lines = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let wrong = |source| KeyFileError::Key {
+            path: path.to_owned(),
+            source,
+        };
+        let key = match (lines.next(), lines.next()) {
+            (Some(secret), None) => secret.parse().map_err(wrong)?,
+            _ => return Err(wrong(KeyError::Form)),
+        };
+        let number = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(NUMBER));
+        let number = number.and_then(|rest| rest.split(' ').next()?.parse().ok());
+        Ok(KeyFile { key, number })
     }
 }
 
@@ -77,14 +102,22 @@ mod tests {
     fn a_key_comes_back_from_its_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key");
-        let key = OwnerKey::generate();
-        write_key_file(&path, &key).unwrap();
-        assert_eq!(read_key_file(&path).unwrap(), key);
-        assert!(matches!(
-            write_key_file(&path, &OwnerKey::generate()),
-            Err(KeyFileError::File(SecretFileError::Exists(_)))
-        ));
-        assert_eq!(read_key_file(&path).unwrap(), key);
+        for (name, number) in [("random", None), ("first", Some(0)), ("far", Some(1 << 30))] {
+            let path = path.with_extension(name);
+            let key = OwnerKey::generate();
+            let file = KeyFile { key, number };
+            file.write(&path).unwrap();
+            assert_eq!(KeyFile::read(&path).unwrap(), file);
+            let other = KeyFile {
+                key: OwnerKey::generate(),
+                number: None,
+            };
+            assert!(matches!(
+                other.write(&path),
+                Err(KeyFileError::File(SecretFileError::Exists(_)))
+            ));
+            assert_eq!(KeyFile::read(&path).unwrap(), file);
+        }
     }
 
     #[test]
@@ -95,14 +128,17 @@ mod tests {
             let path = dir.path().join("key");
             secret_file::create(&path, &text).unwrap();
             assert_eq!(
-                read_key_file(&path).ok(),
-                good.then(|| key.clone()),
+                KeyFile::read(&path)
+                    .ok()
+                    .map(|file| (file.key, file.number)),
+                good.then(|| (key.clone(), None)),
                 "{text:?}"
             );
         };
         case(key.nsec(), true);
         case(format!("{}\r\n", key.secret_hex()), true);
         case(format!("# mine\n\n  {}  \n", key.nsec()), true);
+        case(format!("# key number x\n{}\n", key.nsec()), true);
         case(String::new(), false);
         case(key.npub(), false);
         case(format!("{}\n{}\n", key.nsec(), key.nsec()), false);
@@ -110,7 +146,7 @@ mod tests {
 
     #[test]
     fn no_file_is_said_with_what_makes_one() {
-        let error = read_key_file(Path::new("/nowhere/key")).unwrap_err();
+        let error = KeyFile::read(Path::new("/nowhere/key")).unwrap_err();
         assert!(error.to_string().contains("no such file"), "{error}");
     }
 }

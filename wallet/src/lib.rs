@@ -5,7 +5,8 @@
 //! the draft of the look-up by key, the pool's published HTTP interface), so that it
 //! works with any pool that speaks them and tells when ours does not.
 //!
-//! - [`OwnerKey`]: the key whose public half is the stratum username.
+//! - [`OwnerKey`]: the key whose public half is the stratum username. [`WordKey`]: one that
+//!   follows from the wallet's words.
 //! - [`Home`]: the wallet's directory: seed, store, and the lock of one process.
 //! - [`Purse`]: the ecash of one mint in that wallet. [`Purse::sweep`] brings the key's
 //!   money in; [`Purse::send`], [`Purse::receive`] and [`Purse::pay`] move it.
@@ -33,13 +34,14 @@ mod swept;
 mod tests;
 mod text;
 mod transport;
+mod word_keys;
 
 pub use cdk_common::mint_url::MintUrl;
 pub use destination::{Destination, DestinationError};
 pub use error::WalletError;
 pub use home::{Home, HomeError, MintBalance};
 pub use key::{KeyError, OwnerKey};
-pub use key_file::{KeyFileError, read_key_file, write_key_file};
+pub use key_file::{KeyFile, KeyFileError};
 pub use melt::Paid;
 pub use mint_address::{MintAddressError, mint_address};
 pub use purse::{Purse, Recovered, Restored, SentToken};
@@ -47,3 +49,4 @@ pub use qr::terminal_qr;
 pub use secret_file::SecretFileError;
 pub use swept::{Left, Progress, Swept};
 pub use text::plain;
+pub use word_keys::WordKey;

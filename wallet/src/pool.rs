@@ -32,9 +32,9 @@ pub(crate) struct PoolClient {
 }
 
 #[derive(Serialize)]
-struct LookupRequest<'a> {
-    pubkeys: [&'a str; 1],
-    pubkey_signatures: [String; 1],
+struct LookupRequest {
+    pubkeys: Vec<String>,
+    pubkey_signatures: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -61,17 +61,19 @@ impl PoolClient {
         PoolClient { mint, transport }
     }
 
-    /// The quotes of `key`: those with something to mint first.
+    /// The quotes of `keys`, 50 at most: those with something to mint first.
     pub(crate) async fn look_up(
         &self,
         mint_key: &PublicKey,
-        key: &OwnerKey,
+        keys: &[&OwnerKey],
     ) -> Result<Vec<PoolQuote>, WalletError> {
-        let public = key.public_hex();
-        let text = format!("{LOOKUP_TAG}{}{public}", mint_key.to_hex());
+        let sign = |key: &&OwnerKey| {
+            let text = format!("{LOOKUP_TAG}{}{}", mint_key.to_hex(), key.public_hex());
+            key.sign(&text)
+        };
         let request = LookupRequest {
-            pubkeys: [&public],
-            pubkey_signatures: [key.sign(&text)],
+            pubkeys: keys.iter().map(|key| key.public_hex()).collect(),
+            pubkey_signatures: keys.iter().map(sign).collect(),
         };
         let url = self.url(&["v1", "mint", "quote", METHOD, "pubkey"])?;
         let answer = self.transport.http_post(url, None, &request).await;

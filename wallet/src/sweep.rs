@@ -115,7 +115,7 @@ impl Run<'_> {
         })?;
         let batch = batch_size(info);
         loop {
-            let found = self.purse.pool.look_up(&mint_key, self.key).await?;
+            let found = self.purse.pool.look_up(&mint_key, &[self.key]).await?;
             let mintable = self.note(found);
             if mintable.is_empty() {
                 return Ok(());

@@ -34,7 +34,12 @@ fn word<'a>(printed: &'a str, name: &str) -> &'a str {
 #[test]
 fn a_key_is_made_once_and_shown_as_often_as_needed() {
     let dir = tempfile::tempdir().unwrap();
-    let new = ["key", "new", "--key", "miner.key", "--secret"];
+    let place = ["--wallet", "purse"];
+    let new = [
+        &["key", "new", "--key", "miner.key", "--secret"],
+        &place[..],
+    ]
+    .concat();
     let made = succeeded(&axepool(&new, dir.path()));
     let (npub, public) = (word(&made, "npub"), word(&made, "public key"));
     assert!(npub.starts_with("npub1") && npub.len() == 63, "{npub}");
@@ -46,7 +51,11 @@ fn a_key_is_made_once_and_shown_as_often_as_needed() {
 
     failed(&axepool(&new, dir.path()), "not overwritten");
     let shown = succeeded(&axepool(
-        &["key", "show", "--key", "miner.key", "--no-qr"],
+        &[
+            &["key", "show", "--key", "miner.key", "--no-qr"],
+            &place[..],
+        ]
+        .concat(),
         dir.path(),
     ));
     assert_eq!(
@@ -116,7 +125,10 @@ fn a_sweep_says_what_keeps_it() {
         axepool(&[&start, more].concat(), dir.path())
     };
     failed(&sweep("http://127.0.0.1:1", &[]), "axepool key new");
-    succeeded(&axepool(&["key", "new", "--key", "miner.key"], dir.path()));
+    succeeded(&axepool(
+        &["key", "new", "--random", "--key", "miner.key"],
+        dir.path(),
+    ));
     failed(&sweep("pool.example", &[]), "begins with https://");
     failed(
         &sweep(

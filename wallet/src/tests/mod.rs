@@ -14,4 +14,5 @@ mod parallel;
 mod payments;
 mod restores;
 mod sweeps;
+mod word_keys;
 mod words;

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use simnet::keys::SimKey;
 
 use super::{Desk, Door};
-use crate::common::{stderr, stdout};
+use crate::common::{axepool, stderr, stdout};
 use crate::earned::{Earned, earned};
 use crate::world::key;
 
@@ -102,4 +102,71 @@ async fn words_go_on_without_their_store_and_in_two_directories() {
     let wrong = crate::common::axepool(&sweep, desk.dir.path());
     let said = stderr(&wrong);
     assert!(said.contains("this is a web page, not a mint"), "{said}");
+}
+
+/// `axepool key` with a wallet and a file, and what it printed.
+#[track_caller]
+fn key_command(desk: &Desk, wallet: &str, file: &str, what: &[&str]) -> String {
+    let named = ["--wallet", wallet, "--key", file, "--no-qr", "--secret"];
+    let output = axepool(&[&["key"], what, &named[..]].concat(), desk.dir.path());
+    assert!(output.status.success(), "{}", stderr(&output));
+    stdout(&output)
+}
+
+/// The key that a command printed.
+#[track_caller]
+fn printed(text: &str) -> SimKey {
+    let word = |name: &str| {
+        let mut lines = text.lines().map(str::trim);
+        let word = lines.find_map(|line| line.strip_prefix(name));
+        word.expect("printed").trim().to_owned()
+    };
+    let hex = word("secret ");
+    let byte = |at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).expect("hex");
+    SimKey {
+        secret: std::array::from_fn(byte),
+        hex: word("public key"),
+        npub: word("npub"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_alone_bring_back_keys_and_what_they_earned() {
+    let mut desk = Desk::new("");
+    let keys = ["first.key", "second.key"]
+        .map(|file| printed(&key_command(&desk, "ours", file, &["new"])));
+    let Earned {
+        pool,
+        ocean: _ocean,
+        paid_sat,
+    } = earned(&keys, &[], 2, |_| {}).await;
+    let door = Door::open(&pool).await;
+    desk.mint.clone_from(&door.url);
+    let swept = desk.swept("ours", "first.key");
+    let had = swept["quotes_sat"].as_u64().expect("sat");
+    assert!(0 < had && had < paid_sat, "{swept}");
+
+    // The disk dies; the words are on paper.
+    let path = |name: &str| desk.dir.path().join(name);
+    fs::rename(path("ours/mnemonic"), path("paper")).expect("moves");
+    fs::remove_dir_all(path("ours")).expect("removes");
+    for file in ["first.key", "second.key"] {
+        fs::remove_file(path(file)).expect("removes");
+    }
+    let restored = desk.json("new", &["restore", "--words", "paper"]);
+    assert_eq!(restored["restored_sat"], had, "{restored}");
+    let found: Vec<_> = restored["keys"].as_array().expect("keys").iter().collect();
+    assert_eq!(found.len(), 2, "{restored}");
+    for (number, key) in keys.iter().enumerate() {
+        assert_eq!(found[number]["number"], number, "{restored}");
+        assert_eq!(found[number]["npub"], key.npub, "{restored}");
+        let (file, number) = (format!("{number}.key"), number.to_string());
+        let again = key_command(&desk, "new", &file, &["new", "--number", &number]);
+        assert_eq!(printed(&again).secret, key.secret);
+        let shown = key_command(&desk, "new", &file, &["show"]);
+        assert!(shown.starts_with("from words: number"), "{shown}");
+        desk.swept("new", &file);
+    }
+    assert_eq!(desk.balance("new"), (paid_sat, 0, 0));
+    super::all_is_issued(&pool, paid_sat).await;
 }
