@@ -19,6 +19,9 @@ use crate::chain::http;
 /// How many of its newest blocks are asked for: some two weeks of them.
 const BLOCKS_ASKED: usize = 30;
 
+/// No block has such a height before the year 2200: a row with one is no block.
+const NO_SUCH_HEIGHT: u32 = 10_000_000;
+
 /// The most entries of a list that are looked at.
 const MAX_ENTRIES: usize = 10_000;
 
@@ -190,15 +193,20 @@ fn answer<T: DeserializeOwned>(body: &[u8]) -> Result<T, OceanError> {
 /// Reads a list of blocks. Entries that are not understood are left out: one bad row may
 /// not hide the good ones.
 fn blocks(body: &[u8]) -> Result<BlocksListed, OceanError> {
-    let rows = match answer(body)? {
+    let mut rows = match answer(body)? {
         BlockList::Named { blocks } | BlockList::Bare(blocks) => blocks,
     };
+    // More than were asked for are not taken.
+    rows.truncate(BLOCKS_ASKED);
     let mut rewards = HashMap::new();
     let mut all: BTreeSet<(u32, BlockHash)> = BTreeSet::new();
     for entry in entries::<BlockEntry>(rows, "block") {
         let Ok(height) = u32::try_from(entry.height) else {
             continue;
         };
+        if height >= NO_SUCH_HEIGHT {
+            continue;
+        }
         all.insert((height, entry.block_hash));
         let reward = entry.total_reward_sats.map(Sat::new);
         rewards.extend(reward.map(|reward| (entry.block_hash, reward)));

@@ -298,7 +298,7 @@ mod tests {
     fn a_stranger_is_told_when_the_api_has_had_its_say_and_again_when_it_speaks() {
         let mut case = Case::new(false, false, BEGAN + 7);
         case.told(None);
-        case.watch.api_lists(&[]);
+        case.watch.api_lists(&[], None);
         case.told(Some(false));
         case.deposits.api_lists([case.txid()]);
         case.told(Some(true));

@@ -2,7 +2,8 @@
 //! reorganisations.
 
 use accounting::settle::Block;
-use bitcoin::{Block as FullBlock, ScriptBuf};
+use bitcoin::block::Header;
+use bitcoin::{Block as FullBlock, Network, ScriptBuf};
 
 use super::deposits::Deposits;
 use super::watch::{REMEMBERED, Watch};
@@ -19,6 +20,35 @@ pub(super) struct Sought {
     pub(super) tag: Vec<u8>,
     /// The payout address's script.
     pub(super) payouts_to: ScriptBuf,
+    /// What a block must have cost.
+    pub(super) proof: Proof,
+}
+
+/// What a block must have cost to be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// Nothing: a chain of one's own.
+    None,
+    /// The work that its header names (test networks have blocks of little work).
+    Own,
+    /// That, and no less than [`LEAST_DIFFICULTY`].
+    Bitcoin,
+}
+
+/// Blocks of Bitcoin's main network are some hundred times as hard (2026). What a source
+/// invents costs at least as much as this.
+const LEAST_DIFFICULTY: u128 = 1_000_000_000_000;
+
+impl Proof {
+    fn is_in(self, header: &Header) -> bool {
+        let target = header.target();
+        let is_met = header.validate_pow(target).is_ok();
+        match self {
+            Proof::None => true,
+            Proof::Own => is_met,
+            Proof::Bitcoin => is_met && target.difficulty(Network::Bitcoin) >= LEAST_DIFFICULTY,
+        }
+    }
 }
 
 /// Reads what is new. Returns true when there is more to read at once.
@@ -38,6 +68,10 @@ pub(super) async fn follow(
             break;
         };
         let block = chain.block(&hash).await?;
+        if !sought.proof.is_in(&block.header) {
+            let why = format!("block {hash} at height {height} lacks the work of a block");
+            return Err(ChainError::Nonsense(why));
+        }
         let below = height.checked_sub(1).and_then(|below| watch.at(below));
         if below.is_some_and(|below| below != block.header.prev_blockhash) {
             // It was reorganised while we read: the next round finds where.
@@ -79,7 +113,6 @@ pub(super) fn has_tag(block: &FullBlock, tag: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bitcoin::ScriptBuf;
     use bitcoin::constants::genesis_block;
 
     #[track_caller]
@@ -87,6 +120,17 @@ mod tests {
         let mut block = genesis_block(bitcoin::Network::Regtest);
         block.txdata[0].input[0].script_sig = ScriptBuf::from_bytes(script.to_vec());
         assert_eq!(has_tag(&block, tag), expected, "{script:?}");
+    }
+
+    #[test]
+    fn a_block_has_the_work_that_its_network_asks_for() {
+        let easy = genesis_block(Network::Bitcoin).header;
+        let mut unmet = easy;
+        unmet.nonce = unmet.nonce.wrapping_add(1);
+        let case = |proof: Proof| (proof.is_in(&easy), proof.is_in(&unmet));
+        assert_eq!(case(Proof::None), (true, true));
+        assert_eq!(case(Proof::Own), (true, false));
+        assert_eq!(case(Proof::Bitcoin), (false, false));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use accounting::Sat;
 use accounting::settle::{Block, Earnings, Event};
 use basics::backoff::Backoff;
 use basics::clock::now_secs;
-use bitcoin::{Address, BlockHash};
+use bitcoin::{Address, BlockHash, Network};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use super::api::OceanApi;
 use super::compare::{AskUpstream, Comparison};
 use super::deposits::{Deposits, Gone};
-use super::follow::{Sought, follow};
-use super::watch::{Verdict, Watch};
+use super::follow::{Proof, Sought, follow};
+use super::watch::{ChainWord, Verdict, Watch};
 use crate::booking::{BookError, Booked, Booking};
 use crate::chain::ChainClient;
 use crate::files;
@@ -96,8 +96,12 @@ pub struct SourceHealth {
     pub gone: Vec<Gone>,
     /// The chain's tip as it was read.
     pub tip_height: Option<u32>,
-    /// Why the witnesses of the chain do not agree, while they do not.
+    /// Why the witnesses of the chain do not agree, while they do not, or could not be compared
+    /// again since.
     pub doubt: Option<Doubt>,
+    /// The witnesses were compared in the last round: our own source, where there is one,
+    /// answered. Without it, no doubt is no agreement.
+    pub is_compared: bool,
     /// Why the chain source's software is not to be used.
     pub wrong_software: Option<String>,
     /// The block that the upstream mines on, where it is a witness and tells it.
@@ -115,7 +119,12 @@ pub struct SourceHealth {
 }
 
 impl SourceHealth {
-    fn chain_failed(&mut self, why: String) {
+    /// True when the witnesses were compared in the last round, and agree.
+    pub fn agrees(&self) -> bool {
+        self.is_compared && self.doubt.is_none()
+    }
+
+    pub(super) fn chain_failed(&mut self, why: String) {
         self.chain_error = Some(why);
         self.chain_failures = self.chain_failures.saturating_add(1);
     }
@@ -127,15 +136,29 @@ const VERSION: u64 = 1;
 /// What is kept over restarts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Kept {
-    watch: Option<Watch>,
+pub(super) struct Kept {
+    pub(super) watch: Option<Watch>,
     deposits: Deposits,
+    /// What the witnesses contradicted each other in, and could not be compared in since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) doubts: Vec<Doubt>,
+}
+
+/// What a round read of the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// There is no source, or it did not answer.
+    Nothing,
+    /// There is more to read at once.
+    HasMore,
+    /// All up to the tip.
+    Whole,
 }
 
 /// A round's working memory.
 pub(super) struct Rounds {
     pub(super) parts: OceanWatch,
-    kept: Kept,
+    pub(super) kept: Kept,
     saved: Kept,
     sought: Sought,
     pub(super) health: watch::Sender<SourceHealth>,
@@ -148,6 +171,19 @@ pub(super) struct Rounds {
 }
 
 impl OceanWatch {
+    /// What the blocks of the payout address's network must have cost.
+    fn proof(&self) -> Proof {
+        let address = self.address.as_unchecked();
+        match (
+            self.are_own_chains,
+            address.is_valid_for_network(Network::Bitcoin),
+        ) {
+            (true, _) => Proof::None,
+            (false, true) => Proof::Bitcoin,
+            (false, false) => Proof::Own,
+        }
+    }
+
     /// Watches until `stop`; how the sources do is told through `health`.
     ///
     /// # Errors
@@ -165,15 +201,19 @@ impl OceanWatch {
             None => Kept::default(),
         };
         let now = Instant::now();
+        let comparison = Comparison::new(&self, kept.doubts.clone());
+        // A doubt from before a restart is one until the witnesses are compared again.
+        health.send_modify(|health| health.doubt = comparison.doubt().cloned());
         let mut rounds = Rounds {
             saved: kept.clone(),
             kept,
             sought: Sought {
                 tag: self.tag.clone(),
                 payouts_to: self.address.script_pubkey(),
+                proof: self.proof(),
             },
             health,
-            comparison: Comparison::new(self.are_own_chains),
+            comparison,
             chain_heard: now,
             api_backoff: Backoff::new(self.ask_every, API_AGAIN_AT_MOST),
             api_next: now,
@@ -203,21 +243,51 @@ impl OceanWatch {
 impl Rounds {
     /// Asks and tells once. True when the chain has more to read at once.
     async fn round(&mut self) -> bool {
-        let has_more = self.read_chain().await;
+        let read = self.read_chain().await;
+        let has_more = read == Reading::HasMore;
         if !has_more {
             self.ask_api().await;
         }
-        self.compare().await;
-        if !has_more && !self.comparison.holds_everything() {
-            self.tell().await;
-            self.tell_deposits().await;
+        self.compare(read == Reading::Whole).await;
+        self.tell_how_it_is(read);
+        if !has_more {
+            self.tell(read).await;
+            self.tell_deposits(read).await;
         }
         has_more
     }
 
-    async fn read_chain(&mut self) -> bool {
+    /// What was read counts once it was compared: how fresh our source is, and what it has
+    /// not any more.
+    fn tell_how_it_is(&mut self, read: Reading) {
+        let is_trusted =
+            matches!(read, Reading::Whole | Reading::HasMore) && self.comparison.trusts_own();
+        if is_trusted {
+            self.chain_heard = Instant::now();
+        }
+        // What a source that may be on another chain does not have is not gone.
+        let gone = if self.comparison.agrees() && read == Reading::Whole {
+            let watch = self.kept.watch.as_ref();
+            watch.map(|watch| self.kept.deposits.gone(watch))
+        } else {
+            None
+        };
+        let agrees = self.comparison.agrees();
+        self.health.send_modify(|health| {
+            if is_trusted {
+                health.chain_heard_secs = Some(now_secs());
+            }
+            match gone {
+                Some(gone) => health.gone = gone,
+                None if !agrees && health.doubt.is_some() => health.gone.clear(),
+                None => {}
+            }
+        });
+    }
+
+    async fn read_chain(&mut self) -> Reading {
         let Some(chain) = self.parts.chain.clone() else {
-            return false;
+            return Reading::Nothing;
         };
         let asks_api = self.parts.api.is_some();
         if self.kept.watch.is_none() {
@@ -233,42 +303,29 @@ impl Rounds {
                 Err(error) => {
                     self.health
                         .send_modify(|health| health.chain_failed(error.to_string()));
-                    return false;
+                    return Reading::Nothing;
                 }
             }
         }
         let Some(watch) = &mut self.kept.watch else {
-            return false;
+            return Reading::Nothing;
         };
         watch.set_asks_api(asks_api);
         let read = follow(watch, &mut self.kept.deposits, &chain, &self.sought).await;
         let tip_height = watch.tip().map(|tip| tip.height);
-        let gone = self.kept.deposits.gone(watch);
-        let is_doubted = self.comparison.doubts_own();
         self.health.send_modify(|health| {
             health.tip_height = tip_height;
-            // What a source on another chain does not have is not gone.
-            if !is_doubted {
-                health.gone = gone;
-            }
             match &read {
-                Ok(_) => {
-                    health.chain_error = None;
-                    if !is_doubted {
-                        health.chain_heard_secs = Some(now_secs());
-                    }
-                }
+                Ok(_) => health.chain_error = None,
                 Err(error) => health.chain_failed(error.to_string()),
             }
         });
         match read {
-            Ok(has_more) => {
-                self.chain_heard = Instant::now();
-                has_more
-            }
+            Ok(true) => Reading::HasMore,
+            Ok(false) => Reading::Whole,
             Err(error) => {
                 tracing::warn!(%error, "the chain source does not answer");
-                false
+                Reading::Nothing
             }
         }
     }
@@ -320,13 +377,17 @@ impl Rounds {
             self.health
                 .send_modify(|health| health.listed_height = Some(newest));
         }
-        // Without a chain source the watch begins at the newest block of the first list.
+        // Without a chain source the watch begins at the newest block of the first list of
+        // which the upstream knows.
         if self.kept.watch.is_none() && self.parts.chain.is_none() {
-            let newest = blocks.iter().map(|block| block.height).max();
+            let reach = self.comparison.upstream_reach();
+            let confirmed = blocks.iter().map(|block| block.height);
+            let confirmed = confirmed.filter(|height| reach.is_none_or(|reach| *height <= reach));
+            let newest = confirmed.max();
             self.kept.watch = newest.map(|newest| Watch::new(newest, true));
         }
         if let Some(watch) = &mut self.kept.watch {
-            watch.api_lists(blocks);
+            watch.api_lists(blocks, self.comparison.upstream_reach());
         }
     }
 
@@ -351,9 +412,16 @@ impl Rounds {
         }
     }
 
-    async fn tell(&mut self) {
+    async fn tell(&mut self, read: Reading) {
         let silent = self.parts.chain.is_none() || self.chain_heard.elapsed() > CHAIN_SILENT_AFTER;
-        let chain = self.comparison.chain_word(silent);
+        let Some(chain) = self.comparison.chain_word(silent) else {
+            return;
+        };
+        // What was read before is no word of a source that is not heard now.
+        let is_own_word = matches!(chain, ChainWord::Heard | ChainWord::Contradicted);
+        if is_own_word && read != Reading::Whole {
+            return;
+        }
         while let Some(verdict) = self.kept.watch.as_ref().and_then(|watch| watch.next(chain)) {
             let (booked, hash) = match verdict {
                 Verdict::Found(block) => (self.parts.booking.close_epoch(block).await, block.hash),
@@ -380,9 +448,10 @@ impl Rounds {
         }
     }
 
-    async fn tell_deposits(&mut self) {
-        // What a source on another chain shows was not paid.
-        if self.comparison.doubts_own() {
+    async fn tell_deposits(&mut self, read: Reading) {
+        // What a source on another chain shows was not paid, nor what it showed before it
+        // could be compared.
+        if read != Reading::Whole || !self.comparison.agrees() {
             return;
         }
         let now_ms = now_secs().saturating_mul(1000);

@@ -4,14 +4,15 @@ use accounting::settle::Block;
 use bitcoin::BlockHash;
 
 use super::{
-    Doubt, HEARD_WITHIN_SECS, LATER_SECS, Now, ORDINARY_FORK, STANDS_STILL_SECS, What, Witness,
-    Witnesses,
+    Doubt, HEARD_WITHIN_SECS, LATER_SECS, Now, ORDINARY_FORK, STANDS_STILL_SECS, Sides, What,
+    Witness, Witnesses,
 };
 
 /// A difference as it is found.
 struct Found {
     differs: Option<Witness>,
     what: What,
+    sides: Sides,
     said: String,
 }
 
@@ -32,31 +33,103 @@ enum Pair {
 }
 
 impl Witnesses {
-    /// The doubt that there is now, and no other one: what is told twice is one doubt.
+    /// The doubt that there is now, and no other one: what is told twice is one doubt. One
+    /// whose witnesses could not be compared again is still there, and where there are two,
+    /// the one that forbids more counts.
     pub fn judge(&mut self, now: Now) -> Option<Doubt> {
-        let found = self.compare(now);
-        self.doubt = found.map(|found| {
-            let before = self.doubt.take();
+        let found = self.compare(now).map(|found| {
             let mut doubt = Doubt {
                 differs: found.differs,
                 said: found.said,
                 since_secs: now.unix_secs,
                 what: found.what,
+                sides: found.sides,
             };
-            if let Some(before) = before.filter(|before| before.is_same(&doubt)) {
+            if let Some(before) = self.open.iter().find(|before| before.is_same(&doubt)) {
                 doubt.since_secs = before.since_secs;
             }
             doubt
         });
-        self.doubt.clone()
+        let before = std::mem::take(&mut self.open);
+        let is_open = |doubt: &Doubt| {
+            let is_found = found
+                .as_ref()
+                .is_some_and(|found| found.sides == doubt.sides);
+            !is_found && !self.is_compared(doubt, now)
+        };
+        let mut open: Vec<Doubt> = before.into_iter().filter(is_open).collect();
+        open.extend(found);
+        self.open = open;
+        let forbids = |doubt: &&Doubt| (doubt.holds_everything(), doubt.is_of_own_source());
+        self.open.iter().max_by_key(forbids).cloned()
     }
 
     fn compare(&mut self, now: Now) -> Option<Found> {
         let pair = self.pair();
-        self.own_and_list(pair)
+        self.own_and_itself()
+            .or_else(|| self.own_and_list(pair))
             .or_else(|| self.own_and_upstream(pair))
             .or_else(|| self.upstream_and_list())
             .or_else(|| self.standing_still(now))
+    }
+
+    /// Whether the witnesses of `doubt` were all heard now, so that it would have been found
+    /// again if it were there.
+    fn is_compared(&self, doubt: &Doubt, now: Now) -> bool {
+        let by_height = doubt.what == What::Behind;
+        match doubt.sides {
+            Sides::OwnAndItself => self.own_is_there && self.own_contradiction.is_none(),
+            Sides::OwnAndList => self.own_tip().is_some_and(|own| {
+                let deep = self.newest_listed_below(own.height);
+                let seen = deep.is_some_and(|(height, _)| self.own_at.contains_key(&height));
+                seen || (by_height && !self.listed.is_empty())
+            }),
+            Sides::OwnAndUpstream => self.is_compared_with_upstream(by_height),
+            Sides::UpstreamAndList => {
+                let Some(upstream) = self.upstream_tip() else {
+                    return false;
+                };
+                let deep = self.newest_listed_below(upstream.height);
+                let seen = deep.is_some_and(|(height, _)| self.mined_on.contains_key(&height));
+                // Our own source, once there, is compared with both of them.
+                let by_own = self.own_is_there && !self.listed.is_empty();
+                seen || by_own || (by_height && !self.listed.is_empty())
+            }
+            Sides::Still(witness) => {
+                let own = self.own.filter(|_| self.own_is_there);
+                let upstream = self.upstream.filter(|_| self.upstream_is_there);
+                let moved = match witness {
+                    Witness::Own => own.and_then(|own| own.moved_at()),
+                    _ => upstream.and_then(|upstream| upstream.moved_at()),
+                };
+                moved.is_some_and(|at| now.steady_secs.saturating_sub(at) <= STANDS_STILL_SECS)
+            }
+        }
+    }
+
+    /// The same for our own source and the upstream.
+    fn is_compared_with_upstream(&self, by_height: bool) -> bool {
+        let Some(own) = self.own_tip() else {
+            return false;
+        };
+        let Some(upstream) = self.upstream_tip() else {
+            // A job that tells no height may still name our own source's tip.
+            let is_witness = self.upstream_is_there && self.upstream_counts();
+            let upstream = self.upstream.filter(|_| is_witness);
+            return upstream.is_some_and(|upstream| upstream.is.hash == own.hash);
+        };
+        let common = self.newest_mined_on(own.height);
+        let seen = common.is_some_and(|(height, _)| self.own_at.contains_key(&height));
+        seen || (by_height && upstream.height >= own.height)
+    }
+
+    fn own_and_itself(&self) -> Option<Found> {
+        self.own_contradiction.as_ref().map(|said| Found {
+            differs: Some(Witness::Own),
+            what: What::OtherChain,
+            sides: Sides::OwnAndItself,
+            said: said.clone(),
+        })
     }
 
     fn own_tip(&self) -> Option<Block> {
@@ -123,9 +196,18 @@ impl Witnesses {
         let own = self.own_tip()?;
         let (&newest, _) = self.listed.last_key_value()?;
         if newest > own.height.saturating_add(ORDINARY_FORK) {
+            // The upstream decides; without it it is one word against another.
+            let differs = self.upstream_tip().map(|upstream| {
+                if newest > upstream.height.saturating_add(ORDINARY_FORK) {
+                    Witness::List
+                } else {
+                    Witness::Own
+                }
+            });
             return Some(Found {
-                differs: Some(Witness::Own),
+                differs,
                 what: What::Behind,
+                sides: Sides::OwnAndList,
                 said: format!(
                     "our chain source stands at block {}, and OCEAN lists one at {newest}",
                     own.height
@@ -148,6 +230,7 @@ impl Witnesses {
         Some(Found {
             differs,
             what: What::OtherChain,
+            sides: Sides::OwnAndList,
             said: format!(
                 "at height {height} our chain source has the block {ours}, and OCEAN lists {listed}"
             ),
@@ -183,6 +266,7 @@ impl Witnesses {
             Pair::Behind(witness) => Some(Found {
                 differs: Some(witness),
                 what: What::Behind,
+                sides: Sides::OwnAndUpstream,
                 said: heights,
             }),
             Pair::Apart { above, shorter } => {
@@ -199,6 +283,7 @@ impl Witnesses {
                         shorter
                     },
                     what: What::OtherChain,
+                    sides: Sides::OwnAndUpstream,
                     said: format!("{heights}: they have other blocks above {above}"),
                 })
             }
@@ -216,6 +301,7 @@ impl Witnesses {
             return Some(Found {
                 differs: Some(Witness::Upstream),
                 what: What::Behind,
+                sides: Sides::UpstreamAndList,
                 said: format!(
                     "the upstream mines on block {}, and OCEAN lists one at {newest}",
                     upstream.height
@@ -227,6 +313,7 @@ impl Witnesses {
         (mined_on != listed).then(|| Found {
             differs: None,
             what: What::OtherChain,
+            sides: Sides::UpstreamAndList,
             said: format!(
                 "at height {height} the upstream mined on {mined_on}, and OCEAN lists {listed}"
             ),
@@ -249,6 +336,7 @@ impl Witnesses {
             stands.then(|| Found {
                 differs: Some(witness),
                 what: What::StandsStill,
+                sides: Sides::Still(witness),
                 said: format!(
                     "it has had the same tip for {} minutes, and another witness had a new one since",
                     age / 60

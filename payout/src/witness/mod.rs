@@ -7,6 +7,8 @@
 //!   one moved. OCEAN's list alone never does: OCEAN finds a block a day.
 //! - Where each chain is somebody's own (regtest), an upstream is a witness once it and our
 //!   own source have had one block both.
+//! - A doubt ends when the two witnesses that contradicted each other are compared again and
+//!   agree, not when one of them falls silent: not compared is not agreed.
 //! - An orphan that OCEAN still lists counts until OCEAN's next block: only the newest
 //!   listed block that is deep enough is compared.
 
@@ -16,6 +18,7 @@ use std::collections::BTreeMap;
 
 use accounting::settle::Block;
 use bitcoin::BlockHash;
+use serde::{Deserialize, Serialize};
 
 /// Blocks by which two chains may differ without a doubt.
 pub const ORDINARY_FORK: u32 = 2;
@@ -34,7 +37,8 @@ const HEARD_WITHIN_SECS: u64 = 180;
 const REMEMBERED: usize = 300;
 
 /// Who tells something of the chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Witness {
     /// The upstream, by the block that its jobs build on.
     Upstream,
@@ -95,7 +99,7 @@ pub struct Now {
 }
 
 /// The witnesses do not agree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doubt {
     /// Who differs from the others; `None` where that cannot be told.
     pub differs: Option<Witness>,
@@ -104,6 +108,7 @@ pub struct Doubt {
     /// Since when it has been the same difference, seconds since 1970.
     pub since_secs: u64,
     what: What,
+    sides: Sides,
 }
 
 impl Doubt {
@@ -135,11 +140,37 @@ impl std::fmt::Display for Doubt {
 }
 
 /// The kind of a difference: it is the same doubt as long as this stays the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum What {
     Behind,
     OtherChain,
     StandsStill,
+}
+
+/// Which witnesses contradict each other: both are to be compared again before it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Sides {
+    OwnAndList,
+    OwnAndUpstream,
+    UpstreamAndList,
+    /// Our own source shows one chain when it is read and another when it is compared.
+    OwnAndItself,
+    /// One of them stands still.
+    Still(Witness),
+}
+
+impl Sides {
+    fn has(self, witness: Witness) -> bool {
+        match self {
+            Sides::OwnAndList => witness != Witness::Upstream,
+            Sides::OwnAndUpstream => witness != Witness::List,
+            Sides::UpstreamAndList => witness != Witness::Own,
+            Sides::OwnAndItself => witness == Witness::Own,
+            Sides::Still(still) => witness == still,
+        }
+    }
 }
 
 /// An observation, and when it last changed.
@@ -194,7 +225,10 @@ pub struct Witnesses {
     shared: Option<u32>,
     /// Stands in for `shared` before there is one: below it they may agree.
     assumed: Option<u32>,
-    doubt: Option<Doubt>,
+    /// How our own source contradicts itself, while it does.
+    own_contradiction: Option<String>,
+    /// Each contradiction that was not compared away since; the newest last.
+    open: Vec<Doubt>,
 }
 
 impl Witnesses {
@@ -204,6 +238,51 @@ impl Witnesses {
             are_own_chains,
             ..Witnesses::default()
         }
+    }
+
+    /// Takes up the doubts that were open before a restart, but for those of witnesses that
+    /// are `configured` no more. On networks of one's own an upstream is no witness until it
+    /// was met again.
+    pub fn restore(&mut self, open: Vec<Doubt>, configured: &[Witness]) {
+        let is_there = |witness: Witness| {
+            let is_met = witness != Witness::Upstream || !self.are_own_chains;
+            is_met && configured.contains(&witness)
+        };
+        let still_compared = |doubt: &Doubt| {
+            let mut sides = Witness::ALL.into_iter();
+            sides.all(|witness| !doubt.sides.has(witness) || is_there(witness))
+        };
+        self.open = open.into_iter().filter(still_compared).collect();
+    }
+
+    /// The doubts that are open, to be kept over a restart.
+    pub fn open(&self) -> &[Doubt] {
+        &self.open
+    }
+
+    /// The highest block that the upstream mined on since the start: OCEAN's list alone
+    /// proves nothing above it. `None` where the upstream bounds nothing, since it tells no
+    /// heights or mines on a chain of its own.
+    pub fn upstream_reach(&self) -> Option<u32> {
+        if !self.upstream_counts() {
+            return None;
+        }
+        match (self.mined_on.last_key_value(), self.upstream) {
+            (Some((&height, _)), _) => Some(height),
+            (None, Some(_)) => None,
+            (None, None) => Some(0),
+        }
+    }
+
+    /// The highest block that our own source and the upstream had both.
+    pub fn shared(&self) -> Option<u32> {
+        self.shared
+    }
+
+    /// Our own source shows one chain when it is read and another one when it is compared;
+    /// `None`: it does not.
+    pub fn own_contradicts_itself(&mut self, said: Option<String>) {
+        self.own_contradiction = said;
     }
 
     /// Whether what the upstream mines on says something of our chain, as far as is known.

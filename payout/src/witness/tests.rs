@@ -234,7 +234,16 @@ fn the_lists_block_decides_who_is_on_another_chain() {
     // Ours is behind what OCEAN found.
     let mut silent = with(both(100, 100), block(103, 0));
     silent.upstream = None;
-    case(&[silent], Some(Some(Witness::Own)));
+    case(&[silent], Some(None));
+    // The upstream decides: it has the block, or lacks it as well.
+    case(
+        &[with(both(100, 102), block(103, 0))],
+        Some(Some(Witness::Own)),
+    );
+    for height in [103, 400_000, u32::MAX] {
+        let looks = [with(both(100, 100), block(height, 0))];
+        case(&looks, Some(Some(Witness::List)));
+    }
     // Two that contradict each other.
     silent.listed = Some(block(90, 7));
     case(&[silent], Some(None));
@@ -281,7 +290,8 @@ fn it_is_one_doubt_while_its_kind_is_the_same() {
 }
 
 proptest! {
-    /// Whatever comes: no panic, and a source that is silent is never named as wrong.
+    /// Whatever comes: no panic, and a source that is silent is not named as wrong
+    /// unless it was before.
     #[test]
     fn any_observations_are_judged(looks in proptest::collection::vec(
         (any::<Option<(u8, u8)>>(), any::<Option<(u8, u8)>>(), any::<Option<(u8, u8)>>(), 0_u64..20_000), 0..60)) {
@@ -297,8 +307,9 @@ proptest! {
                 fork_at: 100,
                 listed: some(listed),
             };
+            let was_named = witnesses.open().iter().any(Doubt::is_of_own_source);
             let doubt = see(&mut witnesses, secs, look);
-            if own.is_none() {
+            if own.is_none() && !was_named {
                 prop_assert!(!doubt.is_some_and(|doubt| doubt.is_of_own_source()));
             }
         }
@@ -341,4 +352,37 @@ fn where_chains_are_somebodys_own_the_upstream_counts_once_it_was_met() {
     let apart = see(&mut witnesses, 41_200, own_apart(152, 156, 151));
     let apart = apart.expect("they were together");
     assert_eq!(apart.differs, Some(Witness::Own), "{apart}");
+}
+
+/// Whoever falls silent was not compared: what was contradicted stays so, over a restart too.
+#[test]
+fn a_doubt_ends_with_a_comparison_and_not_with_silence() {
+    let named = |doubt: Option<Doubt>| doubt.map(|doubt| doubt.differs);
+    let apart = own_apart(110, 113, 100);
+    let silent = Look { own: None, ..apart };
+    let lonely = Look {
+        upstream: None,
+        ..apart
+    };
+    let mut witnesses = Witnesses::default();
+    see(&mut witnesses, 0, both(100, 100));
+    let own = Some(Some(Witness::Own));
+    assert_eq!(named(see(&mut witnesses, 600, apart)), own);
+    assert_eq!(named(see(&mut witnesses, 700, silent)), own);
+    assert_eq!(named(see(&mut witnesses, 80_000, silent)), own);
+    assert_eq!(named(see(&mut witnesses, 80_100, lonely)), own);
+
+    let kept = serde_json::to_string(witnesses.open()).unwrap();
+    let restart = |configured: &[Witness]| {
+        let mut witnesses = Witnesses::default();
+        witnesses.restore(serde_json::from_str(&kept).unwrap(), configured);
+        witnesses
+    };
+    let mut witnesses = restart(&Witness::ALL);
+    assert_eq!(named(see(&mut witnesses, 0, silent)), own);
+    assert_eq!(named(see(&mut witnesses, 100, both(114, 114))), None);
+    assert_eq!(named(see(&mut witnesses, 200, silent)), None);
+    // A witness that is configured no more contradicts nobody.
+    let mut witnesses = restart(&[Witness::List, Witness::Own]);
+    assert_eq!(named(see(&mut witnesses, 0, silent)), None);
 }

@@ -68,7 +68,9 @@ impl Run {
             .health
             .wait_for(|health| health.doubt.as_ref().map(|doubt| doubt.differs) == expected);
         let seen = tokio::time::timeout(PATIENCE, seen).await;
-        drop(seen.expect("the doubt").unwrap());
+        let is_seen = seen.is_ok();
+        drop(seen);
+        assert!(is_seen, "{:?}", self.health.borrow());
     }
 
     /// A whole round has passed.
@@ -208,5 +210,140 @@ async fn the_knots_of_another_chain_is_told_of() {
         .health
         .wait_for(|health| health.wrong_software.is_some());
     drop(tokio::time::timeout(PATIENCE, told).await.unwrap().unwrap());
+    run.end().await;
+}
+
+impl Run {
+    /// The source has failed some looks more.
+    async fn misses_the_source(&mut self) {
+        let failures = self.health.borrow().chain_failures;
+        let seen = self
+            .health
+            .wait_for(|health| health.chain_failures > failures + 3);
+        drop(tokio::time::timeout(PATIENCE, seen).await.unwrap().unwrap());
+    }
+}
+
+/// Stopping the wrong bitcoind makes nothing of it right.
+#[tokio::test]
+async fn a_doubt_outlives_the_answers_of_the_source_that_is_wrong() {
+    let (world, dir) = (world(), tempfile::tempdir().unwrap());
+    let mut network = Network::new(&world);
+    let mut run = Run::start(&world, dir.path()).await;
+    run.sees_first_round().await;
+    network.grow(1);
+    network.mends_our_source();
+    network.lists(&[90, 101]);
+    world.tells(&["found 101"]).await;
+
+    world.chain.lock().unwrap().truncate(101);
+    world.mine(false, Some(&address()), 9);
+    for _ in 0..14 {
+        world.mine(false, None, 9);
+    }
+    network.grow(12);
+    run.doubts(Some(Some(Witness::Own))).await;
+    network.lists(&[90, 101, 108]);
+    let all = ["found 101", "found 108"];
+    world.tells(&all).await;
+    *world.chain_is_down.lock().unwrap() = true;
+    run.misses_the_source().await;
+    assert!(run.health.borrow().doubt.is_some());
+    assert!(world.has_told(&all), "the fork's word counted");
+    run.end().await;
+
+    // Nor does a restart.
+    let mut run = Run::start(&world, dir.path()).await;
+    run.misses_the_source().await;
+    assert!(run.health.borrow().doubt.is_some());
+    *world.chain_is_down.lock().unwrap() = false;
+    run.goes_round().await;
+    assert!(run.health.borrow().doubt.is_some());
+    network.mends_our_source();
+    run.doubts(None).await;
+    run.goes_round().await;
+    network.grow(3);
+    network.mends_our_source();
+    network.lists(&[90, 101, 108, 114]);
+    world.tells(&["found 101", "found 108", "found 114"]).await;
+    run.end().await;
+}
+
+#[tokio::test]
+async fn a_first_list_of_impossible_heights_blinds_nobody() {
+    for height in [110_u64, 500_000, 4_000_000_000] {
+        let (world, dir) = (world(), tempfile::tempdir().unwrap());
+        let mut network = Network::new(&world);
+        let row = json!([{"height": height, "block_hash": BlockHash::all_zeros()}]);
+        world.api_says(row, json!({}));
+        let mut run = Run::start(&world, dir.path()).await;
+        let heard = run
+            .health
+            .wait_for(|health| health.api_heard_secs.is_some());
+        drop(
+            tokio::time::timeout(PATIENCE, heard)
+                .await
+                .unwrap()
+                .unwrap(),
+        );
+        run.goes_round().await;
+        assert!(world.has_told(&[]), "{height}");
+        network.grow(30);
+        network.mends_our_source();
+        network.lists(&[90, 125]);
+        world.tells(&["found 125"]).await;
+        run.doubts(None).await;
+        run.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_shows_another_chain_than_it_gives_is_named() {
+    let (world, dir) = (world(), tempfile::tempdir().unwrap());
+    let network = Network::new(&world);
+    let mut run = Run::start(&world, dir.path()).await;
+    run.sees_first_round().await;
+    let right = world.chain.lock().unwrap().clone();
+    world.mine(false, Some(&address()), 9);
+    let txid = world.chain.lock().unwrap()[101].txdata[1].compute_txid();
+    for _ in 0..10 {
+        world.mine(false, None, 9);
+    }
+    let other = std::mem::replace(&mut *world.chain.lock().unwrap(), right);
+    *world.other_face.lock().unwrap() = Some(other);
+    let rows = json!([{"height": 90, "block_hash": network.hash(90)}]);
+    world.api_says(rows, json!({"payouts": [{"on_chain_txid": txid}]}));
+    run.doubts(Some(Some(Witness::Own))).await;
+    run.goes_round().await;
+    assert!(world.has_told(&[]));
+    *world.other_face.lock().unwrap() = None;
+    run.doubts(None).await;
+    run.end().await;
+}
+
+#[tokio::test]
+async fn a_fork_of_our_source_makes_no_payment_gone() {
+    let (world, dir) = (world(), tempfile::tempdir().unwrap());
+    let mut network = Network::new(&world);
+    let mut run = Run::start(&world, dir.path()).await;
+    run.sees_first_round().await;
+    world.mine(false, Some(&address()), 0);
+    world.grow(8);
+    network.right = world.chain.lock().unwrap().clone();
+    network.upstream_at(109);
+    let txid = network.right[101].txdata[1].compute_txid();
+    let rows = json!([{"height": 90, "block_hash": network.hash(90)}]);
+    world.api_says(rows, json!({"payouts": [{"on_chain_txid": txid}]}));
+    let paid = ["paid 1048576000 true 9"];
+    world.tells(&paid).await;
+    network.grow(10);
+    world.chain.lock().unwrap().truncate(101);
+    for _ in 0..12 {
+        world.mine(false, None, 9);
+    }
+    run.doubts(Some(Some(Witness::Own))).await;
+    run.goes_round().await;
+    assert_eq!(run.health.borrow().gone, []);
+    assert!(world.has_told(&paid));
     run.end().await;
 }

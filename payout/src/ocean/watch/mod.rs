@@ -5,7 +5,10 @@
 //!   is a hint that anybody can forge (at the price of a block): it counts alone when the
 //!   API is not asked, or has been silent for some time.
 //! - While our chain source is silent, or known to follow another chain or to stand still,
-//!   the API is believed alone; a block that it invented dissolves later, as an orphan does.
+//!   the API is believed alone: for one block at each height, and for none above what the
+//!   upstream mines on. A block that it invented dissolves later, as an orphan does.
+//! - Nothing dissolves unless our chain source answers and agrees with the other witnesses.
+//! - A listed block far above all that another witness knows of is ignored.
 //! - An empty list is no word of the API: it does not keep a tagged block from counting.
 //! - Verdicts come lowest block first, and each once. A block that is still undecided
 //!   holds back those above it, for [`GIVE_UP_DEPTH`] blocks at most.
@@ -29,6 +32,9 @@ pub const GIVE_UP_DEPTH: u32 = 12;
 
 /// How deep another block must be where ours was before ours counts as orphaned.
 pub const ORPHAN_DEPTH: u32 = 6;
+
+/// How many blocks OCEAN may list at one height: two were found at once, or one is wrong.
+const AT_ONE_HEIGHT: usize = 4;
 
 /// How many blocks of the chain are remembered: more than any reorganisation has.
 pub const REMEMBERED: u32 = 300;
@@ -159,18 +165,35 @@ impl Watch {
 
     /// The API's list. It is whole for its span: a block that it had and has not any more
     /// is not listed any more.
-    pub fn api_lists(&mut self, blocks: &[Block]) {
-        self.begin_above(blocks);
+    ///
+    /// `up_to`: the highest block of which the upstream knows; `None`: it tells none. Blocks
+    /// far above that and above our own chain are left out: nothing confirms them.
+    pub fn api_lists(&mut self, blocks: &[Block], up_to: Option<u32>) {
+        let own = self.tip().map_or(self.began_at, |tip| tip.height);
+        let known = own.max(up_to.unwrap_or(0)).saturating_add(GIVE_UP_DEPTH);
+        let is_bounded = up_to.is_some() || self.tip().is_some();
+        let is_plausible = |block: &&Block| !is_bounded || block.height <= known;
+        let plausible: Vec<Block> = blocks.iter().filter(is_plausible).copied().collect();
+        let blocks = plausible.as_slice();
+        self.begin_above(blocks, up_to);
         if let Some(lowest) = blocks.iter().map(|block| block.height).min() {
             for candidate in self.candidates.range_mut(lowest..).flat_map(|(_, all)| all) {
                 candidate.is_listed = false;
             }
         }
         for block in blocks {
-            if let Some(candidate) = self.candidate(*block) {
+            let there = self.candidates.get(&block.height).map_or(0, Vec::len);
+            if (there < AT_ONE_HEIGHT || self.knows(block))
+                && let Some(candidate) = self.candidate(*block)
+            {
                 candidate.is_listed = true;
             }
         }
+        // Whoever lists other blocks each time fills neither the memory nor the file.
+        for all in self.candidates.values_mut() {
+            all.retain(|one| one.is_listed || one.is_tagged || one.told != Told::Nothing);
+        }
+        self.candidates.retain(|_, all| !all.is_empty());
         let tip = self.tip().map(|tip| tip.height);
         self.api_heard_at = tip.or(self.api_heard_at);
         if !blocks.is_empty() {
@@ -179,9 +202,11 @@ impl Watch {
     }
 
     /// A watch that began at the tip of a source that stood still would take what OCEAN
-    /// found before for new.
-    fn begin_above(&mut self, blocks: &[Block]) {
-        let Some(newest) = blocks.iter().map(|block| block.height).max() else {
+    /// found before for new. Only what the upstream knows of moves it.
+    fn begin_above(&mut self, blocks: &[Block], up_to: Option<u32>) {
+        let confirmed = blocks.iter().map(|block| block.height);
+        let confirmed = confirmed.filter(|height| up_to.is_some_and(|up_to| *height <= up_to));
+        let Some(newest) = confirmed.max() else {
             return;
         };
         let tip = self.tip().map_or(self.began_at, |tip| tip.height);
@@ -190,6 +215,18 @@ impl Watch {
             self.chain.clear();
             self.candidates.clear();
         }
+    }
+
+    /// Mends a beginning that no chain has reached: from it on, no block would ever count.
+    /// `known` is the highest block of the witnesses, which agree. Returns what it was.
+    pub fn begin_within(&mut self, known: u32) -> Option<u32> {
+        let is_beyond = self.began_at > known.saturating_add(GIVE_UP_DEPTH);
+        (is_beyond && self.tip().is_none()).then(|| std::mem::replace(&mut self.began_at, known))
+    }
+
+    fn knows(&self, block: &Block) -> bool {
+        let mut there = self.candidates.get(&block.height).into_iter().flatten();
+        there.any(|one| one.hash == block.hash)
     }
 
     /// The candidate of that block, made if need be; `None` for one from before the watch.

@@ -19,11 +19,23 @@ pub enum Verdict {
 pub enum ChainWord {
     /// It answers.
     Heard,
-    /// It has not answered for so long that it is not waited for.
-    Silent,
+    /// It answers, and the upstream contradicts it: only what OCEAN's list says as well counts,
+    /// and nothing dissolves.
+    Contradicted,
+    /// It has not answered for so long that it is not waited for. OCEAN's list alone counts,
+    /// up to what the upstream mines on.
+    Silent {
+        /// The highest block of which another witness knows; `None`: no other one tells.
+        up_to: Option<u32>,
+    },
     /// It follows another chain than the other witnesses, or stands still: nothing of it
-    /// counts.
-    Doubted,
+    /// counts above the highest block that it shared with the upstream.
+    Doubted {
+        /// That block's height.
+        shared: Option<u32>,
+        /// The highest block of which another witness knows; `None`: no other one tells.
+        up_to: Option<u32>,
+    },
 }
 
 /// How a candidate stands.
@@ -53,7 +65,7 @@ impl Watch {
         // What is gone dissolves before anything new is closed.
         let orphan = all().find(|(height, candidate)| {
             candidate.told == Told::Found
-                && chain != ChainWord::Doubted
+                && chain == ChainWord::Heard
                 && self.is_replaced(*height, candidate.hash)
         });
         if let Some((height, candidate)) = orphan {
@@ -81,28 +93,47 @@ impl Watch {
     }
 
     fn standing(&self, height: u32, candidate: &Candidate, chain: ChainWord) -> Standing {
-        if chain == ChainWord::Doubted {
-            // What was told as orphaned before is not told again on the API's word alone.
-            let counts = candidate.is_listed && candidate.told != Told::Orphaned;
-            return if counts { Standing::Ours } else { Standing::No };
-        }
-        let chain_is_silent = chain == ChainWord::Silent;
+        let list_counts = match chain {
+            ChainWord::Heard | ChainWord::Contradicted => false,
+            ChainWord::Silent { up_to } => self.list_counts(height, candidate, up_to),
+            ChainWord::Doubted { shared, up_to } => {
+                // Up to there our chain was the upstream's as well.
+                let is_other = shared >= Some(height)
+                    && self.at(height).is_some_and(|hash| hash != candidate.hash);
+                let counts = !is_other && self.list_counts(height, candidate, up_to);
+                return if counts { Standing::Ours } else { Standing::No };
+            }
+        };
         let depth = self.tip().and_then(|tip| tip.height.checked_sub(height));
         match (self.at(height), depth) {
             (Some(hash), Some(depth)) if hash == candidate.hash => {
-                self.in_chain(depth, height, candidate)
+                let standing = self.in_chain(depth, height, candidate);
+                let is_backed = candidate.is_listed || chain != ChainWord::Contradicted;
+                match standing {
+                    Standing::Ours if !is_backed => Standing::Open,
+                    standing => standing,
+                }
             }
             (Some(_), _) => Standing::No,
             // Told before, and not seen again: it stays orphaned.
             (None, _) if candidate.told == Told::Orphaned => Standing::No,
             // Not seen in the chain: only the API's word, which counts while the chain is
             // silent. Before the first block of the chain, and above its tip, it waits.
-            (None, None) if candidate.is_listed && chain_is_silent => Standing::Ours,
+            (None, None) if list_counts => Standing::Ours,
             (None, None) if candidate.is_listed => Standing::Open,
             // Below what is remembered it was in the chain in its time, and counted then,
             // or it was not.
             (None, _) => Standing::No,
         }
+    }
+
+    /// Whether OCEAN's list alone makes a block OCEAN's: one block for each height, none above
+    /// what another witness knows of, and none that was told as orphaned before.
+    fn list_counts(&self, height: u32, candidate: &Candidate, up_to: Option<u32>) -> bool {
+        let mut there = self.candidates.get(&height).into_iter().flatten();
+        let is_taken = there.any(|other| other.told == Told::Found);
+        let is_known = up_to.is_none_or(|up_to| height <= up_to);
+        candidate.is_listed && candidate.told != Told::Orphaned && is_known && !is_taken
     }
 
     fn in_chain(&self, depth: u32, height: u32, candidate: &Candidate) -> Standing {

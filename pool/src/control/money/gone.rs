@@ -27,7 +27,9 @@ pub(super) async fn book_out(
     let found = tokio::task::spawn_blocking(move || reader.payout(&payout)).await??;
     let found = found.with_context(|| format!("there is no payout {payout}"))?;
     if !coffer.is_gone(&payout) {
-        bail!("the chain has payout {payout}, or did not miss it for long: nothing is booked out");
+        bail!(
+            "the chain has payout {payout}, did not miss it for long, or is in doubt: nothing is booked out"
+        );
     }
     let entry = OperatorEntry {
         id: booked_out_id(&payout),

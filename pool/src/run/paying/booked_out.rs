@@ -9,9 +9,14 @@ use crate::control;
 impl Paying {
     /// What the watch over the chain misses, whether or not it was booked out.
     pub(super) fn is_gone(&self, payout: &PayoutKey) -> bool {
+        // A source that is not compared now, or in doubt, misses nothing.
+        let agrees = match &self.watch {
+            Watching::Runs(health) => health.borrow().agrees(),
+            Watching::Nobody | Watching::Broken(_) => false,
+        };
         let found = self.found_gone();
         let mut keys = found.iter().map(|one| PayoutKey::OnChain(one.output));
-        keys.any(|key| key == *payout)
+        agrees && keys.any(|key| key == *payout)
     }
 
     fn found_gone(&self) -> Vec<Gone> {

@@ -180,6 +180,10 @@ impl Paying {
         let watches_chain = watch_task
             .as_ref()
             .is_some_and(|(watch, _)| watch.chain.is_some());
+        if let (Some(lightning), Watching::Broken(why)) = (lightning, &watch) {
+            // Nobody compares the witnesses of the chain.
+            lightning.doubt_chain(Some(why.clone()));
+        }
         let paying = Paying {
             ledger,
             network: config.network,

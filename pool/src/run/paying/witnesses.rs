@@ -37,12 +37,21 @@ pub(super) fn ask_upstream(upstream: watch::Receiver<UpstreamStatus>) -> AskUpst
     })
 }
 
-/// Tells the node of every doubt until the watch ends.
+/// Why nothing is sent while there is no doubt and no comparison either.
+const NOT_COMPARED: &str = "the witnesses of the chain were not compared in the last look: the chain source did not answer, or loads the chain. This ends by itself when it answers";
+
+/// Tells the node of every doubt until the watch ends. Not compared is not agreed.
 pub(super) async fn warn_node(lightning: Lightning, mut health: watch::Receiver<SourceHealth>) {
     loop {
-        let doubt = health.borrow_and_update().doubt.clone();
-        lightning.doubt_chain(doubt.map(|doubt| doubt.to_string()));
+        let why = {
+            let health = health.borrow_and_update();
+            let doubt = health.doubt.as_ref().map(ToString::to_string);
+            doubt.or_else(|| (!health.is_compared).then(|| NOT_COMPARED.to_owned()))
+        };
+        lightning.doubt_chain(why);
         if health.changed().await.is_err() {
+            // Nobody compares them any more.
+            lightning.doubt_chain(Some(NOT_COMPARED.to_owned()));
             return;
         }
     }
