@@ -3,7 +3,7 @@
 
 use accounting::settle::Block;
 use bitcoin::block::Header;
-use bitcoin::{Block as FullBlock, Network, ScriptBuf};
+use bitcoin::{Address, Block as FullBlock, Network, ScriptBuf};
 
 use super::deposits::Deposits;
 use super::watch::{REMEMBERED, Watch};
@@ -40,6 +40,16 @@ pub(super) enum Proof {
 const LEAST_DIFFICULTY: u128 = 1_000_000_000_000;
 
 impl Proof {
+    /// That of the network of the payout address.
+    pub(super) fn of(address: &Address, are_own_chains: bool) -> Proof {
+        let address = address.as_unchecked();
+        match address.is_valid_for_network(Network::Bitcoin) {
+            _ if are_own_chains => Proof::None,
+            true => Proof::Bitcoin,
+            false => Proof::Own,
+        }
+    }
+
     fn is_in(self, header: &Header) -> bool {
         let target = header.target();
         let is_met = header.validate_pow(target).is_ok();

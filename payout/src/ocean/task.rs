@@ -10,7 +10,7 @@ use accounting::Sat;
 use accounting::settle::{Block, Earnings, Event};
 use basics::backoff::Backoff;
 use basics::clock::now_secs;
-use bitcoin::{Address, BlockHash, Network};
+use bitcoin::{Address, BlockHash};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -171,19 +171,6 @@ pub(super) struct Rounds {
 }
 
 impl OceanWatch {
-    /// What the blocks of the payout address's network must have cost.
-    fn proof(&self) -> Proof {
-        let address = self.address.as_unchecked();
-        match (
-            self.are_own_chains,
-            address.is_valid_for_network(Network::Bitcoin),
-        ) {
-            (true, _) => Proof::None,
-            (false, true) => Proof::Bitcoin,
-            (false, false) => Proof::Own,
-        }
-    }
-
     /// Watches until `stop`; how the sources do is told through `health`.
     ///
     /// # Errors
@@ -210,7 +197,7 @@ impl OceanWatch {
             sought: Sought {
                 tag: self.tag.clone(),
                 payouts_to: self.address.script_pubkey(),
-                proof: self.proof(),
+                proof: Proof::of(&self.address, self.are_own_chains),
             },
             health,
             comparison,
