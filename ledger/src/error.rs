@@ -75,7 +75,7 @@ pub enum OpenError {
     Journal {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         source: JournalError,
     },
     /// The file is there and cannot be read or written as a ledger.

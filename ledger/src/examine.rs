@@ -30,7 +30,7 @@ pub struct AsLeft {
     pub first_unpaid: EpochId,
     /// What [`Ledger::note`](crate::Ledger::note) kept last.
     pub note: Option<Vec<u8>>,
-    /// What is wrong with its journal: shares that it alone had are not in the ledger.
+    /// Why its journal does not fit: shares that the journal alone had are not in the ledger.
     pub journal_unfit: Option<JournalUnfit>,
 }
 

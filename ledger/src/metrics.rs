@@ -123,7 +123,7 @@ impl Metrics {
             )?,
             write_failures: counter(
                 "axepool_ledger_write_failures_total",
-                "Writes that failed, with the store reopened after each.",
+                "Writes of the ledger that failed: of its journal, or of its store.",
             )?,
             queue_depth: gauge(
                 "axepool_ledger_queue_depth",

@@ -43,7 +43,7 @@ pub(crate) struct Body {
     pub(crate) shape: Shape,
 }
 
-/// What is answered with one status.
+/// The answer with one status.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) description: &'static str,

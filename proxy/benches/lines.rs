@@ -7,53 +7,25 @@
     reason = "a bench ends where something is wrong with it"
 )]
 
+mod support;
+
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::sync::Arc;
 
 use proxy::check::{CheckInput, check};
 use proxy::extranonce::Extranonce1;
-use proxy::job::{Assigned, JobContext, UpstreamJob};
-use proxy::seen::SeenHashes;
-use proxy::wire::upstream::Notify;
+use proxy::job::Assigned;
 use proxy::wire::{LineDecoder, Method, parse, reply};
-use proxy::{Difficulty, network_target, vardiff};
-
-const EXTRANONCE1: [u8; 4] = [1, 2, 3, 4];
-
-/// A coinbase of 250 bytes and no branch: callgrind knows no SHA instructions, and hashing
-/// in software would hide everything else.
-fn job() -> UpstreamJob {
-    let notify = Notify {
-        job_id: "1".into(),
-        prev_hash: [7; 32],
-        coinb1: vec![1; 60].into(),
-        coinb2: vec![2; 250 - 60 - 12].into(),
-        merkle_branch: Vec::new().into(),
-        version: 0x2000_0000,
-        nbits: 0x1703_4219,
-        ntime: 1_700_000_000,
-        clean_jobs: false,
-    };
-    let context = JobContext {
-        sequence: 1,
-        generation: 1,
-        extranonce1: &EXTRANONCE1,
-        extranonce2_size: 8,
-        version_mask: 0x1fff_e000,
-        upstream: Assigned::of(Difficulty::ONE),
-        network_target: network_target(notify.nbits).unwrap(),
-        seen: Arc::new(SeenHashes::new()),
-        received_ms: 0,
-    };
-    UpstreamJob::new(context, notify)
-}
+use proxy::{Difficulty, vardiff};
+use support::{EXTRANONCE1, job};
 
 fn main() {
     // cargo adds `--bench`.
     let count = std::env::args().find_map(|word| word.parse().ok());
     let count: u32 = count.unwrap_or(1);
-    let job = job();
+    // Without branches: callgrind knows no SHA instructions, and hashing in software would
+    // hide everything else.
+    let job = job(250, 0);
     let extranonce1 = [Extranonce1::new(&EXTRANONCE1, &[0, 0, 1]).unwrap()];
     // Every hash is a share.
     let assigned = Assigned::of(Difficulty::new(1e-12).unwrap());

@@ -83,7 +83,7 @@ pub enum HomeError {
     Number {
         /// The number.
         number: u32,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
     /// Every key that a search from the words finds is in use.

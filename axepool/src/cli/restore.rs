@@ -259,7 +259,7 @@ fn not_accepted(text: &mut String, record: &RestoreRecord) {
     }
 }
 
-/// What is not known any more.
+/// The losses that a cause may bring, in words.
 fn what_is_lost(cause: Cause) -> &'static [&'static str] {
     match cause {
         Cause::Backup | Cause::Copied => &[SPENT, BOOKS],

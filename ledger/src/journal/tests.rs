@@ -137,7 +137,7 @@ fn a_damaged_record_before_others_is_an_error_in_words() {
     }
     // One whose number does not follow is as bad.
     assert!(matches!(file.scan(1), Err(JournalError::Damaged(_))));
-    // What is cut off takes synced records along.
+    // The part that is cut off takes synced records along.
     let named = Named {
         blocks: (file.bytes.len() / BLOCK) as u64,
         ..named(1)

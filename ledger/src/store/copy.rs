@@ -23,8 +23,8 @@ const ROWS_AT_ONCE: u64 = 20_000;
 /// Told after every few rows how many of how many are copied; an error ends the copy.
 pub(crate) type Told<'a> = &'a mut dyn FnMut(u64, u64) -> Result<(), StoreError>;
 
-/// Copies every table of `from` into a new file at `path`, and the rows over it. What is in
-/// them and in no table was read together with the transaction.
+/// Copies every table of `from` into a new file at `path`, and the rows over it. Rows
+/// that are in no table were read together with the transaction.
 pub(crate) fn copy(
     from: &ReadTransaction,
     over: &Checkpoint,

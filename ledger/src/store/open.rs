@@ -32,8 +32,8 @@ pub(crate) struct Opened {
     pub(crate) state: State,
     /// The journal, where it belongs to the store.
     pub(crate) journal: Option<Journal>,
-    /// What is wrong with the journal, now or when the store was opened last: then what is
-    /// in the state may be less than there was.
+    /// Why the journal does not fit, now or when the store was opened last: the state may then
+    /// be less than there was.
     pub(crate) unfit: Option<JournalUnfit>,
     /// A journal is there that is not the store's, and something was written to it.
     pub(crate) has_used_journal: bool,
@@ -205,7 +205,7 @@ fn read(database: &Database, file: &JournalFile<'_>) -> Result<Opened, OpenError
     Ok(opened)
 }
 
-/// What is in the store alone.
+/// The rows of the store, without those of the journal.
 fn read_rows(database: &Database) -> Result<(Opened, Snapshot), StoreError> {
     let mut snapshot = Snapshot::begin(database)?;
     let epochs = snapshot.epochs(EpochId::new(0), usize::MAX)?;

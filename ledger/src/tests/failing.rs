@@ -153,7 +153,7 @@ async fn a_store_that_cannot_be_reopened_refuses_at_once() {
         assert!(decided(&ack, sequence).await);
     }
     assert_eq!(ledger.open_epoch().totals.shares, stored);
-    // Who looks at the ledger is told why there is nothing to see.
+    // A reader is told why there is nothing to see.
     let looked = ledger.epochs(1).map(drop);
     assert!(matches!(looked, Err(LedgerError::Reopening)), "{looked:?}");
     disk.set_fault(Fault::None);

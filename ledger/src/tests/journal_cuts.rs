@@ -77,7 +77,7 @@ fn power_may_go_during_a_start_over_an_unfit_journal() {
     }
 }
 
-/// What is found at a later start may mean more, and then that is told.
+/// A finding of a later start may mean more, and then the later one is told.
 #[test]
 fn the_graver_of_two_findings_is_told() {
     let kinds = kinds();

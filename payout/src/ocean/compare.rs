@@ -76,8 +76,8 @@ impl Comparison {
         reach.filter(|_| self.asks_upstream)
     }
 
-    /// What is believed of our own source now; `None`: nothing may be told to the books in
-    /// this round. `is_silent`: it has not answered for long, or is not there.
+    /// The belief in our own source now; `None`: nothing may be told to the books in this
+    /// round. `is_silent`: it has not answered for long, or is not there.
     pub(super) fn chain_word(&self, is_silent: bool) -> Option<ChainWord> {
         let up_to = self.upstream_reach();
         if self.holds_everything() {
@@ -125,7 +125,7 @@ impl Comparison {
     }
 
     /// Asks the upstream, then our own source: it may have what the upstream has. `read` is
-    /// what was read of it, which must be the chain that it shows now.
+    /// the chain that was read of it, and must be the one that it shows now.
     async fn ask(
         &mut self,
         upstream: Option<UpstreamTip>,

@@ -244,8 +244,8 @@ impl Rounds {
         has_more
     }
 
-    /// What was read counts once it was compared: how fresh our source is, and what it has
-    /// not any more.
+    /// A reading counts once it was compared: for how fresh our source is, and for the
+    /// payments that it has no more.
     fn tell_how_it_is(&mut self, read: Reading) {
         let is_trusted =
             matches!(read, Reading::Whole | Reading::HasMore) && self.comparison.trusts_own();
@@ -404,7 +404,7 @@ impl Rounds {
         let Some(chain) = self.comparison.chain_word(silent) else {
             return;
         };
-        // What was read before is no word of a source that is not heard now.
+        // An earlier reading is no word of a source that is not heard now.
         let is_own_word = matches!(chain, ChainWord::Heard | ChainWord::Contradicted);
         if is_own_word && read != Reading::Whole {
             return;

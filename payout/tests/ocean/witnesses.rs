@@ -85,17 +85,22 @@ impl Run {
     }
 }
 
-#[tokio::test]
-async fn a_source_on_another_chain_is_named_and_closes_and_dissolves_nothing() {
-    let (world, dir) = (world(), tempfile::tempdir().unwrap());
-    let mut network = Network::new(&world);
-    let mut run = Run::start(&world, dir.path()).await;
+/// One of OCEAN's blocks is found before two chains part.
+async fn with_block_101(world: &Shared, dir: &std::path::Path) -> (Network, Run) {
+    let mut network = Network::new(world);
+    let mut run = Run::start(world, dir).await;
     run.sees_first_round().await;
-    // One of OCEAN's blocks before the two chains part.
     network.grow(1);
     network.mends_our_source();
     network.lists(&[90, 101]);
     world.tells(&["found 101"]).await;
+    (network, run)
+}
+
+#[tokio::test]
+async fn a_source_on_another_chain_is_named_and_closes_and_dissolves_nothing() {
+    let (world, dir) = (world(), tempfile::tempdir().unwrap());
+    let (mut network, mut run) = with_block_101(&world, dir.path()).await;
 
     // Our source loses it, and follows blocks of its own, one of them with OCEAN's tag and
     // one with a payment.
@@ -228,13 +233,7 @@ impl Run {
 #[tokio::test]
 async fn a_doubt_outlives_the_answers_of_the_source_that_is_wrong() {
     let (world, dir) = (world(), tempfile::tempdir().unwrap());
-    let mut network = Network::new(&world);
-    let mut run = Run::start(&world, dir.path()).await;
-    run.sees_first_round().await;
-    network.grow(1);
-    network.mends_our_source();
-    network.lists(&[90, 101]);
-    world.tells(&["found 101"]).await;
+    let (mut network, mut run) = with_block_101(&world, dir.path()).await;
 
     world.chain.lock().unwrap().truncate(101);
     world.mine(false, Some(&address()), 9);

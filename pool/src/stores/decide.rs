@@ -48,7 +48,7 @@ pub(super) fn decide(seen: &Seen) -> Option<Cause> {
     }
 }
 
-/// What is wrong beside `cause`, for which the pool waits for its operator from now on or
+/// The other cause beside `cause`, for which the pool waits for its operator from now on or
 /// since an earlier start: a journal that was lost meanwhile, or a mint's store that was lost
 /// together with the journal.
 pub(super) fn beside(seen: &Seen, cause: Cause) -> Option<Cause> {

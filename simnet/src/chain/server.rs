@@ -61,7 +61,7 @@ impl Default for Fees {
 }
 
 impl Fees {
-    /// What is answered now.
+    /// The answer of now.
     fn next(&mut self) -> Fees {
         let now = *self;
         let after = self.sat_per_vbyte.saturating_mul(self.times);

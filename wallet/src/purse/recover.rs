@@ -231,7 +231,7 @@ impl Purse {
                 if !self.never_made(data.blinded_messages.as_deref()).await? {
                     return Ok(false);
                 }
-                // Who took the token may be an earlier request of this wallet.
+                // An earlier request of this wallet may have taken the token.
                 self.mark_searched(false).await?;
                 let store = &self.wallet.localstore;
                 let inputs = store

@@ -165,7 +165,7 @@ impl Api {
     }
 }
 
-/// What may be a second old.
+/// The endpoints whose answers may be a second old.
 fn often() -> [Endpoint<Arc<Api>>; 6] {
     [
         Endpoint::at("/api/").get(index::get, operations::index()),

@@ -41,7 +41,7 @@ use super::api::{Api, Refusal};
 use super::gzip;
 use super::kept::{self, KeptAnswers};
 
-/// What is the same for everybody.
+/// The endpoints that answer everybody alike.
 fn of_everybody() -> [Endpoint<Arc<Figures>>; 3] {
     [
         Endpoint::at("/api/pool").get(routes::pool, operations::pool()),

@@ -199,7 +199,7 @@ async fn with_coins(ocean: &Ocean) -> PoolProcess {
     pool
 }
 
-/// What is owed to all, and what is there, in millisatoshis.
+/// The pool's liabilities and assets in millisatoshis.
 async fn solvency(pool: &PoolProcess) -> (u64, u64) {
     pool.poll("what is owed and there", async |pool| {
         let http = pool.status().await.http[0];

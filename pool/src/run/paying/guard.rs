@@ -106,8 +106,9 @@ impl Paying {
         }
     }
 
-    /// What is owed as the ledger has it now, and what the node has now; what the operator
-    /// is paying already, and what of theirs may have been sent, counts as gone. `None` while a part is not known.
+    /// The liabilities as the ledger has them now, and the node's assets. The operator's
+    /// payments under way count as gone, and so do withdrawals that may have been sent. `None`
+    /// while a part is not known.
     async fn known_now(&self, node: &Node) -> Result<Option<(Owed, u128)>> {
         // Without a mint all that was ever paid to miners is still owed.
         let without = (!self.has_mint).then(Liabilities::default);

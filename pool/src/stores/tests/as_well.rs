@@ -1,4 +1,4 @@
-//! What is found while the operator's word is waited for, or beside the first cause.
+//! Causes that are found while the operator's word is waited for, or beside the first cause.
 
 use super::*;
 use crate::stores::decide::beside;
